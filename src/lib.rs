@@ -1,0 +1,5 @@
+//! memento: an in-memory key-value store for small Linux boxes.
+
+pub mod limits;
+#[cfg(test)]
+pub(crate) mod testkit;

@@ -1,0 +1,3 @@
+//! The executable: which of its three names was it called by?
+
+fn main() {}
