@@ -2,13 +2,109 @@
 //!
 //! The assertions at the end hold how the bounds relate; change one and the build says which other it breaks.
 
-/// The keyspace is cut into so many slots (PROTOCOL: CRC16 of the key, modulo this).
+/// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
 pub const SLOTS: usize = 8192;
 
 /// A page of a slot's index holds at most so many entries; a fuller one splits in two.
 pub const PAGE_ENTRIES_MAX: usize = 512;
 
-/// A value longer than this is kept in a buffer of its own, shared with the replies that send it.
+/// Two buddy pages with so many entries together become one again: well under half of a page, so that a page that was
+/// just merged is far from the next split.
+pub const PAGE_MERGE_ENTRIES_MAX: usize = PAGE_ENTRIES_MAX * 3 / 8;
+
+/// A slot's directory may have so many places for each full page that its entries would make. Evenly spread keys need
+/// two and a half (the fullest page decides when a directory doubles); more is asked for only by crafted ones.
+pub const DIRECTORY_PLACES_MAX: usize = 8;
+
+/// A value longer than this is kept in a buffer of its own, shared with the replies that send it: below, a copy
+/// into the reply costs less than a piece more in a gathered send.
 pub const INLINE_VALUE_BYTES_MAX: usize = 4 * 1024;
 
+/// A value may be so long (Redis's `proto-max-bulk-len`).
+pub const VALUE_BYTES_MAX: usize = 512 << 20;
+
+/// A line of the text protocol may be so long, its end not counted.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// So much is received at a time, and so is the quantum of input that a client gets in a turn. Tried elsewhere:
+/// 4 to 8 events of this size keep a turn under a millisecond.
+pub const RECEIVE_BYTES: usize = 16 * 1024;
+
+/// A turn ends when it has moved so many bytes, in and out together; who is left is served in the next one.
+pub const TURN_BYTES_MAX: usize = 256 * 1024;
+
+/// So much reply is made for one client in a turn (copied bytes); the rest of its requests wait for the next one.
+pub const TURN_REPLY_BYTES: usize = 64 * 1024;
+
+/// A client that leaves so much of its replies unread is not read from until it has taken half of it.
+pub const OUTPUT_SOFT_BYTES_MAX: usize = 256 * 1024;
+
+/// One reply may be so large; values that are sent from where they are stored do not count. A client that asks
+/// for more is closed, since nothing smaller could be told from the whole.
+pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
+
+/// Values sent from where they are stored that one client may pin before its next requests wait.
+pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
+
+/// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
+pub const SEND_PIECES_MAX: usize = 64;
+
+/// The pool keeps so many buffers at most ...
+pub const POOL_BUFFERS_MAX: usize = 32;
+
+/// ... and none that is larger than this: one client's long line must not stay for ever.
+pub const POOL_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// So many reports are taken from the kernel at a time.
+pub const EVENTS_MAX: usize = 128;
+
+/// So many connections are accepted in a turn; the level-triggered listener brings the others back.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+
+/// Connections that may be held at once, where nothing else is said.
+pub const CLIENTS_MAX: usize = 10_000;
+
+/// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster.
+pub const DESCRIPTORS_RESERVED: usize = 32;
+
+/// After descriptors or memory ran out, accepting is tried again so often.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+
+/// A connection that we end is listened to for so long, so that the peer gets our last words: a close with unread
+/// bytes would reset the connection and take them away.
+pub const LINGER_MS: u64 = 2000;
+
+/// At the end, clients that do not take what they are owed are waited for so long.
+pub const SHUTDOWN_MS: u64 = 5000;
+
+/// A walk over all keys (KEYS) looks at so many entries in a turn.
+pub const WALK_ENTRIES_PER_TURN: usize = 2048;
+
+/// What a walk may find, in bytes; beyond, it is answered with an error that names SCAN.
+pub const WALK_BYTES_MAX: usize = 64 << 20;
+
+/// SCAN looks at no more entries than this in one call, whatever COUNT says.
+pub const SCAN_ENTRIES_MAX: usize = 2048;
+
+/// So many expired entries, or entries of a flushed store, are taken back in a turn.
+pub const SWEEP_ENTRIES_PER_TURN: usize = 512;
+
+/// A number in a float command may be written with so many characters (Redis has the same bound).
+pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
+
+/// What is echoed of a client's words in an error is cut here.
+pub const ECHO_BYTES_MAX: usize = 128;
+
+/// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
+const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
+const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
+const _: () = assert!(RECEIVE_BYTES <= TURN_BYTES_MAX);
+const _: () = assert!(TURN_REPLY_BYTES <= OUTPUT_SOFT_BYTES_MAX);
+const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);
+const _: () = assert!(INLINE_VALUE_BYTES_MAX <= TURN_REPLY_BYTES);
+const _: () = assert!(SEND_PIECES_MAX <= 1024);
+const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
+const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);

@@ -1,0 +1,68 @@
+//! Values that are numbers: INC, DEC, INCF, DECF.
+
+use super::decimal::Decimal;
+use super::{CommandError, Ctx, Flow, Outcome, integer};
+use crate::proto::{Args, Digits, Reply};
+use crate::store::Expiry;
+
+/// `INC key [qty]`
+pub(super) fn inc(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    add(ctx, args, reply, i64::checked_add)
+}
+
+/// `DEC key [qty]`
+pub(super) fn dec(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    add(ctx, args, reply, i64::checked_sub)
+}
+
+fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, sum: fn(i64, i64) -> Option<i64>) -> Outcome {
+    let quantity = optional(args)?.map_or(Ok(1), integer)?;
+    let old = match ctx.store.get(&args[1], ctx.now.ms) {
+        Some(entry) => integer(entry.value().bytes())?,
+        None => 0,
+    };
+    let new = sum(old, quantity).ok_or(CommandError::Overflow)?;
+    put(ctx, &args[1], Digits::of(new).bytes());
+    reply.integer(new);
+    Ok(Flow::Continue)
+}
+
+/// `INCF key [qty]`
+pub(super) fn incf(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    add_decimal(ctx, args, reply, |quantity| quantity)
+}
+
+/// `DECF key [qty]`
+pub(super) fn decf(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    add_decimal(ctx, args, reply, Decimal::negated)
+}
+
+fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed: fn(Decimal) -> Decimal) -> Outcome {
+    let decimal = |text| Decimal::parse(text).ok_or(CommandError::NotFloat);
+    let quantity = decimal(optional(args)?.unwrap_or(b"1"))?;
+    let old = match ctx.store.get(&args[1], ctx.now.ms) {
+        Some(entry) => decimal(entry.value().bytes())?,
+        None => decimal(b"0")?,
+    };
+    let new = old.plus(signed(quantity)).rounded().ok_or(CommandError::FloatOverflow)?;
+    put(ctx, &args[1], new.as_bytes());
+    reply.bulk(new.as_bytes());
+    Ok(Flow::Continue)
+}
+
+/// The quantity, where one is given; more words than that are too many.
+fn optional(args: Args<'_>) -> Result<Option<&[u8]>, CommandError> {
+    if args.len() > 3 {
+        let name = super::lookup(args.name()).map_or("", |spec| spec.name);
+        return Err(CommandError::Arity(name));
+    }
+    Ok(args.get(2))
+}
+
+/// Changes a number in place, or makes the key.
+fn put(ctx: &mut Ctx<'_>, key: &[u8], number: &[u8]) {
+    match ctx.store.get_mut(key, ctx.now.ms) {
+        Some(mut entry) => entry.set_value(number),
+        None => ctx.store.upsert(key, number, Expiry::Never, ctx.now.ms),
+    }
+}

@@ -1,0 +1,106 @@
+//! Glob patterns as Redis has them: `*`, `?`, `[a-c]`, `[^a]`, and `\` before a character that means itself.
+
+/// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
+/// taken up again.
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    // Where the pattern goes on after the last star, and how much text that star has taken.
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        if pattern.get(p) == Some(&b'*') {
+            p += 1;
+            star = Some((p, t));
+            continue;
+        }
+        match text.get(t) {
+            None if p == pattern.len() => return true,
+            None => return false,
+            Some(&byte) => {
+                if let Some(next) = matches_one(pattern, p, byte) {
+                    p = next;
+                    t += 1;
+                    continue;
+                }
+            }
+        }
+        let Some((after, taken)) = star else { return false };
+        (p, t) = (after, taken + 1);
+        star = Some((after, taken + 1));
+    }
+}
+
+/// Where the pattern goes on if its part at `p` matches `byte`.
+fn matches_one(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
+    match *pattern.get(p)? {
+        b'?' => Some(p + 1),
+        b'[' => {
+            let (found, end) = class(pattern, p + 1, byte);
+            found.then_some(end)
+        }
+        b'\\' if p + 1 < pattern.len() => (pattern[p + 1] == byte).then_some(p + 2),
+        literal => (literal == byte).then_some(p + 1),
+    }
+}
+
+/// Whether the class that begins at `p`, after its bracket, has `byte` in it; and where the pattern goes on. A class
+/// without a closing bracket goes to the pattern's end.
+fn class(pattern: &[u8], mut p: usize, byte: u8) -> (bool, usize) {
+    let negated = pattern.get(p) == Some(&b'^');
+    p += usize::from(negated);
+    let mut found = false;
+    loop {
+        match pattern[p.min(pattern.len())..] {
+            [] => return (found != negated, pattern.len()),
+            [b'\\', literal, ..] => {
+                found |= literal == byte;
+                p += 2;
+            }
+            [b']', ..] => return (found != negated, p + 1),
+            [from, b'-', to, ..] => {
+                found |= (from.min(to)..=from.max(to)).contains(&byte);
+                p += 3;
+            }
+            [literal, ..] => {
+                found |= literal == byte;
+                p += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        yes.iter().for_each(|text| assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} matches {text}"));
+        no.iter().for_each(|text| assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} and {text}"));
+    }
+
+    #[test]
+    fn patterns() {
+        check("", &[""], &["a"]);
+        check("*", &["", "a", "abc"], &[]);
+        check("a*c", &["ac", "abc", "abcbc"], &["a", "abcb", "xac"]);
+        check("*a*b*", &["ab", "xaxbx", "aab"], &["ba", "b"]);
+        check("h?llo", &["hello", "h\u{7f}llo"], &["hllo", "heello"]);
+        check("h[ae]llo", &["hello", "hallo"], &["hillo", "h[ae]llo"]);
+        check("h[^e]llo", &["hallo"], &["hello", "hllo"]);
+        check("[a-c]", &["a", "b", "c"], &["d", "-", ""]);
+        check("[c-a]", &["b"], &["d"]);
+        check("[a-]", &["a", "-"], &["b"]);
+        check("[]", &[], &["", "]", "a"]);
+        check("[^]", &["a"], &[""]);
+        check("[abc", &["a", "c"], &["d", "ab"]);
+        check("[\\]]", &["]"], &["\\"]);
+        check("\\*", &["*"], &["a", "\\*"]);
+        check("a\\", &["a\\"], &["a"]);
+        check("**a", &["a", "xa"], &["ax"]);
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        let pattern = "*a".repeat(200) + "b";
+        assert!(!matches(pattern.as_bytes(), &[b'a'; 20_000]));
+    }
+}

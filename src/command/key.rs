@@ -1,0 +1,106 @@
+//! Keys, whatever they hold: DEL, EXISTS, GETP, KEYS, SCAN, DBSIZE, FLUSH.
+
+use super::walk::Found;
+use super::{CommandError, Ctx, Flow, Outcome, Walk, glob, integer, reply_value};
+use crate::limits::SCAN_ENTRIES_MAX;
+use crate::proto::{Args, Digits, Reply};
+use crate::store::Cursor;
+
+/// `DEL key [key ...]`: how many there were.
+pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let deleted = args.from(1).filter(|key| ctx.store.remove(key, ctx.now.ms)).count();
+    reply.integer(deleted as i64);
+    Ok(Flow::Continue)
+}
+
+/// `EXISTS key [key ...]`: how many there are; a key named twice counts twice.
+pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let found = args.from(1).filter(|key| ctx.find(key).is_some()).count();
+    reply.integer(found as i64);
+    Ok(Flow::Continue)
+}
+
+/// `GETP key`: its properties; times in milliseconds since the Unix epoch, -1 for no expiry.
+pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let now = ctx.now;
+    let Some(entry) = ctx.find(&args[1]) else {
+        reply.null();
+        return Ok(Flow::Continue);
+    };
+    reply.map(4);
+    reply.field("key");
+    reply.bulk(entry.key());
+    reply.field("value");
+    reply_value(reply, entry.value());
+    reply.field("creation_time");
+    reply.integer(now.to_wall_ms(entry.created_ms()));
+    reply.field("expire_time");
+    reply.integer(entry.expires_ms().map_or(-1, |expires_ms| now.to_wall_ms(expires_ms)));
+    Ok(Flow::Continue)
+}
+
+/// `DBSIZE`
+pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.integer(ctx.store.len() as i64);
+    Ok(Flow::Continue)
+}
+
+/// `FLUSH`: every key is gone at once; their memory comes back over the next turns.
+pub(super) fn flush(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.store.flush();
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `KEYS pattern`: a walk over all keys, made in slices.
+pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    Ok(Flow::Wait(Walk::new(&args[1])))
+}
+
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.
+pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let bad_cursor = || CommandError::Other("ERR invalid cursor".into());
+    let text = std::str::from_utf8(&args[1]).map_err(|_| bad_cursor())?;
+    let cursor = text.parse().map(Cursor::from_u64).map_err(|_| bad_cursor())?;
+    let options = ScanOptions::parse(args)?;
+    let mut found = Found::default();
+    let next = ctx.store.scan(cursor, options.count, ctx.now.ms, &mut |entry| {
+        if options.strings && options.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key())) {
+            found.push(entry.key());
+        }
+    });
+    reply.array(2);
+    reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());
+    reply.array(found.len());
+    (0..found.len()).for_each(|index| reply.bulk(found.key(index)));
+    Ok(Flow::Continue)
+}
+
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    /// How many entries to look at.
+    count: usize,
+    /// Whether strings, which are all there is, are asked for.
+    strings: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(args: Args<'a>) -> Result<ScanOptions<'a>, CommandError> {
+        let mut options = ScanOptions { pattern: None, count: 10, strings: true };
+        let mut words = args.from(2);
+        while let Some(option) = words.next() {
+            let value = words.next().ok_or(CommandError::Syntax)?;
+            if option.eq_ignore_ascii_case(b"MATCH") {
+                options.pattern = Some(value);
+            } else if option.eq_ignore_ascii_case(b"COUNT") {
+                let count = usize::try_from(integer(value)?).ok().filter(|&count| count > 0);
+                options.count = count.ok_or(CommandError::Syntax)?.min(SCAN_ENTRIES_MAX);
+            } else if option.eq_ignore_ascii_case(b"TYPE") {
+                options.strings = value.eq_ignore_ascii_case(b"string");
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,569 @@
+//! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
+//! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
+
+use super::{Ctx, Outcome, admin, counter, expiry, key, session, string};
+use crate::proto::{Args, Face, Reply};
+
+/// A command.
+pub struct CommandSpec {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// Its arguments as help shows them.
+    pub usage: &'static str,
+    /// What it does, in a sentence without a full stop.
+    pub summary: &'static str,
+    /// The family that it belongs to.
+    pub family: Family,
+    /// How many words a request has, the name included; negative: at least so many.
+    pub arity: i32,
+    /// Which of its words are keys.
+    pub keys: Keys,
+    /// Which word takes the rest of the line in the text protocol; 0: none.
+    pub rest: usize,
+    /// What generic code must know of it.
+    pub flags: Flags,
+    /// How the text protocol writes its integer.
+    pub face: Face,
+    /// The handler.
+    pub run: fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome,
+}
+
+/// Commands that belong together; the README and COMMAND DOCS group by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Whole values.
+    String,
+    /// Values that are numbers.
+    Counter,
+    /// Keys, whatever they hold.
+    Key,
+    /// When keys end.
+    Expiry,
+    /// The client's own connection.
+    Connection,
+    /// The node and the whole store.
+    Server,
+}
+
+impl Family {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::String => "string",
+            Family::Counter => "counter",
+            Family::Key => "key",
+            Family::Expiry => "expiry",
+            Family::Connection => "connection",
+            Family::Server => "server",
+        }
+    }
+}
+
+/// Which words are keys: from `first` to `last` (negative: counted from the end), every `step`-th; all zero: none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The first key's place.
+    pub first: i32,
+    /// The last key's place.
+    pub last: i32,
+    /// The distance from key to key.
+    pub step: i32,
+}
+
+impl Keys {
+    const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
+    const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
+
+    /// The places of the keys in a request of `words` words.
+    pub fn places(self, words: usize) -> impl Iterator<Item = usize> {
+        let last = if self.last < 0 { words as i32 + self.last } else { self.last.min(words as i32 - 1) };
+        let end = if self.step == 0 { 0 } else { last + 1 };
+        (self.first..end).step_by(self.step.max(1) as usize).map(|place| place as usize)
+    }
+}
+
+/// What generic code must know of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// Nothing.
+    pub const NONE: Flags = Flags(0);
+    /// It may change keys.
+    pub const WRITE: Flags = Flags(1);
+    /// It reads keys and changes none.
+    pub const READONLY: Flags = Flags(2);
+    /// It may need memory, and is refused when there is none.
+    pub const DENYOOM: Flags = Flags(4);
+    /// It does a constant amount of work.
+    pub const FAST: Flags = Flags(8);
+    /// It concerns the operator.
+    pub const ADMIN: Flags = Flags(16);
+
+    const NAMES: [(Flags, &'static str); 5] = [
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::FAST, "fast"),
+        (Flags::ADMIN, "admin"),
+    ];
+
+    /// These and those.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are among these.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Their names, as COMMAND INFO gives them.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Flags::NAMES.into_iter().filter(move |&(flag, _)| self.has(flag)).map(|(_, name)| name)
+    }
+}
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const WRITE: Flags = Flags::WRITE;
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const STORE_FAST: Flags = STORE.and(Flags::FAST);
+
+impl CommandSpec {
+    /// Whether a request of `words` words, the name included, fits its arity.
+    pub fn takes(&self, words: usize) -> bool {
+        let least = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= least } else { words == least }
+    }
+
+    /// The places of the keys in a request of `words` words.
+    pub fn key_places(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
+        self.keys.places(words)
+    }
+}
+
+/// What a row says where it says nothing.
+const ROW: CommandSpec = CommandSpec {
+    name: "",
+    usage: "",
+    summary: "",
+    family: Family::Server,
+    arity: 1,
+    keys: Keys::NONE,
+    rest: 0,
+    flags: Flags::NONE,
+    face: Face::Typed,
+    run: session::ping,
+};
+
+const STRING: CommandSpec = CommandSpec { family: Family::String, arity: 2, keys: Keys::ONE, ..ROW };
+const COUNTER: CommandSpec =
+    CommandSpec { family: Family::Counter, arity: -2, keys: Keys::ONE, flags: STORE_FAST, ..ROW };
+const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
+const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
+const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
+
+/// Every command, ordered by name.
+pub static COMMANDS: [CommandSpec; 35] = [
+    CommandSpec {
+        name: "append",
+        usage: "key value",
+        summary: "Append to a value; a missing key counts as empty",
+        arity: 3,
+        rest: 2,
+        flags: STORE_FAST,
+        face: Face::Ok,
+        run: string::append,
+        ..STRING
+    },
+    CommandSpec {
+        name: "command",
+        usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...]]",
+        summary: "Tell of the commands that there are",
+        arity: -1,
+        run: admin::command,
+        ..ROW
+    },
+    CommandSpec { name: "dbsize", summary: "Count the keys", flags: READ_FAST, run: key::dbsize, ..KEY },
+    CommandSpec {
+        name: "dec",
+        usage: "key [qty]",
+        summary: "Subtract from an integer, 1 where nothing is said",
+        run: counter::dec,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "decf",
+        usage: "key [qty]",
+        summary: "Subtract from a decimal number, exactly, 1.0 where nothing is said",
+        run: counter::decf,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "del",
+        usage: "key [key ...]",
+        summary: "Delete keys",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: WRITE,
+        face: Face::OkOrNull,
+        run: key::del,
+        ..KEY
+    },
+    CommandSpec {
+        name: "echo",
+        usage: "message",
+        summary: "Answer the message",
+        arity: 2,
+        rest: 1,
+        run: session::echo,
+        ..CONNECTION
+    },
+    CommandSpec {
+        name: "exists",
+        usage: "key [key ...]",
+        summary: "Count how many of the keys exist",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: READ_FAST,
+        run: key::exists,
+        ..KEY
+    },
+    CommandSpec { name: "exit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "expire",
+        usage: "key seconds [NX | XX | GT | LT]",
+        summary: "Let a key end after seconds",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::expire,
+        ..EXPIRY
+    },
+    CommandSpec { name: "flush", summary: "Delete every key", flags: WRITE, run: key::flush, ..KEY },
+    CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_FAST, run: string::get, ..STRING },
+    CommandSpec {
+        name: "getp",
+        usage: "key",
+        summary: "Answer a key's properties: value, creation and expiry time",
+        arity: 2,
+        keys: Keys::ONE,
+        flags: READ_FAST,
+        run: key::getp,
+        ..KEY
+    },
+    CommandSpec {
+        name: "getset",
+        usage: "key value",
+        summary: "Set a value and answer the old one",
+        arity: 3,
+        rest: 2,
+        flags: STORE_FAST,
+        run: string::getset,
+        ..STRING
+    },
+    CommandSpec {
+        name: "inc",
+        usage: "key [qty]",
+        summary: "Add to an integer, 1 where nothing is said",
+        run: counter::inc,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "incf",
+        usage: "key [qty]",
+        summary: "Add to a decimal number, exactly, 1.0 where nothing is said",
+        run: counter::incf,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "info",
+        usage: "[section ...]",
+        summary: "Tell of the node: version, clients, memory, counters, keys",
+        arity: -1,
+        run: admin::info,
+        ..ROW
+    },
+    CommandSpec {
+        name: "keys",
+        usage: "pattern",
+        summary: "List the keys that match a glob pattern",
+        arity: 2,
+        flags: READ,
+        run: key::keys,
+        ..KEY
+    },
+    CommandSpec {
+        name: "mget",
+        usage: "key [key ...]",
+        summary: "Answer several values",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: READ_FAST,
+        run: string::mget,
+        ..STRING
+    },
+    CommandSpec {
+        name: "mset",
+        usage: "key value [key value ...]",
+        summary: "Set several values",
+        arity: -3,
+        keys: Keys::PAIRS,
+        flags: STORE,
+        run: string::mset,
+        ..STRING
+    },
+    CommandSpec {
+        name: "persist",
+        usage: "key",
+        summary: "Let a key not end any more",
+        flags: WRITE_FAST,
+        run: expiry::persist,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "pexpire",
+        usage: "key milliseconds [NX | XX | GT | LT]",
+        summary: "Let a key end after milliseconds",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::pexpire,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "ping",
+        usage: "[message]",
+        summary: "Answer PONG, or the message",
+        arity: -1,
+        run: session::ping,
+        ..CONNECTION
+    },
+    CommandSpec {
+        name: "prepend",
+        usage: "key value",
+        summary: "Put something before a value; a missing key counts as empty",
+        arity: 3,
+        rest: 2,
+        flags: STORE,
+        face: Face::Ok,
+        run: string::prepend,
+        ..STRING
+    },
+    CommandSpec {
+        name: "psetex",
+        usage: "key milliseconds value",
+        summary: "Set a value that ends after milliseconds",
+        arity: 4,
+        rest: 3,
+        flags: STORE,
+        run: string::psetex,
+        ..STRING
+    },
+    CommandSpec {
+        name: "pttl",
+        usage: "key",
+        summary: "Answer how many milliseconds a key has left",
+        flags: READ_FAST,
+        run: expiry::pttl,
+        ..EXPIRY
+    },
+    CommandSpec { name: "quit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "scan",
+        usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        summary: "List keys a few at a time; a key present throughout is listed",
+        arity: -2,
+        flags: READ,
+        run: key::scan,
+        ..KEY
+    },
+    CommandSpec {
+        name: "set",
+        usage: "key value",
+        summary: "Set a value",
+        arity: 3,
+        rest: 2,
+        flags: STORE,
+        run: string::set,
+        ..STRING
+    },
+    CommandSpec {
+        name: "setex",
+        usage: "key seconds value",
+        summary: "Set a value that ends after seconds",
+        arity: 4,
+        rest: 3,
+        flags: STORE,
+        run: string::setex,
+        ..STRING
+    },
+    CommandSpec {
+        name: "setnx",
+        usage: "key value",
+        summary: "Set a value where there is none",
+        arity: 3,
+        rest: 2,
+        flags: STORE_FAST,
+        run: string::setnx,
+        ..STRING
+    },
+    CommandSpec {
+        name: "shutdown",
+        summary: "End the server as SIGTERM does: what is owed is sent first",
+        flags: Flags::ADMIN,
+        run: session::shutdown,
+        ..ROW
+    },
+    CommandSpec {
+        name: "strlen",
+        usage: "key",
+        summary: "Answer a value's length in bytes",
+        flags: READ_FAST,
+        run: string::strlen,
+        ..STRING
+    },
+    CommandSpec {
+        name: "time",
+        summary: "Answer the wall clock: seconds since the Unix epoch, and microseconds",
+        flags: Flags::FAST,
+        run: admin::time,
+        ..ROW
+    },
+    CommandSpec {
+        name: "ttl",
+        usage: "key",
+        summary: "Answer how many seconds a key has left",
+        flags: READ_FAST,
+        run: expiry::ttl,
+        ..EXPIRY
+    },
+];
+
+/// The row of a command, its name in any case.
+pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
+    let folded = fold(name)?;
+    let mut place = place_of(folded);
+    loop {
+        let row = INDEX[place];
+        if row == EMPTY {
+            return None;
+        }
+        if FOLDED[row as usize] == folded {
+            return Some(&COMMANDS[row as usize]);
+        }
+        place = (place + 1) % INDEX.len();
+    }
+}
+
+/// A name in lower case in one number, or `None` for one that is longer than any command's.
+const fn fold(name: &[u8]) -> Option<u128> {
+    if name.is_empty() || name.len() > 16 {
+        return None;
+    }
+    let (mut folded, mut at) = (0, 0);
+    while at < name.len() {
+        folded = folded << 8 | name[at].to_ascii_lowercase() as u128;
+        at += 1;
+    }
+    Some(folded)
+}
+
+const EMPTY: u8 = u8::MAX;
+
+/// Where a name is looked for first in [`INDEX`]: Fibonacci hashing (Knuth, volume 3, 6.4).
+const fn place_of(folded: u128) -> usize {
+    let half = folded as u64 ^ (folded >> 64) as u64;
+    (half.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize
+}
+
+/// The rows' names, folded.
+static FOLDED: [u128; COMMANDS.len()] = {
+    let (mut folded, mut row) = ([0; COMMANDS.len()], 0);
+    while row < COMMANDS.len() {
+        folded[row] = match fold(COMMANDS[row].name.as_bytes()) {
+            Some(name) => name,
+            None => panic!("a command's name has at most 16 bytes"),
+        };
+        row += 1;
+    }
+    folded
+};
+
+/// An open hash table of rows, filled by the compiler.
+static INDEX: [u8; 256] = {
+    let (mut index, mut row) = ([EMPTY; 256], 0);
+    while row < FOLDED.len() {
+        let mut place = place_of(FOLDED[row]);
+        while index[place] != EMPTY {
+            place = (place + 1) % index.len();
+        }
+        index[place] = row as u8;
+        row += 1;
+    }
+    index
+};
+
+/// The order of the rows, and that no name stands twice.
+const _: () = {
+    let mut row = 1;
+    while row < COMMANDS.len() {
+        assert!(before(COMMANDS[row - 1].name.as_bytes(), COMMANDS[row].name.as_bytes()), "rows stand by name");
+        row += 1;
+    }
+};
+
+const fn before(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        if a[at] != b[at] {
+            return a[at] < b[at];
+        }
+        at += 1;
+    }
+    a.len() < b.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_in_any_case_and_nothing_else() {
+        for spec in &COMMANDS {
+            for name in [spec.name.to_string(), spec.name.to_uppercase()] {
+                assert_eq!(lookup(name.as_bytes()).map(|found| found.name), Some(spec.name));
+            }
+        }
+        for name in ["", "ge", "gett", "set\0", "averylongnamethatisnocommand", "\u{e9}"] {
+            assert!(lookup(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_are_coherent() {
+        for spec in &COMMANDS {
+            assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{}", spec.name);
+            assert_eq!(spec.usage.is_empty(), spec.arity == 1, "{}: usage and arity", spec.name);
+            assert!(!(spec.flags.has(WRITE) && spec.flags.has(READ)), "{}", spec.name);
+            assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(WRITE), "{}", spec.name);
+            // The word that takes the rest of the line is the last one that a request can have.
+            assert!(spec.rest == 0 || spec.arity == spec.rest as i32 + 1, "{}: rest and arity", spec.name);
+        }
+    }
+
+    #[test]
+    fn arity_and_keys() {
+        let row = |name: &str| lookup(name.as_bytes()).unwrap();
+        assert!(row("get").takes(2) && !row("get").takes(3) && !row("get").takes(1));
+        assert!(row("mget").takes(2) && row("mget").takes(200) && !row("mget").takes(1));
+        let places = |name: &str, words| row(name).key_places(words).collect::<Vec<_>>();
+        assert_eq!(places("get", 2), [1]);
+        assert_eq!(places("mget", 4), [1, 2, 3]);
+        assert_eq!(places("mset", 5), [1, 3]);
+        assert_eq!(places("ping", 1), [0; 0]);
+        assert_eq!(places("get", 1), [0; 0]);
+    }
+}

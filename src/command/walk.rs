@@ -1,0 +1,112 @@
+//! A walk over all keys that takes many turns: KEYS.
+
+use super::glob;
+use crate::limits::WALK_BYTES_MAX;
+use crate::proto::{Face, Output, Progress, Reply};
+use crate::store::{Cursor, Store};
+
+/// KEYS on its way. The client's next requests wait for its end, so to that client it is one moment; other clients'
+/// writes go on meanwhile, and a key that exists throughout is found.
+#[derive(Debug)]
+pub struct Walk {
+    pattern: Box<[u8]>,
+    found: Found,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The store is looked through from here on.
+    Searching(Cursor),
+    /// The store is done; the answer begins.
+    Found,
+    /// The keys before this one are answered.
+    Answering(usize, Progress),
+}
+
+impl Walk {
+    /// A walk for the keys that match `pattern`.
+    pub(super) fn new(pattern: &[u8]) -> Walk {
+        Walk { pattern: pattern.into(), found: Found::default(), stage: Stage::Searching(Cursor::START) }
+    }
+
+    /// Does a bounded piece of it, looking at or answering about `entries_max` keys; what is answered goes to
+    /// `output`. What it finds may take `bytes_max`, or the answer is an error. `true` when the reply is whole.
+    pub fn step(
+        &mut self,
+        store: &Store,
+        now_ms: u64,
+        entries_max: usize,
+        bytes_max: usize,
+        output: &mut Output,
+    ) -> bool {
+        match self.stage {
+            Stage::Searching(from) => {
+                let Walk { pattern, found, .. } = self;
+                let next = store.scan(from, entries_max, now_ms, &mut |entry| {
+                    if glob::matches(pattern, entry.key()) {
+                        found.push(entry.key());
+                    }
+                });
+                self.stage = next.map_or(Stage::Found, Stage::Searching);
+                if found.bytes_used() <= bytes_max {
+                    return false;
+                }
+                let megabytes = WALK_BYTES_MAX >> 20;
+                let text = format!("ERR more than {megabytes} MB of keys match, use SCAN");
+                Reply::new(output, Face::Typed).error(&text);
+                true
+            }
+            Stage::Found => {
+                let mut reply = Reply::new(output, Face::Typed);
+                reply.array(self.found.len());
+                let whole = reply.is_whole();
+                self.stage = Stage::Answering(0, reply.suspend());
+                whole
+            }
+            Stage::Answering(from, progress) => {
+                let mut reply = Reply::resume(output, progress);
+                let to = self.found.len().min(from + entries_max);
+                (from..to).for_each(|index| reply.bulk(self.found.key(index)));
+                let whole = reply.is_whole();
+                self.stage = Stage::Answering(to, reply.suspend());
+                whole
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// The memory that what was found takes, in bytes.
+    pub fn bytes_used(&self) -> usize {
+        self.found.bytes_used()
+    }
+}
+
+/// Keys that were found, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    bytes: Vec<u8>,
+    /// Where each key ends.
+    ends: Vec<u32>,
+}
+
+impl Found {
+    pub(super) fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn key(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.bytes[start..self.ends[index] as usize]
+    }
+
+    fn bytes_used(&self) -> usize {
+        self.bytes.len() + size_of_val(&self.ends[..])
+    }
+}

@@ -1,0 +1,364 @@
+//! One client's conversation: bytes that are no whole request yet, and replies that are not sent yet, in order.
+//!
+//! Makes no system calls and knows no commands: it hands each request to a [`Service`] and obeys the [`Flow`] that
+//! comes back. At rest it owns no buffer.
+
+use crate::buffer::BufferPool;
+use crate::limits::{
+    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
+};
+use crate::proto::{Args, Face, Output, ParseError, Parsed, Parser, Piece, Reply, Span};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::mem;
+use std::rc::Rc;
+
+/// What the loop owns and lends to the connection that it serves.
+#[derive(Default)]
+pub struct Desk {
+    /// Where replies are written first.
+    pub output: Output,
+    /// Where the parser marks the words of a request.
+    pub spans: Vec<Span>,
+    /// Buffers for what must wait.
+    pub pool: BufferPool,
+}
+
+/// Who executes requests.
+pub trait Service {
+    /// Of a command's name as it was sent: which of its words takes the rest of the line (0: none).
+    fn rest_of(&mut self, name: &[u8]) -> usize;
+
+    /// Executes one request and writes its reply to `output`; `place` names the reply in case that it comes later.
+    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow;
+}
+
+/// What a connection does after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Goes on with the next one.
+    Continue,
+    /// Ends, once the replies so far are sent.
+    Close,
+    /// The reply comes later, to the place that was named; until then no further request is executed.
+    Wait,
+}
+
+/// The place of a reply in the order of a connection's replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// How the conversation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Both sides may speak.
+    Open,
+    /// The peer has ended its side; what it asked for before is still answered.
+    PeerEnded,
+    /// We end: no further request is executed, what is owed is still sent.
+    Closing,
+}
+
+/// A part of what is still to be sent.
+enum Part {
+    /// Copied bytes in a lent buffer; so many are sent already.
+    Bytes(Vec<u8>, usize),
+    /// A stored value; so many of its bytes are sent already.
+    Shared(Rc<Vec<u8>>, usize),
+    /// A reply that comes later; nothing behind it may be sent before.
+    Waiting(Place),
+}
+
+/// See the module.
+pub struct Connection {
+    /// Received and not executed.
+    input: Vec<u8>,
+    parser: Parser,
+    /// Replies that were not sent at once.
+    backlog: VecDeque<Part>,
+    /// Copied bytes in the backlog.
+    backlog_bytes: usize,
+    /// Bytes of stored values in the backlog.
+    pinned_bytes: usize,
+    phase: Phase,
+    /// Whether a waiting reply holds up the requests behind it.
+    held: bool,
+    /// Whether `input` may hold a whole request: its client had its share of the turn.
+    stalled: bool,
+    next_place: u32,
+}
+
+impl Default for Connection {
+    fn default() -> Connection {
+        Connection {
+            input: Vec::new(),
+            parser: Parser::default(),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            pinned_bytes: 0,
+            phase: Phase::Open,
+            held: false,
+            stalled: false,
+            next_place: 0,
+        }
+    }
+}
+
+impl Connection {
+    /// Executes what `fresh`, received behind all before it, makes whole, as far as the client's share of a turn
+    /// goes. The replies are in `desk.output` afterwards (and, before a waiting one, in the backlog). Bytes that
+    /// are no request end the conversation after their error reply; they are returned for the log.
+    pub fn execute(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut impl Service) -> Option<ParseError> {
+        if self.phase == Phase::Closing {
+            return None;
+        }
+        if self.input.is_empty() {
+            let (used, broken) = self.run(fresh, desk, service);
+            if used < fresh.len() && self.phase != Phase::Closing {
+                self.input = desk.pool.lend();
+                self.input.extend_from_slice(&fresh[used..]);
+            }
+            return broken;
+        }
+        let mut input = mem::take(&mut self.input);
+        input.extend_from_slice(fresh);
+        let (used, broken) = self.run(&input, desk, service);
+        if used == input.len() || self.phase == Phase::Closing {
+            desk.pool.give_back(input);
+        } else {
+            input.drain(..used);
+            if input.capacity() > POOL_BUFFER_BYTES_MAX && input.len() <= POOL_BUFFER_BYTES_MAX / 2 {
+                // A long line has gone; its room must not stay for the few bytes behind it.
+                input.shrink_to_fit();
+            }
+            self.input = input;
+        }
+        broken
+    }
+
+    /// Executes requests from the front of `input`, and says how many bytes they took.
+    fn run(&mut self, input: &[u8], desk: &mut Desk, service: &mut impl Service) -> (usize, Option<ParseError>) {
+        let mut used = 0;
+        self.stalled = false;
+        while used < input.len() {
+            if !self.may_execute(&desk.output) {
+                self.stalled = true;
+                break;
+            }
+            let bytes = &input[used..];
+            match self.parser.parse(bytes, &mut desk.spans, |name| service.rest_of(name)) {
+                Parsed::Incomplete => break,
+                Parsed::Blank { consumed } => used += consumed,
+                Parsed::Request { consumed } => {
+                    used += consumed;
+                    let place = Place(self.next_place);
+                    match service.serve(Args::new(bytes, &desk.spans), &mut desk.output, place) {
+                        Flow::Continue => {}
+                        Flow::Close => self.phase = Phase::Closing,
+                        Flow::Wait => {
+                            self.next_place = self.next_place.wrapping_add(1);
+                            self.queue_output(desk);
+                            self.backlog.push_back(Part::Waiting(place));
+                            self.held = true;
+                        }
+                    }
+                    if self.phase == Phase::Closing {
+                        break;
+                    }
+                }
+                Parsed::Broken(error) => {
+                    Reply::new(&mut desk.output, Face::Typed).error(error.text());
+                    self.phase = Phase::Closing;
+                    return (used, Some(error));
+                }
+            }
+        }
+        (used, None)
+    }
+
+    /// Whether one more request may be executed in this turn.
+    fn may_execute(&self, output: &Output) -> bool {
+        !self.held
+            && output.copied_bytes() < TURN_REPLY_BYTES
+            && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
+            && self.pinned_bytes + output.shared_bytes() < OUTPUT_PINNED_BYTES
+    }
+
+    /// The peer has ended its side: half a request is forgotten, what is owed is still sent.
+    pub fn peer_ended(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::PeerEnded;
+        }
+    }
+
+    /// We end: what was received is still executed and answered, nothing more is read.
+    pub fn end(&mut self) {
+        self.peer_ended();
+    }
+
+    /// Whether bytes may be read for it: it is open, and has room for what they ask for.
+    pub fn wants_read(&self) -> bool {
+        self.phase == Phase::Open && !self.stalled && !self.held && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
+    }
+
+    /// Whether something could be sent if the socket took it.
+    pub fn wants_write(&self) -> bool {
+        !matches!(self.backlog.front(), None | Some(Part::Waiting(_)))
+    }
+
+    /// Whether requests are left that can go on without another byte from the client. After a pause they go on
+    /// only when half of the backlog is gone, so that they do not go on one by one.
+    pub fn can_resume(&self) -> bool {
+        self.stalled
+            && !self.held
+            && self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
+            && self.pinned_bytes <= OUTPUT_PINNED_BYTES / 2
+    }
+
+    /// Whether more of a waiting reply may be written now.
+    pub fn has_room(&self) -> bool {
+        self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
+    }
+
+    /// Whether we were the ones to end the conversation.
+    pub fn is_closing(&self) -> bool {
+        self.phase == Phase::Closing
+    }
+
+    /// Whether nothing is left to do for it: one side has ended, and nothing is owed.
+    pub fn is_done(&self) -> bool {
+        let executed = self.phase == Phase::Closing || self.phase == Phase::PeerEnded && !self.stalled && !self.held;
+        executed && self.backlog.is_empty()
+    }
+
+    /// Whether it waits for nobody but its client.
+    pub fn is_idle(&self) -> bool {
+        !self.stalled && !self.held && self.backlog.is_empty()
+    }
+
+    /// Whether the output may be sent at once, or something is queued before it.
+    pub fn is_backlog_empty(&self) -> bool {
+        self.backlog.is_empty()
+    }
+
+    /// Queues `bytes`, which the socket did not take.
+    pub fn queue_bytes(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = self.backlog.len();
+        let at = if at > 0 && matches!(self.backlog[at - 1], Part::Bytes(..)) { at - 1 } else { at };
+        self.insert_bytes(at, bytes, pool);
+    }
+
+    /// Queues all of the desk's output, and empties it.
+    pub fn queue_output(&mut self, desk: &mut Desk) {
+        for piece in desk.output.pieces() {
+            match piece {
+                Piece::Bytes(bytes) => self.queue_bytes(bytes, &mut desk.pool),
+                Piece::Shared(value) => self.insert_shared(self.backlog.len(), value),
+            }
+        }
+        desk.output.clear(TURN_REPLY_BYTES);
+    }
+
+    /// Puts the desk's output, more of the reply that waits at `place`, before what waits, and empties it. With
+    /// `whole`, the reply is complete, and the requests behind it go on. Says whether there was such a place.
+    pub fn fill(&mut self, place: Place, desk: &mut Desk, whole: bool) -> bool {
+        let waits = |part: &Part| matches!(part, Part::Waiting(other) if *other == place);
+        let found = self.backlog.iter().position(waits);
+        if let Some(mut at) = found {
+            for piece in desk.output.pieces() {
+                match piece {
+                    Piece::Bytes(bytes) => {
+                        let joins = at > 0 && matches!(self.backlog[at - 1], Part::Bytes(..));
+                        at -= usize::from(joins);
+                        self.insert_bytes(at, bytes, &mut desk.pool);
+                    }
+                    Piece::Shared(value) => self.insert_shared(at, value),
+                }
+                at += 1;
+            }
+            if whole {
+                self.backlog.remove(at);
+                self.held = false;
+            }
+        }
+        desk.output.clear(TURN_REPLY_BYTES);
+        found.is_some()
+    }
+
+    /// Appends to the bytes at `at`, or makes room for them there.
+    fn insert_bytes(&mut self, at: usize, bytes: &[u8], pool: &mut BufferPool) {
+        self.backlog_bytes += bytes.len();
+        match self.backlog.get_mut(at) {
+            Some(Part::Bytes(buffer, _)) => buffer.extend_from_slice(bytes),
+            _ => {
+                let mut buffer = pool.lend();
+                buffer.extend_from_slice(bytes);
+                self.backlog.insert(at, Part::Bytes(buffer, 0));
+            }
+        }
+    }
+
+    fn insert_shared(&mut self, at: usize, value: &Rc<Vec<u8>>) {
+        self.pinned_bytes += value.len();
+        self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
+    }
+
+    /// The next pieces to send, in order, and how many.
+    pub fn gather<'a>(&'a self, pieces: &mut [IoSlice<'a>; SEND_PIECES_MAX]) -> usize {
+        let mut count = 0;
+        for part in self.backlog.iter().take(SEND_PIECES_MAX) {
+            pieces[count] = match part {
+                Part::Bytes(buffer, sent) => IoSlice::new(&buffer[*sent..]),
+                Part::Shared(value, sent) => IoSlice::new(&value[*sent..]),
+                Part::Waiting(_) => break,
+            };
+            count += 1;
+        }
+        count
+    }
+
+    /// So many bytes of what was gathered are sent.
+    pub fn advance(&mut self, mut count: usize, pool: &mut BufferPool) {
+        while let Some(part) = self.backlog.front_mut() {
+            let (left, sent) = match part {
+                Part::Bytes(buffer, sent) => (buffer.len() - *sent, sent),
+                Part::Shared(value, sent) => (value.len() - *sent, sent),
+                Part::Waiting(_) => break,
+            };
+            let step = left.min(count);
+            *sent += step;
+            count -= step;
+            if step < left {
+                return;
+            }
+            match self.backlog.pop_front() {
+                Some(Part::Bytes(buffer, _)) => {
+                    self.backlog_bytes -= buffer.len();
+                    pool.give_back(buffer);
+                }
+                Some(Part::Shared(value, _)) => self.pinned_bytes -= value.len(),
+                _ => {}
+            }
+        }
+        if self.backlog.is_empty() {
+            // A connection at rest owns no memory but its own.
+            self.backlog = VecDeque::new();
+        }
+    }
+
+    /// Gives back what it was lent, at its end.
+    pub fn dismantle(&mut self, pool: &mut BufferPool) {
+        pool.give_back(mem::take(&mut self.input));
+        for part in mem::take(&mut self.backlog) {
+            if let Part::Bytes(buffer, _) = part {
+                pool.give_back(buffer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

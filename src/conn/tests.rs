@@ -1,0 +1,202 @@
+use super::*;
+use crate::testkit::{Random, seeds};
+
+/// Answers the words joined by `+`; `wait` waits, `quit` closes, `big` answers a stored value.
+struct Joined {
+    waiting: Vec<Place>,
+    big: Rc<Vec<u8>>,
+}
+
+impl Joined {
+    fn new() -> Joined {
+        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]) }
+    }
+}
+
+impl Service for Joined {
+    fn rest_of(&mut self, _name: &[u8]) -> usize {
+        0
+    }
+
+    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow {
+        match args.name() {
+            b"wait" => {
+                self.waiting.push(place);
+                return Flow::Wait;
+            }
+            b"quit" => return Flow::Close,
+            b"big" => output.push_shared(&self.big),
+            _ => args.from(0).for_each(|word| output.push(&[word, b"+"].concat())),
+        }
+        output.push(b";");
+        Flow::Continue
+    }
+}
+
+/// Sends all that may be sent, in pieces of at most `step` bytes.
+fn send(conn: &mut Connection, desk: &mut Desk, step: usize) -> Vec<u8> {
+    conn.queue_output(desk);
+    let mut sent = Vec::new();
+    while conn.wants_write() {
+        let mut pieces = [IoSlice::new(&[]); SEND_PIECES_MAX];
+        let count = conn.gather(&mut pieces);
+        let flat: Vec<u8> = pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect();
+        let taken = flat.len().min(step);
+        sent.extend_from_slice(&flat[..taken]);
+        conn.advance(taken, &mut desk.pool);
+    }
+    sent
+}
+
+fn start() -> (Connection, Desk, Joined) {
+    (Connection::default(), Desk::default(), Joined::new())
+}
+
+#[test]
+fn a_connection_at_rest_owns_nothing() {
+    assert!(size_of::<Connection>() <= 128, "{} bytes", size_of::<Connection>());
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"one\ntwo", &mut desk, &mut service);
+    assert!(conn.input.capacity() > 0);
+    conn.execute(b"\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 3), b"one+;two+;");
+    assert_eq!((conn.input.capacity(), conn.backlog.capacity()), (0, 0));
+    assert!(conn.is_idle() && conn.wants_read() && !conn.wants_write());
+}
+
+#[test]
+fn requests_are_executed_however_they_are_cut() {
+    let stream = b"a b\n\nc d e\nbig\nf\n";
+    let wanted = [&b"a+b+;c+d+e+;"[..], &[b'B'; 5000], b";f+;"].concat();
+    for seed in seeds(200) {
+        let mut random = Random::new(seed);
+        let (mut conn, mut desk, mut service) = start();
+        let (mut at, mut sent) = (0, Vec::new());
+        while at < stream.len() {
+            let end = (at + 1 + random.below(6)).min(stream.len());
+            conn.execute(&stream[at..end], &mut desk, &mut service);
+            at = end;
+            if random.below(2) == 0 {
+                let step = 1 + random.below(700);
+                sent.extend(send(&mut conn, &mut desk, step));
+            }
+        }
+        sent.extend(send(&mut conn, &mut desk, usize::MAX));
+        assert_eq!(sent, wanted, "seed {seed}");
+        assert_eq!((conn.backlog_bytes, conn.pinned_bytes), (0, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\nwait\nb\nc", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    assert!(!conn.wants_read() && !conn.wants_write() && !conn.can_resume() && !conn.is_idle());
+    desk.output.push(b"late");
+    desk.output.push_shared(&service.big);
+    assert!(conn.fill(service.waiting[0], &mut desk, false));
+    desk.output.push(b"r;");
+    assert!(conn.fill(service.waiting[0], &mut desk, true));
+    assert!(!conn.fill(service.waiting[0], &mut desk, true), "a reply is filled once");
+    assert!(conn.can_resume());
+    conn.execute(b"\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), [&b"late"[..], &[b'B'; 5000], b"r;b+;c+;"].concat());
+    assert!(conn.is_idle());
+}
+
+#[test]
+fn replies_may_be_filled_in_any_order() {
+    let (mut conn, mut desk, _) = start();
+    for number in [7, 8] {
+        conn.queue_bytes(b"<", &mut desk.pool);
+        conn.backlog.push_back(Part::Waiting(Place(number)));
+    }
+    conn.queue_bytes(b">", &mut desk.pool);
+    desk.output.push(b"second");
+    assert!(conn.fill(Place(8), &mut desk, true));
+    assert_eq!(send(&mut conn, &mut desk, 1), b"<");
+    desk.output.push(b"first");
+    assert!(conn.fill(Place(7), &mut desk, true));
+    assert_eq!(send(&mut conn, &mut desk, 4), b"first<second>");
+    assert_eq!(conn.backlog_bytes, 0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from() {
+    let (mut conn, mut desk, mut service) = start();
+    let request = [&vec![b'x'; 1000][..], b"\n"].concat();
+    let (mut executed, mut received) = (0, 0);
+    while conn.wants_read() {
+        conn.execute(&request, &mut desk, &mut service);
+        conn.queue_output(&mut desk);
+        (executed, received) = (executed + 1, received + request.len());
+        assert!(executed < 10_000);
+    }
+    assert!(conn.backlog_bytes < OUTPUT_SOFT_BYTES_MAX + TURN_REPLY_BYTES);
+    assert!(received < OUTPUT_SOFT_BYTES_MAX + TURN_REPLY_BYTES);
+    assert_eq!(send(&mut conn, &mut desk, 1 << 20).len(), executed * 1002);
+    assert!(conn.wants_read());
+}
+
+#[test]
+fn a_share_of_a_turn_ends_and_goes_on() {
+    let (mut conn, mut desk, mut service) = start();
+    let stream = "big\n".repeat(2000);
+    conn.execute(stream.as_bytes(), &mut desk, &mut service);
+    let mut sent = 0;
+    let mut turns = 1;
+    while conn.stalled {
+        assert!(!conn.wants_read());
+        sent += send(&mut conn, &mut desk, usize::MAX).len();
+        assert!(conn.can_resume());
+        conn.execute(b"", &mut desk, &mut service);
+        turns += 1;
+    }
+    sent += send(&mut conn, &mut desk, usize::MAX).len();
+    assert_eq!((sent, turns), (2000 * 5001, 3));
+}
+
+#[test]
+fn an_end_on_either_side_sends_what_is_owed() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\nhalf", &mut desk, &mut service);
+    conn.queue_output(&mut desk);
+    conn.peer_ended();
+    assert!(!conn.wants_read() && !conn.is_done());
+    assert_eq!(send(&mut conn, &mut desk, 1), b"a+;");
+    assert!(conn.is_done() && !conn.is_closing());
+
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\nquit\nb\n", &mut desk, &mut service);
+    conn.execute(b"c\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 1), b"a+;");
+    assert!(conn.is_done() && conn.is_closing() && !conn.wants_read());
+}
+
+#[test]
+fn an_end_while_a_reply_waits() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"wait\nb\n", &mut desk, &mut service);
+    conn.peer_ended();
+    assert!(!conn.is_done());
+    desk.output.push(b"late;");
+    conn.fill(service.waiting[0], &mut desk, true);
+    assert!(conn.can_resume() && !conn.is_done());
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"late;b+;");
+    assert!(conn.is_done());
+}
+
+#[test]
+fn what_is_no_request_ends_it_after_an_error() {
+    let (mut conn, mut desk, mut service) = start();
+    let mut broken = None;
+    for _ in 0..3 {
+        broken = broken.or(conn.execute(&vec![b'x'; 1 << 19], &mut desk, &mut service));
+    }
+    assert_eq!(broken, Some(ParseError::LineTooLong));
+    assert_eq!(send(&mut conn, &mut desk, 100), b"(error) line too long\r\n");
+    assert!(conn.is_done());
+    assert_eq!(conn.input.capacity(), 0);
+}

@@ -1,0 +1,279 @@
+//! The server: the only place where sockets, connections, commands and the store meet.
+//!
+//! One pass of the loop is a turn: wait, read the clock, serve who is ready as far as the turn's share goes, go on
+//! with who was cut short, see to deadlines, take back memory.
+
+mod client;
+mod engine;
+mod start;
+
+use crate::command::Node;
+use crate::config::Config;
+use crate::conn::Desk;
+use crate::limits::{
+    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
+};
+use crate::log::{self, Level};
+use crate::reactor::{Event, Reactor, Token};
+use crate::sys::clock;
+use crate::sys::epoll::Interest;
+use crate::sys::signal::Signals;
+use crate::sys::socket::{Listener, Socket};
+use client::{Client, End};
+use engine::Engine;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Everything with a descriptor.
+enum Source {
+    Listener(Listener),
+    Signals(Signals),
+    Client(Client),
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Source::Listener(listener) => listener.as_fd(),
+            Source::Signals(signals) => signals.as_fd(),
+            Source::Client(client) => client.as_fd(),
+        }
+    }
+}
+
+/// See the module.
+pub struct Server {
+    reactor: Reactor<Source>,
+    engine: Engine,
+    desk: Desk,
+    /// The one receive buffer, lent to whoever is read from.
+    receive: Box<[u8]>,
+    /// Clients that can go on without another byte: they had their share of an earlier turn.
+    resumes: VecDeque<Token>,
+    /// What the walks of all clients hold.
+    walk_bytes: usize,
+    listeners: Vec<Token>,
+    /// Whether a lack of descriptors was told of since the last connection was accepted.
+    accept_failure_told: bool,
+    idle_timeout_ms: Option<u64>,
+    stage: Stage,
+    /// When the last turn ended: what the next wait counts from.
+    turn_end_us: u64,
+}
+
+/// How far the server's life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// Nobody is accepted, and nothing read; what is owed is sent until this time of the boot clock.
+    Ending(u64),
+    Ended,
+}
+
+impl Server {
+    /// Serves until SIGTERM, SIGINT or SHUTDOWN.
+    ///
+    /// # Errors
+    /// Those of `epoll_wait(2)`, of which none is to be expected.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.stage != Stage::Ended {
+            self.turn()?;
+        }
+        log::write(Level::Info, format_args!("ended"));
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let until_ms = self.wake_ms();
+        self.reactor.wait(self.turn_end_us / 1000, until_ms)?;
+        let began_us = clock::boot_us();
+        self.engine.set_time(began_us / 1000);
+        self.serve_ready();
+        self.serve_resumed();
+        self.serve_deadlines();
+        self.take_back();
+        self.see_to_the_end();
+        self.turn_end_us = clock::boot_us();
+        let stats = &mut self.engine.stats;
+        stats.turns += 1;
+        stats.turn_worst_us = stats.turn_worst_us.max(self.turn_end_us - began_us);
+        Ok(())
+    }
+
+    /// Until when the loop may sleep; the sources' own deadlines aside.
+    fn wake_ms(&self) -> Option<u64> {
+        if !self.resumes.is_empty() || self.engine.reclaiming {
+            return Some(0);
+        }
+        let ending_ms = match self.stage {
+            Stage::Serving => None,
+            Stage::Ending(until_ms) => Some(until_ms),
+            Stage::Ended => Some(0),
+        };
+        [ending_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
+    }
+
+    /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
+    fn serve_ready(&mut self) {
+        let mut bytes = 0;
+        while bytes < TURN_BYTES_MAX / 2 {
+            let Some(event) = self.reactor.next_event() else { return };
+            bytes += self.serve(event);
+        }
+    }
+
+    /// The other half goes to those that were cut short before, each once.
+    fn serve_resumed(&mut self) {
+        let mut bytes = 0;
+        for _ in 0..self.resumes.len() {
+            if bytes >= TURN_BYTES_MAX / 2 {
+                return;
+            }
+            if let Some(token) = self.resumes.pop_front() {
+                bytes += self.resume(token);
+            }
+        }
+    }
+
+    /// Serves one report; gives the bytes that were moved.
+    fn serve(&mut self, event: Event) -> usize {
+        match self.reactor.get_mut(event.token) {
+            Some(Source::Client(_)) => self.serve_client(event),
+            Some(Source::Listener(_)) => {
+                self.accept(event.token);
+                0
+            }
+            Some(Source::Signals(_)) => {
+                self.read_signals(event.token);
+                0
+            }
+            None => 0,
+        }
+    }
+
+    fn serve_deadlines(&mut self) {
+        while let Some(token) = self.reactor.expired(self.engine.now.ms) {
+            match self.reactor.get_mut(token) {
+                Some(Source::Client(_)) => self.client_deadline(token),
+                Some(Source::Listener(_)) => self.watch(token, Interest::READ),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes back a bounded amount of what expired and of what FLUSH has left.
+    fn take_back(&mut self) {
+        let engine = &mut self.engine;
+        engine.stats.expired_keys += engine.store.sweep(engine.now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
+        engine.reclaiming = engine.store.reclaim(SWEEP_ENTRIES_PER_TURN);
+    }
+
+    /// Accepts who waits, but no more than a turn's share; the level-triggered listener brings back the others.
+    fn accept(&mut self, token: Token) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Some(Source::Listener(listener)) = self.reactor.get_mut(token) else { return };
+            match listener.accept() {
+                Ok(socket) => self.welcome(socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_exhaustion(&error) => return self.pause_accepting(token, &error),
+                // The connection was lost before it was taken (accept(2) lists the ways); the next one may be fine.
+                Err(error) => log::write(Level::Debug, format_args!("a connection was lost in the queue: {error}")),
+            }
+        }
+    }
+
+    /// The listener stays readable while nobody can be accepted: it is not watched for a while, or the loop would
+    /// spin.
+    fn pause_accepting(&mut self, token: Token, error: &io::Error) {
+        self.engine.stats.accept_pauses += 1;
+        if !self.accept_failure_told {
+            self.accept_failure_told = true;
+            let clients = self.engine.node.clients;
+            log::write(Level::Warn, format_args!("cannot accept with {clients} clients, will try again: {error}"));
+        }
+        self.watch(token, Interest::NONE);
+        self.reactor.set_deadline(token, Some(self.engine.now.ms + ACCEPT_RETRY_MS));
+    }
+
+    fn welcome(&mut self, socket: Socket) {
+        self.accept_failure_told = false;
+        let Engine { stats, node, now, .. } = &mut self.engine;
+        stats.total_connections_received += 1;
+        if node.clients >= node.clients_max {
+            stats.rejected_connections += 1;
+            return client::reject(&socket, &mut self.receive);
+        }
+        let client = Client::new(socket, now.ms);
+        match self.reactor.insert(Source::Client(client), Interest::READ) {
+            Ok(token) => {
+                node.clients += 1;
+                let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
+                self.reactor.set_deadline(token, deadline_ms);
+            }
+            Err(error) => log::write(Level::Warn, format_args!("a client cannot be watched: {error}")),
+        }
+    }
+
+    /// Changes what a source is watched for. A change that the kernel has no memory for is a source that would hang:
+    /// a client is closed, a listener tried again later.
+    fn watch(&mut self, token: Token, interest: Interest) {
+        let Err(error) = self.reactor.set_interest(token, interest) else { return };
+        match self.reactor.get_mut(token) {
+            Some(Source::Client(_)) => self.close(token, End::Error(error)),
+            _ => self.reactor.set_deadline(token, Some(self.engine.now.ms + ACCEPT_RETRY_MS)),
+        }
+    }
+
+    fn read_signals(&mut self, token: Token) {
+        while let Some(Source::Signals(signals)) = self.reactor.get_mut(token)
+            && let Ok(Some(name)) = signals.next()
+        {
+            if self.stage == Stage::Serving {
+                self.begin_end(name);
+            } else {
+                log::write(Level::Warn, format_args!("{name} again, ending at once"));
+                self.stage = Stage::Ended;
+            }
+        }
+    }
+
+    /// Stops accepting and reading; what was received is executed, what is owed is sent.
+    fn begin_end(&mut self, why: &str) {
+        let clients = self.engine.node.clients;
+        log::write(Level::Info, format_args!("{why}, ending; {clients} clients are sent what they are owed"));
+        self.stage = Stage::Ending(self.engine.now.ms + SHUTDOWN_MS);
+        for listener in std::mem::take(&mut self.listeners) {
+            drop(self.reactor.remove(listener));
+        }
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+                client.conn.end();
+                self.settle(token);
+            }
+        }
+    }
+
+    fn see_to_the_end(&mut self) {
+        if self.engine.shutdown && self.stage == Stage::Serving {
+            self.begin_end("SHUTDOWN");
+        }
+        if let Stage::Ending(until_ms) = self.stage {
+            let clients = self.engine.node.clients;
+            if clients > 0 && self.engine.now.ms >= until_ms {
+                log::write(Level::Warn, format_args!("{clients} clients did not take what they are owed"));
+            }
+            if clients == 0 || self.engine.now.ms >= until_ms {
+                self.stage = Stage::Ended;
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept4(2)` says that descriptors or memory have run out.
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests;

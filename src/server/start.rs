@@ -1,0 +1,131 @@
+//! From a configuration to a server that listens.
+
+use super::{Config, Desk, Engine, Listener, Node, Reactor, Server, Signals, Source, Stage, VecDeque};
+use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
+use crate::log::{self, Level};
+use crate::sys::epoll::Interest;
+use crate::sys::socket::TcpOptions;
+use crate::sys::{clock, resolve, resource};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+
+impl Server {
+    /// A server that listens where the configuration says, and says so in the log.
+    ///
+    /// # Errors
+    /// A sentence that names the address or path and what is wrong with it.
+    pub fn new(config: &Config) -> io::Result<Server> {
+        log::set_verbose(config.verbose);
+        let version = env!("CARGO_PKG_VERSION");
+        log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
+        let clients_max = bound_clients(config.clients_max)?;
+        let memory_bytes = resource::memory_bytes();
+        let mut reactor = Reactor::new(EVENTS_MAX)?;
+        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
+        let (listeners, tcp_port) = listen(config)?;
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
+            .collect::<io::Result<_>>()?;
+        let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
+        log::write(
+            Level::Info,
+            format_args!("at most {clients_max} clients, lines of {line_mb} MB, values of {value_mb} MB"),
+        );
+        log::write(
+            Level::Warn,
+            format_args!("no memory limit is set: what is stored may take all of this box's {} MB", memory_bytes >> 20),
+        );
+        let started_us = clock::boot_us();
+        let node = Node {
+            tcp_port,
+            started_ms: started_us / 1000,
+            clients: 0,
+            clients_max,
+            waiting: 0,
+            run_id: run_id(),
+            memory_bytes,
+        };
+        Ok(Server {
+            reactor,
+            engine: Engine::new(node, started_us / 1000),
+            desk: Desk::default(),
+            receive: vec![0; RECEIVE_BYTES].into(),
+            resumes: VecDeque::new(),
+            walk_bytes: 0,
+            listeners,
+            accept_failure_told: false,
+            idle_timeout_ms: (config.timeout_s > 0).then_some(config.timeout_s * 1000),
+            stage: Stage::Serving,
+            turn_end_us: started_us,
+        })
+    }
+}
+
+/// How many clients the descriptors allow; says so where it is fewer than asked for.
+fn bound_clients(wanted: usize) -> io::Result<usize> {
+    let descriptors = resource::raise_descriptors((wanted + DESCRIPTORS_RESERVED) as u64)?;
+    let possible = usize::try_from(descriptors).unwrap_or(CLIENTS_MAX).saturating_sub(DESCRIPTORS_RESERVED).max(1);
+    if possible < wanted {
+        log::write(
+            Level::Warn,
+            format_args!(
+                "maxclients lowered from {wanted} to {possible}: this process may open {descriptors} files (ulimit -n)"
+            ),
+        );
+    }
+    Ok(wanted.min(possible))
+}
+
+/// Listens everywhere; gives the TCP port, which all addresses share.
+fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
+    let options = TcpOptions { keepalive_s: config.keepalive_s };
+    let (mut listeners, mut port) = (Vec::new(), config.port);
+    for host in &config.addresses {
+        let addresses = resolve::addresses(host, port).map_err(|error| named(format_args!("-a {host}"), &error))?;
+        let mut failure = None;
+        let before = listeners.len();
+        for address in addresses {
+            let address = SocketAddr::new(address.ip(), port);
+            match Listener::tcp(address, config.backlog, options) {
+                Ok(listener) => {
+                    // Where any port was asked for, the first listener decides.
+                    port = listener.tcp_port().unwrap_or(port);
+                    log::write(Level::Info, format_args!("listening on {}", SocketAddr::new(address.ip(), port)));
+                    listeners.push(listener);
+                }
+                Err(error) => failure = Some(named(format_args!("cannot listen on {address}"), &error)),
+            }
+        }
+        // A name may have an address that this box does not serve (localhost without IPv6); one is enough. But an
+        // address that somebody else listens on is never passed over.
+        if let Some(failure) = failure
+            && (listeners.len() == before || failure.kind() == io::ErrorKind::AddrInUse)
+        {
+            return Err(failure);
+        }
+    }
+    if let Some(path) = &config.socket {
+        let listener = Listener::unix(path, config.socket_mode, config.backlog)
+            .map_err(|error| named(format_args!("cannot listen on {}", path.display()), &error))?;
+        log::write(Level::Info, format_args!("listening on {}", path.display()));
+        listeners.push(listener);
+    }
+    Ok((listeners, port))
+}
+
+/// The error with what it concerns before it.
+fn named(what: std::fmt::Arguments<'_>, error: &io::Error) -> io::Error {
+    let why = error.to_string();
+    let why = why.split(" (os error").next().unwrap_or(&why);
+    io::Error::new(error.kind(), format!("{what}: {why}"))
+}
+
+/// Forty hexadecimal digits that no other start will have.
+fn run_id() -> String {
+    // RandomState is keyed from the system's randomness; each hash of another number is another 64 bits of it.
+    let state = RandomState::new();
+    let digits: String = (0..3).map(|number| format!("{:016x}", state.hash_one(number))).collect();
+    digits[..40].to_string()
+}

@@ -1,0 +1,67 @@
+//! What the server counts: each counter is declared once, with its name in INFO, its unit and its meaning.
+
+/// A counter as it is declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    /// Its name in INFO.
+    pub name: &'static str,
+    /// What one of it is.
+    pub unit: &'static str,
+    /// What it tells.
+    pub meaning: &'static str,
+}
+
+macro_rules! counters {
+    ($($field:ident, $unit:literal, $meaning:literal;)*) => {
+        /// The counters of one server, all zero at start.
+        #[derive(Clone, Debug, Default)]
+        pub struct Stats {
+            $(#[doc = $meaning] pub $field: u64,)*
+        }
+
+        /// What is counted, in the order of [`Stats::values`].
+        pub const COUNTERS: &[Counter] = &[$(Counter { name: stringify!($field), unit: $unit, meaning: $meaning },)*];
+
+        impl Stats {
+            /// The values, in the order of [`COUNTERS`].
+            pub fn values(&self) -> Vec<u64> {
+                vec![$(self.$field,)*]
+            }
+        }
+    };
+}
+
+counters! {
+    total_connections_received, "connections", "Connections taken from the listeners.";
+    rejected_connections, "connections", "Connections refused because maxclients was reached.";
+    accept_pauses, "pauses", "Times that accepting stopped because descriptors or memory ran out.";
+    total_commands_processed, "commands", "Commands executed, those answered with an error included.";
+    total_error_replies, "replies", "Error replies sent.";
+    total_net_input_bytes, "bytes", "Bytes received from clients.";
+    total_net_output_bytes, "bytes", "Bytes sent to clients.";
+    keyspace_hits, "lookups", "Lookups of a key by a reading command that found it.";
+    keyspace_misses, "lookups", "Lookups of a key by a reading command that did not find it.";
+    expired_keys, "keys", "Expired keys whose memory was taken back.";
+    closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
+    closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";
+    closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
+    closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
+    turns, "turns", "Passes of the loop.";
+    turn_worst_us, "microseconds", "The longest pass of the loop, waiting not included.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_counter_has_a_name_of_its_own_a_unit_and_a_sentence() {
+        let names: HashSet<_> = COUNTERS.iter().map(|counter| counter.name).collect();
+        assert_eq!(names.len(), COUNTERS.len());
+        assert_eq!(Stats::default().values().len(), COUNTERS.len());
+        for counter in COUNTERS {
+            assert!(!counter.unit.is_empty() && counter.meaning.ends_with('.'), "{counter:?}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A directory: the pages of a slot that one page cannot hold, chosen by the leading bits of the hash (extendible
+//! hashing).
+//!
+//! A page that overflows is parted by the next bit of the hash; the directory doubles when the page is the only one at
+//! its place. Buddies that got thin are joined, and the directory halves when no page needs all of its bits.
+//!
+//! Keys with equal fast hashes are easy to craft, and no split separates them; nor is a directory to grow because each
+//! split peels off one entry. Such a page becomes a *keyed child*: a directory of its own, by a hash that nobody can
+//! foresee, until it is empty again.
+
+use super::account::{Account, work};
+use super::entry::Entry;
+use super::hash::{self, Hashing, POSITION_BITS, POSITIONS, position};
+use super::node::{Growth, Node};
+use super::page::Page;
+use crate::limits::{DIRECTORY_PLACES_MAX, PAGE_ENTRIES_MAX, PAGE_MERGE_ENTRIES_MAX};
+
+/// How unevenly a page may be parted: each half gets at least one in so many.
+const SPLIT_PART_MIN: usize = 8;
+
+/// The pages of a slot, or of a part of a slot.
+pub(super) struct Directory {
+    keyed: bool,
+    /// So many leading bits of a position choose a place.
+    depth: u32,
+    /// The number of the leaf at each of the `1 << depth` places.
+    places: Box<[u32]>,
+    leaves: Vec<Leaf>,
+}
+
+/// What stands at one or more places: all positions that share so many leading bits.
+pub(super) struct Leaf {
+    /// How many bits.
+    pub(super) depth: u32,
+    /// The first of the positions.
+    pub(super) start: u32,
+    /// A page; in a directory by the fast hash, maybe a keyed child.
+    pub(super) node: Node,
+}
+
+impl Leaf {
+    /// One past the last of the leaf's positions.
+    pub(super) fn end(&self) -> u32 {
+        self.start + (POSITIONS >> self.depth)
+    }
+
+    /// The first position that belongs to the other half of a pair: of what this leaf was split from.
+    fn buddy_start(&self) -> u32 {
+        self.start ^ (POSITIONS >> self.depth)
+    }
+
+    /// How many entries the page has; none for a keyed child.
+    fn page_len(&self) -> Option<usize> {
+        match &self.node {
+            Node::Page(page) => Some(page.len()),
+            Node::Directory(_) => None,
+        }
+    }
+
+    /// The page, where it is known to be one.
+    fn page_mut(&mut self) -> &mut Page {
+        match &mut self.node {
+            Node::Page(page) => page,
+            Node::Directory(_) => unreachable!("only pages are split and joined"),
+        }
+    }
+}
+
+impl Directory {
+    /// A directory with one place, at which this page stands.
+    pub(super) fn new(page: Page, keyed: bool, account: &mut Account) -> Box<Directory> {
+        let leaf = Leaf { depth: 0, start: 0, node: Node::Page(page) };
+        let directory = Directory { keyed, depth: 0, places: Box::new([0]), leaves: vec![leaf] };
+        account.add(directory.own_bytes());
+        Box::new(directory)
+    }
+
+    /// Whether the keyed hash chooses the page.
+    pub(super) fn is_keyed(&self) -> bool {
+        self.keyed
+    }
+
+    /// Heap bytes of the directory without its pages.
+    pub(super) fn own_bytes(&self) -> usize {
+        size_of::<Directory>() + size_of_val(&*self.places) + self.leaves.capacity() * size_of::<Leaf>()
+    }
+
+    /// The leaf at a position.
+    pub(super) fn leaf(&self, position: u32) -> &Leaf {
+        &self.leaves[self.number(position)]
+    }
+
+    /// The leaf at a position, to be changed inside.
+    pub(super) fn leaf_mut(&mut self, position: u32) -> &mut Leaf {
+        let number = self.number(position);
+        &mut self.leaves[number]
+    }
+
+    /// All leaves, in no order.
+    #[cfg(test)]
+    pub(super) fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// Some leaf, to be emptied by who frees the directory.
+    pub(super) fn last_leaf_mut(&mut self) -> Option<&mut Leaf> {
+        self.leaves.last_mut()
+    }
+
+    /// Takes that leaf out for good: only a directory that is being freed is left like this.
+    pub(super) fn pop_leaf(&mut self) -> Option<Leaf> {
+        self.leaves.pop()
+    }
+
+    /// The hash of a key whose fast hash is known: the one that places it here.
+    pub(super) fn hash_of(&self, fast: u64, key: &[u8], growth: &Growth<'_>) -> u64 {
+        if self.keyed { hash::keyed(growth.state, key) } else { fast }
+    }
+
+    /// Puts an entry in whose key is not there yet.
+    pub(super) fn insert(&mut self, fast: u64, entry: Entry, growth: &mut Growth<'_>) {
+        let hash = self.hash_of(fast, entry.key(), growth);
+        let hashing = growth.hashing(self.keyed);
+        loop {
+            let number = self.number(position(hash));
+            let leaf = &mut self.leaves[number];
+            let splittable = !self.keyed || leaf.depth < POSITION_BITS;
+            match &mut leaf.node {
+                Node::Directory(_) => return leaf.node.insert(fast, entry, growth),
+                Node::Page(page) if page.is_full() && splittable => self.make_room(number, growth),
+                Node::Page(page) => return page.insert(hash, entry, hashing, growth.account),
+            }
+        }
+    }
+
+    /// Takes the entry with this key out.
+    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Entry> {
+        let hash = self.hash_of(fast, key, growth);
+        let hashing = growth.hashing(self.keyed);
+        let entry = match &mut self.leaf_mut(position(hash)).node {
+            Node::Page(page) => page.remove(hash, key, hashing, growth.account)?,
+            child => child.remove(fast, key, growth)?,
+        };
+        self.join_buddies(position(hash), hashing, growth.account);
+        Some(entry)
+    }
+
+    /// The node to put in this directory's place, once it is no longer needed: its only leaf. A keyed directory stays
+    /// until it is empty, so that an attacker cannot have it converted to and fro.
+    pub(super) fn take_only_leaf(&mut self, account: &mut Account) -> Option<Node> {
+        let over = self.depth == 0 && (!self.keyed || self.leaves[0].page_len() == Some(0));
+        if !over {
+            return None;
+        }
+        account.sub(self.own_bytes());
+        self.pop_leaf().map(|leaf| leaf.node)
+    }
+
+    fn number(&self, position: u32) -> usize {
+        self.places[self.place(position)] as usize
+    }
+
+    /// The place of a position. (Of no bits at all the shift makes 0, whatever the position.)
+    fn place(&self, position: u32) -> usize {
+        (position >> (POSITION_BITS - self.depth)) as usize
+    }
+
+    /// Splits a full page, or makes a keyed child of it where that is no use.
+    fn make_room(&mut self, number: usize, growth: &mut Growth<'_>) {
+        let hashing = growth.hashing(self.keyed);
+        let leaf = &mut self.leaves[number];
+        let (depth, page) = (leaf.depth, leaf.page_mut());
+        if self.keyed {
+            let upper_len = page.count(hashing, |hash| is_upper(hash, depth));
+            return self.split(number, upper_len, hashing, growth.account);
+        }
+        let upper_len = if depth < POSITION_BITS { page.count(hashing, |hash| is_upper(hash, depth)) } else { 0 };
+        let separated = upper_len.min(page.len() - upper_len) >= page.len() / SPLIT_PART_MIN;
+        let places_max = growth.slot_entries * DIRECTORY_PLACES_MAX / PAGE_ENTRIES_MAX;
+        if separated && (depth < self.depth || self.places.len() * 2 <= places_max) {
+            self.split(number, upper_len, hashing, growth.account);
+        } else {
+            let page = std::mem::take(page).rehashed(growth.hashing(true), growth.account);
+            leaf.node = Node::Directory(Directory::new(page, true, growth.account));
+        }
+    }
+
+    /// Parts a page by the next bit of the hash; `upper_len` of its entries have it set.
+    fn split(&mut self, number: usize, upper_len: usize, hashing: Hashing<'_>, account: &mut Account) {
+        let bytes = self.own_bytes();
+        let depth = self.leaves[number].depth;
+        if depth == self.depth {
+            self.double();
+        }
+        let lower = &mut self.leaves[number];
+        let page = lower.page_mut().split(hashing, upper_len, |hash| is_upper(hash, depth), account);
+        lower.depth += 1;
+        let upper = Leaf { depth: lower.depth, start: lower.end(), node: Node::Page(page) };
+        self.leaves.push(upper);
+        self.write_places(self.leaves.len() - 1);
+        account.change(bytes, self.own_bytes());
+    }
+
+    /// Joins the page at a position with its buddy while both together are thin. Afterwards no two buddies are thin, if
+    /// so it was before the last removal; so a directory that got empty is back at one place.
+    fn join_buddies(&mut self, position: u32, hashing: Hashing<'_>, account: &mut Account) {
+        let bytes = self.own_bytes();
+        while let Some((lower, upper)) = self.thin_buddies(position) {
+            self.join(lower, upper, hashing, account);
+            self.halve_while_possible();
+        }
+        account.change(bytes, self.own_bytes());
+    }
+
+    /// The leaf at a position and its buddy, the lower one first, if they are to be joined.
+    fn thin_buddies(&self, position: u32) -> Option<(usize, usize)> {
+        let number = self.number(position);
+        let leaf = &self.leaves[number];
+        let len = leaf.page_len()?;
+        if len > PAGE_MERGE_ENTRIES_MAX || leaf.depth == 0 {
+            return None;
+        }
+        let buddy_number = self.number(leaf.buddy_start());
+        let buddy = &self.leaves[buddy_number];
+        let thin = buddy.depth == leaf.depth && len + buddy.page_len()? <= PAGE_MERGE_ENTRIES_MAX;
+        let ordered = if leaf.start < buddy.start { (number, buddy_number) } else { (buddy_number, number) };
+        thin.then_some(ordered)
+    }
+
+    /// Moves the fewer entries to the more, into one leaf.
+    fn join(&mut self, lower: usize, upper: usize, hashing: Hashing<'_>, account: &mut Account) {
+        let mut few = std::mem::take(self.leaves[upper].page_mut());
+        let leaf = &mut self.leaves[lower];
+        let page = leaf.page_mut();
+        if page.len() < few.len() {
+            std::mem::swap(page, &mut few);
+        }
+        page.absorb(few, hashing, account);
+        leaf.depth -= 1;
+        self.write_places(lower);
+        self.leaves.swap_remove(upper);
+        if upper < self.leaves.len() {
+            self.write_places(upper);
+        }
+        if self.leaves.len() < self.leaves.capacity() / 4 {
+            self.leaves.shrink_to(self.leaves.len() * 2);
+        }
+    }
+
+    /// Writes a leaf's number at its places.
+    fn write_places(&mut self, number: usize) {
+        let leaf = &self.leaves[number];
+        let count = 1 << (self.depth - leaf.depth);
+        let first = self.place(leaf.start);
+        count_copied(count);
+        self.places[first..first + count].fill(number as u32);
+    }
+
+    fn double(&mut self) {
+        count_copied(self.places.len() * 2);
+        self.places = self.places.iter().flat_map(|&number| [number, number]).collect();
+        self.depth += 1;
+    }
+
+    fn halve_while_possible(&mut self) {
+        while self.depth > 0 && self.leaves.iter().all(|leaf| leaf.depth < self.depth) {
+            count_copied(self.places.len());
+            self.places = self.places.iter().copied().step_by(2).collect();
+            self.depth -= 1;
+        }
+    }
+}
+
+/// Whether the bit behind the first `depth` bits is set.
+fn is_upper(hash: u64, depth: u32) -> bool {
+    hash << depth >> 63 == 1
+}
+
+/// Counts the cache lines of so many places.
+fn count_copied(places: usize) {
+    work::add(places / 16);
+}

@@ -1,0 +1,57 @@
+//! The two hashes of a key: a fast one that anyone can make collide, and a keyed one that nobody can.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// The fast hash: fxhash, folded and multiplied once more, because its own bits are uneven: the last byte of
+/// a key changes only the top byte of fxhash, and its low bits change hardly at all between numbered keys.
+pub(super) fn fast(key: &[u8]) -> u64 {
+    let hash = fxhash::hash64(key);
+    (hash ^ hash >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// The keyed hash (SipHash with the store's own random key).
+pub(super) fn keyed(state: &RandomState, key: &[u8]) -> u64 {
+    state.hash_one(key)
+}
+
+/// Which of the two places entries in a page.
+#[derive(Clone, Copy)]
+pub(super) enum Hashing<'a> {
+    /// The fast hash.
+    Fast,
+    /// The keyed hash.
+    Keyed(&'a RandomState),
+}
+
+impl Hashing<'_> {
+    /// The hash of a key.
+    pub(super) fn hash(self, key: &[u8]) -> u64 {
+        match self {
+            Hashing::Fast => fast(key),
+            Hashing::Keyed(state) => keyed(state, key),
+        }
+    }
+}
+
+/// A directory chooses a page by so many leading bits of the hash at most. 2^24 pages are eight billion entries.
+pub(super) const POSITION_BITS: u32 = 24;
+
+/// One past the last position.
+pub(super) const POSITIONS: u32 = 1 << POSITION_BITS;
+
+/// The leading bits of a hash, by which a directory chooses.
+pub(super) fn position(hash: u64) -> u32 {
+    (hash >> (64 - POSITION_BITS)) as u32
+}
+
+/// The byte by which a page recognises an entry; never 0, which marks a free lane.
+pub(super) fn tag(hash: u64) -> u8 {
+    ((hash >> 32) as u8).max(1)
+}
+
+/// Where among `count` groups an entry's search begins: bits that neither position nor tag use, scaled,
+/// so that `count` need be no power of two.
+pub(super) fn home(hash: u64, count: usize) -> usize {
+    (u64::from(hash as u32) * count as u64 >> 32) as usize
+}

@@ -1,0 +1,368 @@
+//! The slot table: keys, values, times, and nothing else.
+//!
+//! Each of the 8192 slots has an index of its own ([`node`]): a page of entries ([`page`]), or a directory of pages
+//! ([`directory`]), so that every step (growing, shrinking, walking, freeing) takes at most a page or two, however keys
+//! are spread over slots or crafted. What bounds them stands in [`crate::limits`].
+//!
+//! The store reads no clock: `now_ms` comes with each call, in milliseconds of one clock that never goes back. It does
+//! not know commands, replies, or whether there is memory left.
+
+mod account;
+mod cursor;
+mod directory;
+mod entry;
+mod expiry;
+mod graveyard;
+mod hash;
+mod node;
+mod page;
+mod slot;
+mod view;
+
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod spread;
+
+use std::collections::hash_map::RandomState;
+
+pub use cursor::Cursor;
+pub use entry::Value;
+pub use slot::{SlotId, crc16};
+pub use view::{EntryMut, EntryRef};
+
+use crate::limits::SLOTS;
+use account::Account;
+use cursor::Position;
+use entry::Entry;
+use expiry::{ExpiryIndex, Record};
+use graveyard::Graveyard;
+use node::{Growth, Node};
+
+/// What a write does to a key's expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key keeps the one it has; a new key has none.
+    Keep,
+    /// The key has none.
+    Never,
+    /// The key ends at this time, in ms of the clock that `now_ms` is of. A time that is not after `now_ms` ends it at once.
+    At(u64),
+}
+
+/// The index of a slot that has entries.
+#[derive(Default)]
+struct Tree {
+    root: Node,
+    len: usize,
+}
+
+type Slot = Option<Box<Tree>>;
+
+/// Slots are counted in blocks of so many, so that a random entry's slot is found in few steps.
+const BLOCK_SLOTS: usize = 64;
+
+/// How many pages are tried for a random entry before a store of expired ones is taken for empty.
+const RANDOM_TRIES: u64 = 16;
+
+/// All keys of a node with their values.
+pub struct Store {
+    slots: Box<[Slot]>,
+    block_lens: [usize; SLOTS / BLOCK_SLOTS],
+    len: usize,
+    expiry: ExpiryIndex,
+    graveyard: Graveyard,
+    account: Account,
+    /// The key of the keyed hash: one for the whole store.
+    state: RandomState,
+    /// Where the sweep keeps the key it is about to remove.
+    swept_key: Vec<u8>,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store::new()
+    }
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Store {
+        let mut account = Account::default();
+        Store {
+            slots: empty_slots(&mut account),
+            block_lens: [0; SLOTS / BLOCK_SLOTS],
+            len: 0,
+            expiry: ExpiryIndex::default(),
+            graveyard: Graveyard::default(),
+            account,
+            state: RandomState::new(),
+            swept_key: Vec::new(),
+        }
+    }
+
+    /// How many entries there are, those included that ended and are not swept yet.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many of the entries have an expiry.
+    pub fn expiring(&self) -> usize {
+        self.expiry.len()
+    }
+
+    /// How many entries a slot has, those included that ended and are not swept yet.
+    pub fn slot_len(&self, slot: SlotId) -> usize {
+        self.slots[slot.index()].as_ref().map_or(0, |tree| tree.len)
+    }
+
+    /// Heap bytes that the store asked for and did not give back: entries, pages and directories exactly, the index of
+    /// expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
+    /// does not.
+    pub fn bytes_used(&self) -> usize {
+        self.account.bytes() + self.expiry.bytes() + self.graveyard.expiry_bytes()
+    }
+
+    /// The entry of a key.
+    pub fn get(&self, key: &[u8], now_ms: u64) -> Option<EntryRef<'_>> {
+        let tree = self.slots[SlotId::of_key(key).index()].as_ref()?;
+        let entry = tree.root.get(hash::fast(key), key, &self.state)?;
+        EntryRef::of_live(entry, now_ms)
+    }
+
+    /// The entry of a key, to be changed in place.
+    pub fn get_mut(&mut self, key: &[u8], now_ms: u64) -> Option<EntryMut<'_>> {
+        self.any_mut(SlotId::of_key(key), key).filter(|entry| entry.is_live(now_ms))
+    }
+
+    /// Sets a key's value. The entry is a new one: `now_ms` becomes its creation time.
+    pub fn upsert(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now_ms: u64) {
+        let slot = SlotId::of_key(key);
+        if let Some(mut entry) = self.any_mut(slot, key) {
+            let kept = entry.expires_ms().filter(|&expires_ms| expires_ms > now_ms);
+            entry.replace(value, now_ms, expiry.resolve(kept));
+        } else {
+            self.insert(slot, Entry::new(key, value, now_ms, expiry.resolve(None)));
+        }
+    }
+
+    /// Removes a key. True when it was there.
+    pub fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
+        self.take(SlotId::of_key(key), key).is_some_and(|entry| entry.is_live(now_ms))
+    }
+
+    /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may
+    /// go over it by [`crate::limits::PAGE_ENTRIES_MAX`]; ended entries and empty pages count as visits, slots without
+    /// entries do not). Returns where to go on, or none at the end of the store. A key that is there from
+    /// [`Cursor::START`] to the end, whatever is changed between the calls, is given at least once, maybe more often.
+    pub fn scan(
+        &self,
+        from: Cursor,
+        visits_max: usize,
+        now_ms: u64,
+        each: &mut dyn FnMut(EntryRef<'_>),
+    ) -> Option<Cursor> {
+        let mut visits_left = visits_max;
+        let (mut slot, mut position) = (from.slot(), from.position());
+        loop {
+            if let Some(tree) = &self.slots[slot.index()] {
+                let stop = tree.scan(position, &mut visits_left, now_ms, each);
+                if let Some(position) = stop {
+                    return Some(Cursor::new(slot, position));
+                }
+            }
+            let behind = slot.index() + 1;
+            let next = self.slots[behind..].iter().position(Option::is_some)?;
+            (slot, position) = (SlotId::wrapping(behind + next), Position::START);
+            if visits_left == 0 {
+                return Some(Cursor::new(slot, position));
+            }
+        }
+    }
+
+    /// As [`Store::scan`], within one slot: the cursor is [`Cursor::START`] or what this function returned for it.
+    pub fn scan_slot(
+        &self,
+        slot: SlotId,
+        from: Cursor,
+        visits_max: usize,
+        now_ms: u64,
+        each: &mut dyn FnMut(EntryRef<'_>),
+    ) -> Option<Cursor> {
+        let tree = self.slots[slot.index()].as_ref()?;
+        let mut visits_left = visits_max;
+        let stop = tree.scan(from.position(), &mut visits_left, now_ms, each)?;
+        Some(Cursor::new(slot, stop))
+    }
+
+    /// Some entry, by a random number. Slots are met according to their number of entries, pages of a slot nearly so.
+    /// Where nearly all entries have ended and are not swept yet, it may find none.
+    pub fn random(&self, random: u64, now_ms: u64) -> Option<EntryRef<'_>> {
+        if self.len == 0 {
+            return None;
+        }
+        (0..RANDOM_TRIES).find_map(|attempt| {
+            let draw = |n: u64| hash::fast(&(random ^ (attempt * 4 + n).rotate_left(56)).to_le_bytes());
+            let tree = self.tree_of_nth(draw(0) as usize % self.len);
+            let (page, _) = tree.root.page(draw(1), || draw(2));
+            let entry = page.random(draw(3), |entry| entry.is_live(now_ms))?;
+            EntryRef::of_live(entry, now_ms)
+        })
+    }
+
+    /// Removes everything. The memory is given back by [`Store::reclaim`].
+    pub fn flush(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        let slots = std::mem::replace(&mut self.slots, empty_slots(&mut self.account));
+        self.graveyard.bury(slots, std::mem::take(&mut self.expiry));
+        self.block_lens.fill(0);
+        self.len = 0;
+    }
+
+    /// Takes back the memory of at most so many ended entries, the earliest first; returns how many they were.
+    pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
+        for swept in 0..entries_max {
+            let Some(record) = self.expiry.first().copied().filter(|record| record.expires_ms <= now_ms) else {
+                return swept;
+            };
+            self.sweep_one(&record);
+        }
+        entries_max
+    }
+
+    /// When the first entry ends, if any does: from then on [`Store::sweep`] has work. May lie in the past.
+    pub fn next_expiry_ms(&self) -> Option<u64> {
+        self.expiry.first().map(|record| record.expires_ms)
+    }
+
+    /// Frees about so many entries (at most a page more) of what a flush took away. True while there is more.
+    pub fn reclaim(&mut self, entries_max: usize) -> bool {
+        self.graveyard.reclaim(entries_max, &mut self.account)
+    }
+
+    /// Removes an entry of this record's page that ends at this record's time. It need not be the very one that the
+    /// record was made for: another one's own record is taken out with it, and this one's turn comes.
+    fn sweep_one(&mut self, record: &Record) {
+        let tree = self.slots[record.slot.index()].as_ref().expect("an entry with a record is stored");
+        let (page, hash) = tree.root.page(record.fast, || record.keyed);
+        let entry = page.find_entry(hash, |entry| entry.expires_ms() == Some(record.expires_ms));
+        let mut key = std::mem::take(&mut self.swept_key);
+        key.clear();
+        key.extend_from_slice(entry.expect("an entry with a record is stored").key());
+        self.take(record.slot, &key);
+        self.swept_key = key;
+    }
+
+    /// The entry of a key, ended or not.
+    fn any_mut(&mut self, slot: SlotId, key: &[u8]) -> Option<EntryMut<'_>> {
+        let fast = hash::fast(key);
+        let entry = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.state)?;
+        let place = view::Place { slot, fast, state: &self.state };
+        Some(EntryMut::new(entry, place, &mut self.expiry, &mut self.account))
+    }
+
+    /// Stores an entry whose key is not there yet.
+    fn insert(&mut self, slot: SlotId, entry: Entry) {
+        let fast = hash::fast(entry.key());
+        let tree = self.slots[slot.index()].get_or_insert_with(|| {
+            self.account.add(size_of::<Tree>());
+            Box::default()
+        });
+        if let Some(expires_ms) = entry.expires_ms() {
+            let keyed = hash::keyed(&self.state, entry.key());
+            self.expiry.insert(Record { expires_ms, slot, fast, keyed });
+        }
+        self.account.add(entry.block_bytes());
+        let mut growth = Growth { state: &self.state, account: &mut self.account, slot_entries: tree.len };
+        tree.root.insert(fast, entry, &mut growth);
+        tree.len += 1;
+        self.block_lens[slot.index() / BLOCK_SLOTS] += 1;
+        self.len += 1;
+    }
+
+    /// Takes the entry of a key out, ended or not.
+    fn take(&mut self, slot: SlotId, key: &[u8]) -> Option<Entry> {
+        let fast = hash::fast(key);
+        let place = &mut self.slots[slot.index()];
+        let tree = place.as_mut()?;
+        let mut growth = Growth { state: &self.state, account: &mut self.account, slot_entries: tree.len };
+        let entry = tree.root.remove(fast, key, &mut growth)?;
+        tree.len -= 1;
+        if tree.len == 0 {
+            self.account.sub(size_of::<Tree>());
+            *place = None;
+        }
+        if let Some(expires_ms) = entry.expires_ms() {
+            self.expiry.remove(&Record { expires_ms, slot, fast, keyed: hash::keyed(&self.state, key) });
+        }
+        self.account.sub(entry.block_bytes());
+        self.block_lens[slot.index() / BLOCK_SLOTS] -= 1;
+        self.len -= 1;
+        Some(entry)
+    }
+
+    /// The index of the slot in which the n-th entry of the store stands, counted from 0.
+    fn tree_of_nth(&self, mut n: usize) -> &Tree {
+        let mut is_before = |len: usize| {
+            let before = len <= n;
+            n -= if before { len } else { 0 };
+            before
+        };
+        let block = self.block_lens.iter().take_while(|len| is_before(**len)).count();
+        let slots = &self.slots[block * BLOCK_SLOTS..][..BLOCK_SLOTS];
+        let tree = slots.iter().flatten().find(|tree| !is_before(tree.len));
+        tree.expect("the counts add up to the number of entries")
+    }
+}
+
+impl Tree {
+    /// Walks pages from a position on; returns where it stopped, or none at the end.
+    fn scan(
+        &self,
+        mut position: Position,
+        visits_left: &mut usize,
+        now_ms: u64,
+        each: &mut dyn FnMut(EntryRef<'_>),
+    ) -> Option<Position> {
+        loop {
+            let (page, behind) = self.root.page_at(position);
+            page.entries().filter_map(|entry| EntryRef::of_live(entry, now_ms)).for_each(&mut *each);
+            *visits_left = visits_left.saturating_sub(page.len().max(1));
+            position = behind?;
+            if *visits_left == 0 {
+                return Some(position);
+            }
+        }
+    }
+}
+
+impl Expiry {
+    /// The expiry after a write to a key that has `kept` before.
+    fn resolve(self, kept: Option<u64>) -> Option<u64> {
+        match self {
+            Expiry::Keep => kept,
+            Expiry::Never => None,
+            Expiry::At(expires_ms) => Some(expires_ms),
+        }
+    }
+}
+
+/// A new array of slots, and it costs this much.
+fn empty_slots(account: &mut Account) -> Box<[Slot]> {
+    account.add(own_slot_bytes());
+    std::iter::repeat_with(|| None).take(SLOTS).collect()
+}
+
+/// What the array of slots asks of the heap.
+const fn own_slot_bytes() -> usize {
+    SLOTS * size_of::<Slot>()
+}

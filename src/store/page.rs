@@ -1,0 +1,272 @@
+//! A page: a small open-addressing table, the leaf of a slot's index.
+//!
+//! Entries stand in groups of sixteen lanes, each with a tag byte (a bit of the entry's hash, 0 for a free lane). A
+//! search begins at the hash's home group and goes on to the next group only while the group's overflow counter says
+//! that somebody was pushed past it; so a removal needs no tombstone and a full page is still searched briefly (the
+//! idea is that of Folly's F14). A page does not know its place in a directory, nor which of the hashes it is given.
+
+use super::account::{Account, work};
+use super::entry::Entry;
+use super::hash::{self, Hashing};
+use crate::limits::PAGE_ENTRIES_MAX;
+
+const LANES: usize = 16;
+
+/// A page being rebuilt gets a group for so many entries, so that it neither grows nor shrinks again soon.
+const REBUILT_GROUP_ENTRIES: usize = 13;
+
+/// A page with fewer entries a group than this is rebuilt smaller.
+const THIN_GROUP_ENTRIES: usize = 9;
+
+/// A counter that got here is no longer exact: it stays until the page is rebuilt.
+const OVERFLOW_MAX: u8 = u8::MAX;
+
+#[derive(Default)]
+struct Group {
+    tags: [u8; LANES],
+    /// How many entries whose home is this group, or one before on their way, stand behind it.
+    overflow: u8,
+    entries: [Entry; LANES],
+}
+
+/// Up to [`PAGE_ENTRIES_MAX`] entries; the default page is empty and has no heap block.
+#[derive(Default)]
+pub(super) struct Page {
+    groups: Box<[Group]>,
+    len: u32,
+    /// With more entries than this the page grows.
+    limit: u32,
+}
+
+/// Where an entry stands in a page.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    group: usize,
+    lane: usize,
+}
+
+impl Page {
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether one more entry asks for a split.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= PAGE_ENTRIES_MAX
+    }
+
+    /// Heap bytes of the page itself, without the entries' blocks.
+    pub(super) fn table_bytes(&self) -> usize {
+        size_of_val(&*self.groups)
+    }
+
+    /// Heap bytes of the entries' blocks.
+    pub(super) fn entry_bytes(&self) -> usize {
+        self.entries().map(Entry::block_bytes).sum()
+    }
+
+    /// All entries, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.groups.iter().flat_map(|group| lanes(!group.lanes_with(0)).map(|lane| &group.entries[lane]))
+    }
+
+    /// The first entry at or behind a random lane that `accepts`.
+    pub(super) fn random(&self, random: u64, accepts: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        let skipped = if self.len == 0 { 0 } else { (random % u64::from(self.len)) as usize };
+        self.entries().skip(skipped).chain(self.entries().take(skipped)).find(|entry| accepts(entry))
+    }
+
+    /// The entry with this key.
+    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        let place = self.find(hash, |entry| entry.key() == key)?;
+        Some(&self.groups[place.group].entries[place.lane])
+    }
+
+    /// The entry with this key, to be changed; its key stays.
+    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry> {
+        let place = self.find(hash, |entry| entry.key() == key)?;
+        Some(&mut self.groups[place.group].entries[place.lane])
+    }
+
+    /// An entry that `accepts` among those that may have this hash.
+    pub(super) fn find_entry(&self, hash: u64, accepts: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        self.find(hash, accepts).map(|place| &self.groups[place.group].entries[place.lane])
+    }
+
+    /// Puts an entry in whose key is not there yet.
+    pub(super) fn insert(&mut self, hash: u64, entry: Entry, hashing: Hashing<'_>, account: &mut Account) {
+        if self.len >= self.limit {
+            let groups = self.groups.len() + (self.groups.len() / 5).max(1);
+            self.rebuild(groups, hash, hashing, account);
+        }
+        self.place(hash, entry);
+    }
+
+    /// Takes the entry with this key out.
+    pub(super) fn remove(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        hashing: Hashing<'_>,
+        account: &mut Account,
+    ) -> Option<Entry> {
+        let place = self.find(hash, |entry| entry.key() == key)?;
+        let mut index = hash::home(hash, self.groups.len());
+        while index != place.group {
+            let overflow = &mut self.groups[index].overflow;
+            if *overflow != OVERFLOW_MAX {
+                *overflow -= 1;
+            }
+            index = self.next(index);
+        }
+        let group = &mut self.groups[place.group];
+        group.tags[place.lane] = 0;
+        let entry = std::mem::take(&mut group.entries[place.lane]);
+        self.len -= 1;
+        self.shrink_if_thin(hash, hashing, account);
+        Some(entry)
+    }
+
+    /// Takes all entries of another page that is hashed in the same way.
+    pub(super) fn absorb(&mut self, mut other: Page, hashing: Hashing<'_>, account: &mut Account) {
+        let together = self.len() + other.len();
+        if together > self.limit as usize {
+            self.rebuild(together.div_ceil(REBUILT_GROUP_ENTRIES), together as u64, hashing, account);
+        }
+        for entry in other.take_entries(account) {
+            self.place(hashing.hash(entry.key()), entry);
+        }
+    }
+
+    /// How many entries `belong`, by their hash.
+    pub(super) fn count(&self, hashing: Hashing<'_>, belongs: impl Fn(u64) -> bool) -> usize {
+        work::add(self.len());
+        self.entries().filter(|entry| belongs(hashing.hash(entry.key()))).count()
+    }
+
+    /// Parts the page in two: the entries that `belong` to the second, which are `second_len`, go there.
+    pub(super) fn split(
+        &mut self,
+        hashing: Hashing<'_>,
+        second_len: usize,
+        belongs: impl Fn(u64) -> bool,
+        account: &mut Account,
+    ) -> Page {
+        let mut first = Page::with_room(self.len() - second_len, account);
+        let mut second = Page::with_room(second_len, account);
+        for entry in self.take_entries(account) {
+            let hash = hashing.hash(entry.key());
+            let page = if belongs(hash) { &mut second } else { &mut first };
+            page.place(hash, entry);
+        }
+        *self = first;
+        second
+    }
+
+    /// The same entries placed by another hash.
+    pub(super) fn rehashed(mut self, hashing: Hashing<'_>, account: &mut Account) -> Page {
+        self.rebuild(self.groups.len(), self.limit.into(), hashing, account);
+        self
+    }
+
+    fn with_room(entries: usize, account: &mut Account) -> Page {
+        let mut page = Page::default();
+        page.allot(entries.div_ceil(REBUILT_GROUP_ENTRIES), entries as u64, account);
+        page
+    }
+
+    /// Gives an empty page so many groups. The limit lies between 13/16 and 15/16 of the lanes, differently by `stagger`:
+    /// otherwise all pages of an evenly growing store would grow in the same moment.
+    fn allot(&mut self, groups: usize, stagger: u64, account: &mut Account) {
+        self.groups = std::iter::repeat_with(Group::default).take(groups).collect();
+        self.limit = (groups * (LANES - 1) - groups * 2 * (stagger % 16) as usize / 16) as u32;
+        account.add(self.table_bytes());
+    }
+
+    /// Places all entries anew among so many groups.
+    fn rebuild(&mut self, groups: usize, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
+        let entries = self.take_entries(account);
+        self.allot(groups, stagger, account);
+        for entry in entries {
+            self.place(hashing.hash(entry.key()), entry);
+        }
+    }
+
+    /// Leaves the page empty and without a block.
+    fn take_entries(&mut self, account: &mut Account) -> impl Iterator<Item = Entry> + use<> {
+        account.sub(self.table_bytes());
+        let groups = std::mem::take(self).groups;
+        groups
+            .into_iter()
+            .flat_map(|mut group| lanes(!group.lanes_with(0)).map(move |lane| std::mem::take(&mut group.entries[lane])))
+    }
+
+    fn shrink_if_thin(&mut self, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
+        let groups = self.len().div_ceil(REBUILT_GROUP_ENTRIES);
+        if self.len() < self.groups.len() * THIN_GROUP_ENTRIES && groups < self.groups.len() {
+            self.rebuild(groups, stagger, hashing, account);
+        }
+    }
+
+    /// Stands an entry in the first free lane from its home on; there is one.
+    fn place(&mut self, hash: u64, entry: Entry) {
+        work::add(1);
+        let mut index = hash::home(hash, self.groups.len());
+        let lane = loop {
+            let group = &mut self.groups[index];
+            if let Some(lane) = lanes(group.lanes_with(0)).next() {
+                break lane;
+            }
+            group.overflow = group.overflow.saturating_add(1);
+            index = self.next(index);
+        };
+        let group = &mut self.groups[index];
+        group.tags[lane] = hash::tag(hash);
+        group.entries[lane] = entry;
+        self.len += 1;
+    }
+
+    fn find(&self, hash: u64, accepts: impl Fn(&Entry) -> bool) -> Option<Place> {
+        let mut index = hash::home(hash, self.groups.len());
+        for _ in 0..self.groups.len() {
+            let group = &self.groups[index];
+            for lane in lanes(group.lanes_with(hash::tag(hash))) {
+                work::add(1);
+                if accepts(&group.entries[lane]) {
+                    return Some(Place { group: index, lane });
+                }
+            }
+            if group.overflow == 0 {
+                return None;
+            }
+            index = self.next(index);
+        }
+        None
+    }
+
+    /// The group after this one, the first after the last.
+    fn next(&self, index: usize) -> usize {
+        if index + 1 == self.groups.len() { 0 } else { index + 1 }
+    }
+}
+
+impl Group {
+    /// The lanes whose tag is this one, a bit each. Written so that the compiler makes one vector compare of it.
+    fn lanes_with(&self, tag: u8) -> u16 {
+        let mut lanes = 0;
+        for (lane, &own) in self.tags.iter().enumerate() {
+            lanes |= u16::from(own == tag) << lane;
+        }
+        lanes
+    }
+}
+
+/// The numbers of the set bits, lowest first.
+fn lanes(mut bits: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lane = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (lane < LANES).then_some(lane)
+    })
+}

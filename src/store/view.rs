@@ -1,0 +1,161 @@
+//! An entry as the store lends it: to be read, or to be changed in place with all books kept.
+
+use std::collections::hash_map::RandomState;
+
+use super::account::Account;
+use super::entry::{Entry, Value};
+use super::expiry::{ExpiryIndex, Record};
+use super::hash;
+use super::slot::SlotId;
+
+/// A stored entry, to be read.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    entry: &'a Entry,
+}
+
+impl<'a> EntryRef<'a> {
+    /// An entry that has not ended.
+    pub(super) fn of_live(entry: &'a Entry, now_ms: u64) -> Option<EntryRef<'a>> {
+        entry.is_live(now_ms).then_some(EntryRef { entry })
+    }
+
+    /// The key.
+    pub fn key(&self) -> &'a [u8] {
+        self.entry.key()
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value<'a> {
+        self.entry.value()
+    }
+
+    /// The `now_ms` of the call that set the value.
+    pub fn created_ms(&self) -> u64 {
+        self.entry.created_ms()
+    }
+
+    /// When the entry ends, on the clock of `now_ms`; none when it does not.
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.entry.expires_ms()
+    }
+
+    /// Heap bytes of the entry's own blocks: header, key, value, and the value's slack.
+    pub fn block_bytes(&self) -> usize {
+        self.entry.block_bytes()
+    }
+}
+
+/// A stored entry, to be changed in place: the creation time stays, and so does the expiry unless it is what changes.
+pub struct EntryMut<'a> {
+    entry: &'a mut Entry,
+    place: Place<'a>,
+    expiry: &'a mut ExpiryIndex,
+    account: &'a mut Account,
+}
+
+/// What the index of expiry needs to know of an entry, apart from when it ends.
+pub(super) struct Place<'a> {
+    pub(super) slot: SlotId,
+    pub(super) fast: u64,
+    pub(super) state: &'a RandomState,
+}
+
+impl<'a> EntryMut<'a> {
+    /// An entry, where it stands, and the books that its changes go into.
+    pub(super) fn new(
+        entry: &'a mut Entry,
+        place: Place<'a>,
+        expiry: &'a mut ExpiryIndex,
+        account: &'a mut Account,
+    ) -> EntryMut<'a> {
+        EntryMut { entry, place, expiry, account }
+    }
+
+    /// Whether the entry has not ended.
+    pub(super) fn is_live(&self, now_ms: u64) -> bool {
+        self.entry.is_live(now_ms)
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.entry.key()
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value<'_> {
+        self.entry.value()
+    }
+
+    /// The `now_ms` of the call that set the value.
+    pub fn created_ms(&self) -> u64 {
+        self.entry.created_ms()
+    }
+
+    /// When the entry ends, on the clock of `now_ms`; none when it does not.
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.entry.expires_ms()
+    }
+
+    /// Heap bytes of the entry's own blocks: header, key, value, and the value's slack.
+    pub fn block_bytes(&self) -> usize {
+        self.entry.block_bytes()
+    }
+
+    /// Replaces the value; the times stay.
+    pub fn set_value(&mut self, value: &[u8]) {
+        self.change(|entry| entry.set_value(value));
+    }
+
+    /// Adds bytes at the value's end. To a long value this copies what is added, and nothing else on the whole.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.change(|entry| entry.append(bytes));
+    }
+
+    /// Adds bytes before the value's start.
+    pub fn prepend(&mut self, bytes: &[u8]) {
+        self.change(|entry| entry.prepend(bytes));
+    }
+
+    /// Writes bytes over the value from `offset` on; what lies between the old end and `offset` becomes zeros. The
+    /// caller bounds `offset`: the value is made that long.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        self.change(|entry| entry.write_at(offset, bytes));
+    }
+
+    /// Sets when the entry ends, on the clock of `now_ms`, or that it does not.
+    pub fn set_expires(&mut self, expires_ms: Option<u64>) {
+        self.reschedule(expires_ms);
+        self.change(|entry| entry.set_expires(expires_ms));
+    }
+
+    /// Replaces value and times.
+    pub(super) fn replace(&mut self, value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
+        self.reschedule(expires_ms);
+        self.change(|entry| entry.replace(value, created_ms, expires_ms));
+    }
+
+    /// Changes the entry and books what it needs now.
+    fn change(&mut self, change: impl FnOnce(&mut Entry)) {
+        let bytes = self.entry.block_bytes();
+        change(self.entry);
+        self.account.change(bytes, self.entry.block_bytes());
+    }
+
+    /// Brings the index of expiry to what the entry is about to be.
+    fn reschedule(&mut self, expires_ms: Option<u64>) {
+        let before_ms = self.entry.expires_ms();
+        if before_ms == expires_ms {
+            return;
+        }
+        let Place { slot, fast, state } = self.place;
+        let keyed = hash::keyed(state, self.entry.key());
+        let record = |expires_ms| Record { expires_ms, slot, fast, keyed };
+        if let Some(before_ms) = before_ms {
+            self.expiry.remove(&record(before_ms));
+        }
+        if let Some(expires_ms) = expires_ms {
+            self.expiry.insert(record(expires_ms));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The operating system behind one wall: everything that memento asks of the kernel goes through here.
+//!
+//! Offers safe functions on owned descriptors, and knows nothing of protocols, commands or the loop.
+//!
+//! Three rules hold for every call. A failure is an [`std::io::Error`] with the kernel's number. `EINTR` never
+//! leaves this module: a call that was interrupted is made again, except [`epoll::Epoll::wait`], which reports
+//! that nothing is ready. And before each call that moves bytes or makes descriptors, [`fault`] is asked: in the
+//! tests it shortens, delays or fails the call by a seed; in the shipped program it is nothing at all.
+
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod epoll;
+#[cfg(test)]
+pub(crate) mod fault;
+pub mod resolve;
+pub mod resource;
+pub mod signal;
+pub mod socket;
+pub mod stdout;
+
+/// Outside the tests no call is tampered with; the compiler removes this.
+#[cfg(not(test))]
+pub(crate) mod fault {
+    use super::Call;
+
+    #[inline(always)]
+    pub(crate) fn allow(_call: Call, length: usize) -> std::io::Result<usize> {
+        Ok(length)
+    }
+}
+
+/// The calls that a test can tamper with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// `epoll_wait(2)`; its length is the number of events.
+    Wait,
+    /// `accept4(2)`.
+    Accept,
+    /// `recv(2)`.
+    Receive,
+    /// `send(2)` and `sendmsg(2)`.
+    Send,
+}
+
+/// Makes a system call again for as long as a signal interrupts it.
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => continue,
+            other => return other.map_err(std::io::Error::from),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The signals that end the program, as a descriptor (`signalfd(2)`).
+
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// SIGTERM and SIGINT, to be read when they come instead of interrupting.
+pub struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    /// Blocks SIGTERM and SIGINT in this thread and reads them from now on. SIGHUP is ignored: a server that was
+    /// started from a terminal outlives it, and there is no configuration to read again.
+    ///
+    /// # Errors
+    /// Those of `sigprocmask(2)` and `signalfd(2)`.
+    pub fn new() -> io::Result<Signals> {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.add(Signal::SIGINT);
+        set.thread_block()?;
+        // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        Ok(Signals { fd: SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
+    }
+
+    /// The name of the next signal that came, or `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of `read(2)` on a signal descriptor.
+    pub fn next(&self) -> io::Result<Option<&'static str>> {
+        let info = super::retry(|| self.fd.read_signal())?;
+        Ok(info.map(|info| Signal::try_from(info.ssi_signo as i32).map_or("signal", Signal::as_str)))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,201 @@
+//! Nonblocking stream sockets, TCP and Unix: listen, accept, receive, send.
+
+use super::{Call, fault, retry};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
+    SockaddrStorage, UnixAddr, setsockopt, sockopt,
+};
+use nix::sys::stat::{Mode, umask};
+use std::fs;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
+
+/// What every TCP connection gets on acceptance.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpOptions {
+    /// Seconds of silence after which the kernel probes the peer (`TCP_KEEPIDLE`); 0: never.
+    pub keepalive_s: u32,
+}
+
+/// A listening socket.
+pub struct Listener {
+    fd: OwnedFd,
+    kind: Kind,
+}
+
+enum Kind {
+    Tcp(TcpOptions),
+    /// The path is removed when the listener is dropped.
+    Unix(PathBuf),
+}
+
+impl Listener {
+    /// Listens on a TCP address; port 0 takes any free one ([`Listener::tcp_port`] tells which).
+    ///
+    /// # Errors
+    /// Those of `socket(2)`, `bind(2)` (`EADDRINUSE`: somebody else listens there) and `listen(2)`.
+    pub fn tcp(address: SocketAddr, backlog: i32, options: TcpOptions) -> io::Result<Listener> {
+        let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
+        // A server that restarts must get its port back while connections of its past are in TIME_WAIT.
+        setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        match address {
+            SocketAddr::V4(v4) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(v4))?,
+            SocketAddr::V6(v6) => {
+                // So that `-a 0.0.0.0 -a ::` can be given together.
+                setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+                socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(v6))?;
+            }
+        }
+        socket::listen(&fd, Backlog::new(backlog)?)?;
+        Ok(Listener { fd, kind: Kind::Tcp(options) })
+    }
+
+    /// Listens on a Unix socket at `path` with the file mode `mode`. A stale socket there, which nobody listens on,
+    /// is replaced.
+    ///
+    /// # Errors
+    /// `AddrInUse` when somebody listens there or something that is no socket is there; those of `bind(2)`.
+    pub fn unix(path: &Path, mode: u32, backlog: i32) -> io::Result<Listener> {
+        remove_stale(path)?;
+        let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
+        // The mode must hold from the first moment: bind(2) makes the file with 0777 less the mask.
+        let before = umask(Mode::from_bits_truncate(!mode & 0o777));
+        let bound = socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?);
+        umask(before);
+        bound?;
+        socket::listen(&fd, Backlog::new(backlog)?)?;
+        Ok(Listener { fd, kind: Kind::Unix(path.to_owned()) })
+    }
+
+    /// The port that a TCP listener has; `None` for a Unix one.
+    pub fn tcp_port(&self) -> Option<u16> {
+        let address: SockaddrStorage = socket::getsockname(self.fd.as_raw_fd()).ok()?;
+        let v4 = address.as_sockaddr_in().map(SockaddrIn::port);
+        v4.or_else(|| address.as_sockaddr_in6().map(SockaddrIn6::port))
+    }
+
+    /// Takes one connection from the queue.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the queue is empty; those of `accept4(2)`, of which most concern the one connection.
+    pub fn accept(&self) -> io::Result<Socket> {
+        fault::allow(Call::Accept, 1)?;
+        let raw = retry(|| socket::accept4(self.fd.as_raw_fd(), FLAGS))?;
+        // SAFETY: accept4(2) has just made this descriptor, and nobody else knows its number.
+        let socket = Socket { fd: unsafe { OwnedFd::from_raw_fd(raw) } };
+        if let Kind::Tcp(options) = self.kind {
+            // A peer that has gone already makes these fail; the first recv(2) tells that better.
+            let _ = setsockopt(&socket.fd, sockopt::TcpNoDelay, &true);
+            if options.keepalive_s > 0 {
+                let _ = setsockopt(&socket.fd, sockopt::KeepAlive, &true);
+                let _ = setsockopt(&socket.fd, sockopt::TcpKeepIdle, &options.keepalive_s);
+                // As Redis has it: after a third of that time each, three probes without an answer end it.
+                let _ = setsockopt(&socket.fd, sockopt::TcpKeepInterval, &(options.keepalive_s / 3).max(1));
+                let _ = setsockopt(&socket.fd, sockopt::TcpKeepCount, &3);
+            }
+        }
+        Ok(socket)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Kind::Unix(path) = &self.kind {
+            // Somebody may have removed it already; there is nobody left to tell.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Removes a socket that nobody listens on from `path`.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let in_use = |why: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, why.to_string()));
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => return in_use("there is a file that is no socket"),
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) => Err(error),
+        Ok(_) => in_use("another process listens on it"),
+    }
+}
+
+/// A connected stream socket.
+pub struct Socket {
+    fd: OwnedFd,
+}
+
+impl Socket {
+    /// Receives into `buffer`; 0 means that the peer has ended its side.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing; those of `recv(2)`.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = fault::allow(Call::Receive, buffer.len())?;
+        retry(|| socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::empty()))
+    }
+
+    /// Throws away what was received, at most about `buffer`'s length of it; 0 means the peer's end.
+    /// On TCP the kernel does not even copy it (tcp(7), `MSG_TRUNC`).
+    ///
+    /// # Errors
+    /// As [`Socket::receive`].
+    pub fn discard(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = fault::allow(Call::Receive, buffer.len())?;
+        retry(|| socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC))
+    }
+
+    /// Sends the beginning of `bytes`, and says how much of it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the socket takes nothing; those of `send(2)`. Never raises SIGPIPE.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let room = fault::allow(Call::Send, bytes.len())?;
+        retry(|| socket::send(self.fd.as_raw_fd(), &bytes[..room], MsgFlags::MSG_NOSIGNAL))
+    }
+
+    /// Sends the beginning of these pieces, one after the other, with one call, and says how many bytes.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let whole = pieces.iter().map(|piece| piece.len()).sum();
+        let room = fault::allow(Call::Send, whole)?;
+        if room < whole {
+            // Only in tests: a call that falls short is made with the first piece alone.
+            let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+            return retry(|| {
+                socket::send(self.fd.as_raw_fd(), &first[..room.min(first.len())], MsgFlags::MSG_NOSIGNAL)
+            });
+        }
+        retry(|| socket::sendmsg::<()>(self.fd.as_raw_fd(), pieces, &[], MsgFlags::MSG_NOSIGNAL, None))
+    }
+
+    /// Ends our side: the peer gets what was sent, then the end.
+    pub fn end_sending(&self) {
+        // It fails only when the peer is gone, which the next receive reports.
+        let _ = socket::shutdown(self.fd.as_raw_fd(), Shutdown::Write);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
