@@ -88,7 +88,8 @@ mod tests {
         check("h[^e]llo", &["hallo"], &["hello", "hllo"]);
         check("[a-c]", &["a", "b", "c"], &["d", "-", ""]);
         check("[c-a]", &["b"], &["d"]);
-        check("[a-]", &["a", "-"], &["b"]);
+        // As in Redis, the bracket is the end of a range here, and the class is never closed.
+        check("[a-]", &["a", "^", "]"], &["-", "b"]);
         check("[]", &[], &["", "]", "a"]);
         check("[^]", &["a"], &[""]);
         check("[abc", &["a", "c"], &["d", "ab"]);

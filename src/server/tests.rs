@@ -1,1 +1,149 @@
+//! The whole server on a thread of its own, its system calls failing, falling short and coming late by a seed, with
+//! clients whose calls are sound: every reply must come, once, in order.
 
+use super::*;
+use crate::sys::fault;
+use crate::testkit::{Random, seeds};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// A server that suffers by `seed`; gives its port and the thread to join after SHUTDOWN.
+fn start(seed: u64) -> (u16, thread::JoinHandle<io::Result<()>>) {
+    let (send, receive) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let mut server = Server::new(&Config { port: 0, ..Config::default() })?;
+        send.send(server.engine.node.tcp_port).expect("the test waits for it");
+        fault::begin(seed);
+        server.run()
+    });
+    (receive.recv().expect("the server starts"), server)
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// A conversation on keys that begin with `name`: what is sent, and what must come back.
+fn conversation(random: &mut Random, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let (mut sent, mut wanted) = (Vec::new(), Vec::new());
+    let mut say = |request: &str, reply: &str| {
+        sent.extend_from_slice(request.as_bytes());
+        sent.extend_from_slice(if request.len() % 2 == 0 { b"\r\n" } else { b"\n" });
+        wanted.extend_from_slice(reply.as_bytes());
+    };
+    let (mut value, mut count) = (None::<String>, 0);
+    for _ in 0..60 {
+        match random.below(9) {
+            0 => {
+                let new = "v".repeat(random.below(6000));
+                say(&format!("SET {name}k {new}"), "OK\r\n");
+                value = Some(new);
+            }
+            1 | 2 => say(&format!("GET {name}k"), &format!("{}\r\n", value.as_deref().unwrap_or("(null)"))),
+            3 => {
+                say(&format!("APPEND {name}k tail"), "OK\r\n");
+                value = Some(value.unwrap_or_default() + "tail");
+            }
+            4 => {
+                count += 3;
+                say(&format!("INC {name}n 3"), &format!("{count}\r\n"));
+            }
+            5 => {
+                let known = value.is_some();
+                say(&format!("DEL {name}k"), if known { "OK\r\n" } else { "(null)\r\n" });
+                value = None;
+            }
+            6 => say("NONSENSE here", "(Unknown command)\r\n"),
+            7 => {
+                let found = if value.is_some() { format!("{name}k\r\n") } else { "(empty)\r\n".into() };
+                say(&format!("KEYS {name}k"), &found);
+            }
+            _ => say("", ""),
+        }
+    }
+    (sent, wanted)
+}
+
+/// Sends in random pieces while another thread reads to the end; gives everything that came.
+fn exchange(random: &mut Random, port: u16, sent: &[u8], half_close: bool) -> Vec<u8> {
+    let mut stream = connect(port);
+    let mut reader = stream.try_clone().unwrap();
+    let received = thread::spawn(move || {
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).map(|_| received)
+    });
+    let mut at = 0;
+    while at < sent.len() {
+        let end = (at + 1 + random.below(3000)).min(sent.len());
+        stream.write_all(&sent[at..end]).unwrap();
+        at = end;
+    }
+    if half_close {
+        stream.shutdown(Shutdown::Write).unwrap();
+    } else {
+        stream.write_all(b"QUIT\r\n").unwrap();
+    }
+    received.join().unwrap().unwrap()
+}
+
+#[test]
+fn no_reply_is_lost_or_doubled_under_faults() {
+    for seed in seeds(20) {
+        let (port, server) = start(seed);
+        let clients: Vec<_> = (0..3)
+            .map(|number| {
+                thread::spawn(move || {
+                    let mut random = Random::new(seed * 100 + number);
+                    let (sent, wanted) = conversation(&mut random, &format!("c{number}-"));
+                    let received = exchange(&mut random, port, &sent, number == 0);
+                    assert_eq!(
+                        String::from_utf8_lossy(&received),
+                        String::from_utf8_lossy(&wanted),
+                        "seed {seed}, client {number}"
+                    );
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().unwrap_or_else(|_| panic!("seed {seed} (MEMENTO_SEED={seed} runs it alone)"));
+        }
+        let mut random = Random::new(seed);
+        exchange(&mut random, port, b"SHUTDOWN\r\n", false);
+        server.join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_waiting_client_and_a_parked_answer_leave_nothing_behind() {
+    let mut server = Server::new(&Config { port: 0, ..Config::default() }).unwrap();
+    let port = server.engine.node.tcp_port;
+    for number in 0..20_000 {
+        server.engine.store.upsert(format!("key-{number}").as_bytes(), b"v", crate::store::Expiry::Never, 0);
+    }
+    let mut walker = connect(port);
+    walker.write_all(b"KEYS *\r\n").unwrap();
+    for _ in 0..8 {
+        server.turn().unwrap();
+    }
+    assert!(server.walk_bytes > 0 && server.engine.node.waiting == 1);
+    // A reset in the middle of the walk: what it holds goes with the client.
+    let socket = reset_on_close(walker);
+    drop(socket);
+    while server.engine.node.clients > 0 {
+        server.turn().unwrap();
+    }
+    assert_eq!((server.walk_bytes, server.engine.node.waiting), (0, 0));
+}
+
+/// Makes the coming close a reset (socket(7), `SO_LINGER` with no time).
+fn reset_on_close(stream: TcpStream) -> TcpStream {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
+    stream
+}
