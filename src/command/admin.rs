@@ -88,7 +88,17 @@ fn info_keyspace(ctx: &Ctx<'_>, text: &mut String) {
     }
 }
 
-/// `COMMAND [COUNT | LIST | INFO | DOCS | GETKEYS]`
+const COMMAND_HELP: [&str; 7] = [
+    "COMMAND [<subcommand> [<arg> ...]]. Subcommands are:",
+    "(none), INFO [<name> ...]: a row of the command table each: name, arity, flags, first key, last key, step",
+    "COUNT: how many commands there are",
+    "DOCS [<name> ...]: what commands do",
+    "GETKEYS <command> [<arg> ...]: the keys of that request",
+    "HELP: this",
+    "LIST: the commands' names",
+];
+
+/// `COMMAND [COUNT | LIST | INFO | DOCS | GETKEYS | HELP]`
 pub(super) fn command(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let Some(sub) = args.get(1) else {
         reply.array(COMMANDS.len());
@@ -100,6 +110,10 @@ pub(super) fn command(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
         (b"list", 2) => {
             reply.array(COMMANDS.len());
             COMMANDS.iter().for_each(|spec| reply.bulk(spec.name.as_bytes()));
+        }
+        (b"help", 2) => {
+            reply.array(COMMAND_HELP.len());
+            COMMAND_HELP.iter().for_each(|line| reply.simple(line));
         }
         (b"info", 2) => {
             reply.array(COMMANDS.len());

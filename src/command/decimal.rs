@@ -9,7 +9,8 @@ const INTEGER_DIGITS_MAX: usize = 308;
 /// A sum is rounded to so many places after the point, as Redis shows its sums.
 const PLACES_MAX: usize = 17;
 
-/// A number with more places than this is refused, as one that is too small to matter; it bounds the work.
+/// A number with more places than this only tells on which side of a tie a sum is; that is all that is kept of it,
+/// which bounds the work.
 const SCALE_MAX: i64 = 2 * DECIMAL_BYTES_MAX as i64;
 
 /// A decimal number of any length: `digits`, as an integer, divided by ten to the `scale`.
@@ -44,7 +45,7 @@ impl Decimal {
         Decimal::bounded(negative, digits, fraction.len() as i64 - exponent)
     }
 
-    /// A number without superfluous zeros, if it is neither too large nor too small.
+    /// A number without superfluous zeros, if it is not too large.
     fn bounded(negative: bool, mut digits: Vec<u8>, mut scale: i64) -> Option<Decimal> {
         while digits.last() == Some(&0) {
             digits.pop();
@@ -55,8 +56,12 @@ impl Decimal {
         if digits.is_empty() {
             return Some(Decimal { negative: false, digits, scale: 0 });
         }
-        if digits.len() as i64 - scale > INTEGER_DIGITS_MAX as i64 || scale > SCALE_MAX {
+        if digits.len() as i64 - scale > INTEGER_DIGITS_MAX as i64 {
             return None;
+        }
+        if scale > SCALE_MAX {
+            // The smallest number there is, in a place that no other number reaches.
+            return Some(Decimal { negative, digits: vec![1], scale: SCALE_MAX as usize + 1 });
         }
         let zeros = usize::try_from(-scale).unwrap_or(0);
         digits.resize(digits.len() + zeros, 0);
@@ -220,6 +225,9 @@ mod tests {
         check("0", "1e-400", "0");
         // The tie is broken by what lies far behind it: both are added exactly before they are rounded.
         check("0.000000000000000005", "1e-400", "0.00000000000000001");
+        check("0.000000000000000005", "1e-99999999999999999999", "0.00000000000000001");
+        check("0.000000000000000005", "-1e-99999999999999999999", "0");
+        check("0", "1e-99999999999999999999", "0");
     }
 
     #[test]
@@ -245,7 +253,6 @@ mod tests {
             "0x10",
             "1e309",
             "1e99999999999999999999",
-            "1e-99999999",
             "1,5",
             "--1",
             "1e1.5",

@@ -24,7 +24,18 @@ pub(super) fn quit(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) 
     Ok(Flow::Close)
 }
 
-/// `SHUTDOWN`
-pub(super) fn shutdown(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+/// `SHUTDOWN [NOSAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
+pub(super) fn shutdown(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
+    for word in args.from(1) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nosave" | b"now" | b"force" => {}
+            b"abort" if args.len() == 2 => return error("No shutdown in progress."),
+            b"save" if args.len() == 2 => {
+                return error("this server has no snapshots to save to, use SHUTDOWN NOSAVE");
+            }
+            _ => return Err(CommandError::Syntax),
+        }
+    }
     Ok(Flow::Shutdown)
 }

@@ -182,7 +182,7 @@ pub static COMMANDS: [CommandSpec; 35] = [
     },
     CommandSpec {
         name: "command",
-        usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...]]",
+        usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
         summary: "Tell of the commands that there are",
         arity: -1,
         run: admin::command,
@@ -412,7 +412,9 @@ pub static COMMANDS: [CommandSpec; 35] = [
     },
     CommandSpec {
         name: "shutdown",
+        usage: "[NOSAVE] [NOW] [FORCE]",
         summary: "End the server as SIGTERM does: what is owed is sent first",
+        arity: -1,
         flags: Flags::ADMIN,
         run: session::shutdown,
         ..ROW

@@ -1,0 +1,80 @@
+# Everything a commit or a box needs, by name; `make help` lists it. Longer recipes live in scripts/.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+
+NAMES = memento memento-cli memento-benchmark
+BINARIES = $(NAMES:%=bin/%)
+# Cargo is asked only when one of these is newer than the binary: an up-to-date tree costs no start of cargo.
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock Makefile
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+.PHONY: all
+all: $(BINARIES) ## Build the program under its three names in bin/ (the default).
+
+.PHONY: memento
+memento: bin/memento ## Build bin/memento, the server.
+
+.PHONY: memento-cli
+memento-cli: bin/memento-cli ## Build bin/memento-cli, the command line client.
+
+.PHONY: memento-benchmark
+memento-benchmark: bin/memento-benchmark ## Build bin/memento-benchmark, the benchmark.
+
+# The C library is linked in (crt-static), so that one file runs on any box of this architecture. Cargo is given its
+# target by name although it is the host's own: without one the flag would reach build scripts and macros as well.
+bin/memento: $(SOURCES)
+	@mkdir -p bin
+	host=$$(rustc -vV | sed -n 's/^host: //p') && \
+	RUSTFLAGS="$${RUSTFLAGS:-} -C target-feature=+crt-static" \
+	    $(CARGO) build --locked --release --bin memento --target "$$host" && \
+	cp -f "$${CARGO_TARGET_DIR:-target}/$$host/release/memento" bin/memento.new
+	@mv -f bin/memento.new bin/memento
+
+bin/memento-cli bin/memento-benchmark: bin/memento
+	@ln -f bin/memento $@
+
+.PHONY: run
+run: bin/memento ## Build, then serve on 127.0.0.1:6737; options go in ARGS='...'.
+	bin/memento $(ARGS)
+
+.PHONY: test
+test: all ## Build, then run every test there is; the last line counts them.
+	@scripts/test.sh
+
+.PHONY: check
+check: ## What every commit must pass: formatting, clippy without a warning, shellcheck where it exists.
+	@scripts/check.sh
+
+.PHONY: bench
+bench: all ## Run the benchmark against a server started for it, and say on what machine.
+	@scripts/bench.sh
+
+.PHONY: size
+size: all ## Print the size of the stripped binary, and how it is linked.
+	@wc -c bin/memento
+	@file -L bin/memento 2>/dev/null || true
+
+.PHONY: install
+install: all ## Install the three names under PREFIX (/usr/local), below DESTDIR if given.
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 bin/memento "$(DESTDIR)$(PREFIX)/bin/memento"
+	cd "$(DESTDIR)$(PREFIX)/bin" && for name in memento-cli memento-benchmark; do \
+	    ln -f memento "$$name" 2>/dev/null || ln -sf memento "$$name" || exit 1; done
+
+.PHONY: uninstall
+uninstall: ## Remove what install put there.
+	cd "$(DESTDIR)$(PREFIX)/bin" && rm -f $(NAMES)
+
+.PHONY: clean
+clean: ## Remove everything that was built.
+	$(CARGO) clean
+	rm -rf bin
+
+.PHONY: help
+help: ## Say what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

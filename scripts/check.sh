@@ -1,0 +1,17 @@
+#!/bin/sh
+# What every commit must pass: formatting, clippy without a warning, shellcheck where it exists.
+set -eu
+cd "$(dirname "$0")/.."
+
+cargo=${CARGO:-cargo}
+"$cargo" fmt --all --check
+"$cargo" clippy --locked --quiet --all-targets -- -D warnings
+
+if command -v shellcheck >/dev/null; then
+    shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/*.sh tests/smoke/*.sh
+elif [ "${CI:-}" = true ]; then
+    echo "check: shellcheck is missing" >&2
+    exit 1
+else
+    echo "skipped: shellcheck is not installed"
+fi

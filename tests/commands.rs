@@ -1,0 +1,519 @@
+//! A case for every row of the command table, and a row for every case.
+//!
+//! A new command gets a line in `CASES` and a function below, which sends the command its good and its wrong
+//! arguments. The words of the errors are Redis 7.0's.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use memento::command::COMMANDS;
+use support::{Client, Server, now_ms, wait_for};
+
+/// A row's name and its case, which gets a server of its own.
+type Case = (&'static str, fn(&mut Server));
+
+const CASES: &[Case] = &[
+    ("APPEND", append),
+    ("COMMAND", command),
+    ("DBSIZE", dbsize),
+    ("DEC", dec),
+    ("DECF", decf),
+    ("DEL", del),
+    ("ECHO", echo),
+    ("EXISTS", exists),
+    ("EXIT", exit),
+    ("EXPIRE", expire),
+    ("FLUSH", flush),
+    ("GET", get),
+    ("GETP", getp),
+    ("GETSET", getset),
+    ("INC", inc),
+    ("INCF", incf),
+    ("INFO", info),
+    ("KEYS", keys),
+    ("MGET", mget),
+    ("MSET", mset),
+    ("PERSIST", persist),
+    ("PEXPIRE", pexpire),
+    ("PING", ping),
+    ("PREPEND", prepend),
+    ("PSETEX", psetex),
+    ("PTTL", pttl),
+    ("QUIT", quit),
+    ("SCAN", scan),
+    ("SET", set),
+    ("SETEX", setex),
+    ("SETNX", setnx),
+    ("SHUTDOWN", shutdown),
+    ("STRLEN", strlen),
+    ("TIME", time),
+    ("TTL", ttl),
+];
+
+const NOT_INTEGER: &str = "(error) value is not an integer or out of range";
+const NOT_FLOAT: &str = "(error) value is not a valid float";
+const OVERFLOW: &str = "(error) increment or decrement would overflow";
+const SYNTAX: &str = "(error) syntax error";
+
+#[test]
+fn every_row_has_a_case() {
+    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name.to_uppercase()).collect();
+    let cases: BTreeSet<String> = CASES.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(rows.len(), COMMANDS.len(), "a name stands in two rows");
+    assert_eq!(cases.len(), CASES.len(), "a name has two cases");
+    let without_case: Vec<_> = rows.difference(&cases).collect();
+    let without_row: Vec<_> = cases.difference(&rows).collect();
+    assert!(without_case.is_empty() && without_row.is_empty(), "no case: {without_case:?}, no row: {without_row:?}");
+}
+
+#[test]
+fn every_case_holds() {
+    let _machine = support::together();
+    let mut failed = Vec::new();
+    for (name, case) in CASES {
+        // Each runs to its end, so that one run tells of all that is wrong.
+        let outcome = std::panic::catch_unwind(|| case(&mut Server::start(&[])));
+        if outcome.is_err() {
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "failed, with the reasons above: {failed:?}");
+}
+
+/// Any case of the name finds the row, and so does none but the name.
+#[test]
+fn names_are_found_in_any_case() {
+    let _machine = support::together();
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for row in &COMMANDS {
+        for name in [format!("{}x", row.name), format!("x{}", row.name), row.name[1..].to_string()] {
+            if !COMMANDS.iter().any(|row| row.name.eq_ignore_ascii_case(&name)) {
+                client.expect(&format!("{name} a b"), "(Unknown command)");
+            }
+        }
+    }
+    client.expect("pInG", "PONG");
+    client.expect("sEt k v", "OK");
+}
+
+/// Requests and what each answers, in their order on one connection.
+#[track_caller]
+fn check(client: &mut Client, cases: &[(&str, &str)]) {
+    for (request, wanted) in cases {
+        client.expect(request, wanted);
+    }
+}
+
+/// These calls have a wrong number of arguments.
+#[track_caller]
+fn wrong_arity(client: &mut Client, calls: &[&str]) {
+    for call in calls {
+        let name = call.split(' ').next().expect("a name").to_ascii_lowercase();
+        client.expect(call, &format!("(error) wrong number of arguments for '{name}' command"));
+    }
+}
+
+fn set(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["SET", "SET k"]);
+    check(client, &[("SET k v", "OK"), ("GET k", "v"), ("SET k a b  c", "OK"), ("GET k", "a b  c")]);
+    // A new value has no expiry.
+    check(client, &[("EXPIRE k 100", "1"), ("SET k w", "OK"), ("TTL k", "-1")]);
+    // From nothing to longer than any buffer, and back.
+    for length in [0, 1, 63, 64, 255, 256, 4095, 4096, 4097, 65_535, 65_536, 1_000_000, 3] {
+        let value = "v".repeat(length);
+        client.expect(&format!("SET k {value}"), "OK");
+        client.expect("GET k", &value);
+    }
+    let key = "k".repeat(100_000);
+    check(client, &[(&format!("SET {key} v"), "OK"), (&format!("GET {key}"), "v")]);
+}
+
+fn get(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["GET", "GET a b"]);
+    check(client, &[("GET k", "(null)"), ("SET k v", "OK"), ("GET k", "v"), ("GET K", "(null)")]);
+}
+
+fn del(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["DEL"]);
+    check(client, &[("DEL k", "(null)"), ("MSET a 1 b 2 c 3", "OK"), ("DEL a", "OK"), ("GET a", "(null)")]);
+    check(client, &[("DEL a b c", "OK"), ("DBSIZE", "0"), ("DEL a b c", "(null)")]);
+}
+
+fn inc(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["INC", "INC k 1 2"]);
+    check(client, &[("INC k", "1"), ("INC k 9", "10"), ("INC k -20", "-10"), ("GET k", "-10")]);
+    check(client, &[("INC k x", NOT_INTEGER), ("INC k 1.5", NOT_INTEGER), ("GET k", "-10")]);
+    check(client, &[("SET k 9223372036854775807", "OK"), ("INC k", OVERFLOW), ("GET k", "9223372036854775807")]);
+    check(client, &[("SET k v", "OK"), ("INC k", NOT_INTEGER), ("GET k", "v")]);
+}
+
+fn dec(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["DEC", "DEC k 1 2"]);
+    check(client, &[("DEC k", "-1"), ("DEC k 9", "-10"), ("DEC k -20", "10"), ("GET k", "10")]);
+    check(client, &[("DEC k x", NOT_INTEGER), ("GET k", "10")]);
+    check(client, &[("SET k -9223372036854775808", "OK"), ("DEC k", OVERFLOW), ("GET k", "-9223372036854775808")]);
+    check(client, &[("SET k v", "OK"), ("DEC k", NOT_INTEGER), ("GET k", "v")]);
+}
+
+fn incf(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["INCF", "INCF k 1 2"]);
+    check(client, &[("INCF k", "1"), ("INCF k 0.1", "1.1"), ("INCF k 0.2", "1.3"), ("GET k", "1.3")]);
+    check(client, &[("INCF k x", NOT_FLOAT), ("INCF k nan", NOT_FLOAT), ("GET k", "1.3")]);
+    check(client, &[("SET k v", "OK"), ("INCF k", NOT_FLOAT), ("GET k", "v")]);
+}
+
+fn decf(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["DECF", "DECF k 1 2"]);
+    check(client, &[("DECF k", "-1"), ("DECF k 0.1", "-1.1"), ("DECF k -3.1", "2"), ("GET k", "2")]);
+    check(client, &[("DECF k inf", NOT_FLOAT), ("GET k", "2"), ("SET k v", "OK"), ("DECF k", NOT_FLOAT)]);
+}
+
+fn getp(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["GETP", "GETP a b"]);
+    client.expect("GETP k", "(null)");
+    let before = now_ms() - 150;
+    client.expect("SETEX k 50 a b", "OK");
+    let answer = client.ask("GETP k");
+    let fields: Vec<&str> = answer.split('\n').collect();
+    assert_eq!(fields[..2], ["key: k", "value: a b"], "{answer}");
+    let number = |line: &str, name: &str| line.strip_prefix(name).expect(name).parse::<u64>().expect("a time");
+    let created = number(fields[2], "creation_time: ");
+    let expires = number(fields[3], "expire_time: ");
+    assert!((before..=now_ms() + 150).contains(&created), "{answer}");
+    assert!((before..=now_ms() + 150).contains(&(expires - 50_000)), "{answer}");
+    client.expect("PERSIST k", "1");
+    assert_eq!(client.ask("GETP k").split('\n').nth(3), Some("expire_time: -1"));
+}
+
+fn append(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["APPEND", "APPEND k"]);
+    check(client, &[("APPEND k a", "OK"), ("APPEND k b  c", "OK"), ("GET k", "ab  c"), ("EXPIRE k 100", "1")]);
+    check(client, &[("APPEND k d", "OK"), ("TTL k", "100")]);
+    client.expect("SET k ", "OK");
+    let piece = "0123456789".repeat(100);
+    for _ in 0..200 {
+        client.expect(&format!("APPEND k {piece}"), "OK");
+    }
+    client.expect("GET k", &piece.repeat(200));
+}
+
+fn prepend(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["PREPEND", "PREPEND k"]);
+    check(client, &[("PREPEND k c", "OK"), ("PREPEND k a b ", "OK"), ("GET k", "a b c"), ("EXPIRE k 100", "1")]);
+    check(client, &[("PREPEND k x", "OK"), ("GET k", "xa b c"), ("TTL k", "100")]);
+}
+
+fn flush(server: &mut Server) {
+    let client = &mut server.connect();
+    check(client, &[("FLUSH", "OK"), ("MSET a 1 b 2", "OK"), ("SETEX c 100 3", "OK"), ("DBSIZE", "3")]);
+    check(client, &[("FLUSH", "OK"), ("DBSIZE", "0"), ("GET a", "(null)"), ("SCAN 0", "0"), ("SET a 2", "OK")]);
+    check(client, &[("GET a", "2"), ("DBSIZE", "1")]);
+}
+
+/// Nothing comes back, and the connection ends.
+fn goodbye(server: &mut Server, request: &str) {
+    let mut client = server.connect();
+    client.send(format!("PING\r\n{request}\r\nPING\r\n"));
+    assert_eq!(client.rest(), b"PONG\r\n");
+    server.connect().expect("PING", "PONG");
+}
+
+fn quit(server: &mut Server) {
+    goodbye(server, "QUIT");
+}
+
+fn exit(server: &mut Server) {
+    goodbye(server, "EXIT");
+}
+
+fn ping(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["PING a b"]);
+    check(client, &[("PING", "PONG"), ("PING hello", "hello")]);
+}
+
+fn echo(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["ECHO"]);
+    check(client, &[("ECHO hello", "hello"), ("ECHO two  words ", "two  words "), ("ECHO ", "")]);
+}
+
+fn exists(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["EXISTS"]);
+    check(client, &[("EXISTS k", "0"), ("SET k v", "OK"), ("EXISTS k", "1"), ("EXISTS k x k", "2")]);
+}
+
+fn strlen(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["STRLEN", "STRLEN a b"]);
+    check(client, &[("STRLEN k", "0"), ("SET k four", "OK"), ("STRLEN k", "4"), ("SET k ", "OK"), ("STRLEN k", "0")]);
+}
+
+fn mget(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["MGET"]);
+    check(
+        client,
+        &[("MGET a", "(null)"), ("MSET a 1 b 2", "OK"), ("MGET a", "1"), ("MGET b x a a", "2\n(null)\n1\n1")],
+    );
+}
+
+fn mset(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["MSET", "MSET a", "MSET a 1 b"]);
+    check(client, &[("DBSIZE", "0"), ("MSET a 1 b 2 a 3", "OK"), ("MGET a b", "3\n2"), ("EXPIRE a 100", "1")]);
+    check(client, &[("MSET a 4", "OK"), ("TTL a", "-1")]);
+}
+
+fn setnx(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["SETNX", "SETNX k"]);
+    check(client, &[("SETNX k a b", "1"), ("SETNX k c", "0"), ("GET k", "a b")]);
+}
+
+fn getset(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["GETSET", "GETSET k"]);
+    check(
+        client,
+        &[("GETSET k a", "(null)"), ("EXPIRE k 100", "1"), ("GETSET k b c", "a"), ("GET k", "b c"), ("TTL k", "-1")],
+    );
+}
+
+fn expire(server: &mut Server) {
+    expires(server, "EXPIRE", "TTL", 1);
+}
+
+fn pexpire(server: &mut Server) {
+    expires(server, "PEXPIRE", "PTTL", 1000);
+}
+
+fn expires(server: &mut Server, name: &str, left: &str, unit: i64) {
+    let client = &mut server.connect();
+    wrong_arity(client, &[name, &format!("{name} k")]);
+    let mut call = |arguments: &str, wanted: &str| client.expect(&format!("{name} {arguments}"), wanted);
+    call("k 100", "0");
+    call("k x", NOT_INTEGER);
+    call("k 1.5", NOT_INTEGER);
+    client.expect("SET k v", "OK");
+    let mut call = |arguments: &str, wanted: &str| client.expect(&format!("{name} {arguments}"), wanted);
+    call("k x", NOT_INTEGER);
+    call("k 100 FOO", "(error) Unsupported option FOO");
+    for options in ["NX XX", "XX NX", "NX GT", "NX LT"] {
+        let words = "(error) NX and XX, GT or LT options at the same time are not compatible";
+        call(&format!("k 100 {options}"), words);
+    }
+    call("k 100 GT LT", "(error) GT and LT options at the same time are not compatible");
+    let words = format!("(error) invalid expire time in '{}' command", name.to_ascii_lowercase());
+    call("k 9223372036854775807", &words);
+    // Without an expiry the key counts as living for ever.
+    let n = |seconds: i64| seconds * unit;
+    call(&format!("k {} XX", n(100)), "0");
+    call(&format!("k {} GT", n(100)), "0");
+    call(&format!("k {} NX", n(100)), "1");
+    call(&format!("k {} NX", n(200)), "0");
+    call(&format!("k {} gt", n(50)), "0");
+    call(&format!("k {} GT", n(200)), "1");
+    call(&format!("k {} LT", n(300)), "0");
+    call(&format!("k {} lt", n(100)), "1");
+    call(&format!("k {} XX", n(400)), "1");
+    call(&format!("k {} XX GT", n(300)), "0");
+    let time: i64 = client.ask(&format!("{left} k")).parse().expect("digits");
+    assert!((n(395)..=n(400)).contains(&time), "{left} answers {time}");
+    // In the past: the key is deleted.
+    client.expect(&format!("{name} k -1"), "1");
+    client.expect("EXISTS k", "0");
+    check(client, &[("SET k v", "OK"), (&format!("{name} k 0"), "1"), ("GET k", "(null)"), ("DBSIZE", "0")]);
+    // At its time it is gone.
+    check(client, &[("SET k v", "OK"), (&format!("{name} k {}", unit.min(20)), "1")]);
+    wait_for("the end of the key", || client.ask("GET k") == "(null)");
+}
+
+fn ttl(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["TTL", "TTL a b"]);
+    check(client, &[("TTL k", "-2"), ("SET k v", "OK"), ("TTL k", "-1"), ("SETEX k 100 v", "OK"), ("TTL k", "100")]);
+    // Rounded to the nearest second, as Redis does.
+    check(client, &[("PSETEX k 100400 v", "OK"), ("TTL k", "100")]);
+}
+
+fn pttl(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["PTTL", "PTTL a b"]);
+    check(client, &[("PTTL k", "-2"), ("SET k v", "OK"), ("PTTL k", "-1"), ("SETEX k 100 v", "OK")]);
+    let left: i64 = client.ask("PTTL k").parse().expect("digits");
+    assert!((95_000..=100_000).contains(&left), "{left}");
+}
+
+fn persist(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["PERSIST", "PERSIST a b"]);
+    check(
+        client,
+        &[("PERSIST k", "0"), ("SET k v", "OK"), ("PERSIST k", "0"), ("EXPIRE k 100", "1"), ("PERSIST k", "1")],
+    );
+    check(client, &[("TTL k", "-1"), ("PERSIST k", "0"), ("GET k", "v")]);
+}
+
+fn setex(server: &mut Server) {
+    sets_with_expiry(server, "SETEX", 100);
+}
+
+fn psetex(server: &mut Server) {
+    sets_with_expiry(server, "PSETEX", 100_000);
+}
+
+fn sets_with_expiry(server: &mut Server, name: &str, time: i64) {
+    let client = &mut server.connect();
+    wrong_arity(client, &[name, &format!("{name} k"), &format!("{name} k 100")]);
+    check(client, &[(&format!("{name} k {time} a  b"), "OK"), ("GET k", "a  b"), ("TTL k", "100")]);
+    let words = format!("(error) invalid expire time in '{}' command", name.to_ascii_lowercase());
+    for bad in ["0", "-1", "9223372036854775807"] {
+        client.expect(&format!("{name} k {bad} new"), &words);
+    }
+    for bad in ["x", "1.5", "+1", "9223372036854775808"] {
+        client.expect(&format!("{name} k {bad} new"), NOT_INTEGER);
+    }
+    check(client, &[("GET k", "a  b"), ("TTL k", "100")]);
+}
+
+/// The items of a list, in the order of their bytes.
+fn sorted(answer: &str) -> Vec<&str> {
+    let mut items: Vec<&str> = answer.split('\n').collect();
+    items.sort_unstable();
+    items
+}
+
+fn keys(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["KEYS", "KEYS a b"]);
+    client.expect("KEYS *", "(empty)");
+    client.expect("MSET hello 1 hallo 1 hxllo 1 heello 1 h*llo 1 other 1", "OK");
+    let patterns: &[(&str, &[&str])] = &[
+        ("*", &["h*llo", "hallo", "heello", "hello", "hxllo", "other"]),
+        ("h?llo", &["h*llo", "hallo", "hello", "hxllo"]),
+        ("h*llo", &["h*llo", "hallo", "heello", "hello", "hxllo"]),
+        ("h[ae]llo", &["hallo", "hello"]),
+        ("h[^e]llo", &["h*llo", "hallo", "hxllo"]),
+        ("h[a-f]llo", &["hallo", "hello"]),
+        ("h\\*llo", &["h*llo"]),
+        ("other", &["other"]),
+        ("HELLO", &["(empty)"]),
+    ];
+    for (pattern, wanted) in patterns {
+        let answer = client.ask(&format!("KEYS {pattern}"));
+        assert_eq!(sorted(&answer), *wanted, "KEYS {pattern}");
+    }
+}
+
+fn scan(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["SCAN"]);
+    check(client, &[("SCAN 0", "0"), ("SCAN x", "(error) invalid cursor"), ("SCAN 1.5", "(error) invalid cursor")]);
+    check(client, &[("SCAN 0 COUNT 0", SYNTAX), ("SCAN 0 COUNT -1", SYNTAX), ("SCAN 0 COUNT x", NOT_INTEGER)]);
+    check(client, &[("SCAN 0 MATCH", SYNTAX), ("SCAN 0 COUNT", SYNTAX), ("SCAN 0 FOO x", SYNTAX)]);
+    let count = 3000;
+    for number in 0..count {
+        client.expect(&format!("SET key:{number} v"), "OK");
+    }
+    for options in ["", " COUNT 1000", " count 7 match key:*"] {
+        let mut cursor = String::from("0");
+        let mut found = BTreeSet::new();
+        for turn in 0.. {
+            assert!(turn < 100_000, "SCAN{options} does not end");
+            let answer = client.ask(&format!("SCAN {cursor}{options}"));
+            let mut items = answer.split('\n');
+            cursor = items.next().expect("a cursor").to_string();
+            found.extend(items.map(str::to_string));
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(found.len(), count, "SCAN{options}");
+    }
+    // One call looks at no more than a turn's share of keys, whatever COUNT says.
+    let first = client.ask("SCAN 0 COUNT 100000000");
+    assert!(!first.starts_with("0\n") && first.split('\n').count() > 1000, "{first:.100}");
+}
+
+fn dbsize(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["DBSIZE x"]);
+    check(client, &[("DBSIZE", "0"), ("MSET a 1 b 2", "OK"), ("DBSIZE", "2"), ("DEL a", "OK"), ("DBSIZE", "1")]);
+}
+
+fn time(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["TIME x"]);
+    let before = now_ms();
+    let answer = client.ask("TIME");
+    let numbers: Vec<u64> = answer.split('\n').map(|line| line.parse().expect("digits")).collect();
+    let [seconds, microseconds] = numbers[..] else { panic!("two lines, not {answer:?}") };
+    assert!(microseconds < 1_000_000, "{answer:?}");
+    let told = seconds * 1000 + microseconds / 1000;
+    assert!((before - 150..=now_ms() + 150).contains(&told), "{answer:?} at {before}");
+}
+
+fn info(server: &mut Server) {
+    let client = &mut server.connect();
+    let all = client.ask("INFO");
+    assert!(all.starts_with("# "), "{all:?}");
+    for line in all.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, _) = line.split_once(':').unwrap_or_else(|| panic!("no field and value: {line:?}"));
+        let plain = |char: char| char.is_ascii_alphanumeric() || char == '_';
+        assert!(!name.is_empty() && name.chars().all(plain), "{line:?}");
+    }
+    let server_part = client.ask("INFO server");
+    assert!(server_part.to_ascii_lowercase().starts_with("# server"), "{server_part:?}");
+    assert!(server_part.len() < all.len(), "one section is as long as all");
+    // A section that does not exist is empty.
+    client.expect("INFO nosuchsection", "");
+}
+
+fn command(server: &mut Server) {
+    let client = &mut server.connect();
+    client.expect("COMMAND COUNT", &COMMANDS.len().to_string());
+    client.expect("COMMAND COUNT x", "(error) wrong number of arguments for 'command|count' command");
+    let answer = client.ask("COMMAND LIST");
+    let listed: BTreeSet<String> = answer.split('\n').map(str::to_ascii_lowercase).collect();
+    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name.to_ascii_lowercase()).collect();
+    assert_eq!(listed, rows);
+    let whole = client.ask("COMMAND");
+    for name in &rows {
+        assert!(whole.split('\n').any(|line| line == name), "COMMAND does not tell of {name}");
+    }
+    // Name, arity, flags, first key, last key, step come first, as in Redis.
+    let get = client.ask("COMMAND INFO get");
+    let lines: Vec<&str> = get.split('\n').collect();
+    assert_eq!(lines[..2], ["get", "2"], "{get}");
+    assert!(lines.contains(&"readonly"), "{get}");
+    client.expect("COMMAND INFO nosuch", "(null)");
+    client.expect("COMMAND GETKEYS SET k v", "k");
+    client.expect("COMMAND GETKEYS MSET a 1 b 2", "a\nb");
+    client.expect("COMMAND GETKEYS NOSUCH a", "(error) Invalid command specified");
+    client.expect("COMMAND FOO", "(error) unknown subcommand 'FOO'. Try COMMAND HELP.");
+}
+
+fn shutdown(server: &mut Server) {
+    let client = &mut server.connect();
+    check(client, &[("SHUTDOWN FOO", SYNTAX), ("SHUTDOWN NOSAVE SAVE", SYNTAX), ("SHUTDOWN ABORT NOW", SYNTAX)]);
+    client.expect("SHUTDOWN ABORT", "(error) No shutdown in progress.");
+    client.expect("SHUTDOWN SAVE", "(error) this server has no snapshots to save to, use SHUTDOWN NOSAVE");
+    client.expect("SET k v", "OK");
+    client.send("GET k\r\nSHUTDOWN nosave NOW force\r\nGET k\r\n");
+    assert_eq!(client.rest(), b"v\r\n");
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
