@@ -24,7 +24,8 @@ for script in scripts/sanitize.sh tests/smoke/*.sh; do
     if [ "$script" = tests/smoke/lib.sh ]; then
         continue
     fi
-    if sh "$script" >"$scratch/output" 2>&1; then
+    # A script that hangs is a failure too.
+    if timeout 900 sh "$script" >"$scratch/output" 2>&1; then
         echo "ok   $script"
         # What was skipped is said even when all is well.
         grep -i '^skipped' "$scratch/output"

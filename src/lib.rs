@@ -1,4 +1,67 @@
 //! memento: an in-memory key-value store for small Linux boxes.
+//!
+//! One thread runs around one `epoll_wait(2)`. What is readable is received into one buffer that the loop owns and
+//! lends, requests are parsed where they lie, executed against a slot table that has a single owner, and what they
+//! answer is sent with one call. Nothing blocks, nothing is shared, nothing is locked.
+//!
+//! # The way of a GET
+//!
+//! [`reactor`] reports a client readable; [`server`] receives into its buffer and hands the bytes to the client's
+//! [`conn::Connection`], which has [`proto`] find a request in them and hands that back; the row of [`command::COMMANDS`]
+//! runs; [`store`] finds the slot, the page, the entry; [`proto::Reply`] writes the value into the loop's output; one
+//! `send(2)` ends it. No allocation on that way.
+//!
+//! # Code map
+//!
+//! Entry points: main.rs looks at the name it was called by; `server/mod.rs` has the loop.
+//!
+//! | files | what they do |
+//! | --- | --- |
+//! | `main.rs` | server, client or benchmark, by name |
+//! | `config.rs` | the server's command line |
+//! | `limits.rs` | every bound, and how bounds relate |
+//! | `log.rs`, `stats.rs` | one line per event; what is counted |
+//! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
+//! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
+//! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
+//! | `timer.rs` | deadlines |
+//! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
+//! | `buffer.rs` | buffers that are lent |
+//! | `proto/mod.rs` | requests as spans of the bytes received |
+//! | `proto/text.rs` | the line protocol |
+//! | `proto/reply.rs`, `output.rs`, `number.rs` | answers, typed, and what they are written to; integers |
+//! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
+//! | `conn/tests.rs` | its tests |
+//! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
+//! | `command/table.rs` | a row a command: everything that generic code knows of it |
+//! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
+//! | `store/mod.rs` | the slot table: keys, values, times |
+//! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |
+//! | `store/node.rs`, `directory.rs`, `page.rs` | a slot's index: extendible hashing over pages of entries |
+//! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
+//! | `store/entry/tests.rs` | its tests |
+//! | `store/cursor.rs` | where a scan stands |
+//! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
+//! | `store/check.rs`, `model.rs`, `spread.rs` | tests only: invariants, a model, attacks and a million keys |
+//! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
+//! | `server/start.rs`, `client.rs`, `engine.rs` | from a configuration to a server; serving a client; executing requests |
+//! | `server/tests.rs` | the whole server under faulty system calls |
+//! | `client.rs` | a blocking client, for the tools and the tests |
+//! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
+//! | `benchmark/mod.rs` | memento-benchmark |
+//! | `testkit.rs` | tests only: random numbers from a seed |
+//!
+//! # Invariants
+//!
+//! - `tests/layers.rs` holds which way imports point: protocol and store never meet, and no layer below the server
+//!   reads a clock or holds a descriptor.
+//! - Unsafe code stands under `sys` alone.
+//! - Nothing from outside panics the server. `assert!` guards our own promises.
+//! - A turn of the loop does a bounded amount of work. What may take longer (KEYS, taking back a flushed store, a long
+//!   pipeline) is done in pieces.
+//! - A connection at rest owns no buffer.
 
 pub mod benchmark;
 pub mod buffer;

@@ -35,7 +35,7 @@ fn serve(args: &[String]) -> i32 {
             return 0;
         }
         Err(error) => {
-            eprintln!("memento: {error}\nTry 'memento --help'.");
+            eprintln!("memento: {error} (see memento --help)");
             return 2;
         }
     };

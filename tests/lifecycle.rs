@@ -118,16 +118,18 @@ fn slow_reader(requests: &[u8], setup: &str, mut replies: impl FnMut(usize) -> V
             }
         });
         let pinging = scope.spawn(|| ping_until(&mut bystander, &stop));
-        // Stalled: either all is sent, or the server took no more for a while.
-        let mut last = (0, Instant::now());
+        // Stalled: for a while the server neither took more from the client nor grew.
+        let mut last = ((0, 0), Instant::now());
+        let mut most_kb = before_kb;
         wait_for("the server to stop reading", || {
-            let now = sent.load(Ordering::Relaxed);
+            let now = (sent.load(Ordering::Relaxed), server.resident_kb());
+            most_kb = most_kb.max(now.1);
             if now != last.0 {
                 last = (now, Instant::now());
             }
-            now == requests.len() || last.1.elapsed() > Duration::from_millis(300)
+            last.1.elapsed() > Duration::from_millis(300)
         });
-        let grown_kb = server.resident_kb() - before_kb;
+        let grown_kb = most_kb - before_kb;
         for number in 0..count {
             let wanted = replies(number);
             let got = client.exactly(wanted.len());

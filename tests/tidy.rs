@@ -93,12 +93,8 @@ fn the_readme_lists_the_commands() {
     const START: &str = "<!-- commands -->\n";
     const END: &str = "<!-- /commands -->";
     let mut table = String::from("| command | what it does |\n| --- | --- |\n");
-    for row in memento::command::COMMANDS {
-        let usage = if row.usage.to_ascii_uppercase().starts_with(row.name) {
-            row.usage.to_string()
-        } else {
-            format!("{} {}", row.name, row.usage)
-        };
+    for row in &memento::command::COMMANDS {
+        let usage = format!("{} {}", row.name.to_uppercase(), row.usage);
         let line = format!("| `{}` | {} |", usage.trim(), row.summary);
         // A bar would end the cell.
         let cells = line.trim_start_matches("| ").trim_end_matches(" |").replace("` | ", "`\0 ").replace('|', "\\|");

@@ -232,8 +232,11 @@ impl Server {
         }
         client.conn.dismantle(&mut self.desk.pool);
         match end {
-            End::Done => {}
-            End::Idle => stats.closed_by_timeout += 1,
+            End::Done => log::write(Level::Debug, format_args!("a client went, {} are here", node.clients)),
+            End::Idle => {
+                stats.closed_by_timeout += 1;
+                log::write(Level::Debug, format_args!("an idle client was closed, {} are here", node.clients));
+            }
             End::OutputLimit => {
                 stats.closed_by_output_limit += 1;
                 log::write(Level::Warn, format_args!("a client asked for too large a reply, its connection is closed"));

@@ -208,6 +208,7 @@ impl Server {
         match self.reactor.insert(Source::Client(client), Interest::READ) {
             Ok(token) => {
                 node.clients += 1;
+                log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
                 let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
                 self.reactor.set_deadline(token, deadline_ms);
             }

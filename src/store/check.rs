@@ -1,1 +1,119 @@
+//! Tests only: what must hold of a store between any two calls.
 
+use super::directory::Directory;
+use super::hash::Hashing;
+use super::node::Node;
+use super::page::Page;
+use super::*;
+
+/// What a slow count over everything finds.
+#[derive(Default)]
+pub(super) struct Census {
+    pub(super) bytes: usize,
+    pub(super) entries: usize,
+    pub(super) expiring: usize,
+    /// Entries of each page, and lanes' bytes of all.
+    pub(super) page_lens: Vec<usize>,
+    pub(super) keyed_children: usize,
+    pub(super) places: usize,
+}
+
+impl Store {
+    /// Asserts all invariants.
+    pub(super) fn check(&self) {
+        let census = self.census();
+        assert_eq!(census.entries, self.len());
+        assert_eq!(census.expiring, self.expiring());
+        assert_eq!(census.bytes, self.account.bytes(), "bytes used");
+        for (number, slot) in self.slots.iter().enumerate() {
+            let Some(tree) = slot else { continue };
+            let slot = SlotId::wrapping(number);
+            assert!(tree.len > 0, "a slot without entries has no index");
+            let mut entries = 0;
+            for_each_page(&tree.root, Hashing::Fast, &self.state, &mut |page, hashing| {
+                page.check(hashing);
+                page.entries().for_each(|entry| self.check_entry(slot, entry));
+                entries += page.len();
+            });
+            check_directories(&tree.root, None, &self.state);
+            assert_eq!(entries, self.slot_len(slot));
+        }
+        for (block, &len) in self.block_lens.iter().enumerate() {
+            let slots = block * BLOCK_SLOTS..(block + 1) * BLOCK_SLOTS;
+            assert_eq!(slots.map(|slot| self.slot_len(SlotId::wrapping(slot))).sum::<usize>(), len);
+        }
+    }
+
+    /// Counts everything, graveyard included in the bytes alone.
+    pub(super) fn census(&self) -> Census {
+        let mut census = Census::default();
+        self.slots.iter().flatten().for_each(|tree| census.add(&tree.root));
+        let buried = self.graveyard.slot_arrays();
+        let mut buried_census = Census::default();
+        buried.clone().flatten().flatten().for_each(|tree| buried_census.add(&tree.root));
+        let trees = self.slots.iter().chain(buried.clone().flatten()).flatten().count();
+        census.bytes += buried_census.bytes + trees * size_of::<Tree>() + (1 + buried.count()) * own_slot_bytes();
+        census
+    }
+
+    fn check_entry(&self, slot: SlotId, entry: &Entry) {
+        let (key, fast) = (entry.key(), hash::fast(entry.key()));
+        assert_eq!(SlotId::of_key(key), slot);
+        let tree = self.slots[slot.index()].as_ref().expect("the slot of an entry");
+        let found = tree.root.get(fast, key, &self.state).expect("an entry is found by its key");
+        assert!(std::ptr::eq(found, entry), "one entry a key");
+        if let Some(expires_ms) = entry.expires_ms() {
+            let keyed = hash::keyed(&self.state, key);
+            assert!(self.expiry.contains(&Record { expires_ms, slot, fast, keyed }));
+        }
+    }
+}
+
+impl Census {
+    fn add(&mut self, node: &Node) {
+        match node {
+            Node::Page(page) => {
+                self.bytes += page.table_bytes() + page.entry_bytes();
+                self.entries += page.len();
+                self.expiring += page.entries().filter(|entry| entry.expires_ms().is_some()).count();
+                self.page_lens.push(page.len());
+            }
+            Node::Directory(directory) => {
+                self.bytes += directory.own_bytes();
+                self.keyed_children += usize::from(directory.is_keyed());
+                self.places += directory.place_count();
+                directory.leaves().iter().for_each(|leaf| self.add(&leaf.node));
+            }
+        }
+    }
+}
+
+fn for_each_page<'a>(
+    node: &Node,
+    hashing: Hashing<'a>,
+    state: &'a RandomState,
+    each: &mut dyn FnMut(&Page, Hashing<'a>),
+) {
+    match node {
+        Node::Page(page) => each(page, hashing),
+        Node::Directory(directory) => {
+            let hashing = if directory.is_keyed() { Hashing::Keyed(state) } else { Hashing::Fast };
+            directory.leaves().iter().for_each(|leaf| for_each_page(&leaf.node, hashing, state, each));
+        }
+    }
+}
+
+/// Asserts that each directory is whole, and that each key is below the places of its hash; `keyed` tells of the
+/// directory around, if there is one.
+fn check_directories(node: &Node, around: Option<&Directory>, state: &RandomState) {
+    let Node::Directory(directory) = node else { return };
+    assert!(around.is_none_or(|around| !around.is_keyed() && directory.is_keyed()));
+    directory.check();
+    let hashing = if directory.is_keyed() { Hashing::Keyed(state) } else { Hashing::Fast };
+    for leaf in directory.leaves() {
+        for_each_page(&leaf.node, hashing, state, &mut |page, _| {
+            page.entries().for_each(|entry| assert!(Directory::owns(leaf, hashing.hash(entry.key()))));
+        });
+        check_directories(&leaf.node, Some(directory), state);
+    }
+}

@@ -280,3 +280,35 @@ fn is_upper(hash: u64, depth: u32) -> bool {
 fn count_copied(places: usize) {
     work::add(places / 16);
 }
+
+#[cfg(test)]
+impl Directory {
+    /// Asserts that leaves and places agree, and that nothing is left to be joined or halved.
+    pub(super) fn check(&self) {
+        assert_eq!(self.places.len(), 1 << self.depth);
+        assert!(self.depth == 0 || self.leaves.iter().any(|leaf| leaf.depth == self.depth));
+        let mut covered = 0;
+        for (number, leaf) in self.leaves.iter().enumerate() {
+            let (first, end) = (leaf.start, leaf.end());
+            assert_eq!(first % (POSITIONS >> leaf.depth), 0);
+            for position in (first..end).step_by((POSITIONS >> self.depth) as usize) {
+                assert_eq!(self.number(position), number);
+                covered += 1;
+            }
+            assert!(self.thin_buddies(first).is_none());
+            assert!(leaf.page_len().is_none_or(|len| len <= PAGE_ENTRIES_MAX));
+            assert!(!self.keyed || leaf.page_len().is_some(), "a keyed child has no children");
+        }
+        assert_eq!(covered, self.places.len());
+    }
+
+    /// How many places there are.
+    pub(super) fn place_count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether a hash belongs to a leaf by its leading bits.
+    pub(super) fn owns(leaf: &Leaf, hash: u64) -> bool {
+        (leaf.start..leaf.end()).contains(&position(hash))
+    }
+}

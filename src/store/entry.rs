@@ -70,7 +70,17 @@ impl Entry {
         }
     }
 
+    /// A byte of the entry's block, or 0 where that is not near: read to have the block in the cache, not for itself.
+    #[inline]
+    pub(super) fn touch(&self) -> u8 {
+        match &self.0 {
+            Body::Small(block) => block.first().copied().unwrap_or(0),
+            Body::Large(_) => 0,
+        }
+    }
+
     /// The key.
+    #[inline]
     pub(super) fn key(&self) -> &[u8] {
         match &self.0 {
             Body::Small(block) => {

@@ -45,7 +45,7 @@ impl Graveyard {
 
     /// The slots that are not freed yet.
     #[cfg(test)]
-    pub(super) fn slot_arrays(&self) -> impl Iterator<Item = &Vec<Slot>> {
+    pub(super) fn slot_arrays(&self) -> impl Iterator<Item = &Vec<Slot>> + Clone {
         self.graves.iter().map(|grave| &grave.slots)
     }
 }

@@ -53,5 +53,5 @@ pub(super) fn tag(hash: u64) -> u8 {
 /// Where among `count` groups an entry's search begins: bits that neither position nor tag use, scaled,
 /// so that `count` need be no power of two.
 pub(super) fn home(hash: u64, count: usize) -> usize {
-    (u64::from(hash as u32) * count as u64 >> 32) as usize
+    ((u64::from(hash as u32) * count as u64) >> 32) as usize
 }

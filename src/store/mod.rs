@@ -33,7 +33,7 @@ pub use entry::Value;
 pub use slot::{SlotId, crc16};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::SLOTS;
+use crate::limits::{PAGE_ENTRIES_MAX, SLOTS};
 use account::Account;
 use cursor::Position;
 use entry::Entry;
@@ -64,8 +64,11 @@ type Slot = Option<Box<Tree>>;
 /// Slots are counted in blocks of so many, so that a random entry's slot is found in few steps.
 const BLOCK_SLOTS: usize = 64;
 
-/// How many pages are tried for a random entry before a store of expired ones is taken for empty.
+/// How many pages are tried for a random entry where most entries have ended and are not swept yet.
 const RANDOM_TRIES: u64 = 16;
+
+/// How many entries are walked then for one that has not ended, before the store is taken for empty.
+const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 
 /// All keys of a node with their values.
 pub struct Store {
@@ -159,15 +162,15 @@ impl Store {
     }
 
     /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may
-    /// go over it by [`crate::limits::PAGE_ENTRIES_MAX`]; ended entries and empty pages count as visits, slots without
+    /// go over it by [`PAGE_ENTRIES_MAX`]; ended entries and empty pages count as visits, slots without
     /// entries do not). Returns where to go on, or none at the end of the store. A key that is there from
     /// [`Cursor::START`] to the end, whatever is changed between the calls, is given at least once, maybe more often.
-    pub fn scan(
-        &self,
+    pub fn scan<'a>(
+        &'a self,
         from: Cursor,
         visits_max: usize,
         now_ms: u64,
-        each: &mut dyn FnMut(EntryRef<'_>),
+        each: &mut dyn FnMut(EntryRef<'a>),
     ) -> Option<Cursor> {
         let mut visits_left = visits_max;
         let (mut slot, mut position) = (from.slot(), from.position());
@@ -188,13 +191,13 @@ impl Store {
     }
 
     /// As [`Store::scan`], within one slot: the cursor is [`Cursor::START`] or what this function returned for it.
-    pub fn scan_slot(
-        &self,
+    pub fn scan_slot<'a>(
+        &'a self,
         slot: SlotId,
         from: Cursor,
         visits_max: usize,
         now_ms: u64,
-        each: &mut dyn FnMut(EntryRef<'_>),
+        each: &mut dyn FnMut(EntryRef<'a>),
     ) -> Option<Cursor> {
         let tree = self.slots[slot.index()].as_ref()?;
         let mut visits_left = visits_max;
@@ -203,17 +206,22 @@ impl Store {
     }
 
     /// Some entry, by a random number. Slots are met according to their number of entries, pages of a slot nearly so.
-    /// Where nearly all entries have ended and are not swept yet, it may find none.
+    /// Where nearly all of very many entries have ended and are not swept yet, it may find none.
     pub fn random(&self, random: u64, now_ms: u64) -> Option<EntryRef<'_>> {
         if self.len == 0 {
             return None;
         }
-        (0..RANDOM_TRIES).find_map(|attempt| {
+        let tried = (0..RANDOM_TRIES).find_map(|attempt| {
             let draw = |n: u64| hash::fast(&(random ^ (attempt * 4 + n).rotate_left(56)).to_le_bytes());
             let tree = self.tree_of_nth(draw(0) as usize % self.len);
             let (page, _) = tree.root.page(draw(1), || draw(2));
             let entry = page.random(draw(3), |entry| entry.is_live(now_ms))?;
             EntryRef::of_live(entry, now_ms)
+        });
+        tried.or_else(|| {
+            let mut first = None;
+            self.scan(Cursor::START, RANDOM_VISITS_MAX, now_ms, &mut |entry| first = first.or(Some(entry)));
+            first
         })
     }
 
@@ -326,12 +334,12 @@ impl Store {
 
 impl Tree {
     /// Walks pages from a position on; returns where it stopped, or none at the end.
-    fn scan(
-        &self,
+    fn scan<'a>(
+        &'a self,
         mut position: Position,
         visits_left: &mut usize,
         now_ms: u64,
-        each: &mut dyn FnMut(EntryRef<'_>),
+        each: &mut dyn FnMut(EntryRef<'a>),
     ) -> Option<Position> {
         loop {
             let (page, behind) = self.root.page_at(position);

@@ -1,1 +1,362 @@
+//! Tests only: the store against a model that is plainly right, under random operations.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::spread::colliding_key;
+use super::*;
+use crate::limits::INLINE_VALUE_BYTES_MAX;
+use crate::testkit::{Random, seeds};
+
+/// A set of keys to draw from.
+#[derive(Clone, Copy, Debug)]
+enum Keys {
+    Spread,
+    Tagged,
+    /// All with one fast hash.
+    Colliding,
+    /// Half tagged, half of one fast hash, in one slot.
+    Mixed,
+}
+
+impl Keys {
+    const ALL: [Keys; 4] = [Keys::Spread, Keys::Tagged, Keys::Colliding, Keys::Mixed];
+
+    fn key(self, number: usize) -> Vec<u8> {
+        match self {
+            Keys::Spread => format!("key:{number}").into_bytes(),
+            Keys::Tagged => format!("{{tag}}{number}").into_bytes(),
+            Keys::Colliding => colliding_key(number),
+            Keys::Mixed if number.is_multiple_of(2) => colliding_key(number),
+            Keys::Mixed => Keys::Tagged.key(number),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    value: Vec<u8>,
+    created_ms: u64,
+    expires_ms: Option<u64>,
+}
+
+/// The store and its model, side by side.
+struct Pair {
+    random: Random,
+    keys: Keys,
+    key_count: usize,
+    now_ms: u64,
+    store: Store,
+    model: BTreeMap<Vec<u8>, Known>,
+}
+
+impl Pair {
+    fn new(seed: u64, keys: Keys, key_count: usize) -> Pair {
+        let random = Random::new(seed);
+        Pair { random, keys, key_count, now_ms: 1000, store: Store::new(), model: BTreeMap::new() }
+    }
+
+    fn random_key(&mut self) -> Vec<u8> {
+        self.keys.key(self.random.below(self.key_count))
+    }
+
+    fn random_bytes(&mut self) -> Vec<u8> {
+        let length = match self.random.below(100) {
+            0 => INLINE_VALUE_BYTES_MAX - 8 + self.random.below(200),
+            1..20 => self.random.below(300),
+            _ => self.random.below(12),
+        };
+        (0..length).map(|_| self.random.next() as u8).collect()
+    }
+
+    fn random_expiry(&mut self) -> Option<u64> {
+        let shift = self.random.below(4000) as u64;
+        (self.random.below(2) == 0).then_some(self.now_ms + shift)
+    }
+
+    /// The model's live entry.
+    fn known(&self, key: &[u8]) -> Option<&Known> {
+        self.model.get(key).filter(|known| known.expires_ms.is_none_or(|at| at > self.now_ms))
+    }
+
+    /// One random operation; `growing` makes writes likelier than removals.
+    fn step(&mut self, growing: bool) {
+        let choice = self.random.below(100);
+        let writes = if growing { 60 } else { 20 };
+        match choice {
+            _ if choice < writes => self.upsert(),
+            _ if choice < 75 => self.remove(),
+            75..82 => self.get(),
+            82..97 => self.edit(),
+            97 => self.now_ms += self.random.below(200) as u64,
+            98 => self.sweep(),
+            _ => drop(self.store.reclaim(self.random.below(600))),
+        }
+    }
+
+    fn upsert(&mut self) {
+        let (key, value) = (self.random_key(), self.random_bytes());
+        let kept = self.known(&key).and_then(|known| known.expires_ms);
+        let expiry = match (self.random.below(3), self.random_expiry()) {
+            (0, _) => Expiry::Keep,
+            (_, None) => Expiry::Never,
+            (_, Some(expires_ms)) => Expiry::At(expires_ms),
+        };
+        self.store.upsert(&key, &value, expiry, self.now_ms);
+        self.model.insert(key, Known { value, created_ms: self.now_ms, expires_ms: expiry.resolve(kept) });
+    }
+
+    fn remove(&mut self) {
+        let key = self.random_key();
+        let known = self.known(&key).is_some();
+        assert_eq!(self.store.remove(&key, self.now_ms), known);
+        self.model.remove(&key);
+    }
+
+    fn get(&mut self) {
+        let key = self.random_key();
+        let entry = self.store.get(&key, self.now_ms);
+        assert_eq!(entry.map(known_of).as_ref(), self.known(&key));
+        let random = self.store.random(self.random.next(), self.now_ms).map(|entry| entry.key());
+        match random {
+            Some(key) => assert!(self.known(key).is_some()),
+            None => assert!(self.model.keys().all(|key| self.known(key).is_none() || self.model.len() > 4096)),
+        }
+    }
+
+    fn edit(&mut self) {
+        let (key, bytes, expiry) = (self.random_key(), self.random_bytes(), self.random_expiry());
+        let (choice, offset) = (self.random.below(5), self.random.below(40));
+        let mut known = self.known(&key).cloned();
+        let entry = self.store.get_mut(&key, self.now_ms);
+        assert_eq!(entry.is_some(), known.is_some());
+        let (Some(mut entry), Some(known)) = (entry, &mut known) else { return };
+        let pinned = match entry.value() {
+            Value::Shared(value) if offset % 2 == 0 => Some((Rc::clone(value), value.to_vec())),
+            _ => None,
+        };
+        match choice {
+            0 => {
+                entry.set_value(&bytes);
+                known.value = bytes;
+            }
+            1 => {
+                entry.append(&bytes);
+                known.value.extend(bytes);
+            }
+            2 => {
+                entry.prepend(&bytes);
+                known.value.splice(0..0, bytes);
+            }
+            3 => {
+                entry.write_at(offset, &bytes);
+                known.value.resize(known.value.len().max(offset + bytes.len()), 0);
+                known.value[offset..offset + bytes.len()].copy_from_slice(&bytes);
+            }
+            _ => {
+                entry.set_expires(expiry);
+                known.expires_ms = expiry;
+            }
+        }
+        assert_eq!((entry.key(), entry.value().bytes()), (&key[..], &known.value[..]));
+        if let Some((pinned, before)) = pinned {
+            assert_eq!(*pinned, before, "a pinned value does not change");
+        }
+        self.model.insert(key, known.clone());
+    }
+
+    fn sweep(&mut self) {
+        let entries_max = self.random.below(100);
+        let due = |known: &Known| known.expires_ms.is_some_and(|at| at <= self.now_ms);
+        let mut due_ms: Vec<u64> =
+            self.model.values().filter(|known| due(known)).filter_map(|known| known.expires_ms).collect();
+        due_ms.sort_unstable();
+        assert_eq!(self.store.sweep(self.now_ms, entries_max), due_ms.len().min(entries_max));
+        // Of entries that end in the same moment, any may have gone: what the store has is asked for.
+        let store = &self.store;
+        self.model.retain(|key, known| {
+            let swept = store.slots[SlotId::of_key(key).index()]
+                .as_ref()
+                .is_none_or(|tree| tree.root.get(hash::fast(key), key, &store.state).is_none());
+            assert!(!swept || known.expires_ms.is_some_and(|at| at <= self.now_ms));
+            !swept
+        });
+    }
+
+    /// Everything that is seen from outside, and everything inside.
+    fn compare(&self) {
+        self.store.check();
+        assert_eq!(self.store.len(), self.model.len());
+        let first = self.model.values().filter_map(|known| known.expires_ms).min();
+        assert_eq!(self.store.next_expiry_ms(), first);
+        let mut seen = BTreeMap::new();
+        let mut cursor = Cursor::START;
+        loop {
+            let next = self.store.scan(cursor, 100, self.now_ms, &mut |entry| {
+                assert!(seen.insert(entry.key().to_vec(), known_of(entry)).is_none(), "given twice");
+            });
+            let Some(next) = next else { break };
+            assert_ne!(next, Cursor::START);
+            cursor = next;
+        }
+        let live = self.model.iter().filter(|(key, _)| self.known(key).is_some());
+        assert!(live.eq(seen.iter()), "a scan gives what is there");
+    }
+}
+
+fn known_of(entry: EntryRef<'_>) -> Known {
+    let value = entry.value().bytes().to_vec();
+    Known { value, created_ms: entry.created_ms(), expires_ms: entry.expires_ms() }
+}
+
+#[test]
+fn random_operations_agree_with_the_model() {
+    for seed in seeds(6) {
+        for keys in Keys::ALL {
+            for key_count in [10, 300, 6000] {
+                println!("MEMENTO_SEED={seed} {keys:?} {key_count}");
+                let mut pair = Pair::new(seed, keys, key_count);
+                for round in 0..8 {
+                    for _ in 0..key_count.max(200) {
+                        pair.step(round % 4 < 2);
+                    }
+                    if round == 5 && seed % 2 == 0 {
+                        pair.store.flush();
+                        pair.model.clear();
+                    }
+                    pair.compare();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_emptied_is_as_small_as_a_new_one() {
+    for keys in Keys::ALL {
+        let mut store = Store::new();
+        let base = store.bytes_used();
+        for number in 0..20_000 {
+            let expiry = if number % 3 == 0 { Expiry::At(50) } else { Expiry::Never };
+            store.upsert(&keys.key(number), b"value", expiry, 1);
+        }
+        store.check();
+        for number in 0..10_000 {
+            assert!(store.remove(&keys.key(number), 2));
+        }
+        store.check();
+        for number in 10_000..20_000 {
+            let live = number % 3 != 0;
+            assert_eq!(store.remove(&keys.key(number), 60), live);
+        }
+        assert_eq!((store.len(), store.expiring(), store.bytes_used()), (0, 0, base), "{keys:?}");
+    }
+}
+
+#[test]
+fn a_flush_is_reclaimed_in_small_parts() {
+    for keys in Keys::ALL {
+        let mut store = Store::new();
+        let base = store.bytes_used();
+        for number in 0..20_000 {
+            let expiry = if number % 3 == 0 { Expiry::At(50) } else { Expiry::Never };
+            store.upsert(&keys.key(number), b"value", expiry, 1);
+        }
+        let full = store.bytes_used();
+        store.flush();
+        assert_eq!((store.len(), store.expiring()), (0, 0));
+        assert!(store.bytes_used() >= full);
+        assert!(store.get(&keys.key(1), 1).is_none());
+        store.upsert(b"new", b"value", Expiry::Never, 1);
+        let mut steps = 0;
+        while store.reclaim(100) {
+            steps += 1;
+            if steps % 16 == 0 {
+                store.check();
+            }
+        }
+        assert!(steps >= 20_000 / (100 + crate::limits::PAGE_ENTRIES_MAX), "{steps}");
+        assert!(store.remove(b"new", 1));
+        assert_eq!(store.bytes_used(), base);
+    }
+}
+
+/// Scans with small steps while random writes and removals change everything around the keys that stay.
+#[test]
+fn a_scan_gives_every_key_that_stays() {
+    for seed in seeds(12) {
+        for keys in Keys::ALL {
+            println!("MEMENTO_SEED={seed} {keys:?}");
+            let mut random = Random::new(seed);
+            let mut store = Store::new();
+            let (stays, comes) = (200, 8000);
+            for number in 0..stays {
+                store.upsert(&keys.key(number), b"stays", Expiry::Never, 1);
+            }
+            for number in 0..random.below(comes) {
+                store.upsert(&keys.key(stays + number), b"goes", Expiry::Never, 1);
+            }
+            let mut given = BTreeSet::new();
+            let mut cursor = Cursor::START;
+            loop {
+                let next = store.scan(cursor, 1 + random.below(100), 1, &mut |entry| {
+                    given.insert(entry.key().to_vec());
+                });
+                let Some(next) = next else { break };
+                cursor = Cursor::from_u64(next.to_u64());
+                churn(&mut store, &mut random, keys, stays, comes);
+            }
+            for number in 0..stays {
+                assert!(given.contains(&keys.key(number)), "key {number} was not given");
+            }
+        }
+    }
+}
+
+/// Writes or removes a run of keys, sometimes nearly all, so that pages split, join, become keyed and cease to be.
+fn churn(store: &mut Store, random: &mut Random, keys: Keys, stays: usize, comes: usize) {
+    let count = [10, 100, comes][random.below(8).min(2) % 3];
+    let (first, writes) = (random.below(comes), random.below(2) == 0);
+    for number in (first..first + count).map(|number| stays + number % comes) {
+        if writes {
+            store.upsert(&keys.key(number), b"goes", Expiry::Never, 1);
+        } else {
+            store.remove(&keys.key(number), 1);
+        }
+    }
+}
+
+#[test]
+fn a_slot_is_scanned_alone() {
+    let mut store = Store::new();
+    for number in 0..5000 {
+        store.upsert(&Keys::Mixed.key(number), b"", Expiry::Never, 1);
+        store.upsert(&Keys::Spread.key(number), b"", Expiry::Never, 1);
+    }
+    let slot = SlotId::of_key(b"{tag}");
+    let (mut given, mut cursor) = (0, Some(Cursor::START));
+    while let Some(from) = cursor {
+        cursor = store.scan_slot(slot, from, 1, 1, &mut |entry| {
+            assert_eq!(SlotId::of_key(entry.key()), slot);
+            given += 1;
+        });
+    }
+    assert_eq!(given, store.slot_len(slot));
+}
+
+#[test]
+fn any_number_is_a_cursor() {
+    for seed in seeds(4) {
+        let mut random = Random::new(seed);
+        let mut store = Store::new();
+        for number in 0..3000 {
+            store.upsert(&Keys::Mixed.key(number), b"", Expiry::Never, 1);
+        }
+        for _ in 0..2000 {
+            let number = random.next() >> random.below(64);
+            let slot = SlotId::of_key(b"{tag}");
+            let _ = store.scan(Cursor::from_u64(number), 1, 1, &mut |_| ());
+            let _ = store.scan_slot(slot, Cursor::from_u64(number), 1, 1, &mut |_| ());
+        }
+    }
+}

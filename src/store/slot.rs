@@ -30,12 +30,28 @@ impl SlotId {
 
 /// The bytes of a key that decide its slot: those between the first `{` and the next `}`, where there are any.
 fn hashed_part(key: &[u8]) -> &[u8] {
-    let Some(open) = key.iter().position(|&byte| byte == b'{') else { return key };
+    let Some(open) = find_byte(key, b'{') else { return key };
     let tag = &key[open + 1..];
-    match tag.iter().position(|&byte| byte == b'}') {
+    match find_byte(tag, b'}') {
         None | Some(0) => key,
         Some(close) => &tag[..close],
     }
+}
+
+/// Where a byte is first, looked for in eight bytes at a time: most keys are short and have none.
+fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let differing = u64::from_le_bytes(*word) ^ (ONES * u64::from(wanted));
+        // The lowest bit set is the highest one of the first zero byte; the borrow spoils only bytes behind it.
+        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
+        if zeros != 0 {
+            return Some(number * 8 + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&byte| byte == wanted)?;
+    Some(words.len() * 8 + at)
 }
 
 /// CRC16/XMODEM (polynomial 0x1021, start 0, nothing reflected), eight bytes a step.
@@ -119,6 +135,22 @@ mod tests {
         assert_eq!(slot(b"{{a}}"), slot(b"{a"));
         for whole in [&b"{}.a"[..], b"{open", b"}{", b""] {
             assert_eq!(slot(whole).index(), crc16_plain(whole) as usize % SLOTS);
+        }
+    }
+
+    #[test]
+    fn a_byte_is_found_where_it_is_first() {
+        for length in 0..40 {
+            for at in 0..length {
+                for other in [0, b'{' - 1, b'{' + 1, b'{' ^ 0x80, 0xFF] {
+                    let mut bytes = vec![other; length];
+                    assert_eq!(find_byte(&bytes, b'{'), None);
+                    bytes[at] = b'{';
+                    assert_eq!(find_byte(&bytes, b'{'), Some(at));
+                    bytes[length - 1] = b'{';
+                    assert_eq!(find_byte(&bytes, b'{'), Some(at));
+                }
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub mod stdout;
 /// Outside the tests no call is tampered with; the compiler removes this.
 #[cfg(not(test))]
 pub(crate) mod fault {
-    use super::Call;
+    use crate::sys::Call;
 
     #[inline(always)]
     pub(crate) fn allow(_call: Call, length: usize) -> std::io::Result<usize> {

@@ -16,7 +16,7 @@ for signal in TERM INT; do
     [ ! -e "$SCRATCH/sock" ] || fail "SIG$signal" 'the socket removed' "$(ls -l "$SCRATCH")"
 done
 
-# A hangup of the terminal must not lose what is stored: the server goes on.
+# With no client ever, and no Unix socket.
 start_server
 stop_server TERM
 [ "$STATUS" -eq 0 ] || fail 'SIGTERM without a client' 'exit code 0' "$STATUS"
