@@ -46,7 +46,7 @@
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
-//! | `server/start.rs`, `client.rs`, `engine.rs` | from a configuration to a server; serving a client; executing requests |
+//! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
@@ -55,7 +55,7 @@
 //!
 //! # Invariants
 //!
-//! - `tests/layers.rs` holds which way imports point: protocol and store never meet, and no layer below the server
+//! - Imports point one way, which a test holds (layers): protocol and store never meet, and no layer below the server
 //!   reads a clock or holds a descriptor.
 //! - Unsafe code stands under `sys` alone.
 //! - Nothing from outside panics the server. `assert!` guards our own promises.

@@ -21,13 +21,6 @@ impl Server {
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
         let clients_max = bound_clients(config.clients_max)?;
         let memory_bytes = resource::memory_bytes();
-        let mut reactor = Reactor::new(EVENTS_MAX)?;
-        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
-        let (listeners, tcp_port) = listen(config)?;
-        let listeners = listeners
-            .into_iter()
-            .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
-            .collect::<io::Result<_>>()?;
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
         log::write(
             Level::Info,
@@ -37,6 +30,14 @@ impl Server {
             Level::Warn,
             format_args!("no memory limit is set: what is stored may take all of this box's {} MB", memory_bytes >> 20),
         );
+        // Last of all, since who reads the log takes these lines for the sign that the server serves.
+        let mut reactor = Reactor::new(EVENTS_MAX)?;
+        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
+        let (listeners, tcp_port) = listen(config)?;
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
+            .collect::<io::Result<_>>()?;
         let started_us = clock::boot_us();
         let node = Node {
             tcp_port,

@@ -34,7 +34,7 @@ fn conversation(random: &mut Random, name: &str) -> (Vec<u8>, Vec<u8>) {
     let (mut sent, mut wanted) = (Vec::new(), Vec::new());
     let mut say = |request: &str, reply: &str| {
         sent.extend_from_slice(request.as_bytes());
-        sent.extend_from_slice(if request.len() % 2 == 0 { b"\r\n" } else { b"\n" });
+        sent.extend_from_slice(if request.len().is_multiple_of(2) { b"\r\n" } else { b"\n" });
         wanted.extend_from_slice(reply.as_bytes());
     };
     let (mut value, mut count) = (None::<String>, 0);
