@@ -44,7 +44,7 @@
 //! | `store/entry/tests.rs` | its tests |
 //! | `store/cursor.rs` | where a scan stands |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
-//! | `store/check.rs`, `model.rs`, `spread.rs` | tests only: invariants, a model, attacks and a million keys |
+//! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/tests.rs` | the whole server under faulty system calls |

@@ -87,7 +87,7 @@ fn names_are_found_in_any_case() {
     let _machine = support::together();
     let server = Server::start(&[]);
     let mut client = server.connect();
-    for row in &COMMANDS {
+    for row in COMMANDS {
         for name in [format!("{}x", row.name), format!("x{}", row.name), row.name[1..].to_string()] {
             if !COMMANDS.iter().any(|row| row.name.eq_ignore_ascii_case(&name)) {
                 client.expect(&format!("{name} a b"), "(Unknown command)");

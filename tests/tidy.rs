@@ -93,7 +93,7 @@ fn the_readme_lists_the_commands() {
     const START: &str = "<!-- commands -->\n";
     const END: &str = "<!-- /commands -->";
     let mut table = String::from("| command | what it does |\n| --- | --- |\n");
-    for row in &memento::command::COMMANDS {
+    for row in memento::command::COMMANDS {
         let usage = format!("{} {}", row.name.to_uppercase(), row.usage);
         let line = format!("| `{}` | {} |", usage.trim(), row.summary);
         // A bar would end the cell.

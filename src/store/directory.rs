@@ -4,9 +4,9 @@
 //! A page that overflows is parted by the next bit of the hash; the directory doubles when the page is the only one at
 //! its place. Buddies that got thin are joined, and the directory halves when no page needs all of its bits.
 //!
-//! Keys with equal fast hashes are easy to craft, and no split separates them; nor is a directory to grow because each
-//! split peels off one entry. Such a page becomes a *keyed child*: a directory of its own, by a hash that nobody can
-//! foresee, until it is empty again.
+//! Keys with equal fast hashes are easy to craft: they crowd in a page, and no split separates them; nor is a directory
+//! to grow because each split peels off one entry. Such a page becomes a *keyed child*: a directory of its own, by a hash
+//! that nobody can foresee, until it is empty again.
 
 use super::account::{Account, work};
 use super::entry::Entry;
@@ -63,6 +63,12 @@ impl Leaf {
             Node::Page(page) => page,
             Node::Directory(_) => unreachable!("only pages are split and joined"),
         }
+    }
+
+    /// Makes a keyed child of a page.
+    fn make_keyed(&mut self, growth: &mut Growth<'_>) {
+        let page = std::mem::take(self.page_mut()).rehashed(growth.hashing(true), growth.account);
+        self.node = Node::Directory(Directory::new(page, true, growth.account));
     }
 }
 
@@ -121,13 +127,15 @@ impl Directory {
     pub(super) fn insert(&mut self, fast: u64, entry: Entry, growth: &mut Growth<'_>) {
         let hash = self.hash_of(fast, entry.key(), growth);
         let hashing = growth.hashing(self.keyed);
+        // A page by the fast hash always finds room: at the last bit it becomes a keyed child.
+        let depth_max = if self.keyed { POSITION_BITS } else { POSITION_BITS + 1 };
         loop {
             let number = self.number(position(hash));
             let leaf = &mut self.leaves[number];
-            let splittable = !self.keyed || leaf.depth < POSITION_BITS;
             match &mut leaf.node {
                 Node::Directory(_) => return leaf.node.insert(fast, entry, growth),
-                Node::Page(page) if page.is_full() && splittable => self.make_room(number, growth),
+                Node::Page(page) if !self.keyed && page.is_crowded(hash) => leaf.make_keyed(growth),
+                Node::Page(page) if page.is_full() && leaf.depth < depth_max => self.make_room(number, growth),
                 Node::Page(page) => return page.insert(hash, entry, hashing, growth.account),
             }
         }
@@ -170,18 +178,14 @@ impl Directory {
         let hashing = growth.hashing(self.keyed);
         let leaf = &mut self.leaves[number];
         let (depth, page) = (leaf.depth, leaf.page_mut());
-        if self.keyed {
-            let upper_len = page.count(hashing, |hash| is_upper(hash, depth));
-            return self.split(number, upper_len, hashing, growth.account);
-        }
-        let upper_len = if depth < POSITION_BITS { page.count(hashing, |hash| is_upper(hash, depth)) } else { 0 };
+        let upper_len = page.count(hashing, |hash| is_upper(hash, depth));
         let separated = upper_len.min(page.len() - upper_len) >= page.len() / SPLIT_PART_MIN;
         let places_max = growth.slot_entries * DIRECTORY_PLACES_MAX / PAGE_ENTRIES_MAX;
-        if separated && (depth < self.depth || self.places.len() * 2 <= places_max) {
+        let affordable = depth < self.depth || depth < POSITION_BITS && self.places.len() * 2 <= places_max;
+        if self.keyed || separated && affordable {
             self.split(number, upper_len, hashing, growth.account);
         } else {
-            let page = std::mem::take(page).rehashed(growth.hashing(true), growth.account);
-            leaf.node = Node::Directory(Directory::new(page, true, growth.account));
+            leaf.make_keyed(growth);
         }
     }
 

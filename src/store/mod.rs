@@ -1,7 +1,7 @@
 //! The slot table: keys, values, times, and nothing else.
 //!
-//! Each of the 8192 slots has an index of its own ([`node`]): a page of entries ([`page`]), or a directory of pages
-//! ([`directory`]), so that every step (growing, shrinking, walking, freeing) takes at most a page or two, however keys
+//! Each of the 8192 slots has an index of its own (`node`): a page of entries (`page`), or a directory of pages
+//! (`directory`), so that every step (growing, shrinking, walking, freeing) takes at most a page or two, however keys
 //! are spread over slots or crafted. What bounds them stands in [`crate::limits`].
 //!
 //! The store reads no clock: `now_ms` comes with each call, in milliseconds of one clock that never goes back. It does
@@ -25,6 +25,8 @@ mod check;
 mod model;
 #[cfg(test)]
 mod spread;
+#[cfg(test)]
+mod walk;
 
 use std::collections::hash_map::RandomState;
 

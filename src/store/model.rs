@@ -1,6 +1,6 @@
 //! Tests only: the store against a model that is plainly right, under random operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::spread::colliding_key;
@@ -10,7 +10,7 @@ use crate::testkit::{Random, seeds};
 
 /// A set of keys to draw from.
 #[derive(Clone, Copy, Debug)]
-enum Keys {
+pub(super) enum Keys {
     Spread,
     Tagged,
     /// All with one fast hash.
@@ -20,9 +20,9 @@ enum Keys {
 }
 
 impl Keys {
-    const ALL: [Keys; 4] = [Keys::Spread, Keys::Tagged, Keys::Colliding, Keys::Mixed];
+    pub(super) const ALL: [Keys; 4] = [Keys::Spread, Keys::Tagged, Keys::Colliding, Keys::Mixed];
 
-    fn key(self, number: usize) -> Vec<u8> {
+    pub(super) fn key(self, number: usize) -> Vec<u8> {
         match self {
             Keys::Spread => format!("key:{number}").into_bytes(),
             Keys::Tagged => format!("{{tag}}{number}").into_bytes(),
@@ -278,85 +278,5 @@ fn a_flush_is_reclaimed_in_small_parts() {
         assert!(steps >= 20_000 / (100 + crate::limits::PAGE_ENTRIES_MAX), "{steps}");
         assert!(store.remove(b"new", 1));
         assert_eq!(store.bytes_used(), base);
-    }
-}
-
-/// Scans with small steps while random writes and removals change everything around the keys that stay.
-#[test]
-fn a_scan_gives_every_key_that_stays() {
-    for seed in seeds(12) {
-        for keys in Keys::ALL {
-            println!("MEMENTO_SEED={seed} {keys:?}");
-            let mut random = Random::new(seed);
-            let mut store = Store::new();
-            let (stays, comes) = (200, 8000);
-            for number in 0..stays {
-                store.upsert(&keys.key(number), b"stays", Expiry::Never, 1);
-            }
-            for number in 0..random.below(comes) {
-                store.upsert(&keys.key(stays + number), b"goes", Expiry::Never, 1);
-            }
-            let mut given = BTreeSet::new();
-            let mut cursor = Cursor::START;
-            loop {
-                let next = store.scan(cursor, 1 + random.below(100), 1, &mut |entry| {
-                    given.insert(entry.key().to_vec());
-                });
-                let Some(next) = next else { break };
-                cursor = Cursor::from_u64(next.to_u64());
-                churn(&mut store, &mut random, keys, stays, comes);
-            }
-            for number in 0..stays {
-                assert!(given.contains(&keys.key(number)), "key {number} was not given");
-            }
-        }
-    }
-}
-
-/// Writes or removes a run of keys, sometimes nearly all, so that pages split, join, become keyed and cease to be.
-fn churn(store: &mut Store, random: &mut Random, keys: Keys, stays: usize, comes: usize) {
-    let count = [10, 100, comes][random.below(8).min(2) % 3];
-    let (first, writes) = (random.below(comes), random.below(2) == 0);
-    for number in (first..first + count).map(|number| stays + number % comes) {
-        if writes {
-            store.upsert(&keys.key(number), b"goes", Expiry::Never, 1);
-        } else {
-            store.remove(&keys.key(number), 1);
-        }
-    }
-}
-
-#[test]
-fn a_slot_is_scanned_alone() {
-    let mut store = Store::new();
-    for number in 0..5000 {
-        store.upsert(&Keys::Mixed.key(number), b"", Expiry::Never, 1);
-        store.upsert(&Keys::Spread.key(number), b"", Expiry::Never, 1);
-    }
-    let slot = SlotId::of_key(b"{tag}");
-    let (mut given, mut cursor) = (0, Some(Cursor::START));
-    while let Some(from) = cursor {
-        cursor = store.scan_slot(slot, from, 1, 1, &mut |entry| {
-            assert_eq!(SlotId::of_key(entry.key()), slot);
-            given += 1;
-        });
-    }
-    assert_eq!(given, store.slot_len(slot));
-}
-
-#[test]
-fn any_number_is_a_cursor() {
-    for seed in seeds(4) {
-        let mut random = Random::new(seed);
-        let mut store = Store::new();
-        for number in 0..3000 {
-            store.upsert(&Keys::Mixed.key(number), b"", Expiry::Never, 1);
-        }
-        for _ in 0..2000 {
-            let number = random.next() >> random.below(64);
-            let slot = SlotId::of_key(b"{tag}");
-            let _ = store.scan(Cursor::from_u64(number), 1, 1, &mut |_| ());
-            let _ = store.scan_slot(slot, Cursor::from_u64(number), 1, 1, &mut |_| ());
-        }
     }
 }

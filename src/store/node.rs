@@ -88,7 +88,7 @@ impl Node {
     /// Puts an entry in whose key is not there yet. (A page here is hashed fast: it is a slot's only one.)
     pub(super) fn insert(&mut self, fast: u64, entry: Entry, growth: &mut Growth<'_>) {
         match self {
-            Node::Page(page) if page.is_full() => {
+            Node::Page(page) if page.is_full() || page.is_crowded(fast) => {
                 *self = Node::Directory(Directory::new(std::mem::take(page), false, growth.account));
                 self.insert(fast, entry, growth);
             }

@@ -18,6 +18,9 @@ const REBUILT_GROUP_ENTRIES: usize = 13;
 /// A page with fewer entries a group than this is rebuilt smaller.
 const THIN_GROUP_ENTRIES: usize = 9;
 
+/// Of the about twenty entries that a search passes, one in 255 has the wanted tag by chance: more than this never do.
+const SUSPECTS_MAX: usize = 16;
+
 /// A counter that got here is no longer exact: it stays until the page is rebuilt.
 const OVERFLOW_MAX: u8 = u8::MAX;
 
@@ -54,6 +57,16 @@ impl Page {
     /// Whether one more entry asks for a split.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= PAGE_ENTRIES_MAX
+    }
+
+    /// Whether so many entries look like one with this hash that they were made to.
+    pub(super) fn is_crowded(&self, hash: u64) -> bool {
+        let mut suspects = 0;
+        let too_many = |_| {
+            suspects += 1;
+            suspects > SUSPECTS_MAX
+        };
+        self.search(hash, too_many).is_some()
     }
 
     /// Heap bytes of the page itself, without the entries' blocks.
@@ -238,13 +251,23 @@ impl Page {
     }
 
     fn find(&self, hash: u64, accepts: impl Fn(&Entry) -> bool) -> Option<Place> {
+        self.search(hash, |place| {
+            work::add(1);
+            accepts(&self.groups[place.group].entries[place.lane])
+        })
+    }
+
+    /// The first place that is `wanted` of those whose tag is that of this hash, from the home group on to the first
+    /// group that nobody was pushed past.
+    #[inline]
+    fn search(&self, hash: u64, mut wanted: impl FnMut(Place) -> bool) -> Option<Place> {
         let mut index = hash::home(hash, self.groups.len());
         for _ in 0..self.groups.len() {
             let group = &self.groups[index];
             for lane in lanes(group.lanes_with(hash::tag(hash))) {
-                work::add(1);
-                if accepts(&group.entries[lane]) {
-                    return Some(Place { group: index, lane });
+                let place = Place { group: index, lane };
+                if wanted(place) {
+                    return Some(place);
                 }
             }
             if group.overflow == 0 {
