@@ -5,6 +5,9 @@ use getopts::{Matches, Options};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The environment variable that holds the password, where there is one.
+pub const PASSWORD_VARIABLE: &str = "MEMENTO_PASSWORD";
+
 /// What the server was told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -16,6 +19,10 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// The Unix socket's file mode.
     pub socket_mode: u32,
+    /// What AUTH wants to hear; `None`: everybody may come in.
+    pub password: Option<Vec<u8>>,
+    /// Refuses clients from elsewhere while there is no password.
+    pub protected: bool,
     /// Shows debug lines in the log.
     pub verbose: bool,
     /// Clients that may be connected at once.
@@ -35,6 +42,8 @@ impl Default for Config {
             port: 6737,
             socket: None,
             socket_mode: 0o660,
+            password: None,
+            protected: true,
             verbose: false,
             clients_max: CLIENTS_MAX,
             timeout_s: 0,
@@ -60,6 +69,13 @@ fn options() -> Options {
         .optopt("p", "port", "listen on this TCP port (6737); 0: any free one, which the log tells", "PORT")
         .optopt("s", "socket", "listen on this Unix socket too", "PATH")
         .optopt("", "socket-mode", "the Unix socket's file mode (0660)", "MODE")
+        .optopt(
+            "",
+            "password-file",
+            "want the password that is this file's first line; or set MEMENTO_PASSWORD",
+            "FILE",
+        )
+        .optopt("", "protected-mode", "refuse other boxes' clients while there is no password (yes)", "yes|no")
         .optopt("", "maxclients", "serve so many clients at once (10000)", "N")
         .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
@@ -102,6 +118,8 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         port: number(&matches, "port", 0, u16::MAX, default.port)?,
         socket: matches.opt_str("socket").map(PathBuf::from),
         socket_mode: mode(&matches, default.socket_mode)?,
+        password: password(&matches)?,
+        protected: yes_or_no(&matches, "protected-mode", default.protected)?,
         verbose: matches.opt_present("verbose"),
         clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max)?,
         timeout_s: number(&matches, "timeout", 0, 365 * 86_400, default.timeout_s)?,
@@ -120,6 +138,31 @@ where
     let Some(text) = matches.opt_str(name) else { return Ok(default) };
     let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
     number.ok_or_else(|| format!("--{name}: '{text}' is not a number from {least} to {most}"))
+}
+
+/// The first line of the password file; else what the environment says. A password on the command line would be seen
+/// by everybody on the box (ps), so there is no such option.
+fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = matches.opt_str("password-file") else {
+        let password = std::env::var_os(PASSWORD_VARIABLE).map(std::ffi::OsString::into_encoded_bytes);
+        return Ok(password.filter(|password| !password.is_empty()));
+    };
+    let text = std::fs::read(&path).map_err(|error| format!("--password-file: {path}: {error}"))?;
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(format!("--password-file: {path}: its first line is empty"));
+    }
+    Ok(Some(line.to_vec()))
+}
+
+fn yes_or_no(matches: &Matches, name: &str, default: bool) -> Result<bool, String> {
+    match matches.opt_str(name).as_deref() {
+        None => Ok(default),
+        Some("yes") => Ok(true),
+        Some("no") => Ok(false),
+        Some(other) => Err(format!("--{name}: '{other}' is neither yes nor no")),
+    }
 }
 
 /// The file mode that `--socket-mode` gives, in octal digits.
@@ -149,7 +192,7 @@ mod tests {
     fn options_are_read_and_have_defaults() {
         assert_eq!(config(""), Config::default());
         let got = config(
-            "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 -v --maxclients 5 --timeout 9 \
+            "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -v --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1",
         );
         let wanted = Config {
@@ -157,6 +200,8 @@ mod tests {
             port: 0,
             socket: Some("/tmp/s".into()),
             socket_mode: 0o600,
+            password: None,
+            protected: false,
             verbose: true,
             clients_max: 5,
             timeout_s: 9,
@@ -177,6 +222,8 @@ mod tests {
             ("-c", "-c: this version has no cluster"),
             ("-f x", "-f: this version has no cluster"),
             ("-i x", "-i: this version has no cluster"),
+            ("--protected-mode on", "--protected-mode: 'on' is neither yes nor no"),
+            ("--password-file /no/such", "--password-file: /no/such: No such file"),
             ("--nonsense", "nonsense"),
             ("-p", "p"),
             ("-p 1 -p 2", "p"),

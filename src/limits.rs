@@ -26,6 +26,21 @@ pub const VALUE_BYTES_MAX: usize = 512 << 20;
 /// A line of the text protocol may be so long, its end not counted.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// What who has not authenticated may send at a time: a word of a RESP request, or a line (Redis's bound).
+pub const UNAUTHENTICATED_BYTES_MAX: usize = 16 * 1024;
+
+/// How many words such a request may have (Redis's bound).
+pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
+
+/// A RESP request may have so many words.
+pub const ARGS_MAX: usize = 1 << 20;
+
+/// The line with a length in a RESP request may be so long before it is taken for nonsense (Redis's bound).
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// A word of a RESP request longer than this is received straight into what will be stored.
+pub const RECEIVED_WHOLE_BYTES_MAX: usize = 32 * 1024;
+
 /// So much is received at a time, and so is the quantum of input that a client gets in a turn. Tried elsewhere:
 /// 4 to 8 events of this size keep a turn under a millisecond.
 pub const RECEIVE_BYTES: usize = 16 * 1024;
@@ -83,6 +98,12 @@ pub const WALK_ENTRIES_PER_TURN: usize = 2048;
 /// What a walk may find, in bytes; beyond, it is answered with an error that names SCAN.
 pub const WALK_BYTES_MAX: usize = 64 << 20;
 
+/// What a client may queue between MULTI and EXEC.
+pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+
+/// So long a wrong password is answered after; nobody else waits for it.
+pub const WRONG_PASSWORD_MS: u64 = 200;
+
 /// SCAN looks at no more entries than this in one call, whatever COUNT says.
 pub const SCAN_ENTRIES_MAX: usize = 2048;
 
@@ -101,6 +122,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 4096;
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
+const _: () = assert!(RECEIVED_WHOLE_BYTES_MAX > INLINE_VALUE_BYTES_MAX);
+const _: () = assert!(VALUE_BYTES_MAX < u32::MAX as usize && LINE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(RECEIVE_BYTES <= TURN_BYTES_MAX);
 const _: () = assert!(TURN_REPLY_BYTES <= OUTPUT_SOFT_BYTES_MAX);
 const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);

@@ -42,6 +42,7 @@ counters! {
     keyspace_hits, "lookups", "Lookups of a key by a reading command that found it.";
     keyspace_misses, "lookups", "Lookups of a key by a reading command that did not find it.";
     expired_keys, "keys", "Expired keys whose memory was taken back.";
+    acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
     closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";

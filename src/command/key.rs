@@ -1,7 +1,7 @@
 //! Keys, whatever they hold: DEL, EXISTS, GETP, KEYS, SCAN, DBSIZE, FLUSH.
 
 use super::walk::Found;
-use super::{CommandError, Ctx, Flow, Outcome, Walk, glob, integer, reply_value};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, glob, integer, reply_value};
 use crate::limits::SCAN_ENTRIES_MAX;
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
@@ -47,14 +47,15 @@ pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) 
 
 /// `FLUSH`: every key is gone at once; their memory comes back over the next turns.
 pub(super) fn flush(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    super::transaction::mark_flush(ctx);
     ctx.store.flush();
     reply.ok();
     Ok(Flow::Continue)
 }
 
 /// `KEYS pattern`: a walk over all keys, made in slices.
-pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Walk::new(&args[1])))
+pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    Ok(Flow::Wait(Deferred::Walk(Walk::new(&args[1], reply.encoding()))))
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.

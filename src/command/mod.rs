@@ -4,6 +4,7 @@
 //! sockets: what a handler wants of the connection or of the server it says as a [`Flow`].
 
 mod admin;
+mod client;
 mod counter;
 mod decimal;
 mod expiry;
@@ -12,9 +13,13 @@ mod key;
 mod session;
 mod string;
 pub mod table;
+mod transaction;
 mod walk;
 
+pub use client::{Clients, Filter};
+pub use session::{Names, Replies, Session};
 pub use table::{COMMANDS, CommandSpec, Family, Flags, Keys, lookup};
+pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
 use crate::limits::ECHO_BYTES_MAX;
@@ -22,6 +27,12 @@ use crate::proto::{Args, Reply};
 use crate::stats::Stats;
 use crate::store::{EntryRef, Store, Value};
 use std::fmt;
+
+/// The version of Redis whose commands, answers and errors are followed; what clients are told.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+/// What a wrong password is answered with, in Redis's words.
+pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// The time of a turn: one reading of the clocks serves every command in it.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +81,19 @@ pub struct Ctx<'a> {
     pub node: &'a Node,
     /// The wall clock to the microsecond, for TIME alone.
     pub wall_us: fn() -> i64,
+    /// The client that asks.
+    pub session: &'a mut Session,
+    /// Who may come in.
+    pub access: &'a Access,
+    /// Who watches which key.
+    pub watches: &'a mut Watches,
+}
+
+/// Who may come in.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// What AUTH wants to hear; `None`: everybody may come in.
+    pub password: Option<Vec<u8>>,
 }
 
 impl Ctx<'_> {
@@ -87,14 +111,27 @@ impl Ctx<'_> {
 /// What the connection does after a command.
 #[derive(Debug)]
 pub enum Flow {
-    /// Goes on.
+    /// Goes on; the reply is written.
     Continue,
-    /// Ends, once the replies so far are sent; this command has none.
+    /// Goes on; this command has no reply.
+    Unanswered,
+    /// Ends, once the replies so far are sent.
     Close,
     /// The reply comes later, and until then no further request of this client is executed.
-    Wait(Walk),
+    Wait(Deferred),
     /// The server ends, as on SIGTERM; no reply.
     Shutdown,
+}
+
+/// Why a reply comes later.
+#[derive(Debug)]
+pub enum Deferred {
+    /// It takes many turns.
+    Walk(Walk),
+    /// It is [`WRONG_PASSWORD`], after a while: who guesses must wait.
+    WrongPassword,
+    /// It is about clients, of which the server knows.
+    Clients(Clients),
 }
 
 /// An error reply; the connection lives.
@@ -136,32 +173,104 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// What a handler returns.
-type Outcome = Result<Flow, CommandError>;
+impl CommandError {
+    /// An error of no special kind; its code is `ERR`.
+    fn other(text: &str) -> CommandError {
+        CommandError::Other(format!("ERR {text}"))
+    }
 
-/// Executes one request: the one door into the handlers. Writes exactly one reply, unless the flow says that there
-/// is none.
-pub fn execute(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
-    ctx.stats.total_commands_processed += 1;
-    let outcome =
-        if spec.takes(args.len()) { (spec.run)(ctx, args, reply) } else { Err(CommandError::Arity(spec.name)) };
-    match outcome {
-        Ok(flow) => {
-            debug_assert!(reply.is_whole() || !matches!(flow, Flow::Continue), "{} answers", spec.name);
-            flow
-        }
-        Err(error) => {
-            ctx.stats.total_error_replies += 1;
-            reply.error(&error.to_string());
-            Flow::Continue
-        }
+    /// A container has no such subcommand, or not with so many arguments.
+    fn unknown_subcommand(sub: &[u8], container: &str) -> CommandError {
+        CommandError::Other(format!("ERR unknown subcommand '{}'. Try {container} HELP.", echo(sub)))
     }
 }
 
-/// Answers a request whose command does not exist.
-pub fn execute_unknown(ctx: &mut Ctx<'_>, reply: &mut Reply<'_>) {
+/// What a handler returns.
+type Outcome = Result<Flow, CommandError>;
+
+/// Executes one request, or queues it in a transaction. Writes exactly one reply, unless the flow says that there is
+/// none.
+pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    ctx.session.last = Some(spec);
+    let refusal = refusal(spec, ctx, args.len());
+    if refusal.is_some() {
+        transaction::poison(ctx);
+    }
+    let flow = match refusal {
+        Some(error) => fail(ctx, &error, reply),
+        None if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
+            transaction::queue(ctx, spec, args, reply).unwrap_or_else(|error| fail(ctx, &error, reply))
+        }
+        None => run(spec, ctx, args, reply),
+    };
+    if !ctx.watches.is_empty() {
+        transaction::mark_changes(ctx);
+    }
+    flow
+}
+
+/// Runs a handler: the one door.
+fn run(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    ctx.stats.total_commands_processed += 1;
+    match (spec.run)(ctx, args, reply) {
+        Ok(flow) => flow,
+        Err(error) => fail(ctx, &error, reply),
+    }
+}
+
+/// Answers an error.
+fn fail(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
     ctx.stats.total_error_replies += 1;
-    reply.unknown_command();
+    reply.error(&error.to_string());
+    Flow::Continue
+}
+
+/// Why a request is not even tried, in the order in which Redis looks.
+fn refusal(spec: &CommandSpec, ctx: &Ctx<'_>, words: usize) -> Option<CommandError> {
+    if !spec.takes(words) {
+        return Some(CommandError::Arity(spec.name));
+    }
+    if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
+        return Some(CommandError::other("Command not allowed inside a transaction"));
+    }
+    let (authenticated, denied) = (ctx.session.authenticated, ctx.session.denied);
+    if !authenticated && !spec.flags.has(Flags::NO_AUTH) {
+        return Some(CommandError::Other("NOAUTH Authentication required.".into()));
+    }
+    if denied && ctx.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
+        return Some(CommandError::Other(DENIED.into()));
+    }
+    None
+}
+
+/// What who comes from elsewhere is told while no password keeps the others out.
+const DENIED: &str = "DENIED memento is running in protected mode because protected mode is enabled and no password is \
+    set. In this mode connections are only accepted from the box itself. To let others in, either give the server a \
+    password with --password-file FILE or MEMENTO_PASSWORD, or switch this off with --protected-mode no, or let it \
+    listen on the loopback interface alone, which is what it does without -a.";
+
+/// Answers a request whose command does not exist.
+pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
+    ctx.stats.total_error_replies += 1;
+    transaction::poison(ctx);
+    let mut shown = String::new();
+    for word in args.from(1) {
+        if shown.len() >= ECHO_BYTES_MAX {
+            break;
+        }
+        let room = ECHO_BYTES_MAX - shown.len();
+        shown += &format!("'{:.room$}' ", echo(word));
+    }
+    let name = echo(args.name());
+    reply.unknown_command(&format!("ERR unknown command '{name}', with args beginning with: {shown}"));
+}
+
+/// A client has gone: nobody watches for it any more.
+pub fn forget(session: &mut Session, watches: &mut Watches, store: &mut Store) {
+    if let Some(mut transaction) = session.transaction.take() {
+        transaction::forget(&mut transaction, watches, session.id);
+        store.track_changes(!watches.is_empty());
+    }
 }
 
 /// Whether a line is one of an HTTP request: a browser was tricked into talking to the port (cross-protocol

@@ -1,10 +1,11 @@
 //! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
-use super::{Ctx, Outcome, admin, counter, expiry, key, session, string};
+use super::{Ctx, Outcome, admin, client, counter, expiry, key, session, string, transaction};
 use crate::proto::{Args, Face, Reply};
 
 /// A command.
+#[derive(Debug)]
 pub struct CommandSpec {
     /// Its name, in lower case.
     pub name: &'static str,
@@ -39,6 +40,8 @@ pub enum Family {
     Key,
     /// When keys end.
     Expiry,
+    /// Several requests as one.
+    Transaction,
     /// The client's own connection.
     Connection,
     /// The node and the whole store.
@@ -53,6 +56,7 @@ impl Family {
             Family::Counter => "counter",
             Family::Key => "key",
             Family::Expiry => "expiry",
+            Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
         }
@@ -86,7 +90,7 @@ impl Keys {
 
 /// What generic code must know of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// Nothing.
@@ -102,12 +106,23 @@ impl Flags {
     /// It concerns the operator.
     pub const ADMIN: Flags = Flags(16);
 
-    const NAMES: [(Flags, &'static str); 5] = [
+    /// It may be used before AUTH, and under protected mode.
+    pub const NO_AUTH: Flags = Flags(32 | 64);
+    /// It may be used under protected mode.
+    pub const UNPROTECTED: Flags = Flags(64);
+    /// It is executed, not queued, between MULTI and EXEC.
+    pub const IMMEDIATE: Flags = Flags(128);
+    /// It is refused between MULTI and EXEC.
+    pub const NO_MULTI: Flags = Flags(256);
+
+    const NAMES: [(Flags, &'static str); 7] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::FAST, "fast"),
         (Flags::ADMIN, "admin"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_MULTI, "no_multi"),
     ];
 
     /// These and those.
@@ -131,6 +146,9 @@ const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const FREE: Flags = Flags::FAST.and(Flags::NO_AUTH);
+const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE);
+const IMMEDIATE: Flags = Flags::FAST.and(Flags::IMMEDIATE);
 const STORE_FAST: Flags = STORE.and(Flags::FAST);
 
 impl CommandSpec {
@@ -165,6 +183,7 @@ const COUNTER: CommandSpec =
     CommandSpec { family: Family::Counter, arity: -2, keys: Keys::ONE, flags: STORE_FAST, ..ROW };
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
 const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
+const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
 
 /// Every command, ordered by name.
@@ -179,6 +198,24 @@ pub static COMMANDS: &[CommandSpec] = &[
         face: Face::Ok,
         run: string::append,
         ..STRING
+    },
+    CommandSpec {
+        name: "auth",
+        usage: "[user] password",
+        summary: "Authenticate; the only user is default",
+        arity: -2,
+        flags: FREE,
+        run: session::auth,
+        ..CONNECTION
+    },
+    CommandSpec {
+        name: "client",
+        usage: "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT on|off | NO-TOUCH on|off | REPLY on|off|skip | SETINFO attribute value | SETNAME name",
+        summary: "Tell of clients, name this one, close others",
+        arity: -2,
+        flags: Flags::NONE,
+        run: client::client,
+        ..CONNECTION
     },
     CommandSpec {
         name: "command",
@@ -215,6 +252,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "discard",
+        summary: "Forget what was queued since MULTI",
+        run: transaction::discard,
+        ..TRANSACTION
+    },
+    CommandSpec {
         name: "echo",
         usage: "message",
         summary: "Answer the message",
@@ -222,6 +265,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         rest: 1,
         run: session::echo,
         ..CONNECTION
+    },
+    CommandSpec {
+        name: "exec",
+        summary: "Execute what was queued since MULTI, as one",
+        flags: Flags::IMMEDIATE,
+        run: transaction::exec,
+        ..TRANSACTION
     },
     CommandSpec {
         name: "exists",
@@ -233,7 +283,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: key::exists,
         ..KEY
     },
-    CommandSpec { name: "exit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "exit",
+        summary: "Close the connection",
+        flags: FREE_IMMEDIATE,
+        face: Face::Silent,
+        run: session::quit,
+        ..CONNECTION
+    },
     CommandSpec {
         name: "expire",
         usage: "key seconds [NX | XX | GT | LT]",
@@ -264,6 +321,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: STORE_FAST,
         run: string::getset,
         ..STRING
+    },
+    CommandSpec {
+        name: "hello",
+        usage: "[2 | 3 [AUTH user password] [SETNAME name]]",
+        summary: "Choose the version of RESP, authenticate, and learn of the server",
+        arity: -1,
+        flags: FREE,
+        run: session::hello,
+        ..CONNECTION
     },
     CommandSpec {
         name: "inc",
@@ -316,6 +382,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: string::mset,
         ..STRING
     },
+    CommandSpec { name: "multi", summary: "Queue what follows until EXEC", run: transaction::multi, ..TRANSACTION },
     CommandSpec {
         name: "persist",
         usage: "key",
@@ -338,6 +405,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[message]",
         summary: "Answer PONG, or the message",
         arity: -1,
+        flags: Flags::FAST.and(Flags::UNPROTECTED),
         run: session::ping,
         ..CONNECTION
     },
@@ -370,7 +438,21 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: expiry::pttl,
         ..EXPIRY
     },
-    CommandSpec { name: "quit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "quit",
+        summary: "Close the connection",
+        flags: FREE_IMMEDIATE,
+        face: Face::Silent,
+        run: session::quit,
+        ..CONNECTION
+    },
+    CommandSpec {
+        name: "reset",
+        summary: "Start the connection over, as if it had just come",
+        flags: FREE_IMMEDIATE,
+        run: session::reset,
+        ..CONNECTION
+    },
     CommandSpec {
         name: "scan",
         usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
@@ -379,6 +461,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ,
         run: key::scan,
         ..KEY
+    },
+    CommandSpec {
+        name: "select",
+        usage: "index",
+        summary: "Choose the keyspace; there is one, 0",
+        arity: 2,
+        run: session::select,
+        ..CONNECTION
     },
     CommandSpec {
         name: "set",
@@ -415,7 +505,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[NOSAVE] [NOW] [FORCE]",
         summary: "End the server as SIGTERM does: what is owed is sent first",
         arity: -1,
-        flags: Flags::ADMIN,
+        flags: Flags::ADMIN.and(Flags::NO_MULTI),
         run: session::shutdown,
         ..ROW
     },
@@ -441,6 +531,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ_FAST,
         run: expiry::ttl,
         ..EXPIRY
+    },
+    CommandSpec {
+        name: "unwatch",
+        summary: "Forget the watched keys",
+        flags: Flags::FAST,
+        run: transaction::unwatch_all,
+        ..TRANSACTION
+    },
+    CommandSpec {
+        name: "watch",
+        usage: "key [key ...]",
+        summary: "Let EXEC do nothing if one of the keys has changed by then",
+        arity: -2,
+        keys: Keys::ALL,
+        run: transaction::watch,
+        ..TRANSACTION
     },
 ];
 

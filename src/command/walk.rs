@@ -2,7 +2,7 @@
 
 use super::glob;
 use crate::limits::WALK_BYTES_MAX;
-use crate::proto::{Face, Output, Progress, Reply};
+use crate::proto::{Encoding, Face, Output, Progress, Reply};
 use crate::store::{Cursor, Store};
 
 /// KEYS on its way. The client's next requests wait for its end, so to that client it is one moment; other clients'
@@ -10,6 +10,7 @@ use crate::store::{Cursor, Store};
 #[derive(Debug)]
 pub struct Walk {
     pattern: Box<[u8]>,
+    encoding: Encoding,
     found: Found,
     stage: Stage,
 }
@@ -26,8 +27,8 @@ enum Stage {
 
 impl Walk {
     /// A walk for the keys that match `pattern`.
-    pub(super) fn new(pattern: &[u8]) -> Walk {
-        Walk { pattern: pattern.into(), found: Found::default(), stage: Stage::Searching(Cursor::START) }
+    pub(super) fn new(pattern: &[u8], encoding: Encoding) -> Walk {
+        Walk { pattern: pattern.into(), encoding, found: Found::default(), stage: Stage::Searching(Cursor::START) }
     }
 
     /// Does a bounded piece of it, looking at or answering about `entries_max` keys; what is answered goes to
@@ -42,23 +43,16 @@ impl Walk {
     ) -> bool {
         match self.stage {
             Stage::Searching(from) => {
-                let Walk { pattern, found, .. } = self;
-                let next = store.scan(from, entries_max, now_ms, &mut |entry| {
-                    if glob::matches(pattern, entry.key()) {
-                        found.push(entry.key());
-                    }
-                });
+                let next = self.search(store, from, now_ms, entries_max);
                 self.stage = next.map_or(Stage::Found, Stage::Searching);
-                if found.bytes_used() <= bytes_max {
-                    return false;
+                let too_much = self.found.bytes_used() > bytes_max;
+                if too_much {
+                    Reply::new(output, self.encoding, Face::Typed).error(&too_much_error());
                 }
-                let megabytes = WALK_BYTES_MAX >> 20;
-                let text = format!("ERR more than {megabytes} MB of keys match, use SCAN");
-                Reply::new(output, Face::Typed).error(&text);
-                true
+                too_much
             }
             Stage::Found => {
-                let mut reply = Reply::new(output, Face::Typed);
+                let mut reply = Reply::new(output, self.encoding, Face::Typed);
                 reply.array(self.found.len());
                 let whole = reply.is_whole();
                 self.stage = Stage::Answering(0, reply.suspend());
@@ -74,13 +68,38 @@ impl Walk {
             }
         }
     }
-}
 
-impl Walk {
+    /// Does all of it in one step: inside a transaction nothing may come in between.
+    pub(super) fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
+        let mut next = Some(Cursor::START);
+        while let Some(from) = next {
+            next = self.search(store, from, now_ms, usize::MAX);
+            if self.found.bytes_used() > WALK_BYTES_MAX {
+                return reply.error(&too_much_error());
+            }
+        }
+        reply.array(self.found.len());
+        (0..self.found.len()).for_each(|index| reply.bulk(self.found.key(index)));
+    }
+
+    /// Looks at about `entries_max` keys; gives where to go on.
+    fn search(&mut self, store: &Store, from: Cursor, now_ms: u64, entries_max: usize) -> Option<Cursor> {
+        let Walk { pattern, found, .. } = self;
+        store.scan(from, entries_max, now_ms, &mut |entry| {
+            if glob::matches(pattern, entry.key()) {
+                found.push(entry.key());
+            }
+        })
+    }
+
     /// The memory that what was found takes, in bytes.
     pub fn bytes_used(&self) -> usize {
         self.found.bytes_used()
     }
+}
+
+fn too_much_error() -> String {
+    format!("ERR more than {} MB of keys match, use SCAN", WALK_BYTES_MAX >> 20)
 }
 
 /// Keys that were found, one behind the other.

@@ -18,7 +18,15 @@ impl Service for Joined {
         0
     }
 
-    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow {
+    fn trusts(&self) -> bool {
+        true
+    }
+
+    fn reject(&mut self, error: ParseError, output: &mut Output) {
+        output.push(error.text().as_bytes());
+    }
+
+    fn serve(&mut self, args: Args<'_>, _form: Form, output: &mut Output, place: Place) -> Flow {
         match args.name() {
             b"wait" => {
                 self.waiting.push(place);
@@ -196,7 +204,29 @@ fn what_is_no_request_ends_it_after_an_error() {
         broken = broken.or(conn.execute(&vec![b'x'; 1 << 19], &mut desk, &mut service));
     }
     assert_eq!(broken, Some(ParseError::LineTooLong));
-    assert_eq!(send(&mut conn, &mut desk, 100), b"(error) line too long\r\n");
+    assert_eq!(send(&mut conn, &mut desk, 100), b"ERR line too long");
     assert!(conn.is_done());
     assert_eq!(conn.input.capacity(), 0);
+}
+
+#[test]
+fn a_long_word_is_received_where_it_will_stay() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\n*2\r\n$1\r\nb\r\n$100000\r\nxxx", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    let mut received = 3;
+    while let Some(space) = conn.recv_space() {
+        let count = space.len().min(5000).min(100_000 - received);
+        space[..count].fill(b'x');
+        received += count;
+        assert_eq!(conn.recv_advance(count), received == 100_000);
+        let (held, _) = conn.input_bytes();
+        assert!(held <= received * 2 + 66_000, "{held} bytes for {received}");
+    }
+    conn.execute(b"", &mut desk, &mut service);
+    conn.execute(b"\r\nc\n", &mut desk, &mut service);
+    let wanted = [&b"b+"[..], &[b'x'; 100_000], b"+;"].concat();
+    assert!(send(&mut conn, &mut desk, 1 << 20) == wanted, "the word as it was sent");
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"c+;");
 }

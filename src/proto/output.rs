@@ -13,6 +13,14 @@ pub struct Output {
     overflowed: bool,
 }
 
+/// A place in an [`Output`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    shared: usize,
+    shared_bytes: usize,
+}
+
 /// A part of an [`Output`], in the order of sending.
 pub enum Piece<'a> {
     /// Copied bytes.
@@ -35,6 +43,18 @@ impl Output {
     pub fn push_shared(&mut self, value: &Rc<Vec<u8>>) {
         self.shared_bytes += value.len();
         self.shared.push((self.bytes.len(), Rc::clone(value)));
+    }
+
+    /// Where it ends now.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), shared: self.shared.len(), shared_bytes: self.shared_bytes }
+    }
+
+    /// Takes back everything behind a mark.
+    pub fn truncate(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.shared.truncate(mark.shared);
+        self.shared_bytes = mark.shared_bytes;
     }
 
     /// The bytes, where no stored value stands between them.

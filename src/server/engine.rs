@@ -1,9 +1,11 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
-use crate::command::{self, CommandSpec, Ctx, Node, Now, Walk, execute, execute_unknown};
+use crate::command::{
+    self, Access, CommandSpec, Ctx, Deferred, Node, Now, Replies, Session, Watches, execute, execute_unknown,
+};
 use crate::conn::{Flow, Place, Service};
 use crate::log::{self, Level};
-use crate::proto::{Args, Face, Output, Reply};
+use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::sys::clock;
@@ -21,8 +23,10 @@ pub(super) struct Engine {
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
-    /// A walk that the last request has begun, to be taken up by its client.
-    pub(super) begun: Option<(Place, Walk)>,
+    /// Who may come in.
+    pub(super) access: Access,
+    /// Who watches which key.
+    pub(super) watches: Watches,
     /// The row that the parser has asked for: that of the request that comes next.
     row: Option<&'static CommandSpec>,
     /// When the wall clock was last compared.
@@ -30,7 +34,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(node: Node, now_ms: u64) -> Engine {
+    pub(super) fn new(node: Node, access: Access, now_ms: u64) -> Engine {
         Engine {
             store: Store::new(),
             stats: Stats::default(),
@@ -38,7 +42,8 @@ impl Engine {
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
             shutdown: false,
-            begun: None,
+            access,
+            watches: Watches::default(),
             row: None,
             compared_ms: now_ms,
         }
@@ -57,33 +62,87 @@ impl Engine {
     }
 }
 
-impl Service for Engine {
+/// A reply that comes later, and where it goes.
+#[derive(Debug)]
+pub(super) struct Promise {
+    pub(super) place: Place,
+    pub(super) deferred: Deferred,
+    pub(super) encoding: Encoding,
+    /// Whether the client does not want it (CLIENT REPLY).
+    pub(super) muted: bool,
+}
+
+/// The engine at the service of one client.
+pub(super) struct Serving<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) session: &'a mut Session,
+    /// What the last request has promised.
+    pub(super) promise: Option<Promise>,
+}
+
+impl Service for Serving<'_> {
     fn rest_of(&mut self, name: &[u8]) -> usize {
-        self.row = command::lookup(name);
-        self.row.map_or(0, |row| row.rest)
+        self.engine.row = command::lookup(name);
+        self.engine.row.map_or(0, |row| row.rest)
     }
 
-    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow {
-        let Engine { store, stats, node, now, row, .. } = self;
-        let mut ctx = Ctx { store, now: *now, stats, node, wall_us: clock::wall_us };
-        let Some(row) = row.take() else {
-            if command::is_http(args.name()) {
-                log::write(Level::Warn, format_args!("an HTTP request came, its connection is closed"));
-                return Flow::Close;
-            }
-            execute_unknown(&mut ctx, &mut Reply::new(output, Face::Typed));
-            return Flow::Continue;
-        };
-        match execute(row, &mut ctx, args, &mut Reply::new(output, row.face)) {
-            command::Flow::Continue => Flow::Continue,
+    fn trusts(&self) -> bool {
+        self.session.authenticated
+    }
+
+    fn reject(&mut self, error: ParseError, output: &mut Output) {
+        let form = if error == ParseError::LineTooLong { Form::Line } else { Form::Array };
+        Reply::new(output, self.session.encoding_of(form), Face::Typed).error(&error.text());
+    }
+
+    fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow {
+        // Of a line, the parser has asked for the row already.
+        let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
+        if row.is_none() && form == Form::Line && command::is_http(args.name()) {
+            log::write(Level::Warn, format_args!("an HTTP request came, its connection is closed"));
+            return Flow::Close;
+        }
+        let (before, mark) = (self.session.replies, output.mark());
+        let encoding = self.session.encoding_of(form);
+        let flow = self.execute(row, args, output, encoding);
+        let muted = before != Replies::On && self.session.replies != Replies::On;
+        if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
+            self.session.replies = Replies::On;
+        }
+        if muted {
+            output.truncate(mark);
+        }
+        match flow {
+            command::Flow::Continue | command::Flow::Unanswered => Flow::Continue,
             command::Flow::Close => Flow::Close,
-            command::Flow::Wait(walk) => {
-                self.begun = Some((place, walk));
+            command::Flow::Wait(deferred) => {
+                self.promise = Some(Promise { place, deferred, encoding, muted });
                 Flow::Wait
             }
             command::Flow::Shutdown => {
-                self.shutdown = true;
+                self.engine.shutdown = true;
                 Flow::Close
+            }
+        }
+    }
+}
+
+impl Serving<'_> {
+    fn execute(
+        &mut self,
+        row: Option<&'static CommandSpec>,
+        args: Args<'_>,
+        output: &mut Output,
+        encoding: Encoding,
+    ) -> command::Flow {
+        let Engine { store, stats, node, now, access, watches, .. } = &mut *self.engine;
+        let mut ctx =
+            Ctx { store, now: *now, stats, node, wall_us: clock::wall_us, session: self.session, access, watches };
+        match row {
+            Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
+            None => {
+                execute_unknown(&mut ctx, args, &mut Reply::new(output, encoding, Face::Typed));
+                command::Flow::Continue
             }
         }
     }

@@ -4,10 +4,11 @@
 //! with who was cut short, see to deadlines, take back memory.
 
 mod client;
+mod clients;
 mod engine;
 mod start;
 
-use crate::command::Node;
+use crate::command::{Node, Session};
 use crate::config::Config;
 use crate::conn::Desk;
 use crate::limits::{
@@ -57,6 +58,9 @@ pub struct Server {
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
     idle_timeout_ms: Option<u64>,
+    /// Whether protected mode keeps out who is not local.
+    guarded: bool,
+    next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
     turn_end_us: u64,
@@ -198,19 +202,21 @@ impl Server {
 
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let Engine { stats, node, now, .. } = &mut self.engine;
+        let Engine { stats, node, now, access, .. } = &mut self.engine;
         stats.total_connections_received += 1;
         if node.clients >= node.clients_max {
             stats.rejected_connections += 1;
             return client::reject(&socket, &mut self.receive);
         }
-        let client = Client::new(socket, now.ms);
+        let denied = self.guarded && !socket.is_local();
+        let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
+        self.next_client_id += 1;
+        let client = Client::new(socket, session, now.ms);
         match self.reactor.insert(Source::Client(client), Interest::READ) {
             Ok(token) => {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
-                let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
-                self.reactor.set_deadline(token, deadline_ms);
+                self.set_idle_deadline(token);
             }
             Err(error) => log::write(Level::Warn, format_args!("a client cannot be watched: {error}")),
         }

@@ -1,6 +1,7 @@
 //! From a configuration to a server that listens.
 
 use super::{Config, Desk, Engine, Listener, Node, Reactor, Server, Signals, Source, Stage, VecDeque};
+use crate::command::Access;
 use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::sys::epoll::Interest;
@@ -34,6 +35,14 @@ impl Server {
         let mut reactor = Reactor::new(EVENTS_MAX)?;
         reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
         let (listeners, tcp_port) = listen(config)?;
+        let exposed = listeners.iter().any(|listener| !listener.is_local());
+        let guarded = exposed && config.protected && config.password.is_none();
+        if guarded {
+            log::write(
+                Level::Warn,
+                format_args!("protected mode: without a password, clients from elsewhere than this box are refused"),
+            );
+        }
         let listeners = listeners
             .into_iter()
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
@@ -50,13 +59,15 @@ impl Server {
         };
         Ok(Server {
             reactor,
-            engine: Engine::new(node, started_us / 1000),
+            engine: Engine::new(node, Access { password: config.password.clone() }, started_us / 1000),
             desk: Desk::default(),
             receive: vec![0; RECEIVE_BYTES].into(),
             resumes: VecDeque::new(),
             walk_bytes: 0,
             listeners,
             accept_failure_told: false,
+            guarded,
+            next_client_id: 1,
             idle_timeout_ms: (config.timeout_s > 0).then_some(config.timeout_s * 1000),
             stage: Stage::Serving,
             turn_end_us: started_us,

@@ -76,9 +76,12 @@ impl Listener {
 
     /// The port that a TCP listener has; `None` for a Unix one.
     pub fn tcp_port(&self) -> Option<u16> {
-        let address: SockaddrStorage = socket::getsockname(self.fd.as_raw_fd()).ok()?;
-        let v4 = address.as_sockaddr_in().map(SockaddrIn::port);
-        v4.or_else(|| address.as_sockaddr_in6().map(SockaddrIn6::port))
+        address_of(self.fd.as_raw_fd(), socket::getsockname).map(|address| address.port())
+    }
+
+    /// Whether only this box can reach it: a Unix socket, or a loopback address.
+    pub fn is_local(&self) -> bool {
+        address_of(self.fd.as_raw_fd(), socket::getsockname).is_none_or(|address| address.ip().is_loopback())
     }
 
     /// Takes one connection from the queue.
@@ -136,6 +139,13 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The internet address that `ask` gives for a socket.
+fn address_of(fd: i32, ask: fn(i32) -> nix::Result<SockaddrStorage>) -> Option<SocketAddr> {
+    let address = ask(fd).ok()?;
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
+}
+
 /// A connected stream socket.
 pub struct Socket {
     fd: OwnedFd,
@@ -185,6 +195,32 @@ impl Socket {
             });
         }
         retry(|| socket::sendmsg::<()>(self.fd.as_raw_fd(), pieces, &[], MsgFlags::MSG_NOSIGNAL, None))
+    }
+
+    /// Where the peer is; `None` for a Unix socket, or when it has gone.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        address_of(self.fd.as_raw_fd(), socket::getpeername)
+    }
+
+    /// Which of this box's addresses the peer has connected to; `None` for a Unix socket.
+    pub fn local(&self) -> Option<SocketAddr> {
+        address_of(self.fd.as_raw_fd(), socket::getsockname)
+    }
+
+    /// The descriptor's number, to be shown.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Whether the peer is on this box: on a Unix socket, on the loopback interface, or where the address that it comes
+    /// from is the one that it connected to.
+    pub fn is_local(&self) -> bool {
+        match (self.peer(), self.local()) {
+            (Some(peer), Some(local)) => peer.ip().is_loopback() || peer.ip() == local.ip(),
+            // A TCP peer that has gone already has no address, and no use for one.
+            (None, local) => local.is_none(),
+            (Some(_), None) => false,
+        }
     }
 
     /// Ends our side: the peer gets what was sent, then the end.
