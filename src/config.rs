@@ -83,7 +83,7 @@ fn options() -> Options {
         .optflag("c", "cluster", "not in this version: be a node of a cluster")
         .optopt("f", "cluster-file", "not in this version: the cluster's file", "FILE")
         .optopt("i", "node-name", "not in this version: this node's name", "NAME")
-        .optflag("v", "verbose", "log more")
+        .optflagmulti("v", "verbose", "log more")
         .optflag("h", "help", "print this and exit")
         .optflag("V", "version", "print the version and exit");
     options
@@ -116,7 +116,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
     let config = Config {
         addresses: if addresses.is_empty() { default.addresses } else { addresses },
         port: number(&matches, "port", 0, u16::MAX, default.port)?,
-        socket: matches.opt_str("socket").map(PathBuf::from),
+        socket: socket(&matches)?,
         socket_mode: mode(&matches, default.socket_mode)?,
         password: password(&matches)?,
         protected: yes_or_no(&matches, "protected-mode", default.protected)?,
@@ -136,7 +136,9 @@ where
     T: FromStr + PartialOrd + std::fmt::Display,
 {
     let Some(text) = matches.opt_str(name) else { return Ok(default) };
-    let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+    // As people write numbers: `parse` would take a plus too.
+    let digits = Some(&text).filter(|text| !text.starts_with('+'));
+    let number = digits.and_then(|text| text.parse().ok()).filter(|number| (&least..=&most).contains(&number));
     number.ok_or_else(|| format!("--{name}: '{text}' is not a number from {least} to {most}"))
 }
 
@@ -165,10 +167,19 @@ fn yes_or_no(matches: &Matches, name: &str, default: bool) -> Result<bool, Strin
     }
 }
 
+/// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).
+fn socket(matches: &Matches) -> Result<Option<PathBuf>, String> {
+    match matches.opt_str("socket") {
+        Some(path) if path.is_empty() => Err("--socket: the path is empty".into()),
+        path => Ok(path.map(PathBuf::from)),
+    }
+}
+
 /// The file mode that `--socket-mode` gives, in octal digits.
 fn mode(matches: &Matches, default: u32) -> Result<u32, String> {
     let Some(text) = matches.opt_str("socket-mode") else { return Ok(default) };
-    let mode = u32::from_str_radix(&text, 8).ok().filter(|&mode| mode <= 0o777);
+    let digits = Some(&text).filter(|text| !text.starts_with('+'));
+    let mode = digits.and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|&mode| mode <= 0o777);
     mode.ok_or_else(|| format!("--socket-mode: '{text}' is not an octal mode from 0 to 0777"))
 }
 
@@ -192,7 +203,7 @@ mod tests {
     fn options_are_read_and_have_defaults() {
         assert_eq!(config(""), Config::default());
         let got = config(
-            "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -v --maxclients 5 --timeout 9 \
+            "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1",
         );
         let wanted = Config {
@@ -216,6 +227,9 @@ mod tests {
         for (line, words) in [
             ("-p 65536", "--port: '65536' is not a number from 0 to 65535"),
             ("-p x", "--port: 'x'"),
+            ("-p +6", "--port: '+6'"),
+            ("--socket-mode +7", "--socket-mode: '+7'"),
+            ("--socket=", "--socket: the path is empty"),
             ("--maxclients 0", "--maxclients: '0' is not a number from 1"),
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),

@@ -36,6 +36,9 @@ pub trait Service {
     /// Executes one request and writes its reply to `output`; `place` names the reply in case that it comes later.
     fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow;
 
+    /// Whether the turn has time for one more request.
+    fn has_time(&self) -> bool;
+
     /// Answers bytes that are no request.
     fn reject(&mut self, error: ParseError, output: &mut Output);
 }
@@ -172,6 +175,10 @@ impl Connection {
                         }
                     }
                     if self.phase == Phase::Closing {
+                        break;
+                    }
+                    if !service.has_time() && used < input.len() {
+                        self.stalled = true;
                         break;
                     }
                 }
@@ -384,14 +391,22 @@ impl Connection {
         }
     }
 
+    /// Forgets the replies that nobody will read; a place that waits keeps waiting.
+    pub fn drop_output(&mut self, pool: &mut BufferPool) {
+        (self.backlog_bytes, self.pinned_bytes) = (0, 0);
+        for part in mem::take(&mut self.backlog) {
+            match part {
+                Part::Bytes(buffer, _) => pool.give_back(buffer),
+                Part::Shared(..) => {}
+                Part::Waiting(_) => self.backlog.push_back(part),
+            }
+        }
+    }
+
     /// Gives back what it was lent, at its end.
     pub fn dismantle(&mut self, pool: &mut BufferPool) {
         pool.give_back(mem::take(&mut self.input));
-        for part in mem::take(&mut self.backlog) {
-            if let Part::Bytes(buffer, _) = part {
-                pool.give_back(buffer);
-            }
-        }
+        self.drop_output(pool);
     }
 }
 

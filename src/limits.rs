@@ -45,6 +45,10 @@ pub const RECEIVED_WHOLE_BYTES_MAX: usize = 32 * 1024;
 /// 4 to 8 events of this size keep a turn under a millisecond.
 pub const RECEIVE_BYTES: usize = 16 * 1024;
 
+/// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
+/// request is never cut.
+pub const TURN_US_MAX: u64 = 1000;
+
 /// A turn ends when it has moved so many bytes, in and out together; who is left is served in the next one.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
 
@@ -95,8 +99,15 @@ pub const SHUTDOWN_MS: u64 = 5000;
 /// A walk over all keys (KEYS) looks at so many entries in a turn.
 pub const WALK_ENTRIES_PER_TURN: usize = 2048;
 
-/// What a walk may find, in bytes; beyond, it is answered with an error that names SCAN.
+/// What the walks of all clients together may have found, in bytes; who goes beyond gets an error that names SCAN.
 pub const WALK_BYTES_MAX: usize = 64 << 20;
+
+/// What one SCAN may answer, in bytes of keys; only keys of many megabytes come to that.
+pub const SCAN_BYTES_MAX: usize = 16 << 20;
+
+/// Matching a glob pattern may look at so many bytes in one slice of KEYS, or one SCAN: some ten milliseconds. Usual
+/// patterns on usual keys take a hundredth of it; one that takes more is answered with an error.
+pub const MATCH_STEPS_MAX: usize = 16 << 20;
 
 /// What a client may queue between MULTI and EXEC.
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
@@ -115,6 +126,9 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
+
+/// Log lines that outsiders can cause are written so far apart.
+pub const NOISE_MS: u64 = 1000;
 
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;

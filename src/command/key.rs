@@ -1,8 +1,9 @@
 //! Keys, whatever they hold: DEL, EXISTS, GETP, KEYS, SCAN, DBSIZE, FLUSH.
 
+use super::glob::Matcher;
 use super::walk::Found;
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, glob, integer, reply_value};
-use crate::limits::SCAN_ENTRIES_MAX;
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value};
+use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
 
@@ -65,11 +66,19 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let cursor = text.parse().map(Cursor::from_u64).map_err(|_| bad_cursor())?;
     let options = ScanOptions::parse(args)?;
     let mut found = Found::default();
+    let mut matcher = options.pattern.map(Matcher::new);
     let next = ctx.store.scan(cursor, options.count, ctx.now.ms, &mut |entry| {
-        if options.strings && options.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key())) {
+        let fits = options.strings && matcher.as_mut().is_none_or(|matcher| matcher.matches(entry.key()));
+        if fits && found.bytes_used() <= SCAN_BYTES_MAX {
             found.push(entry.key());
         }
     });
+    if matcher.is_some_and(|matcher| matcher.gave_up()) {
+        return Err(CommandError::PatternTooCostly);
+    }
+    if found.bytes_used() > SCAN_BYTES_MAX {
+        return Err(CommandError::other("the keys here are too long to be listed"));
+    }
     reply.array(2);
     reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());
     reply.array(found.len());

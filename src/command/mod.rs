@@ -151,6 +151,8 @@ pub enum CommandError {
     ExpireTime(&'static str),
     /// A value that would be longer than allowed.
     ValueTooLong,
+    /// A pattern that would keep everybody waiting.
+    PatternTooCostly,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -167,6 +169,9 @@ impl fmt::Display for CommandError {
             CommandError::FloatOverflow => f.write_str("ERR increment would produce NaN or Infinity"),
             CommandError::ExpireTime(name) => write!(f, "ERR invalid expire time in '{name}' command"),
             CommandError::ValueTooLong => f.write_str("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
+            CommandError::PatternTooCostly => {
+                f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
+            }
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
         }

@@ -285,7 +285,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "exit",
+        usage: "[anything ...]",
         summary: "Close the connection",
+        arity: -1,
         flags: FREE_IMMEDIATE,
         face: Face::Silent,
         run: session::quit,
@@ -440,7 +442,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "quit",
+        usage: "[anything ...]",
         summary: "Close the connection",
+        arity: -1,
         flags: FREE_IMMEDIATE,
         face: Face::Silent,
         run: session::quit,

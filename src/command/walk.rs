@@ -1,7 +1,8 @@
 //! A walk over all keys that takes many turns: KEYS.
 
-use super::glob;
-use crate::limits::WALK_BYTES_MAX;
+use super::CommandError;
+use super::glob::Matcher;
+use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Progress, Reply};
 use crate::store::{Cursor, Store};
 
@@ -43,13 +44,14 @@ impl Walk {
     ) -> bool {
         match self.stage {
             Stage::Searching(from) => {
-                let next = self.search(store, from, now_ms, entries_max);
-                self.stage = next.map_or(Stage::Found, Stage::Searching);
-                let too_much = self.found.bytes_used() > bytes_max;
-                if too_much {
-                    Reply::new(output, self.encoding, Face::Typed).error(&too_much_error());
+                match self.search(store, from, now_ms, entries_max, bytes_max) {
+                    Ok(next) => self.stage = next.map_or(Stage::Found, Stage::Searching),
+                    Err(error) => {
+                        Reply::new(output, self.encoding, Face::Typed).error(&error.to_string());
+                        return true;
+                    }
                 }
-                too_much
+                false
             }
             Stage::Found => {
                 let mut reply = Reply::new(output, self.encoding, Face::Typed);
@@ -73,9 +75,9 @@ impl Walk {
     pub(super) fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
         let mut next = Some(Cursor::START);
         while let Some(from) = next {
-            next = self.search(store, from, now_ms, usize::MAX);
-            if self.found.bytes_used() > WALK_BYTES_MAX {
-                return reply.error(&too_much_error());
+            match self.search(store, from, now_ms, WALK_ENTRIES_PER_TURN, WALK_BYTES_MAX) {
+                Ok(further) => next = further,
+                Err(error) => return reply.error(&error.to_string()),
             }
         }
         reply.array(self.found.len());
@@ -83,13 +85,35 @@ impl Walk {
     }
 
     /// Looks at about `entries_max` keys; gives where to go on.
-    fn search(&mut self, store: &Store, from: Cursor, now_ms: u64, entries_max: usize) -> Option<Cursor> {
+    fn search(
+        &mut self,
+        store: &Store,
+        from: Cursor,
+        now_ms: u64,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<Cursor>, CommandError> {
         let Walk { pattern, found, .. } = self;
-        store.scan(from, entries_max, now_ms, &mut |entry| {
-            if glob::matches(pattern, entry.key()) {
+        let mut matcher = Matcher::new(pattern);
+        let next = store.scan(from, entries_max, now_ms, &mut |entry| {
+            if found.bytes_used() <= bytes_max && matcher.matches(entry.key()) {
                 found.push(entry.key());
             }
-        })
+        });
+        if matcher.gave_up() {
+            return Err(CommandError::PatternTooCostly);
+        }
+        if found.bytes_used() > bytes_max {
+            let megabytes = WALK_BYTES_MAX >> 20;
+            let text = format!("ERR too many keys match: KEYS of all clients may hold {megabytes} MB, use SCAN");
+            return Err(CommandError::Other(text));
+        }
+        Ok(next)
+    }
+
+    /// Whether the store is still being looked through; after that it is its client that is waited for.
+    pub fn is_searching(&self) -> bool {
+        matches!(self.stage, Stage::Searching(_))
     }
 
     /// The memory that what was found takes, in bytes.
@@ -98,22 +122,18 @@ impl Walk {
     }
 }
 
-fn too_much_error() -> String {
-    format!("ERR more than {} MB of keys match, use SCAN", WALK_BYTES_MAX >> 20)
-}
-
 /// Keys that were found, one behind the other.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     bytes: Vec<u8>,
     /// Where each key ends.
-    ends: Vec<u32>,
+    ends: Vec<usize>,
 }
 
 impl Found {
     pub(super) fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.bytes.len());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -121,11 +141,11 @@ impl Found {
     }
 
     pub(super) fn key(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        &self.bytes[start..self.ends[index] as usize]
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
     }
 
-    fn bytes_used(&self) -> usize {
+    pub(super) fn bytes_used(&self) -> usize {
         self.bytes.len() + size_of_val(&self.ends[..])
     }
 }

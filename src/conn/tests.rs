@@ -5,17 +5,22 @@ use crate::testkit::{Random, seeds};
 struct Joined {
     waiting: Vec<Place>,
     big: Rc<Vec<u8>>,
+    time: bool,
 }
 
 impl Joined {
     fn new() -> Joined {
-        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]) }
+        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]), time: true }
     }
 }
 
 impl Service for Joined {
     fn rest_of(&mut self, _name: &[u8]) -> usize {
         0
+    }
+
+    fn has_time(&self) -> bool {
+        self.time
     }
 
     fn trusts(&self) -> bool {
@@ -163,6 +168,19 @@ fn a_share_of_a_turn_ends_and_goes_on() {
     }
     sent += send(&mut conn, &mut desk, usize::MAX).len();
     assert_eq!((sent, turns), (2000 * 5001, 3));
+}
+
+#[test]
+fn a_turn_without_time_serves_one_request_of_a_client() {
+    let (mut conn, mut desk, mut service) = start();
+    service.time = false;
+    conn.execute(b"a\nb\nc\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    assert!(conn.can_resume() && !conn.wants_read() && !conn.is_idle());
+    conn.execute(b"", &mut desk, &mut service);
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"b+;c+;");
+    assert!(!conn.can_resume() && conn.wants_read() && conn.is_idle());
 }
 
 #[test]

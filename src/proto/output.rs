@@ -1,6 +1,6 @@
 //! What encoders write: bytes, and between them values that are sent from where they are stored.
 
-use crate::limits::OUTPUT_HARD_BYTES_MAX;
+use crate::limits::{OUTPUT_HARD_BYTES_MAX, SEND_PIECES_MAX};
 use std::rc::Rc;
 
 /// Encoded replies on their way out.
@@ -95,11 +95,15 @@ impl Output {
         self.overflowed
     }
 
-    /// Empties it for the next replies; keeps at most `bytes_max` of room.
+    /// Empties it for the next replies. Room for four times `bytes_max` is kept where it is there: what a
+    /// turn usually overshoots by must not be given back and asked for again each time.
     pub fn clear(&mut self, bytes_max: usize) {
         self.bytes.clear();
-        self.bytes.shrink_to(bytes_max);
+        if self.bytes.capacity() > 4 * bytes_max {
+            self.bytes.shrink_to(bytes_max);
+        }
         self.shared.clear();
+        self.shared.shrink_to(SEND_PIECES_MAX);
         self.shared_bytes = 0;
         self.overflowed = false;
     }

@@ -1,5 +1,6 @@
 //! Serving one client: read, execute, send, close.
 
+use super::clients;
 use super::engine::{Promise, Serving};
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::command::{self, Deferred, Session, WRONG_PASSWORD, Walk};
@@ -25,12 +26,14 @@ pub(super) struct Client {
     queued: bool,
     /// Whether its side is all that is waited for: ours has ended.
     lingering: bool,
+    /// Whether it reads no more.
+    deaf: bool,
 }
 
 impl Client {
     pub(super) fn new(socket: Socket, session: Session, now_ms: u64) -> Client {
         let conn = Connection::default();
-        Client { socket, conn, session, promise: None, active_ms: now_ms, queued: false, lingering: false }
+        Client { socket, conn, session, promise: None, active_ms: now_ms, queued: false, lingering: false, deaf: false }
     }
 
     /// The walk that makes its next reply.
@@ -58,7 +61,7 @@ impl AsFd for Client {
     }
 }
 
-/// Why a connection ended.
+/// Why a connection ended; each end is counted once.
 #[derive(Debug)]
 pub(super) enum End {
     /// One side said so, and all is sent.
@@ -139,13 +142,19 @@ impl Server {
     fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
         let Server { reactor, engine, desk, receive, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        let mut serving = Serving { engine, session: &mut client.session, promise: None };
+        let mut serving = Serving { engine, session: &mut client.session, promise: None, http: false };
         let broken = client.conn.execute(&receive[..received], desk, &mut serving);
-        let promise = serving.promise;
+        let Serving { promise, http: serving_http, .. } = serving;
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
             engine.stats.total_error_replies += 1;
-            log::write(Level::Warn, format_args!("a connection is closed, what came is no request: {}", error.text()));
+            let (peer, why) = (clients::peer(client), error.text());
+            self.noise.write(engine.now.ms, format_args!("{peer} is closed, what it sent is no request: {why}"));
+        }
+        if serving_http {
+            engine.stats.closed_by_protocol_error += 1;
+            let peer = clients::peer(client);
+            self.noise.write(engine.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
         }
         deliver(client, desk, engine)?;
         promise.map_or(Ok(()), |promise| self.keep(token, promise))
@@ -197,6 +206,10 @@ impl Server {
         };
         *walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *walk_bytes;
+        if walk.is_searching() {
+            // It is not the client that is waited for.
+            client.active_ms = engine.now.ms;
+        }
         let whole = walk.step(&engine.store, engine.now.ms, WALK_ENTRIES_PER_TURN, room, &mut desk.output);
         if *muted {
             desk.output.clear(TURN_REPLY_BYTES);
@@ -235,10 +248,11 @@ impl Server {
             return;
         }
         if client.conn.is_done() {
-            let ours = client.conn.is_closing() || self.stage != Stage::Serving;
-            // A peer that has been silent has nothing under way that a reset could answer.
-            let recent = self.engine.now.ms < client.active_ms + LINGER_MS;
-            return if ours && recent { self.begin_linger(token) } else { self.close(token, End::Done) };
+            // When the server ends, only those are waited for that have sent more than was read.
+            let lingers = client.conn.is_closing()
+                || self.stage != Stage::Serving
+                    && client.socket.discard(&mut self.receive).is_ok_and(|count| count > 0);
+            return if lingers { self.begin_linger(token) } else { self.close(token, End::Done) };
         }
         if client.can_go_on() && !client.queued {
             client.queued = true;
@@ -286,7 +300,7 @@ impl Server {
         }
         let Some(timeout_ms) = self.idle_timeout_ms else { return };
         let due_ms = client.active_ms + timeout_ms;
-        if due_ms <= self.engine.now.ms && client.promise.is_none() {
+        if due_ms <= self.engine.now.ms {
             self.close(token, End::Idle);
         } else {
             let next_ms = due_ms.max(self.engine.now.ms + 1);
@@ -317,7 +331,8 @@ impl Server {
             End::Killed => log::write(Level::Info, format_args!("a client was closed by CLIENT KILL")),
             End::OutputLimit => {
                 stats.closed_by_output_limit += 1;
-                log::write(Level::Warn, format_args!("a client asked for too large a reply, its connection is closed"));
+                let peer = clients::peer(&client);
+                self.noise.write(self.engine.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;
@@ -332,6 +347,9 @@ fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<
     if desk.output.overflowed() {
         return Err(End::OutputLimit);
     }
+    if client.deaf {
+        desk.output.clear(TURN_REPLY_BYTES);
+    }
     if desk.output.is_empty() {
         return Ok(());
     }
@@ -345,7 +363,9 @@ fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<
         return send(client, desk, engine);
     };
     let sent = moved(client.socket.send(bytes), client, engine)?;
-    client.conn.queue_bytes(&bytes[sent..], &mut desk.pool);
+    if !client.deaf {
+        client.conn.queue_bytes(&bytes[sent..], &mut desk.pool);
+    }
     desk.output.clear(TURN_REPLY_BYTES);
     Ok(())
 }
@@ -358,6 +378,9 @@ fn send(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(),
         let outcome = client.socket.send_pieces(&pieces[..count]);
         let sent = moved(outcome, client, engine)?;
         client.conn.advance(sent, &mut desk.pool);
+        if client.deaf {
+            client.conn.drop_output(&mut desk.pool);
+        }
     }
     Ok(())
 }
@@ -371,6 +394,12 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
             Ok(count)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // The peer reads no more. What it has sent before is executed all the same, as it is when its end comes in
+            // between; then its end is read.
+            client.deaf = true;
+            Ok(0)
+        }
         Err(error) => Err(End::Error(error)),
     }
 }

@@ -94,7 +94,7 @@ fn fits(client: &Client, filter: &Filter) -> bool {
 }
 
 /// Where a client comes from, as Redis writes it.
-fn peer(client: &Client) -> String {
+pub(super) fn peer(client: &Client) -> String {
     client.socket.peer().map_or_else(|| "?:0".into(), |address| address.to_string())
 }
 

@@ -4,7 +4,6 @@ use crate::command::{
     self, Access, CommandSpec, Ctx, Deferred, Node, Now, Replies, Session, Watches, execute, execute_unknown,
 };
 use crate::conn::{Flow, Place, Service};
-use crate::log::{self, Level};
 use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
@@ -23,6 +22,10 @@ pub(super) struct Engine {
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
+    /// When the last request ended, by the boot clock.
+    pub(super) clock_us: u64,
+    /// Until when requests may be begun in this turn.
+    pub(super) until_us: u64,
     /// Who may come in.
     pub(super) access: Access,
     /// Who watches which key.
@@ -42,6 +45,8 @@ impl Engine {
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
             shutdown: false,
+            clock_us: now_ms * 1000,
+            until_us: 0,
             access,
             watches: Watches::default(),
             row: None,
@@ -50,15 +55,26 @@ impl Engine {
     }
 
     /// The time of a new turn.
-    pub(super) fn set_time(&mut self, now_ms: u64) {
-        self.now.ms = now_ms;
-        if now_ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
-            self.compared_ms = now_ms;
-            let offset_ms = clock::wall_ms() - now_ms as i64;
-            if (offset_ms - self.now.wall_offset_ms).abs() >= WALL_DRIFT_MS {
-                self.now.wall_offset_ms = offset_ms;
-            }
+    pub(super) fn set_time(&mut self, now_us: u64) {
+        self.clock_us = now_us;
+        self.now.ms = now_us / 1000;
+        if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
+            self.compared_ms = self.now.ms;
+            self.follow_wall(clock::wall_ms());
         }
+    }
+
+    /// Follows the wall clock where it is off by more than it may be.
+    fn follow_wall(&mut self, wall_ms: i64) {
+        let offset_ms = wall_ms.saturating_sub(self.now.ms as i64);
+        if offset_ms.abs_diff(self.now.wall_offset_ms) >= WALL_DRIFT_MS as u64 {
+            self.now.wall_offset_ms = offset_ms;
+        }
+    }
+
+    /// Whether requests may still be begun in this turn.
+    pub(super) fn has_time(&self) -> bool {
+        self.clock_us < self.until_us
     }
 }
 
@@ -78,12 +94,18 @@ pub(super) struct Serving<'a> {
     pub(super) session: &'a mut Session,
     /// What the last request has promised.
     pub(super) promise: Option<Promise>,
+    /// Whether it turned out to be a browser.
+    pub(super) http: bool,
 }
 
 impl Service for Serving<'_> {
     fn rest_of(&mut self, name: &[u8]) -> usize {
         self.engine.row = command::lookup(name);
         self.engine.row.map_or(0, |row| row.rest)
+    }
+
+    fn has_time(&self) -> bool {
+        self.engine.has_time()
     }
 
     fn trusts(&self) -> bool {
@@ -99,12 +121,13 @@ impl Service for Serving<'_> {
         // Of a line, the parser has asked for the row already.
         let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
         if row.is_none() && form == Form::Line && command::is_http(args.name()) {
-            log::write(Level::Warn, format_args!("an HTTP request came, its connection is closed"));
+            self.http = true;
             return Flow::Close;
         }
         let (before, mark) = (self.session.replies, output.mark());
         let encoding = self.session.encoding_of(form);
         let flow = self.execute(row, args, output, encoding);
+        self.engine.clock_us = clock::boot_us();
         let muted = before != Replies::On && self.session.replies != Replies::On;
         if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
             self.session.replies = Replies::On;
@@ -145,5 +168,29 @@ impl Serving<'_> {
                 command::Flow::Continue
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_clock_is_followed_only_where_it_is_off() {
+        let node = crate::server::start::node(0, 1, 5_000);
+        let mut engine = Engine::new(node, Access::default(), 5_000);
+        let day_ms = 86_400_000;
+        let mut check = |wall_ms: i64, wanted_offset_ms: i64| {
+            engine.follow_wall(wall_ms);
+            assert_eq!(engine.now.wall_offset_ms, wanted_offset_ms, "wall clock at {wall_ms}");
+        };
+        check(day_ms, day_ms - 5_000);
+        check(day_ms + 99, day_ms - 5_000);
+        check(day_ms - 99, day_ms - 5_000);
+        check(day_ms + 100, day_ms - 4_900);
+        // Before 1970, and as far off as a clock can be.
+        check(-3_600_000, -3_605_000);
+        check(i64::MAX, i64::MAX - 5_000);
+        check(i64::MIN, i64::MIN);
     }
 }

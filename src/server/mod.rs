@@ -12,7 +12,8 @@ use crate::command::{Node, Session};
 use crate::config::Config;
 use crate::conn::Desk;
 use crate::limits::{
-    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
+    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
+    TURN_US_MAX,
 };
 use crate::log::{self, Level};
 use crate::reactor::{Event, Reactor, Token};
@@ -60,10 +61,33 @@ pub struct Server {
     idle_timeout_ms: Option<u64>,
     /// Whether protected mode keeps out who is not local.
     guarded: bool,
+    /// What outsiders can have written to the log.
+    noise: Noise,
     next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
     turn_end_us: u64,
+}
+
+/// Log lines that anybody can cause: one a second, and how many were left out.
+#[derive(Default)]
+struct Noise {
+    last_ms: u64,
+    left_out: u64,
+}
+
+impl Noise {
+    fn write(&mut self, now_ms: u64, text: std::fmt::Arguments<'_>) {
+        if now_ms < self.last_ms + NOISE_MS {
+            self.left_out += 1;
+            return;
+        }
+        self.last_ms = now_ms;
+        match std::mem::take(&mut self.left_out) {
+            0 => log::write(Level::Warn, text),
+            count => log::write(Level::Warn, format_args!("{text}; {count} such lines were left out before")),
+        }
+    }
 }
 
 /// How far the server's life is.
@@ -92,8 +116,10 @@ impl Server {
         let until_ms = self.wake_ms();
         self.reactor.wait(self.turn_end_us / 1000, until_ms)?;
         let began_us = clock::boot_us();
-        self.engine.set_time(began_us / 1000);
+        self.engine.set_time(began_us);
+        self.engine.until_us = began_us + TURN_US_MAX / 2;
         self.serve_ready();
+        self.engine.until_us = began_us + TURN_US_MAX;
         self.serve_resumed();
         self.serve_deadlines();
         self.take_back();
@@ -121,7 +147,7 @@ impl Server {
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
     fn serve_ready(&mut self) {
         let mut bytes = 0;
-        while bytes < TURN_BYTES_MAX / 2 {
+        while bytes < TURN_BYTES_MAX / 2 && self.engine.has_time() {
             let Some(event) = self.reactor.next_event() else { return };
             bytes += self.serve(event);
         }
@@ -131,7 +157,7 @@ impl Server {
     fn serve_resumed(&mut self) {
         let mut bytes = 0;
         for _ in 0..self.resumes.len() {
-            if bytes >= TURN_BYTES_MAX / 2 {
+            if bytes >= TURN_BYTES_MAX / 2 || !self.engine.has_time() {
                 return;
             }
             if let Some(token) = self.resumes.pop_front() {
@@ -233,15 +259,19 @@ impl Server {
     }
 
     fn read_signals(&mut self, token: Token) {
+        // Signals that came together, as from a supervisor that sends two, count as one.
+        let mut last = None;
         while let Some(Source::Signals(signals)) = self.reactor.get_mut(token)
             && let Ok(Some(name)) = signals.next()
         {
-            if self.stage == Stage::Serving {
-                self.begin_end(name);
-            } else {
-                log::write(Level::Warn, format_args!("{name} again, ending at once"));
-                self.stage = Stage::Ended;
-            }
+            last = Some(name);
+        }
+        let Some(name) = last else { return };
+        if self.stage == Stage::Serving {
+            self.begin_end(name);
+        } else {
+            log::write(Level::Warn, format_args!("{name} again, ending at once"));
+            self.stage = Stage::Ended;
         }
     }
 

@@ -1,6 +1,6 @@
 //! From a configuration to a server that listens.
 
-use super::{Config, Desk, Engine, Listener, Node, Reactor, Server, Signals, Source, Stage, VecDeque};
+use super::{Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
 use crate::command::Access;
 use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
@@ -18,6 +18,7 @@ impl Server {
     /// A sentence that names the address or path and what is wrong with it.
     pub fn new(config: &Config) -> io::Result<Server> {
         log::set_verbose(config.verbose);
+        resource::steady_malloc();
         let version = env!("CARGO_PKG_VERSION");
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
         let clients_max = bound_clients(config.clients_max)?;
@@ -33,8 +34,9 @@ impl Server {
         );
         // Last of all, since who reads the log takes these lines for the sign that the server serves.
         let mut reactor = Reactor::new(EVENTS_MAX)?;
-        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
         let (listeners, tcp_port) = listen(config)?;
+        // Only now: until here a signal ends the program by itself, also where listening hangs.
+        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
         let exposed = listeners.iter().any(|listener| !listener.is_local());
         let guarded = exposed && config.protected && config.password.is_none();
         if guarded {
@@ -48,15 +50,7 @@ impl Server {
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
             .collect::<io::Result<_>>()?;
         let started_us = clock::boot_us();
-        let node = Node {
-            tcp_port,
-            started_ms: started_us / 1000,
-            clients: 0,
-            clients_max,
-            waiting: 0,
-            run_id: run_id(),
-            memory_bytes,
-        };
+        let node = Node { memory_bytes, ..node(tcp_port, clients_max, started_us / 1000) };
         Ok(Server {
             reactor,
             engine: Engine::new(node, Access { password: config.password.clone() }, started_us / 1000),
@@ -67,12 +61,18 @@ impl Server {
             listeners,
             accept_failure_told: false,
             guarded,
+            noise: Noise::default(),
             next_client_id: 1,
             idle_timeout_ms: (config.timeout_s > 0).then_some(config.timeout_s * 1000),
             stage: Stage::Serving,
             turn_end_us: started_us,
         })
     }
+}
+
+/// What is known of a node that has just started.
+pub(super) fn node(tcp_port: u16, clients_max: usize, started_ms: u64) -> Node {
+    Node { tcp_port, started_ms, clients: 0, clients_max, waiting: 0, run_id: run_id(), memory_bytes: 0 }
 }
 
 /// How many clients the descriptors allow; says so where it is fewer than asked for.

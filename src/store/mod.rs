@@ -74,6 +74,9 @@ const RANDOM_TRIES: u64 = 16;
 /// How many entries are walked then for one that has not ended, before the store is taken for empty.
 const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 
+/// A flush frees so many entries itself.
+const FLUSHED_AT_ONCE_MAX: usize = 512;
+
 /// All keys of a node with their values.
 pub struct Store {
     slots: Box<[Slot]>,
@@ -282,15 +285,17 @@ impl Store {
         })
     }
 
-    /// Removes everything. The memory is given back by [`Store::reclaim`].
+    /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
-        if self.is_empty() {
-            return;
-        }
-        let slots = std::mem::replace(&mut self.slots, empty_slots(&mut self.account));
-        self.graveyard.bury(slots, std::mem::take(&mut self.expiry));
-        self.block_lens.fill(0);
         self.len = 0;
+        for (slots, len) in self.slots.chunks_mut(BLOCK_SLOTS).zip(&mut self.block_lens) {
+            if std::mem::take(len) > 0 {
+                slots.iter_mut().filter_map(Option::take).for_each(|tree| self.graveyard.bury(tree));
+            }
+        }
+        self.graveyard.bury_expiry(std::mem::take(&mut self.expiry));
+        // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
+        self.reclaim(FLUSHED_AT_ONCE_MAX);
     }
 
     /// Takes back the memory of at most so many ended entries, the earliest first; returns how many they were.

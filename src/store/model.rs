@@ -293,6 +293,9 @@ fn a_store_emptied_is_as_small_as_a_new_one() {
     for keys in Keys::ALL {
         let mut store = Store::new();
         let base = store.bytes_used();
+        store.upsert(b"few", b"value", Expiry::At(50), 1);
+        store.flush();
+        assert_eq!(store.bytes_used(), base, "a few entries are freed at once");
         for number in 0..20_000 {
             let expiry = if number % 3 == 0 { Expiry::At(50) } else { Expiry::Never };
             store.upsert(&keys.key(number), b"value", expiry, 1);
@@ -315,6 +318,9 @@ fn a_flush_is_reclaimed_in_small_parts() {
     for keys in Keys::ALL {
         let mut store = Store::new();
         let base = store.bytes_used();
+        store.upsert(b"few", b"value", Expiry::At(50), 1);
+        store.flush();
+        assert_eq!(store.bytes_used(), base, "a few entries are freed at once");
         for number in 0..20_000 {
             let expiry = if number % 3 == 0 { Expiry::At(50) } else { Expiry::Never };
             store.upsert(&keys.key(number), b"value", expiry, 1);
@@ -322,7 +328,8 @@ fn a_flush_is_reclaimed_in_small_parts() {
         let full = store.bytes_used();
         store.flush();
         assert_eq!((store.len(), store.expiring()), (0, 0));
-        assert!(store.bytes_used() >= full);
+        // A flush frees a little itself, and never much.
+        assert!(store.bytes_used() >= full / 2 && store.bytes_used() < full + crate::limits::SLOTS * 8);
         assert!(store.get(&keys.key(1), 1).is_none());
         store.upsert(b"new", b"value", Expiry::Never, 1);
         let mut steps = 0;
