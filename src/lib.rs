@@ -43,6 +43,7 @@
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/entry/tests.rs` | its tests |
 //! | `store/cursor.rs` | where a scan stands |
+//! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
