@@ -35,7 +35,9 @@
 //! | `conn/tests.rs` | its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/table.rs` | a row a command: everything that generic code knows of it |
-//! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
+//! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
 //! | `store/mod.rs` | the slot table: keys, values, times |
 //! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |
@@ -43,6 +45,7 @@
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/entry/tests.rs` | its tests |
 //! | `store/cursor.rs` | where a scan stands |
+//! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |

@@ -124,6 +124,10 @@ pub const SWEEP_ENTRIES_PER_TURN: usize = 512;
 /// A number in a float command may be written with so many characters (Redis has the same bound).
 pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 
+/// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
+/// some milliseconds.
+pub const LCS_STEPS_MAX: usize = 4 << 20;
+
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
 
@@ -143,5 +147,7 @@ const _: () = assert!(TURN_REPLY_BYTES <= OUTPUT_SOFT_BYTES_MAX);
 const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);
 const _: () = assert!(INLINE_VALUE_BYTES_MAX <= TURN_REPLY_BYTES);
 const _: () = assert!(SEND_PIECES_MAX <= 1024);
+// A common subsequence's length, at most the root of it, is kept in 16 bits.
+const _: () = assert!(LCS_STEPS_MAX < 1 << 32);
 const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
 const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);

@@ -1,8 +1,12 @@
 //! A case for every row of the command table, and a row for every case.
 //!
-//! A new command gets a line in `CASES` and a function below, which sends the command its good and its wrong
-//! arguments. The words of the errors are Redis 7.0's.
+//! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
+//! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/keys.rs"]
+mod keys_cases;
+#[path = "commands/strings.rs"]
+mod string_cases;
 mod support;
 
 use std::collections::BTreeSet;
@@ -16,39 +20,66 @@ type Case = (&'static str, fn(&mut Server));
 const CASES: &[Case] = &[
     ("APPEND", append),
     ("COMMAND", command),
+    ("COPY", keys_cases::copy),
     ("DBSIZE", dbsize),
     ("DEC", dec),
     ("DECF", decf),
+    ("DECR", string_cases::decr),
+    ("DECRBY", string_cases::decrby),
     ("DEL", del),
+    ("DELIFEQ", string_cases::delifeq),
     ("ECHO", echo),
     ("EXISTS", exists),
     ("EXIT", exit),
     ("EXPIRE", expire),
+    ("EXPIREAT", keys_cases::expireat),
+    ("EXPIRETIME", keys_cases::expiretime),
     ("FLUSH", flush),
+    ("FLUSHALL", keys_cases::flushall),
+    ("FLUSHDB", keys_cases::flushdb),
     ("GET", get),
+    ("GETDEL", string_cases::getdel),
+    ("GETEX", string_cases::getex),
     ("GETP", getp),
+    ("GETRANGE", string_cases::getrange),
     ("GETSET", getset),
     ("INC", inc),
     ("INCF", incf),
+    ("INCR", string_cases::incr),
+    ("INCRBY", string_cases::incrby),
+    ("INCRBYFLOAT", string_cases::incrbyfloat),
     ("INFO", info),
     ("KEYS", keys),
+    ("LCS", string_cases::lcs),
     ("MGET", mget),
     ("MSET", mset),
+    ("MSETNX", string_cases::msetnx),
+    ("OBJECT", keys_cases::object),
     ("PERSIST", persist),
     ("PEXPIRE", pexpire),
+    ("PEXPIREAT", keys_cases::pexpireat),
+    ("PEXPIRETIME", keys_cases::pexpiretime),
     ("PING", ping),
     ("PREPEND", prepend),
     ("PSETEX", psetex),
     ("PTTL", pttl),
     ("QUIT", quit),
+    ("RANDOMKEY", keys_cases::randomkey),
+    ("RENAME", keys_cases::rename),
+    ("RENAMENX", keys_cases::renamenx),
     ("SCAN", scan),
     ("SET", set),
     ("SETEX", setex),
     ("SETNX", setnx),
+    ("SETRANGE", string_cases::setrange),
     ("SHUTDOWN", shutdown),
     ("STRLEN", strlen),
+    ("SUBSTR", string_cases::substr),
     ("TIME", time),
+    ("TOUCH", keys_cases::touch),
     ("TTL", ttl),
+    ("TYPE", keys_cases::kind),
+    ("UNLINK", keys_cases::unlink),
 ];
 
 const NOT_INTEGER: &str = "(error) value is not an integer or out of range";

@@ -1,6 +1,6 @@
 //! The node and the table itself: TIME, INFO, COMMAND.
 
-use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, echo, lookup};
+use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, lookup, unknown_subcommand};
 use crate::log;
 use crate::proto::{Args, Reply};
 use crate::stats::COUNTERS;
@@ -137,10 +137,7 @@ pub(super) fn command(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
         (b"count", _) => return Err(CommandError::Arity("command|count")),
         (b"list", _) => return Err(CommandError::Arity("command|list")),
         (b"getkeys", _) => return Err(CommandError::Arity("command|getkeys")),
-        _ => {
-            let text = format!("ERR unknown subcommand '{}'. Try COMMAND HELP.", echo(sub));
-            return Err(CommandError::Other(text));
-        }
+        _ => return Err(unknown_subcommand("COMMAND", sub)),
     }
     Ok(Flow::Continue)
 }

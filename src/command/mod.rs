@@ -10,7 +10,10 @@ mod decimal;
 mod expiry;
 mod glob;
 mod key;
+mod lcs;
+mod object;
 mod session;
+mod set;
 mod string;
 pub mod table;
 mod transaction;
@@ -47,6 +50,18 @@ impl Now {
     /// A moment of the boot clock as milliseconds since the Unix epoch.
     pub fn to_wall_ms(self, boot_ms: u64) -> i64 {
         (boot_ms as i64).saturating_add(self.wall_offset_ms)
+    }
+
+    /// A moment since the Unix epoch as the boot clock's, negative for one before boot.
+    pub fn to_boot_ms(self, wall_ms: i64) -> i64 {
+        wall_ms.saturating_sub(self.wall_offset_ms)
+    }
+
+    /// The boot clock's time `after_ms` from now, which may have passed; `None` for one that no clock will show. The
+    /// bound is that of the wall clock, as for Redis.
+    fn deadline_ms(self, after_ms: i64) -> Option<i64> {
+        after_ms.checked_add(self.to_wall_ms(self.ms).max(0))?;
+        Some(after_ms.saturating_add(self.ms as i64))
     }
 }
 
@@ -153,6 +168,8 @@ pub enum CommandError {
     ValueTooLong,
     /// A pattern that would keep everybody waiting.
     PatternTooCostly,
+    /// A key that must be there and is not.
+    NoSuchKey,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -172,6 +189,7 @@ impl fmt::Display for CommandError {
             CommandError::PatternTooCostly => {
                 f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
             }
+            CommandError::NoSuchKey => f.write_str("ERR no such key"),
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
         }
@@ -298,23 +316,15 @@ fn echo(bytes: &[u8]) -> String {
     shown.map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' }).collect()
 }
 
+/// A subcommand that the container of this name does not have.
+fn unknown_subcommand(container: &str, sub: &[u8]) -> CommandError {
+    CommandError::Other(format!("ERR unknown subcommand '{}'. Try {container} HELP.", echo(sub)))
+}
+
 /// Reads an argument as an integer.
 fn integer(text: &[u8]) -> Result<i64, CommandError> {
     crate::proto::integer(text).ok_or(CommandError::NotInteger)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_echoed_is_cut_and_printable() {
-        assert_eq!(echo(b"a\x1b[1m\xff b"), "a?[1m? b");
-        assert_eq!(echo(&[b'x'; 1000]).len(), ECHO_BYTES_MAX);
-    }
-
-    #[test]
-    fn http_is_told_from_commands() {
-        assert!(is_http(b"POST") && is_http(b"host:") && !is_http(b"HOST") && !is_http(b"GET"));
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
-use super::{Ctx, Outcome, admin, client, counter, expiry, key, session, string, transaction};
+use super::{Ctx, Outcome, admin, client, counter, expiry, key, lcs, object, session, set, string, transaction};
 use crate::proto::{Args, Face, Reply};
 
 /// A command.
@@ -78,6 +78,8 @@ impl Keys {
     const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
     const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
     const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
+    const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
     /// The places of the keys in a request of `words` words.
@@ -225,6 +227,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: admin::command,
         ..ROW
     },
+    CommandSpec {
+        name: "copy",
+        usage: "source destination [DB 0] [REPLACE]",
+        summary: "Copy a value and its expiry to another key",
+        arity: -3,
+        keys: Keys::TWO,
+        flags: STORE,
+        run: key::copy,
+        ..KEY
+    },
     CommandSpec { name: "dbsize", summary: "Count the keys", flags: READ_FAST, run: key::dbsize, ..KEY },
     CommandSpec {
         name: "dec",
@@ -241,6 +253,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..COUNTER
     },
     CommandSpec {
+        name: "decr",
+        usage: "key",
+        summary: "Subtract 1 from an integer",
+        arity: 2,
+        run: counter::dec,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "decrby",
+        usage: "key qty",
+        summary: "Subtract from an integer",
+        arity: 3,
+        run: counter::decrby,
+        ..COUNTER
+    },
+    CommandSpec {
         name: "del",
         usage: "key [key ...]",
         summary: "Delete keys",
@@ -250,6 +278,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         face: Face::OkOrNull,
         run: key::del,
         ..KEY
+    },
+    CommandSpec {
+        name: "delifeq",
+        usage: "key value",
+        summary: "Delete a key if it has this value",
+        arity: 3,
+        flags: WRITE_FAST,
+        run: string::delifeq,
+        ..STRING
     },
     CommandSpec {
         name: "discard",
@@ -302,8 +339,60 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: expiry::expire,
         ..EXPIRY
     },
+    CommandSpec {
+        name: "expireat",
+        usage: "key unix-seconds [NX | XX | GT | LT]",
+        summary: "Let a key end at a time in seconds since the Unix epoch",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::expireat,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "expiretime",
+        usage: "key",
+        summary: "Answer when a key ends, in seconds since the Unix epoch",
+        flags: READ_FAST,
+        run: expiry::expiretime,
+        ..EXPIRY
+    },
     CommandSpec { name: "flush", summary: "Delete every key", flags: WRITE, run: key::flush, ..KEY },
+    CommandSpec {
+        name: "flushall",
+        usage: "[ASYNC | SYNC]",
+        summary: "Delete every key",
+        arity: -1,
+        flags: WRITE,
+        run: key::flush_all,
+        ..KEY
+    },
+    CommandSpec {
+        name: "flushdb",
+        usage: "[ASYNC | SYNC]",
+        summary: "Delete every key",
+        arity: -1,
+        flags: WRITE,
+        run: key::flush_all,
+        ..KEY
+    },
     CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_FAST, run: string::get, ..STRING },
+    CommandSpec {
+        name: "getdel",
+        usage: "key",
+        summary: "Answer a value and delete it",
+        flags: WRITE_FAST,
+        run: string::getdel,
+        ..STRING
+    },
+    CommandSpec {
+        name: "getex",
+        usage: "key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]",
+        summary: "Answer a value and change when it ends",
+        arity: -2,
+        flags: WRITE_FAST,
+        run: set::getex,
+        ..STRING
+    },
     CommandSpec {
         name: "getp",
         usage: "key",
@@ -315,13 +404,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "getrange",
+        usage: "key start end",
+        summary: "Answer a part of a value, both ends included",
+        arity: 4,
+        flags: READ,
+        run: string::getrange,
+        ..STRING
+    },
+    CommandSpec {
         name: "getset",
         usage: "key value",
         summary: "Set a value and answer the old one",
         arity: 3,
         rest: 2,
         flags: STORE_FAST,
-        run: string::getset,
+        run: set::getset,
         ..STRING
     },
     CommandSpec {
@@ -347,6 +445,23 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: counter::incf,
         ..COUNTER
     },
+    CommandSpec { name: "incr", usage: "key", summary: "Add 1 to an integer", arity: 2, run: counter::inc, ..COUNTER },
+    CommandSpec {
+        name: "incrby",
+        usage: "key qty",
+        summary: "Add to an integer",
+        arity: 3,
+        run: counter::inc,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "incrbyfloat",
+        usage: "key qty",
+        summary: "Add to a decimal number, exactly",
+        arity: 3,
+        run: counter::incrbyfloat,
+        ..COUNTER
+    },
     CommandSpec {
         name: "info",
         usage: "[section ...]",
@@ -365,6 +480,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "lcs",
+        usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]",
+        summary: "Answer the longest common subsequence of two values",
+        arity: -3,
+        keys: Keys::TWO,
+        flags: READ,
+        run: lcs::lcs,
+        ..STRING
+    },
+    CommandSpec {
         name: "mget",
         usage: "key [key ...]",
         summary: "Answer several values",
@@ -381,10 +506,30 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         keys: Keys::PAIRS,
         flags: STORE,
-        run: string::mset,
+        run: set::mset,
+        ..STRING
+    },
+    CommandSpec {
+        name: "msetnx",
+        usage: "key value [key value ...]",
+        summary: "Set several values if none of the keys exists",
+        arity: -3,
+        keys: Keys::PAIRS,
+        flags: STORE,
+        run: set::msetnx,
         ..STRING
     },
     CommandSpec { name: "multi", summary: "Queue what follows until EXEC", run: transaction::multi, ..TRANSACTION },
+    CommandSpec {
+        name: "object",
+        usage: "ENCODING key | REFCOUNT key | IDLETIME key | FREQ key | HELP",
+        summary: "Tell how a value is stored, in the terms of Redis",
+        arity: -2,
+        keys: Keys::SECOND,
+        flags: READ,
+        run: object::object,
+        ..KEY
+    },
     CommandSpec {
         name: "persist",
         usage: "key",
@@ -400,6 +545,23 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: WRITE_FAST,
         run: expiry::pexpire,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "pexpireat",
+        usage: "key unix-milliseconds [NX | XX | GT | LT]",
+        summary: "Let a key end at a time in milliseconds since the Unix epoch",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::pexpireat,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "pexpiretime",
+        usage: "key",
+        summary: "Answer when a key ends, in milliseconds since the Unix epoch",
+        flags: READ_FAST,
+        run: expiry::pexpiretime,
         ..EXPIRY
     },
     CommandSpec {
@@ -429,7 +591,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         rest: 3,
         flags: STORE,
-        run: string::psetex,
+        run: set::psetex,
         ..STRING
     },
     CommandSpec {
@@ -449,6 +611,27 @@ pub static COMMANDS: &[CommandSpec] = &[
         face: Face::Silent,
         run: session::quit,
         ..CONNECTION
+    },
+    CommandSpec { name: "randomkey", summary: "Answer some key", flags: READ, run: key::randomkey, ..KEY },
+    CommandSpec {
+        name: "rename",
+        usage: "key newkey",
+        summary: "Give a key another name; one that has that name already is replaced",
+        arity: 3,
+        keys: Keys::TWO,
+        flags: WRITE,
+        run: key::rename,
+        ..KEY
+    },
+    CommandSpec {
+        name: "renamenx",
+        usage: "key newkey",
+        summary: "Give a key another name, if no key has it",
+        arity: 3,
+        keys: Keys::TWO,
+        flags: WRITE_FAST,
+        run: key::renamenx,
+        ..KEY
     },
     CommandSpec {
         name: "reset",
@@ -476,12 +659,12 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "set",
-        usage: "key value",
-        summary: "Set a value",
-        arity: 3,
+        usage: "key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]",
+        summary: "Set a value; in the text protocol without options",
+        arity: -3,
         rest: 2,
         flags: STORE,
-        run: string::set,
+        run: set::set,
         ..STRING
     },
     CommandSpec {
@@ -491,7 +674,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         rest: 3,
         flags: STORE,
-        run: string::setex,
+        run: set::setex,
         ..STRING
     },
     CommandSpec {
@@ -501,7 +684,17 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 3,
         rest: 2,
         flags: STORE_FAST,
-        run: string::setnx,
+        run: set::setnx,
+        ..STRING
+    },
+    CommandSpec {
+        name: "setrange",
+        usage: "key offset value",
+        summary: "Write over a part of a value; what is missing before it becomes zeros",
+        arity: 4,
+        rest: 3,
+        flags: STORE,
+        run: string::setrange,
         ..STRING
     },
     CommandSpec {
@@ -522,11 +715,30 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "substr",
+        usage: "key start end",
+        summary: "Answer a part of a value, as GETRANGE does",
+        arity: 4,
+        flags: READ,
+        run: string::getrange,
+        ..STRING
+    },
+    CommandSpec {
         name: "time",
         summary: "Answer the wall clock: seconds since the Unix epoch, and microseconds",
         flags: Flags::FAST,
         run: admin::time,
         ..ROW
+    },
+    CommandSpec {
+        name: "touch",
+        usage: "key [key ...]",
+        summary: "Count how many of the keys exist",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: READ_FAST,
+        run: key::exists,
+        ..KEY
     },
     CommandSpec {
         name: "ttl",
@@ -535,6 +747,27 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ_FAST,
         run: expiry::ttl,
         ..EXPIRY
+    },
+    CommandSpec {
+        name: "type",
+        usage: "key",
+        summary: "Answer what a key holds: string, or none",
+        arity: 2,
+        keys: Keys::ONE,
+        flags: READ_FAST,
+        run: key::kind,
+        ..KEY
+    },
+    CommandSpec {
+        name: "unlink",
+        usage: "key [key ...]",
+        summary: "Delete keys",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: WRITE_FAST,
+        face: Face::OkOrNull,
+        run: key::del,
+        ..KEY
     },
     CommandSpec {
         name: "unwatch",
@@ -661,8 +894,10 @@ mod tests {
             assert_eq!(spec.usage.is_empty(), spec.arity == 1, "{}: usage and arity", spec.name);
             assert!(!(spec.flags.has(WRITE) && spec.flags.has(READ)), "{}", spec.name);
             assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(WRITE), "{}", spec.name);
-            // The word that takes the rest of the line is the last one that a request can have.
-            assert!(spec.rest == 0 || spec.arity == spec.rest as i32 + 1, "{}: rest and arity", spec.name);
+            // The word that takes the rest of the line is the last one that a request must have: options behind it can
+            // only be told from it where words have lengths of their own.
+            let words_min = spec.arity.unsigned_abs() as usize;
+            assert!(spec.rest == 0 || words_min == spec.rest + 1, "{}: rest and arity", spec.name);
         }
     }
 
