@@ -95,6 +95,21 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
 
+/// The slow log keeps so many words of a request (Redis has the same bound) ...
+pub const SLOW_ARGUMENTS_MAX: usize = 32;
+
+/// ... and so many bytes of each (and this one).
+pub const SLOW_ARGUMENT_BYTES_MAX: usize = 128;
+
+/// Rates are told from counters that are looked at so often ...
+pub const RATE_SAMPLE_MS: u64 = 100;
+
+/// ... and so many looks are remembered: what is told is over 1.6 seconds, as in Redis.
+pub const RATE_SAMPLES: usize = 16;
+
+/// An idle client is closed after at most so long, where it is closed at all.
+pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
+
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 

@@ -6,14 +6,26 @@
 mod admin;
 mod counter;
 mod decimal;
+mod docs;
 mod expiry;
 mod glob;
+mod info;
 mod key;
+mod latency;
+mod measure;
+mod memory;
 mod session;
+mod settings;
+mod slowlog;
 mod string;
+mod sub;
 pub mod table;
 mod walk;
 
+pub use measure::Measures;
+pub use settings::{DebugAccess, Settings, apply_log_level};
+pub use slowlog::{Shown, SlowLog};
+pub use sub::Subcommand;
 pub use table::{COMMANDS, CommandSpec, Family, Flags, Keys, lookup};
 pub use walk::Walk;
 
@@ -48,14 +60,39 @@ pub struct Node {
     pub started_ms: u64,
     /// Clients connected now.
     pub clients: usize,
-    /// Clients that may be connected.
-    pub clients_max: usize,
     /// Clients whose answer is being made over several turns.
     pub waiting: usize,
     /// Forty hexadecimal digits, new at each start.
     pub run_id: String,
     /// The box's memory, 0 where it is not known.
     pub memory_bytes: u64,
+    /// The kernel's name, release and machine.
+    pub kernel: String,
+    /// What was resident when the server began to serve: the program, its stack, its first buffers.
+    pub base_bytes: usize,
+    /// What the clients' own records and unfinished answers took at the end of the last turn.
+    pub client_bytes: usize,
+    /// What the loop's buffers took then.
+    pub buffer_bytes: usize,
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientFacts<'a> {
+    /// Its address, as `127.0.0.1:4711`; as Redis has it, the path and `:0` for a Unix socket.
+    pub address: &'a str,
+    /// The name that it gave itself, or none.
+    pub name: &'a str,
+    /// Whether it is on this box.
+    pub local: bool,
+}
+
+/// What the server asks of the operating system for commands.
+pub struct Host {
+    /// A monotonic clock in nanoseconds, to measure with.
+    pub clock_ns: fn() -> u64,
+    /// Processor time used, in microseconds: the program's own, and the kernel's for it.
+    pub cpu_us: fn() -> (u64, u64),
 }
 
 /// Everything that a handler may use.
@@ -68,8 +105,18 @@ pub struct Ctx<'a> {
     pub stats: &'a mut Stats,
     /// The node.
     pub node: &'a Node,
-    /// The wall clock to the microsecond, for TIME alone.
+    /// The settings.
+    pub settings: &'a mut Settings,
+    /// What is measured of commands.
+    pub measures: &'a mut Measures,
+    /// The requests that took long.
+    pub slowlog: &'a mut SlowLog,
+    /// Who asks.
+    pub client: ClientFacts<'a>,
+    /// The wall clock to the microsecond, for what shows it.
     pub wall_us: fn() -> i64,
+    /// What else the operating system knows.
+    pub host: &'a Host,
 }
 
 impl Ctx<'_> {
@@ -141,26 +188,70 @@ type Outcome = Result<Flow, CommandError>;
 
 /// Executes one request: the one door into the handlers. Writes exactly one reply, unless the flow says that there
 /// is none.
-pub fn execute(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+///
+/// The clock is read once, at the end: that is the start of the next command as well. What a command takes thus has its
+/// own parsing in it, and a command that executes others has theirs.
+pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.stats.total_commands_processed += 1;
-    let outcome =
-        if spec.takes(args.len()) { (spec.run)(ctx, args, reply) } else { Err(CommandError::Arity(spec.name)) };
+    let (sub, run) = match choose(spec, args) {
+        Ok(chosen) => chosen,
+        Err((sub, error)) => {
+            ctx.measures.reject((spec.place(), sub));
+            return refuse(ctx, &error, reply);
+        }
+    };
+    let began_ns = ctx.measures.ended_ns;
+    let outcome = match run {
+        Some(run) => run(ctx, args, reply),
+        None => sub::help(spec, args, reply),
+    };
+    let ended_ns = (ctx.host.clock_ns)();
+    let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+    if ctx.settings.is_slow(ns) {
+        let noted = ((ctx.wall_us)() / 1_000_000, ns / 1000);
+        ctx.slowlog.push(spec, args, noted, ctx.client, ctx.settings.slow_entries_max);
+    }
     match outcome {
         Ok(flow) => {
             debug_assert!(reply.is_whole() || !matches!(flow, Flow::Continue), "{} answers", spec.name);
             flow
         }
-        Err(error) => {
-            ctx.stats.total_error_replies += 1;
-            reply.error(&error.to_string());
-            Flow::Continue
+        Err(error) => refuse(ctx, &error, reply),
+    }
+}
+
+/// What runs a request: which subcommand, and its handler, none for HELP.
+type Chosen = (Option<usize>, Option<table::Handler>);
+
+/// Finds what runs a request; the errors are those that come before any handler, with the subcommand they concern.
+fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, (Option<usize>, CommandError)> {
+    if !spec.takes(args.len()) {
+        return Err((None, CommandError::Arity(spec.name)));
+    }
+    match sub::find(spec, args) {
+        sub::Meant::Itself => Ok((None, Some(spec.run))),
+        sub::Meant::Help => Ok((None, None)),
+        sub::Meant::Unknown => Err((None, sub::unknown(spec, args))),
+        sub::Meant::Sub(index) => {
+            let sub = &spec.subcommands[index];
+            let fits = table::fits(sub.arity, args.len());
+            if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name))) }
         }
     }
 }
 
+/// Answers with an error, and counts it.
+#[cold]
+fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
+    let text = error.to_string();
+    ctx.stats.count_error(&text);
+    reply.error(&text);
+    Flow::Continue
+}
+
 /// Answers a request whose command does not exist.
 pub fn execute_unknown(ctx: &mut Ctx<'_>, reply: &mut Reply<'_>) {
-    ctx.stats.total_error_replies += 1;
+    ctx.stats.count_error("ERR");
     reply.unknown_command();
 }
 

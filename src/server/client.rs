@@ -31,6 +31,11 @@ impl Client {
         Client { socket, conn, walk: None, active_ms: now_ms, queued: false, lingering: false }
     }
 
+    /// Whether our side has ended, and its own is waited for.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingering
+    }
+
     /// Whether it can go on without another byte from its socket.
     fn can_go_on(&self) -> bool {
         !self.lingering && if self.walk.is_some() { self.conn.has_room() } else { self.conn.can_resume() }
@@ -74,7 +79,8 @@ impl Server {
         let outcome = outcome.and_then(|()| if reads { self.receive(event.token) } else { Ok(()) });
         self.finish(event.token, outcome);
         let after = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
-        (after - before) as usize
+        // CONFIG RESETSTAT may have come in between.
+        after.saturating_sub(before) as usize
     }
 
     /// Goes on with a client that was cut short; gives about the bytes that were moved.
@@ -88,7 +94,7 @@ impl Server {
         let before = self.engine.stats.total_net_output_bytes;
         let outcome = if walks { self.step_walk(token) } else { self.execute(token, 0) };
         self.finish(token, outcome);
-        let sent = (self.engine.stats.total_net_output_bytes - before) as usize;
+        let sent = self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize;
         // Requests were executed too, if their replies could not be sent: that is work as well.
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
@@ -113,6 +119,7 @@ impl Server {
     fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
         let Server { reactor, engine, desk, receive, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        engine.begin_share();
         let broken = client.conn.execute(&receive[..received], desk, engine);
         if let Some(walk) = engine.begun.take() {
             client.walk = Some(Box::new(walk));
@@ -120,7 +127,7 @@ impl Server {
         }
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
-            engine.stats.total_error_replies += 1;
+            engine.stats.count_error(error.text());
             let ParseError::LineTooLong = error;
             log::write(Level::Warn, format_args!("a client sent too long a line, its connection is closed"));
         }
@@ -208,11 +215,12 @@ impl Server {
 
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
     pub(super) fn client_deadline(&mut self, token: Token) {
+        let idle_timeout_ms = self.idle_timeout_ms();
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         if client.lingering {
             return self.close(token, End::Done);
         }
-        let Some(timeout_ms) = self.idle_timeout_ms else { return };
+        let Some(timeout_ms) = idle_timeout_ms else { return };
         let due_ms = client.active_ms + timeout_ms;
         if due_ms <= self.engine.now.ms && client.walk.is_none() {
             self.close(token, End::Idle);

@@ -18,7 +18,7 @@ use crate::reactor::{Event, Reactor, Token};
 use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
-use crate::sys::socket::{Listener, Socket};
+use crate::sys::socket::{Listener, Socket, TcpOptions};
 use client::{Client, End};
 use engine::Engine;
 use std::collections::VecDeque;
@@ -56,7 +56,6 @@ pub struct Server {
     listeners: Vec<Token>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
-    idle_timeout_ms: Option<u64>,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
     turn_end_us: u64,
@@ -93,12 +92,42 @@ impl Server {
         self.serve_resumed();
         self.serve_deadlines();
         self.take_back();
+        self.apply_settings();
         self.see_to_the_end();
         self.turn_end_us = clock::boot_us();
-        let stats = &mut self.engine.stats;
-        stats.turns += 1;
-        stats.turn_worst_us = stats.turn_worst_us.max(self.turn_end_us - began_us);
+        let node = &mut self.engine.node;
+        node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
+        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes();
+        self.engine.end_turn(self.turn_end_us - began_us);
         Ok(())
+    }
+
+    /// After how long an idle client is closed.
+    fn idle_timeout_ms(&self) -> Option<u64> {
+        let timeout_s = self.engine.settings.timeout_s;
+        (timeout_s > 0).then_some(timeout_s * 1000)
+    }
+
+    /// Passes on settings that a client has changed. The others are read when they are needed.
+    fn apply_settings(&mut self) {
+        if !std::mem::take(&mut self.engine.settings.changed) {
+            return;
+        }
+        let options = TcpOptions { keepalive_s: self.engine.settings.keepalive_s };
+        for &token in &self.listeners {
+            if let Some(Source::Listener(listener)) = self.reactor.get_mut(token) {
+                listener.set_options(options);
+            }
+        }
+        // Each client's own deadline then finds out when it is really due.
+        let deadline_ms = self.idle_timeout_ms().map(|_| self.engine.now.ms + 1);
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+                && !client.is_lingering()
+            {
+                self.reactor.set_deadline(token, deadline_ms);
+            }
+        }
     }
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
@@ -198,9 +227,10 @@ impl Server {
 
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let Engine { stats, node, now, .. } = &mut self.engine;
+        let idle_timeout_ms = self.idle_timeout_ms();
+        let Engine { stats, node, now, settings, .. } = &mut self.engine;
         stats.total_connections_received += 1;
-        if node.clients >= node.clients_max {
+        if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
             return client::reject(&socket, &mut self.receive);
         }
@@ -209,7 +239,7 @@ impl Server {
             Ok(token) => {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
-                let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
+                let deadline_ms = idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
                 self.reactor.set_deadline(token, deadline_ms);
             }
             Err(error) => log::write(Level::Warn, format_args!("a client cannot be watched: {error}")),

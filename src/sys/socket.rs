@@ -81,6 +81,13 @@ impl Listener {
         v4.or_else(|| address.as_sockaddr_in6().map(SockaddrIn6::port))
     }
 
+    /// Changes what the next connections get on acceptance; a Unix listener has nothing to change.
+    pub fn set_options(&mut self, options: TcpOptions) {
+        if let Kind::Tcp(own) = &mut self.kind {
+            *own = options;
+        }
+    }
+
     /// Takes one connection from the queue.
     ///
     /// # Errors
