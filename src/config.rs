@@ -1,6 +1,6 @@
 //! The command line of the server.
 
-use crate::limits::CLIENTS_MAX;
+use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
 use getopts::{Matches, Options};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -33,6 +33,8 @@ pub struct Config {
     pub keepalive_s: u32,
     /// How many connections the kernel queues for a listener.
     pub backlog: i32,
+    /// Who may use DEBUG, as Redis has it: `no`body, `local` clients, or all (`yes`).
+    pub debug_command: String,
 }
 
 impl Default for Config {
@@ -49,6 +51,7 @@ impl Default for Config {
             timeout_s: 0,
             keepalive_s: 300,
             backlog: 511,
+            debug_command: "no".into(),
         }
     }
 }
@@ -80,6 +83,7 @@ fn options() -> Options {
         .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
         .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
+        .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
         .optflag("c", "cluster", "not in this version: be a node of a cluster")
         .optopt("f", "cluster-file", "not in this version: the cluster's file", "FILE")
         .optopt("i", "node-name", "not in this version: this node's name", "NAME")
@@ -119,13 +123,14 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         socket: socket(&matches)?,
         socket_mode: mode(&matches, default.socket_mode)?,
         password: password(&matches)?,
-        protected: yes_or_no(&matches, "protected-mode", default.protected)?,
+        protected: word(&matches, "protected-mode", &["yes", "no"])? == "yes",
         verbose: matches.opt_present("verbose"),
         clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max)?,
-        timeout_s: number(&matches, "timeout", 0, 365 * 86_400, default.timeout_s)?,
+        timeout_s: number(&matches, "timeout", 0, TIMEOUT_SECONDS_MAX, default.timeout_s)?,
         // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
         backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
+        debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
     };
     Ok(Action::Run(config))
 }
@@ -158,21 +163,19 @@ fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(line.to_vec()))
 }
 
-fn yes_or_no(matches: &Matches, name: &str, default: bool) -> Result<bool, String> {
-    match matches.opt_str(name).as_deref() {
-        None => Ok(default),
-        Some("yes") => Ok(true),
-        Some("no") => Ok(false),
-        Some(other) => Err(format!("--{name}: '{other}' is neither yes nor no")),
-    }
-}
-
 /// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).
 fn socket(matches: &Matches) -> Result<Option<PathBuf>, String> {
     match matches.opt_str("socket") {
         Some(path) if path.is_empty() => Err("--socket: the path is empty".into()),
         path => Ok(path.map(PathBuf::from)),
     }
+}
+
+/// The word that option `name` gives, one of `words`; the first one where it is not given.
+fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String> {
+    let text = matches.opt_str(name).unwrap_or_else(|| words[0].to_string());
+    let known = words.contains(&text.as_str());
+    if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
 }
 
 /// The file mode that `--socket-mode` gives, in octal digits.
@@ -204,7 +207,7 @@ mod tests {
         assert_eq!(config(""), Config::default());
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
-             --tcp-keepalive 0 --tcp-backlog 1",
+             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -218,6 +221,7 @@ mod tests {
             timeout_s: 9,
             keepalive_s: 0,
             backlog: 1,
+            debug_command: "local".into(),
         };
         assert_eq!(got, wanted);
     }
@@ -233,10 +237,11 @@ mod tests {
             ("--maxclients 0", "--maxclients: '0' is not a number from 1"),
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),
+            ("--enable-debug-command maybe", "--enable-debug-command: 'maybe' is none of no, local, yes"),
             ("-c", "-c: this version has no cluster"),
             ("-f x", "-f: this version has no cluster"),
             ("-i x", "-i: this version has no cluster"),
-            ("--protected-mode on", "--protected-mode: 'on' is neither yes nor no"),
+            ("--protected-mode on", "--protected-mode: 'on' is none of yes, no"),
             ("--password-file /no/such", "--password-file: /no/such: No such file"),
             ("--nonsense", "nonsense"),
             ("-p", "p"),

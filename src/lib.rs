@@ -21,6 +21,7 @@
 //! | `config.rs` | the server's command line |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
+//! | `stats/histogram.rs` | how long things took |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
@@ -38,6 +39,10 @@
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
+//! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/sub.rs` | families of subcommands, and HELP |
+//! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
+//! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
 //! | `store/mod.rs` | the slot table: keys, values, times |
 //! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |

@@ -47,7 +47,7 @@ pub const RECEIVE_BYTES: usize = 16 * 1024;
 
 /// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
 /// request is never cut.
-pub const TURN_US_MAX: u64 = 1000;
+pub const TURN_NS_MAX: u64 = 1_000_000;
 
 /// A turn ends when it has moved so many bytes, in and out together; who is left is served in the next one.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
@@ -133,6 +133,21 @@ pub const ECHO_BYTES_MAX: usize = 128;
 
 /// Log lines that outsiders can cause are written so far apart.
 pub const NOISE_MS: u64 = 1000;
+
+/// The slow log keeps so many words of a request (Redis has the same bound) ...
+pub const SLOW_ARGUMENTS_MAX: usize = 32;
+
+/// ... and so many bytes of each (and this one).
+pub const SLOW_ARGUMENT_BYTES_MAX: usize = 128;
+
+/// Rates are told from counters that are looked at so often ...
+pub const RATE_SAMPLE_MS: u64 = 100;
+
+/// ... and so many looks are remembered: what is told is over 1.6 seconds, as in Redis.
+pub const RATE_SAMPLES: usize = 16;
+
+/// An idle client is closed after at most so long, where it is closed at all.
+pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
 
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;

@@ -1,7 +1,7 @@
 //! CLIENT: what a client says of itself, and what it asks of others.
 
 use super::session::{Replies, check_name, set_name};
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer, unknown_subcommand};
 use crate::proto::{Args, Reply};
 
 /// What the server is to do with its clients, which no handler can see.
@@ -77,7 +77,7 @@ pub(super) fn client(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
                 echo(&sub)
             )));
         }
-        _ => return Err(CommandError::unknown_subcommand(&args[1], "CLIENT")),
+        _ => return Err(unknown_subcommand("CLIENT", &args[1])),
     }
     Ok(Flow::Continue)
 }

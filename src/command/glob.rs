@@ -26,6 +26,11 @@ impl<'a> Matcher<'a> {
     }
 }
 
+/// Whether a short text of ours matches `pattern`.
+pub(super) fn matches_name(pattern: &[u8], text: &[u8]) -> bool {
+    Matcher::new(pattern).matches(text)
+}
+
 /// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
 /// taken up again. Each byte that is looked at is a step.
 fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {

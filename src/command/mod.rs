@@ -7,20 +7,32 @@ mod admin;
 mod client;
 mod counter;
 mod decimal;
+mod docs;
 mod expiry;
 mod glob;
+mod info;
 mod key;
+mod latency;
 mod lcs;
+mod measure;
+mod memory;
 mod object;
 mod session;
 mod set;
+mod settings;
+mod slowlog;
 mod string;
+mod sub;
 pub mod table;
 mod transaction;
 mod walk;
 
 pub use client::{Clients, Filter};
+pub use measure::Measures;
 pub use session::{Names, Replies, Session};
+pub use settings::{DebugAccess, Settings, apply_log_level};
+pub use slowlog::{Shown, SlowLog};
+pub use sub::Subcommand;
 pub use table::{COMMANDS, CommandSpec, Family, Flags, Keys, lookup};
 pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
@@ -74,14 +86,37 @@ pub struct Node {
     pub started_ms: u64,
     /// Clients connected now.
     pub clients: usize,
-    /// Clients that may be connected.
-    pub clients_max: usize,
     /// Clients whose answer is being made over several turns.
     pub waiting: usize,
     /// Forty hexadecimal digits, new at each start.
     pub run_id: String,
     /// The box's memory, 0 where it is not known.
     pub memory_bytes: u64,
+    /// The kernel's name, release and machine.
+    pub kernel: String,
+    /// What was resident when the server began to serve: the program, its stack, its first buffers.
+    pub base_bytes: usize,
+    /// What the clients' own records and unfinished answers took at the end of the last turn.
+    pub client_bytes: usize,
+    /// What the loop's buffers took then.
+    pub buffer_bytes: usize,
+}
+
+/// Where a client comes from; asked only when it is to be shown.
+pub trait Peer {
+    /// Its address, as `127.0.0.1:4711`; as Redis has it, the path and `:0` for a Unix socket.
+    fn address(&self) -> String;
+
+    /// Whether it is on this box.
+    fn is_local(&self) -> bool;
+}
+
+/// What the server asks of the operating system for commands.
+pub struct Host {
+    /// A monotonic clock in nanoseconds, to measure with.
+    pub clock_ns: fn() -> u64,
+    /// Processor time used, in microseconds: the program's own, and the kernel's for it.
+    pub cpu_us: fn() -> (u64, u64),
 }
 
 /// Everything that a handler may use.
@@ -94,14 +129,24 @@ pub struct Ctx<'a> {
     pub stats: &'a mut Stats,
     /// The node.
     pub node: &'a Node,
-    /// The wall clock to the microsecond, for TIME alone.
+    /// The settings.
+    pub settings: &'a mut Settings,
+    /// What is measured of commands.
+    pub measures: &'a mut Measures,
+    /// The requests that took long.
+    pub slowlog: &'a mut SlowLog,
+    /// The wall clock to the microsecond, for what shows it.
     pub wall_us: fn() -> i64,
     /// The client that asks.
     pub session: &'a mut Session,
+    /// Where it comes from.
+    pub peer: &'a dyn Peer,
     /// Who may come in.
     pub access: &'a Access,
     /// Who watches which key.
     pub watches: &'a mut Watches,
+    /// What else the operating system knows.
+    pub host: &'a Host,
 }
 
 /// Who may come in.
@@ -201,11 +246,6 @@ impl CommandError {
     fn other(text: &str) -> CommandError {
         CommandError::Other(format!("ERR {text}"))
     }
-
-    /// A container has no such subcommand, or not with so many arguments.
-    fn unknown_subcommand(sub: &[u8], container: &str) -> CommandError {
-        CommandError::Other(format!("ERR unknown subcommand '{}'. Try {container} HELP.", echo(sub)))
-    }
 }
 
 /// What a handler returns.
@@ -215,16 +255,16 @@ type Outcome = Result<Flow, CommandError>;
 /// none.
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.last = Some(spec);
-    let refusal = refusal(spec, ctx, args.len());
-    if refusal.is_some() {
-        transaction::poison(ctx);
-    }
-    let flow = match refusal {
-        Some(error) => fail(ctx, &error, reply),
-        None if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
-            transaction::queue(ctx, spec, args, reply).unwrap_or_else(|error| fail(ctx, &error, reply))
+    let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
+        Err((sub, error)) => {
+            ctx.measures.reject((spec.place(), sub));
+            transaction::poison(ctx);
+            refuse(ctx, &error, reply)
         }
-        None => run(spec, ctx, args, reply),
+        Ok(_) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
+            transaction::queue(ctx, spec, args, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
+        }
+        Ok(chosen) => run(spec, chosen, ctx, args, reply),
     };
     if !ctx.watches.is_empty() {
         transaction::mark_changes(ctx);
@@ -232,38 +272,66 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     flow
 }
 
-/// Runs a handler: the one door.
-fn run(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+/// Runs a handler: the one door, and so the place where commands are measured.
+///
+/// The clock is read once, at the end: that is the start of the next command as well. What a command takes thus has its
+/// own parsing in it, and a command that executes others has theirs.
+fn run(
+    spec: &'static CommandSpec,
+    (sub, handler): Chosen,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Flow {
     ctx.stats.total_commands_processed += 1;
-    match (spec.run)(ctx, args, reply) {
-        Ok(flow) => flow,
-        Err(error) => fail(ctx, &error, reply),
+    let began_ns = ctx.measures.ended_ns;
+    let outcome = match handler {
+        Some(handler) => handler(ctx, args, reply),
+        None => sub::help(spec, args, reply),
+    };
+    let ended_ns = (ctx.host.clock_ns)();
+    let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+    if ctx.settings.is_slow(ns) {
+        slowlog::note(ctx, spec, args, ns);
+    }
+    outcome.unwrap_or_else(|error| refuse(ctx, &error, reply))
+}
+
+/// What runs a request: which subcommand, and its handler, none for HELP.
+type Chosen = (Option<usize>, Option<table::Handler>);
+
+/// Why a request is not even tried, and the subcommand that it concerns.
+type Rejection = (Option<usize>, CommandError);
+
+/// Finds what runs a request; the errors are those that come before any handler.
+fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
+    if !spec.takes(args.len()) {
+        return Err((None, CommandError::Arity(spec.name)));
+    }
+    match sub::find(spec, args) {
+        sub::Meant::Itself => Ok((None, Some(spec.run))),
+        sub::Meant::Help => Ok((None, None)),
+        sub::Meant::Unknown => Err((None, sub::unknown(spec, args))),
+        sub::Meant::Sub(index) => {
+            let sub = &spec.subcommands[index];
+            let fits = table::fits(sub.arity, args.len());
+            if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name))) }
+        }
     }
 }
 
-/// Answers an error.
-fn fail(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
-    ctx.stats.total_error_replies += 1;
-    reply.error(&error.to_string());
-    Flow::Continue
-}
-
-/// Why a request is not even tried, in the order in which Redis looks.
-fn refusal(spec: &CommandSpec, ctx: &Ctx<'_>, words: usize) -> Option<CommandError> {
-    if !spec.takes(words) {
-        return Some(CommandError::Arity(spec.name));
-    }
-    if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
-        return Some(CommandError::other("Command not allowed inside a transaction"));
-    }
-    let (authenticated, denied) = (ctx.session.authenticated, ctx.session.denied);
-    if !authenticated && !spec.flags.has(Flags::NO_AUTH) {
-        return Some(CommandError::Other("NOAUTH Authentication required.".into()));
-    }
-    if denied && ctx.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
-        return Some(CommandError::Other(DENIED.into()));
-    }
-    None
+/// Lets a request pass, or says why not, in the order in which Redis looks.
+fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Rejection> {
+    let error = if !ctx.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+        CommandError::Other("NOAUTH Authentication required.".into())
+    } else if ctx.session.denied && ctx.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
+        CommandError::Other(DENIED.into())
+    } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
+        CommandError::other("Command not allowed inside a transaction")
+    } else {
+        return Ok(chosen);
+    };
+    Err((chosen.0, error))
 }
 
 /// What who comes from elsewhere is told while no password keeps the others out.
@@ -272,9 +340,18 @@ const DENIED: &str = "DENIED memento is running in protected mode because protec
     password with --password-file FILE or MEMENTO_PASSWORD, or switch this off with --protected-mode no, or let it \
     listen on the loopback interface alone, which is what it does without -a.";
 
+/// Answers with an error, and counts it.
+#[cold]
+fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
+    let text = error.to_string();
+    ctx.stats.count_error(&text);
+    reply.error(&text);
+    Flow::Continue
+}
+
 /// Answers a request whose command does not exist.
 pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
-    ctx.stats.total_error_replies += 1;
+    ctx.stats.count_error("ERR");
     transaction::poison(ctx);
     let mut shown = String::new();
     for word in args.from(1) {

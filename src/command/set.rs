@@ -5,8 +5,8 @@ use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, string}
 use crate::proto::{Args, Reply};
 use crate::store::{Expiry, Value};
 
-/// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing where
-/// the condition fails; with GET the old value.
+/// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing
+/// where the condition fails; with GET the old value.
 pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() == 3 {
         store_value(ctx, args, 1, 2, Expiry::Never);

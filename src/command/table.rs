@@ -1,8 +1,13 @@
 //! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
-use super::{Ctx, Outcome, admin, client, counter, expiry, key, lcs, object, session, set, string, transaction};
+use super::sub::{self, Subcommand};
+use super::{Ctx, Outcome, Shown, admin, client, counter, docs, expiry, info, key, latency, lcs, memory, object};
+use super::{session, set, settings, slowlog, string, transaction};
 use crate::proto::{Args, Face, Reply};
+
+/// What runs a command.
+pub type Handler = fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome;
 
 /// A command.
 #[derive(Debug)]
@@ -25,8 +30,12 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// How the text protocol writes its integer.
     pub face: Face,
+    /// What of a request may be shown to others, in the slow log for example.
+    pub shown: Shown,
+    /// The commands that the second word chooses between; where there are any, `run` is for a request of one word.
+    pub subcommands: &'static [Subcommand],
     /// The handler.
-    pub run: fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome,
+    pub run: Handler,
 }
 
 /// Commands that belong together; the README and COMMAND DOCS group by it.
@@ -61,6 +70,28 @@ impl Family {
             Family::Server => "server",
         }
     }
+
+    /// Redis's group of commands, for COMMAND DOCS.
+    pub fn group(self) -> &'static str {
+        match self {
+            Family::String | Family::Counter => "string",
+            Family::Key | Family::Expiry => "generic",
+            Family::Transaction => "transactions",
+            Family::Connection => "connection",
+            Family::Server => "server",
+        }
+    }
+
+    /// Redis's category of commands for access control, where there is one for the family.
+    pub fn category(self) -> Option<&'static str> {
+        match self {
+            Family::String | Family::Counter => Some("@string"),
+            Family::Key | Family::Expiry => Some("@keyspace"),
+            Family::Transaction => Some("@transaction"),
+            Family::Connection => Some("@connection"),
+            Family::Server => None,
+        }
+    }
 }
 
 /// Which words are keys: from `first` to `last` (negative: counted from the end), every `step`-th; all zero: none.
@@ -75,11 +106,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    /// No key.
+    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
     const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
+    const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
     const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
-    const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
     /// The places of the keys in a request of `words` words.
@@ -156,14 +188,25 @@ const STORE_FAST: Flags = STORE.and(Flags::FAST);
 impl CommandSpec {
     /// Whether a request of `words` words, the name included, fits its arity.
     pub fn takes(&self, words: usize) -> bool {
-        let least = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { words >= least } else { words == least }
+        fits(self.arity, words)
+    }
+
+    /// Which row it is, counted from 0.
+    pub fn place(&self) -> usize {
+        // A row is only ever had from the table, so that its place is told by its address.
+        (std::ptr::from_ref(self).addr() - COMMANDS.as_ptr().addr()) / size_of::<CommandSpec>()
     }
 
     /// The places of the keys in a request of `words` words.
     pub fn key_places(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
         self.keys.places(words)
     }
+}
+
+/// Whether so many words fit an arity.
+pub(super) fn fits(arity: i32, words: usize) -> bool {
+    let least = arity.unsigned_abs() as usize;
+    if arity < 0 { words >= least } else { words == least }
 }
 
 /// What a row says where it says nothing.
@@ -177,6 +220,8 @@ const ROW: CommandSpec = CommandSpec {
     rest: 0,
     flags: Flags::NONE,
     face: Face::Typed,
+    shown: Shown::All,
+    subcommands: &[],
     run: session::ping,
 };
 
@@ -186,10 +231,178 @@ const COUNTER: CommandSpec =
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
 const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
 const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
+const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
+const SUB: Subcommand = Subcommand::ROW;
+const SUB_ADMIN: Subcommand = Subcommand { flags: Flags::ADMIN, ..SUB };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
+
+const COMMAND: &[Subcommand] = &[
+    Subcommand {
+        name: "command|count",
+        summary: "Return the total number of commands in this server",
+        run: docs::count,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|docs",
+        usage: "[<command-name> ...]",
+        summary: "Return documentation details about several commands, all where none is named",
+        arity: -2,
+        run: docs::docs,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|getkeys",
+        usage: "<full-command>",
+        summary: "Return the keys from a full command",
+        arity: -4,
+        run: docs::get_keys,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|getkeysandflags",
+        usage: "<full-command>",
+        summary: "Return the keys and the access flags from a full command",
+        arity: -4,
+        run: docs::get_keys_and_flags,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|info",
+        usage: "[<command-name> ...]",
+        summary: "Return details about several commands, all where none is named",
+        arity: -2,
+        run: docs::info,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|list",
+        usage: "[FILTERBY MODULE <name> | ACLCAT <category> | PATTERN <pattern>]",
+        summary: "Return a list of all commands in this server",
+        arity: -2,
+        run: docs::list,
+        ..SUB
+    },
+];
+
+const CONFIG: &[Subcommand] = &[
+    Subcommand {
+        name: "config|get",
+        usage: "<pattern> [<pattern> ...]",
+        summary: "Return parameters matching the glob-like <pattern> and their values",
+        arity: -3,
+        run: settings::get,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|resetstat",
+        summary: "Reset statistics reported by the INFO command",
+        run: settings::reset_stat,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|rewrite",
+        summary: "Rewrite the configuration file; there is none",
+        run: settings::rewrite,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|set",
+        usage: "<directive> <value> [<directive> <value> ...]",
+        summary: "Set the configuration <directive> to <value>",
+        arity: -4,
+        run: settings::set,
+        ..SUB_ADMIN
+    },
+];
+
+const LATENCY: &[Subcommand] = &[
+    Subcommand {
+        name: "latency|graph",
+        usage: "<event>",
+        summary: "Return an error: no events are recorded",
+        arity: 3,
+        run: latency::graph,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|histogram",
+        usage: "[<command> ...]",
+        summary: "Return a cumulative distribution of the latencies of commands, all where none is named",
+        arity: -2,
+        run: latency::histogram,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|history",
+        usage: "<event>",
+        summary: "Return nothing: no events are recorded",
+        arity: 3,
+        run: latency::none,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|latest",
+        summary: "Return nothing: no events are recorded",
+        run: latency::none,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|reset",
+        usage: "[<event> ...]",
+        summary: "Reset latency data of one or more <event> classes: of none",
+        arity: -2,
+        run: latency::reset,
+        ..SUB_ADMIN
+    },
+];
+
+const MEMORY: &[Subcommand] = &[
+    Subcommand { name: "memory|doctor", summary: "Return memory problems reports", run: memory::doctor, ..SUB },
+    Subcommand {
+        name: "memory|stats",
+        summary: "Return information about the memory usage of the server",
+        run: memory::stats,
+        ..SUB
+    },
+    Subcommand {
+        name: "memory|usage",
+        usage: "<key> [SAMPLES <count>]",
+        summary: "Return memory in bytes used by <key> and its value",
+        arity: -3,
+        keys: Keys::SECOND,
+        flags: READ,
+        run: memory::usage,
+    },
+];
+
+const SLOWLOG: &[Subcommand] = &[
+    Subcommand {
+        name: "slowlog|get",
+        usage: "[<count>]",
+        summary: "Return top <count> entries from the slowlog (default: 10, -1 mean all)",
+        arity: -2,
+        run: slowlog::get,
+        ..SUB_ADMIN
+    },
+    Subcommand { name: "slowlog|len", summary: "Return the length of the slowlog", run: slowlog::len, ..SUB_ADMIN },
+    Subcommand { name: "slowlog|reset", summary: "Reset the slowlog", run: slowlog::reset, ..SUB_ADMIN },
+];
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "acl",
+        usage: "WHOAMI | HELP",
+        summary: "Answer which user the client is: default, there is no other",
+        subcommands: &[Subcommand {
+            name: "acl|whoami",
+            summary: "Return the current connection username",
+            run: admin::whoami,
+            ..SUB
+        }],
+        ..FAMILY
+    },
     CommandSpec {
         name: "append",
         usage: "key value",
@@ -207,6 +420,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Authenticate; the only user is default",
         arity: -2,
         flags: FREE,
+        shown: Shown::Before(1),
         run: session::auth,
         ..CONNECTION
     },
@@ -224,8 +438,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
         summary: "Tell of the commands that there are",
         arity: -1,
-        run: admin::command,
+        subcommands: COMMAND,
+        run: docs::command,
         ..ROW
+    },
+    CommandSpec {
+        name: "config",
+        usage: "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | HELP",
+        summary: "Answer or change settings, by Redis's names; forget what was counted",
+        subcommands: CONFIG,
+        ..FAMILY
     },
     CommandSpec {
         name: "copy",
@@ -238,6 +460,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec { name: "dbsize", summary: "Count the keys", flags: READ_FAST, run: key::dbsize, ..KEY },
+    CommandSpec {
+        name: "debug",
+        usage: "SLEEP seconds",
+        summary: "Hold up the whole server, for tests; only with --enable-debug-command",
+        arity: -2,
+        flags: Flags::ADMIN,
+        run: admin::debug,
+        ..ROW
+    },
     CommandSpec {
         name: "dec",
         usage: "key [qty]",
@@ -305,6 +536,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "exec",
+        shown: Shown::Nothing,
         summary: "Execute what was queued since MULTI, as one",
         flags: Flags::IMMEDIATE,
         run: transaction::exec,
@@ -428,6 +660,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Choose the version of RESP, authenticate, and learn of the server",
         arity: -1,
         flags: FREE,
+        shown: Shown::UpTo("auth"),
         run: session::hello,
         ..CONNECTION
     },
@@ -467,7 +700,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[section ...]",
         summary: "Tell of the node: version, clients, memory, counters, keys",
         arity: -1,
-        run: admin::info,
+        run: info::info,
         ..ROW
     },
     CommandSpec {
@@ -480,6 +713,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "latency",
+        usage: "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
+        summary: "Answer how long commands took",
+        subcommands: LATENCY,
+        ..FAMILY
+    },
+    CommandSpec {
         name: "lcs",
         usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]",
         summary: "Answer the longest common subsequence of two values",
@@ -488,6 +728,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ,
         run: lcs::lcs,
         ..STRING
+    },
+    CommandSpec {
+        name: "memory",
+        usage: "USAGE key [SAMPLES count] | STATS | DOCTOR | HELP",
+        summary: "Answer what a key or the server takes, in bytes",
+        subcommands: MEMORY,
+        ..FAMILY
     },
     CommandSpec {
         name: "mget",
@@ -707,6 +954,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..ROW
     },
     CommandSpec {
+        name: "slowlog",
+        usage: "GET [count] | LEN | RESET | HELP",
+        summary: "Answer the last requests that took long",
+        subcommands: SLOWLOG,
+        ..FAMILY
+    },
+    CommandSpec {
         name: "strlen",
         usage: "key",
         summary: "Answer a value's length in bytes",
@@ -889,7 +1143,15 @@ mod tests {
 
     #[test]
     fn rows_are_coherent() {
-        for spec in COMMANDS {
+        for (place, spec) in COMMANDS.iter().enumerate() {
+            assert_eq!(spec.place(), place);
+            for sub in spec.subcommands {
+                assert_eq!(sub.name, format!("{}|{}", spec.name, sub.word()));
+                assert_eq!(sub.usage.is_empty(), sub.arity == 2, "{}: usage and arity", sub.name);
+                assert!(!sub.summary.is_empty() && !sub.summary.ends_with('.'), "{}", sub.name);
+                assert_eq!(spec.rest, 0, "{}: words and the rest of the line", sub.name);
+            }
+            assert!(spec.subcommands.is_sorted_by_key(|sub| sub.name), "{}: subcommands stand by name", spec.name);
             assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{}", spec.name);
             assert_eq!(spec.usage.is_empty(), spec.arity == 1, "{}: usage and arity", spec.name);
             assert!(!(spec.flags.has(WRITE) && spec.flags.has(READ)), "{}", spec.name);

@@ -2,7 +2,7 @@
 //! can see.
 
 use super::*;
-use crate::proto::{Face, Output, Parsed, Parser};
+use crate::proto::{Encoding, Face, Output, Parsed, Parser, Words};
 
 #[test]
 fn what_is_echoed_is_cut_and_printable() {
@@ -21,9 +21,27 @@ struct Desk {
     now: Now,
     stats: Stats,
     node: Node,
+    settings: Settings,
+    measures: Measures,
+    slowlog: SlowLog,
+    session: Session,
+    access: Access,
+    watches: Watches,
 }
 
 const NOW: Now = Now { ms: 5_000, wall_offset_ms: 1_700_000_000_000 };
+
+struct Nowhere;
+
+impl Peer for Nowhere {
+    fn address(&self) -> String {
+        String::new()
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+}
 
 impl Desk {
     fn new() -> Desk {
@@ -31,25 +49,54 @@ impl Desk {
             tcp_port: 0,
             started_ms: 0,
             clients: 0,
-            clients_max: 0,
             waiting: 0,
             run_id: String::new(),
             memory_bytes: 0,
+            kernel: String::new(),
+            base_bytes: 0,
+            client_bytes: 0,
+            buffer_bytes: 0,
         };
-        Desk { store: Store::new(), now: NOW, stats: Stats::default(), node }
+        Desk {
+            store: Store::new(),
+            now: NOW,
+            stats: Stats::default(),
+            node,
+            settings: Settings::default(),
+            measures: Measures::default(),
+            slowlog: SlowLog::default(),
+            session: Session::new(1, 0, true, false),
+            access: Access::default(),
+            watches: Watches::default(),
+        }
     }
 
     /// The answer to a request whose words are all words of their own, as in RESP; written as text.
     fn ask(&mut self, request: &str) -> String {
-        let (input, mut spans) = (format!("{request}\r\n"), Vec::new());
-        let parsed = Parser::default().parse(input.as_bytes(), &mut spans, |_| 0);
+        let (input, mut words) = (format!("{request}\r\n"), Words::default());
+        let parsed = Parser::default().parse(input.as_bytes(), &mut words, true, |_| 0);
         assert!(matches!(parsed, Parsed::Request { .. }), "{request}");
-        let args = Args::new(input.as_bytes(), &spans);
-        let Desk { store, now, stats, node } = self;
-        let mut ctx = Ctx { store, now: *now, stats, node, wall_us: || 0 };
+        let args = Args::new(input.as_bytes(), &words);
+        let Desk { store, now, stats, node, settings, measures, slowlog, session, access, watches } = self;
+        let host = &Host { clock_ns: || 0, cpu_us: || (0, 0) };
+        let mut ctx = Ctx {
+            store,
+            now: *now,
+            stats,
+            node,
+            settings,
+            measures,
+            slowlog,
+            wall_us: || 0,
+            session,
+            peer: &Nowhere,
+            access,
+            watches,
+            host,
+        };
         let mut output = Output::default();
         let spec = lookup(args.name()).expect("a command");
-        execute(spec, &mut ctx, args, &mut Reply::new(&mut output, Face::Typed));
+        execute(spec, &mut ctx, args, &mut Reply::new(&mut output, Encoding::Text, Face::Typed));
         String::from_utf8_lossy(output.plain().expect("a short answer")).trim_end_matches("\r\n").into()
     }
 

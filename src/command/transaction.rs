@@ -1,6 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH: requests that are queued and executed as one.
 
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, run};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choose, run};
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::proto::{Args, Face, OwnedArgs, Reply};
 use std::collections::{HashMap, HashSet};
@@ -146,7 +146,9 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
     let mut after = Flow::Continue;
     for (spec, owned) in &transaction.queue {
         reply.set_face(spec.face);
-        match run(spec, ctx, owned.args(), reply) {
+        // It was found before it was queued.
+        let Ok(chosen) = choose(spec, owned.args()) else { continue };
+        match run(spec, chosen, ctx, owned.args(), reply) {
             Flow::Continue => {}
             Flow::Wait(deferred) => at_once(ctx, deferred, reply),
             other => after = other,

@@ -3,7 +3,7 @@
 use super::clients;
 use super::engine::{Promise, Serving};
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
-use crate::command::{self, Deferred, Session, WRONG_PASSWORD, Walk};
+use crate::command::{self, Deferred, Peer, Session, WRONG_PASSWORD, Walk};
 use crate::conn::{Connection, Desk, Place};
 use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
 use crate::proto::{Face, Output, Reply};
@@ -42,6 +42,11 @@ impl Client {
             Some(Promise { deferred: Deferred::Walk(walk), .. }) => Some(walk),
             _ => None,
         }
+    }
+
+    /// Whether our side has ended, and its own is waited for.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingering
     }
 
     /// Whether it can go on without another byte from its socket.
@@ -94,7 +99,8 @@ impl Server {
         let outcome = outcome.and_then(|()| if reads { self.receive(event.token) } else { Ok(()) });
         self.finish(event.token, outcome);
         let after = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
-        (after - before) as usize
+        // CONFIG RESETSTAT may have come in between.
+        after.saturating_sub(before) as usize
     }
 
     /// Goes on with a client that was cut short; gives about the bytes that were moved.
@@ -108,7 +114,7 @@ impl Server {
         let before = self.engine.stats.total_net_output_bytes;
         let outcome = if walks { self.step_walk(token) } else { self.execute(token, 0) };
         self.finish(token, outcome);
-        let sent = (self.engine.stats.total_net_output_bytes - before) as usize;
+        let sent = self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize;
         // Requests were executed too, if their replies could not be sent: that is work as well.
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
@@ -142,12 +148,14 @@ impl Server {
     fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
         let Server { reactor, engine, desk, receive, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        let mut serving = Serving { engine, session: &mut client.session, promise: None, http: false };
+        engine.begin_share();
+        let mut serving =
+            Serving { engine, session: &mut client.session, peer: &client.socket, promise: None, http: false };
         let broken = client.conn.execute(&receive[..received], desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
-            engine.stats.total_error_replies += 1;
+            engine.stats.count_error(&error.text());
             let (peer, why) = (clients::peer(client), error.text());
             self.noise.write(engine.now.ms, format_args!("{peer} is closed, what it sent is no request: {why}"));
         }
@@ -191,7 +199,7 @@ impl Server {
     /// A wrong password has been waited for long enough.
     fn answer_wrong_password(&mut self, token: Token, promise: &Promise) -> Result<(), End> {
         let (place, encoding) = (promise.place, promise.encoding);
-        self.engine.stats.total_error_replies += 1;
+        self.engine.stats.count_error(WRONG_PASSWORD);
         self.fulfil(token, place, promise.muted, |output| {
             Reply::new(output, encoding, Face::Typed).error(WRONG_PASSWORD);
         })
@@ -287,6 +295,7 @@ impl Server {
 
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
     pub(super) fn client_deadline(&mut self, token: Token) {
+        let idle_timeout_ms = self.idle_timeout_ms();
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         if client.lingering {
             return self.close(token, End::Done);
@@ -298,7 +307,7 @@ impl Server {
             self.set_idle_deadline(token);
             return self.finish(token, outcome);
         }
-        let Some(timeout_ms) = self.idle_timeout_ms else { return };
+        let Some(timeout_ms) = idle_timeout_ms else { return };
         let due_ms = client.active_ms + timeout_ms;
         if due_ms <= self.engine.now.ms {
             self.close(token, End::Idle);
@@ -310,7 +319,7 @@ impl Server {
 
     /// Lets a client be closed when it will have been idle for long enough, where that is asked for.
     pub(super) fn set_idle_deadline(&mut self, token: Token) {
-        let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| self.engine.now.ms + timeout_ms);
+        let deadline_ms = self.idle_timeout_ms().map(|timeout_ms| self.engine.now.ms + timeout_ms);
         self.reactor.set_deadline(token, deadline_ms);
     }
 
@@ -409,4 +418,14 @@ pub(super) fn reject(socket: &Socket, buffer: &mut [u8]) {
     // What it may have sent already is read first, or the close would be a reset that takes the answer away.
     let _ = socket.discard(buffer);
     let _ = socket.send(b"(error) max number of clients reached\r\n");
+}
+
+impl Peer for Socket {
+    fn address(&self) -> String {
+        clients::address_of(self.peer())
+    }
+
+    fn is_local(&self) -> bool {
+        Socket::is_local(self)
+    }
 }

@@ -5,6 +5,7 @@ use super::{Server, Source, Token};
 use crate::command::{Clients, Filter};
 use crate::proto::{Encoding, Reply};
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 /// What came of it.
 pub(super) enum Answer {
@@ -93,14 +94,19 @@ fn fits(client: &Client, filter: &Filter) -> bool {
         && filter.default_user != Some(false)
 }
 
-/// Where a client comes from, as Redis writes it.
+/// Where a client comes from.
 pub(super) fn peer(client: &Client) -> String {
-    client.socket.peer().map_or_else(|| "?:0".into(), |address| address.to_string())
+    address_of(client.socket.peer())
 }
 
 /// Where a client came to.
 fn local(client: &Client) -> String {
-    client.socket.local().map_or_else(|| "?:0".into(), |address| address.to_string())
+    address_of(client.socket.local())
+}
+
+/// An address; a Unix socket has none, and neither has who is gone.
+pub(super) fn address_of(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "unix:0".into(), |address| address.to_string())
 }
 
 /// The fields of Redis's CLIENT LIST; those that mean nothing here have the value of nothing.

@@ -1,13 +1,16 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Node, Now, Replies, Session, Watches, execute, execute_unknown,
+    self, Access, CommandSpec, Ctx, Deferred, Host, Measures, Node, Now, Peer, Replies, Session, Settings, SlowLog,
+    Watches, execute, execute_unknown,
 };
 use crate::conn::{Flow, Place, Service};
 use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::sys::clock;
+use crate::sys::{clock, resource};
+
+static HOST: Host = Host { clock_ns: clock::monotonic_ns, cpu_us: resource::cpu_us };
 
 /// The wall clock may drift against the boot clock by so much before what is shown follows it: a time that was given
 /// in wall time is then shown again as it was given.
@@ -17,15 +20,16 @@ pub(super) struct Engine {
     pub(super) store: Store,
     pub(super) stats: Stats,
     pub(super) node: Node,
+    pub(super) settings: Settings,
+    pub(super) measures: Measures,
+    pub(super) slowlog: SlowLog,
     pub(super) now: Now,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
-    /// When the last request ended, by the boot clock.
-    pub(super) clock_us: u64,
     /// Until when requests may be begun in this turn.
-    pub(super) until_us: u64,
+    pub(super) until_ns: u64,
     /// Who may come in.
     pub(super) access: Access,
     /// Who watches which key.
@@ -37,16 +41,18 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(node: Node, access: Access, now_ms: u64) -> Engine {
+    pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
         Engine {
             store: Store::new(),
             stats: Stats::default(),
             node,
+            settings,
+            measures: Measures::default(),
+            slowlog: SlowLog::default(),
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
             shutdown: false,
-            clock_us: now_ms * 1000,
-            until_us: 0,
+            until_ns: 0,
             access,
             watches: Watches::default(),
             row: None,
@@ -55,9 +61,9 @@ impl Engine {
     }
 
     /// The time of a new turn.
-    pub(super) fn set_time(&mut self, now_us: u64) {
-        self.clock_us = now_us;
-        self.now.ms = now_us / 1000;
+    pub(super) fn set_time(&mut self, now_ms: u64) {
+        self.now.ms = now_ms;
+        self.measures.sample(self.now.ms, &self.stats);
         if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
             self.compared_ms = self.now.ms;
             self.follow_wall(clock::wall_ms());
@@ -74,7 +80,21 @@ impl Engine {
 
     /// Whether requests may still be begun in this turn.
     pub(super) fn has_time(&self) -> bool {
-        self.clock_us < self.until_us
+        self.measures.ended_ns < self.until_ns
+    }
+
+    /// A client's share of the turn begins: what it was received with is not its first command's time.
+    pub(super) fn begin_share(&mut self) {
+        self.measures.ended_ns = clock::monotonic_ns();
+    }
+
+    /// A turn that took so long has ended.
+    pub(super) fn end_turn(&mut self, turn_ns: u64) {
+        self.stats.turns += 1;
+        self.stats.turn_worst_us = self.stats.turn_worst_us.max(turn_ns / 1000);
+        self.measures.turns.record(turn_ns);
+        let bytes = self.store.bytes_used() + self.node.client_bytes + self.node.buffer_bytes;
+        self.measures.peak_bytes = self.measures.peak_bytes.max(bytes);
     }
 }
 
@@ -92,6 +112,7 @@ pub(super) struct Promise {
 pub(super) struct Serving<'a> {
     pub(super) engine: &'a mut Engine,
     pub(super) session: &'a mut Session,
+    pub(super) peer: &'a dyn Peer,
     /// What the last request has promised.
     pub(super) promise: Option<Promise>,
     /// Whether it turned out to be a browser.
@@ -127,7 +148,6 @@ impl Service for Serving<'_> {
         let (before, mark) = (self.session.replies, output.mark());
         let encoding = self.session.encoding_of(form);
         let flow = self.execute(row, args, output, encoding);
-        self.engine.clock_us = clock::boot_us();
         let muted = before != Replies::On && self.session.replies != Replies::On;
         if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
             self.session.replies = Replies::On;
@@ -158,9 +178,22 @@ impl Serving<'_> {
         output: &mut Output,
         encoding: Encoding,
     ) -> command::Flow {
-        let Engine { store, stats, node, now, access, watches, .. } = &mut *self.engine;
-        let mut ctx =
-            Ctx { store, now: *now, stats, node, wall_us: clock::wall_us, session: self.session, access, watches };
+        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, .. } = &mut *self.engine;
+        let mut ctx = Ctx {
+            store,
+            now: *now,
+            stats,
+            node,
+            settings,
+            measures,
+            slowlog,
+            wall_us: clock::wall_us,
+            session: self.session,
+            peer: self.peer,
+            access,
+            watches,
+            host: &HOST,
+        };
         match row {
             Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
             None => {
@@ -177,8 +210,8 @@ mod tests {
 
     #[test]
     fn the_wall_clock_is_followed_only_where_it_is_off() {
-        let node = crate::server::start::node(0, 1, 5_000);
-        let mut engine = Engine::new(node, Access::default(), 5_000);
+        let node = crate::server::start::node(0, 5_000);
+        let mut engine = Engine::new(node, Settings::default(), Access::default(), 5_000);
         let day_ms = 86_400_000;
         let mut check = |wall_ms: i64, wanted_offset_ms: i64| {
             engine.follow_wall(wall_ms);

@@ -13,14 +13,14 @@ use crate::config::Config;
 use crate::conn::Desk;
 use crate::limits::{
     ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
-    TURN_US_MAX,
+    TURN_NS_MAX,
 };
 use crate::log::{self, Level};
 use crate::reactor::{Event, Reactor, Token};
 use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
-use crate::sys::socket::{Listener, Socket};
+use crate::sys::socket::{Listener, Socket, TcpOptions};
 use client::{Client, End};
 use engine::Engine;
 use std::collections::VecDeque;
@@ -58,7 +58,6 @@ pub struct Server {
     listeners: Vec<Token>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
-    idle_timeout_ms: Option<u64>,
     /// Whether protected mode keeps out who is not local.
     guarded: bool,
     /// What outsiders can have written to the log.
@@ -66,7 +65,7 @@ pub struct Server {
     next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
-    turn_end_us: u64,
+    turn_end_ms: u64,
 }
 
 /// Log lines that anybody can cause: one a second, and how many were left out.
@@ -114,21 +113,53 @@ impl Server {
 
     fn turn(&mut self) -> io::Result<()> {
         let until_ms = self.wake_ms();
-        self.reactor.wait(self.turn_end_us / 1000, until_ms)?;
-        let began_us = clock::boot_us();
-        self.engine.set_time(began_us);
-        self.engine.until_us = began_us + TURN_US_MAX / 2;
+        self.reactor.wait(self.turn_end_ms, until_ms)?;
+        let (began_ms, began_ns) = (clock::boot_ms(), clock::monotonic_ns());
+        self.engine.set_time(began_ms);
+        self.engine.measures.ended_ns = began_ns;
+        self.engine.until_ns = began_ns + TURN_NS_MAX / 2;
         self.serve_ready();
-        self.engine.until_us = began_us + TURN_US_MAX;
+        self.engine.until_ns = began_ns + TURN_NS_MAX;
         self.serve_resumed();
         self.serve_deadlines();
         self.take_back();
+        self.apply_settings();
         self.see_to_the_end();
-        self.turn_end_us = clock::boot_us();
-        let stats = &mut self.engine.stats;
-        stats.turns += 1;
-        stats.turn_worst_us = stats.turn_worst_us.max(self.turn_end_us - began_us);
+        let turn_ns = clock::monotonic_ns() - began_ns;
+        self.turn_end_ms = began_ms + turn_ns / 1_000_000;
+        let node = &mut self.engine.node;
+        node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
+        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes();
+        self.engine.end_turn(turn_ns);
         Ok(())
+    }
+
+    /// After how long an idle client is closed.
+    fn idle_timeout_ms(&self) -> Option<u64> {
+        let timeout_s = self.engine.settings.timeout_s;
+        (timeout_s > 0).then_some(timeout_s * 1000)
+    }
+
+    /// Passes on settings that a client has changed. The others are read when they are needed.
+    fn apply_settings(&mut self) {
+        if !std::mem::take(&mut self.engine.settings.changed) {
+            return;
+        }
+        let options = TcpOptions { keepalive_s: self.engine.settings.keepalive_s };
+        for &token in &self.listeners {
+            if let Some(Source::Listener(listener)) = self.reactor.get_mut(token) {
+                listener.set_options(options);
+            }
+        }
+        // Each client's own deadline then finds out when it is really due.
+        let deadline_ms = self.idle_timeout_ms().map(|_| self.engine.now.ms + 1);
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+                && !client.is_lingering()
+            {
+                self.reactor.set_deadline(token, deadline_ms);
+            }
+        }
     }
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
@@ -228,9 +259,9 @@ impl Server {
 
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let Engine { stats, node, now, access, .. } = &mut self.engine;
+        let Engine { stats, node, now, access, settings, .. } = &mut self.engine;
         stats.total_connections_received += 1;
-        if node.clients >= node.clients_max {
+        if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
             return client::reject(&socket, &mut self.receive);
         }

@@ -130,6 +130,11 @@ impl Store {
         self.expiry.len()
     }
 
+    /// The mean of the times at which entries end, ended ones that are not swept included; none where none ends.
+    pub fn expires_mean_ms(&self) -> Option<u64> {
+        self.expiry.mean_ms()
+    }
+
     /// How many entries a slot has, those included that ended and are not swept yet.
     pub fn slot_len(&self, slot: SlotId) -> usize {
         self.slots[slot.index()].as_ref().map_or(0, |tree| tree.len)

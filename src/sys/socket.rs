@@ -110,6 +110,14 @@ impl Listener {
         address_of(self.fd.as_raw_fd(), socket::getsockname).is_none_or(|address| address.ip().is_loopback())
     }
 
+    /// Changes what the next connections get on acceptance; a Unix listener has nothing to change.
+    pub fn set_options(&mut self, options: TcpOptions) {
+        if self.file.is_none() {
+            // What a listener takes once, it takes again.
+            let _ = set_options(&self.fd, options);
+        }
+    }
+
     /// Takes one connection from the queue.
     ///
     /// # Errors
