@@ -667,9 +667,9 @@ fn latency(server: &mut Server) {
     let client = &mut server.connect();
     wrong_arity(client, &["LATENCY"]);
     client.expect("SET k v", "OK");
-    let all = client.ask("LATENCY HISTOGRAM");
-    assert!(all.starts_with("set: calls: 1\nhistogram_usec: ") && all.ends_with("\n1"), "{all}");
-    assert_eq!(client.ask("LATENCY HISTOGRAM SET nosuch"), all);
+    let one = client.ask("LATENCY HISTOGRAM SET nosuch");
+    assert!(one.starts_with("set: calls: 1\nhistogram_usec: ") && one.ends_with("\n1"), "{one}");
+    assert!(client.ask("LATENCY HISTOGRAM").contains(&one));
     assert!(client.ask("LATENCY HISTOGRAM latency").starts_with("latency|histogram: calls: 2\n"));
     assert!(client.ask("LATENCY HISTOGRAM latency|histogram get").starts_with("latency|histogram: calls: 3\n"));
     check(
@@ -713,18 +713,12 @@ fn memory(server: &mut Server) {
 fn slowlog(server: &mut Server) {
     let client = &mut server.connect();
     wrong_arity(client, &["SLOWLOG"]);
-    check(
-        client,
-        &[
-            ("SLOWLOG GET", "(empty)"),
-            ("CONFIG SET slowlog-log-slower-than 0", "OK"),
-            ("SET k a b", "OK"),
-            ("SLOWLOG LEN", "2"),
-            // With no threshold, the requests that ask are in the log as well.
-            ("CONFIG SET slowlog-log-slower-than -1", "OK"),
-            ("SLOWLOG LEN", "3"),
-        ],
-    );
+    client.expect("SLOWLOG GET", "(empty)");
+    // In one write, since each request is in the log then: the marks of other answers as well.
+    client.send("CONFIG SET slowlog-log-slower-than 0\nSET k a b\nSLOWLOG LEN\n");
+    client.send("CONFIG SET slowlog-log-slower-than -1\n");
+    assert_eq!([(); 4].map(|()| client.line()), ["OK", "OK", "2", "OK"]);
+    client.expect("SLOWLOG LEN", "3");
     let lines = client.ask("SLOWLOG GET 2");
     let lines: Vec<&str> = lines.split('\n').collect();
     assert_eq!((lines[0], lines[3], lines[4]), ("2", "SLOWLOG", "LEN"), "{lines:?}");

@@ -119,13 +119,11 @@ fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     bytes(text, "used_memory_peak", peak);
     field(text, "used_memory_peak_perc", percent(total, peak));
     field(text, "used_memory_overhead", total - dataset);
-    field(text, "used_memory_startup", base);
     field(text, "used_memory_dataset", dataset);
     field(text, "used_memory_dataset_perc", percent(dataset, total));
     bytes(text, "total_system_memory", usize::try_from(ctx.node.memory_bytes).unwrap_or(usize::MAX));
     bytes(text, "maxmemory", 0);
     field(text, "maxmemory_policy", "noeviction");
-    field(text, "mem_fragmentation_ratio", format_args!("{:.2}", (base + total) as f64 / total as f64));
     field(text, "mem_clients_normal", clients);
     field(text, "mem_clients_slaves", 0);
     field(text, "mem_aof_buffer", 0);

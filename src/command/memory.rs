@@ -55,13 +55,12 @@ pub(super) fn taken(ctx: &Ctx<'_>) -> Usage {
 /// `MEMORY STATS`: Redis's fields that mean something here. What Redis has for scripts, replicas and its allocator is
 /// left out or zero.
 pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let Usage { dataset, clients, total, base } = taken(ctx);
+    let Usage { dataset, clients, total, .. } = taken(ctx);
     let peak = ctx.measures.peak_bytes.max(total);
     let keys = ctx.store.len();
     let integers = [
         ("peak.allocated", peak),
         ("total.allocated", total),
-        ("startup.allocated", base),
         ("replication.backlog", 0),
         ("clients.slaves", 0),
         ("clients.normal", clients),
