@@ -4,6 +4,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
+TIME ?= 60
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
@@ -53,6 +54,10 @@ check: ## What every commit must pass: formatting, clippy without a warning, she
 .PHONY: bench
 bench: all ## Run the benchmark against a server started for it, and say on what machine.
 	@scripts/bench.sh
+
+.PHONY: fuzz
+fuzz: ## Feed each fuzz target with random bytes for TIME seconds; needs nightly and cargo-fuzz.
+	@scripts/fuzz.sh "" $(TIME)
 
 .PHONY: size
 size: all ## Print the size of the stripped binary, and how it is linked.

@@ -14,11 +14,64 @@ use support::{need, root};
 const TOP: &[&str] =
     &["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "ffi", "scripts", "src", "tests"];
 
-/// The crates named in Cargo.toml.
+/// The crates named in Cargo.toml that are part of the program.
 const DIRECT: &[&str] = &["fxhash", "getopts", "libc", "nix"];
 
 /// What those bring along; autocfg and cfg_aliases only run while building.
 const BROUGHT: &[&str] = &["autocfg", "bitflags", "byteorder", "cfg-if", "cfg_aliases", "memoffset"];
+
+/// The crates that the tests alone use: a client that others wrote.
+const DIRECT_OF_TESTS: &[&str] = &["redis"];
+
+/// What that one brings along, on systems that are not ours as well; no part of it is in the program.
+const BROUGHT_BY_TESTS: &[&str] = &[
+    "arcstr",
+    "bytes",
+    "combine",
+    "displaydoc",
+    "form_urlencoded",
+    "icu_collections",
+    "icu_locale_core",
+    "icu_normalizer",
+    "icu_normalizer_data",
+    "icu_properties",
+    "icu_properties_data",
+    "icu_provider",
+    "idna",
+    "idna_adapter",
+    "itoa",
+    "litemap",
+    "memchr",
+    "percent-encoding",
+    "potential_utf",
+    "proc-macro2",
+    "quote",
+    "ryu",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "smallvec",
+    "socket2",
+    "stable_deref_trait",
+    "syn",
+    "synstructure",
+    "tinystr",
+    "unicode-ident",
+    "url",
+    "utf8_iter",
+    "utf_types",
+    "windows-link",
+    "windows-sys",
+    "writeable",
+    "xxhash-rust",
+    "yoke",
+    "yoke-derive",
+    "zerofrom",
+    "zerofrom-derive",
+    "zerotrie",
+    "zerovec",
+    "zerovec-derive",
+];
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -118,7 +171,7 @@ fn the_readme_lists_the_commands() {
 fn the_dependencies_are_the_ones_we_chose() {
     let manifest = read("Cargo.toml");
     let mut section = "";
-    let mut direct = BTreeSet::new();
+    let (mut direct, mut of_tests) = (BTreeSet::new(), BTreeSet::new());
     for line in manifest.lines() {
         if line.starts_with('[') {
             section = line;
@@ -126,16 +179,33 @@ fn the_dependencies_are_the_ones_we_chose() {
             && section.contains("dependencies")
             && !line.starts_with('#')
         {
-            assert!(section == "[dependencies]", "{line} in {section}");
-            direct.insert(name.trim());
+            match section {
+                "[dependencies]" => direct.insert(name.trim()),
+                "[dev-dependencies]" => of_tests.insert(name.trim()),
+                _ => panic!("{line} in {section}"),
+            };
         }
     }
     assert_eq!(direct, DIRECT.iter().copied().collect());
+    assert_eq!(of_tests, DIRECT_OF_TESTS.iter().copied().collect());
 
     let lock = read("Cargo.lock");
     let locked = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
     let locked: BTreeSet<&str> = locked.filter(|name| *name != "memento").collect();
-    assert_eq!(locked, DIRECT.iter().chain(BROUGHT).copied().collect());
+    let listed = [DIRECT, BROUGHT, DIRECT_OF_TESTS, BROUGHT_BY_TESTS];
+    assert_eq!(locked, listed.into_iter().flatten().copied().collect());
+    // What the program is made of, as cargo sees it: nothing of the tests' is among it.
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
+    let output = Command::new(cargo)
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .expect("to run cargo");
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("plain names");
+    let built: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let program = ["memento"].iter().chain(DIRECT).chain(BROUGHT);
+    assert_eq!(built, program.copied().collect());
 }
 
 #[test]
@@ -199,7 +269,7 @@ fn help_lists_every_target() {
     let listed: BTreeSet<String> =
         listed.map(|line| line.split_whitespace().next().expect("a word").to_string()).collect();
     assert_eq!(listed, targets);
-    for name in ["all", "run", "test", "check", "bench", "size", "install", "uninstall", "clean", "help"] {
+    for name in ["all", "run", "test", "check", "bench", "fuzz", "size", "install", "uninstall", "clean", "help"] {
         assert!(targets.contains(name), "no target {name}");
     }
 }

@@ -6,6 +6,7 @@
 // Every test program compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod reference;
 pub mod source;
 
 use std::fs;

@@ -1,0 +1,152 @@
+//! What a client announces is believed only as its bytes arrive, and what is no RESP is answered in Redis's words.
+
+mod support;
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
+
+use support::reference::Reference;
+use support::{Client, Server, alone, show, together};
+
+/// So many clients announce what they do not send.
+const LIARS: usize = 50;
+
+/// A server that is to close does so within this time.
+const CLOSES: Duration = Duration::from_secs(3);
+
+/// All of them together may cost so much.
+const GROWTH_KB_MAX: i64 = 4 * 1024;
+
+/// What framing errors get, before the connection is closed. The last column: does Redis say the same?
+const PROTOCOL_ERRORS: &[(&str, &str, bool)] = &[
+    ("*x\r\n", "invalid multibulk length", true),
+    ("*1x\r\n", "invalid multibulk length", true),
+    ("* 1\r\n", "invalid multibulk length", true),
+    ("*+1\r\n", "invalid multibulk length", true),
+    ("*01\r\n", "invalid multibulk length", true),
+    ("*1.0\r\n", "invalid multibulk length", true),
+    ("*2147483648\r\n", "invalid multibulk length", true),
+    ("*99999999999999999999\r\n", "invalid multibulk length", true),
+    // Here memento takes less than Redis does.
+    ("*1048577\r\n", "invalid multibulk length", false),
+    ("*2147483647\r\n", "invalid multibulk length", false),
+    ("*1\r\n4\r\nPING\r\n", "expected '$', got '4'", true),
+    ("*1\r\n:4\r\nPING\r\n", "expected '$', got ':'", true),
+    ("*1\r\n*1\r\n$4\r\nPING\r\n", "expected '$', got '*'", true),
+    ("*1\r\nPING\r\n", "expected '$', got 'P'", true),
+    ("*2\r\n$4\r\nECHO\r\nx\r\n", "expected '$', got 'x'", true),
+    ("*1\r\n$x\r\n", "invalid bulk length", true),
+    ("*1\r\n$-1\r\n", "invalid bulk length", true),
+    ("*1\r\n$04\r\nPING\r\n", "invalid bulk length", true),
+    ("*1\r\n$+4\r\nPING\r\n", "invalid bulk length", true),
+    ("*1\r\n$536870913\r\n", "invalid bulk length", true),
+    ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$99999999999\r\n", "invalid bulk length", true),
+];
+
+/// What comes back until the server closes; a server that does not is told of at the end.
+fn answer(mut client: Client, bytes: &[u8]) -> String {
+    // The server may close before it has taken all of it.
+    client.send_if_open(bytes);
+    client.stream.set_read_timeout(Some(CLOSES)).expect("a deadline");
+    let mut received = Vec::new();
+    let open = match client.stream.read_to_end(&mut received) {
+        Ok(_) => "",
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => "",
+        Err(_) => " (still open)",
+    };
+    format!("{}{open}", show(&received))
+}
+
+#[test]
+fn protocol_errors_have_redis_s_words_and_close() {
+    let _machine = together();
+    let server = Server::start(&[]);
+    let redis = Reference::start();
+    let long = |start: &str| format!("{start}{}", "1".repeat(70_000));
+    let mut cases: Vec<(String, &str, bool)> =
+        PROTOCOL_ERRORS.iter().map(|&(bytes, words, shared)| (bytes.to_string(), words, shared)).collect();
+    cases.push((long("*"), "too big mbulk count string", true));
+    cases.push((long("*1\r\n$"), "too big bulk count string", true));
+    let mut wrong = Vec::new();
+    for (bytes, words, shared) in &cases {
+        let wanted = show(format!("-ERR Protocol error: {words}\r\n").as_bytes());
+        let mut check = |who: &str, client: Client, before: &str, reply: &str| {
+            let got = answer(client, format!("{before}{bytes}").as_bytes());
+            if got != format!("{reply}{wanted}") {
+                wrong.push(format!("{who} to {}: wanted {reply}{wanted}, got {got}", show(bytes.as_bytes())));
+            }
+        };
+        // Alone, and behind a request that is whole, which is answered first.
+        check("memento", server.connect(), "", "");
+        check("memento", server.connect(), "*1\r\n$4\r\nPING\r\n", "+PONG\\r\\n");
+        if *shared && let Some(redis) = &redis {
+            check("redis", redis.connect(), "", "");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    server.connect().expect("PING", "PONG");
+}
+
+#[test]
+fn what_is_announced_costs_nothing_before_it_comes() {
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let mut bystander = server.connect();
+    bystander.barrier();
+    let before = server.resident_kb();
+    let value = "v".repeat(10_000);
+    let announcements = [
+        "*1000000\r\n".to_string(),
+        "*1000000\r\n$4\r\nMGET\r\n$1\r\nk\r\n$1\r\nk\r\n".to_string(),
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n".to_string(),
+        format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n{value}"),
+        "*2\r\n$3\r\nGET\r\n$536870912\r\n".to_string(),
+        "*1\r\n$536870912\r\n".to_string(),
+    ];
+    for announcement in &announcements {
+        let mut liars: Vec<Client> = (0..LIARS).map(|_| server.connect()).collect();
+        for liar in &mut liars {
+            liar.send(announcement);
+        }
+        bystander.barrier();
+        let growth = server.resident_kb() - before;
+        assert!(
+            growth < GROWTH_KB_MAX,
+            "{LIARS} times {:?} cost {growth} kB",
+            &announcement[..announcement.len().min(60)]
+        );
+        bystander.expect("EXISTS k", "0");
+    }
+}
+
+/// The most memory that the server ever had, in kilobytes.
+fn peak_kb(server: &Server) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the process's status");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a kernel that tells VmHWM");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn a_large_value_is_received_where_it_stays() {
+    let _machine = alone();
+    const BYTES: usize = 100_000_000;
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.barrier();
+    let before = peak_kb(&server);
+    let value: Vec<u8> = (0..BYTES).map(|index| (index % 251) as u8).collect();
+    client.send(format!("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${BYTES}\r\n"));
+    client.send(&value);
+    client.send("\r\n");
+    assert_eq!(client.line(), "+OK");
+    client.send("*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n");
+    assert_eq!(client.line(), format!("${BYTES}"));
+    assert!(client.exactly(BYTES) == value, "the value came back changed");
+    assert_eq!(client.exactly(2), b"\r\n");
+    let growth = peak_kb(&server) - before;
+    // A copy would double it. What is left over pays for the slack that lets a value grow in place.
+    let most = (BYTES as u64 * 13 / 10) / 1024 + 8 * 1024;
+    assert!(growth < most, "a value of {} kB took {growth} kB at the peak", BYTES / 1024);
+    assert!(growth > BYTES as u64 / 1024, "the value was not in memory");
+}
