@@ -3,6 +3,8 @@
 //! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
 //! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/connection.rs"]
+mod connection_cases;
 #[path = "commands/keys.rs"]
 mod keys_cases;
 #[path = "commands/strings.rs"]
@@ -20,6 +22,16 @@ type Case = (&'static str, fn(&mut Server));
 const CASES: &[Case] = &[
     ("ACL", acl),
     ("APPEND", append),
+    ("AUTH", connection_cases::auth),
+    ("CLIENT", connection_cases::client),
+    ("DISCARD", connection_cases::discard),
+    ("EXEC", connection_cases::exec),
+    ("HELLO", connection_cases::hello),
+    ("MULTI", connection_cases::multi),
+    ("RESET", connection_cases::reset),
+    ("SELECT", connection_cases::select),
+    ("UNWATCH", connection_cases::unwatch),
+    ("WATCH", connection_cases::watch),
     ("COMMAND", command),
     ("COPY", keys_cases::copy),
     ("CONFIG", config),
@@ -564,7 +576,7 @@ fn command(server: &mut Server) {
     client.expect("COMMAND INFO nosuch", "(null)");
     let sub = client.ask("COMMAND INFO config|get");
     assert!(sub.starts_with("config|get\n-3\nadmin\n0\n0\n0\n@admin"), "{sub}");
-    client.expect("COMMAND LIST FILTERBY PATTERN *setnx", "setnx");
+    client.expect("COMMAND LIST FILTERBY PATTERN *setnx", "msetnx\nsetnx");
     client.expect("COMMAND LIST FILTERBY MODULE x", "(empty)");
     check(client, &[("COMMAND LIST FILTERBY FOO x", SYNTAX), ("COMMAND LIST FOO", SYNTAX)]);
     let strings = client.ask("COMMAND LIST FILTERBY ACLCAT string");

@@ -1,7 +1,7 @@
 //! CLIENT: what a client says of itself, and what it asks of others.
 
-use super::session::{Replies, check_name, set_name};
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer, unknown_subcommand};
+use super::session::{self, Replies, check_name};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer};
 use crate::proto::{Args, Reply};
 
 /// What the server is to do with its clients, which no handler can see.
@@ -15,6 +15,15 @@ pub enum Clients {
     Kill(Filter),
     /// To close the one at this address, or say that there is none.
     KillAddress(String),
+}
+
+/// Clients are held up: their requests wait, and so do their replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Until this time of the boot clock.
+    pub until_ms: u64,
+    /// Only requests that may change keys.
+    pub writes_only: bool,
 }
 
 /// Which clients are meant; what is `None` does not matter.
@@ -34,68 +43,93 @@ pub struct Filter {
     pub skip_me: bool,
 }
 
-/// `CLIENT subcommand ...`
-pub(super) fn client(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let sub = args[1].to_ascii_lowercase();
-    let words = args.len();
-    match (sub.as_slice(), words) {
-        (b"id", 2) => reply.integer(ctx.session.id as i64),
-        (b"getname", 2) if ctx.session.name().is_empty() => reply.null(),
-        (b"getname", 2) => reply.bulk(ctx.session.name()),
-        (b"setname", 3) => {
-            check_name(&args[2])?;
-            set_name(ctx.session, &args[2]);
-            reply.ok();
-        }
-        (b"setinfo", 4) => {
-            set_info(ctx, &args[2], &args[3])?;
-            reply.ok();
-        }
-        (b"info", 2) => return Ok(Flow::Wait(Deferred::Clients(Clients::Info))),
-        (b"list", _) => return Ok(Flow::Wait(Deferred::Clients(Clients::List(list_filter(args)?)))),
-        (b"kill", 3) => return Ok(Flow::Wait(Deferred::Clients(Clients::KillAddress(echo(&args[2]))))),
-        (b"kill", 4..) => return Ok(Flow::Wait(Deferred::Clients(Clients::Kill(kill_filter(args)?)))),
-        (b"reply", 3) => return set_replies(ctx, &args[2], reply),
-        (b"no-evict", 3) => {
-            ctx.session.no_evict = on_or_off(&args[2])?;
-            reply.ok();
-        }
-        (b"no-touch", 3) => {
-            ctx.session.no_touch = on_or_off(&args[2])?;
-            reply.ok();
-        }
-        (b"help", 2) => {
-            reply.array(HELP.len());
-            HELP.iter().for_each(|line| reply.simple(line));
-        }
-        (
-            b"id" | b"getname" | b"setname" | b"setinfo" | b"info" | b"kill" | b"reply" | b"no-evict" | b"no-touch",
-            _,
-        ) => {
-            return Err(CommandError::Other(format!(
-                "ERR wrong number of arguments for 'client|{}' command",
-                echo(&sub)
-            )));
-        }
-        _ => return Err(unknown_subcommand("CLIENT", &args[1])),
+/// `CLIENT ID`
+pub(super) fn id(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.integer(ctx.session.id as i64);
+    Ok(Flow::Continue)
+}
+
+/// `CLIENT GETNAME`
+pub(super) fn get_name(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    match ctx.session.name() {
+        b"" => reply.null(),
+        name => reply.bulk(name),
     }
     Ok(Flow::Continue)
 }
 
-const HELP: [&str; 12] = [
-    "CLIENT <subcommand> [<arg> ...]. Subcommands are:",
-    "GETNAME: the connection's name",
-    "HELP: this",
-    "ID: the connection's number",
-    "INFO: what is known of the connection",
-    "KILL <ip:port>: close the connection from there",
-    "KILL <option> <value> ...: close those that fit: ADDR, LADDR, ID, TYPE normal, USER default, SKIPME yes|no",
-    "LIST [TYPE normal | ID <id> ...]: what is known of connections, a line each",
-    "NO-EVICT on|off, NO-TOUCH on|off: what eviction does for the connection",
-    "REPLY on|off|skip: which replies are sent",
-    "SETINFO LIB-NAME|LIB-VER <value>: what library it uses",
-    "SETNAME <name>: give the connection a name",
-];
+/// `CLIENT SETNAME name`
+pub(super) fn set_name(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    check_name(&args[2])?;
+    session::set_name(ctx.session, &args[2]);
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `CLIENT INFO`
+pub(super) fn info(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    Ok(Flow::Wait(Deferred::Clients(Clients::Info)))
+}
+
+/// `CLIENT LIST [TYPE type] | [ID id ...]`
+pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    Ok(Flow::Wait(Deferred::Clients(Clients::List(list_filter(args)?))))
+}
+
+/// `CLIENT KILL address`, `CLIENT KILL option value ...`
+pub(super) fn kill(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    let request = match args.len() {
+        3 => Clients::KillAddress(echo(&args[2])),
+        _ => Clients::Kill(kill_filter(args)?),
+    };
+    Ok(Flow::Wait(Deferred::Clients(request)))
+}
+
+/// `CLIENT NO-EVICT on|off`
+pub(super) fn no_evict(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.session.no_evict = on_or_off(&args[2])?;
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `CLIENT NO-TOUCH on|off`
+pub(super) fn no_touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.session.no_touch = on_or_off(&args[2])?;
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `CLIENT PAUSE milliseconds [WRITE|ALL]`: a longer pause is not shortened, and a wider one not narrowed.
+pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let writes_only = match args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"all") => false,
+        Some(b"write") => true,
+        Some(_) => return Err(CommandError::other("CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    if args.len() > 4 {
+        return Err(CommandError::Syntax);
+    }
+    let after_ms = match crate::proto::integer(&args[2]) {
+        None => return Err(CommandError::other("timeout is not an integer or out of range")),
+        Some(..0) => return Err(CommandError::other("timeout is negative")),
+        Some(after_ms) => after_ms as u64,
+    };
+    let until_ms = ctx.now.ms.saturating_add(after_ms);
+    let before = ctx.pause.filter(|before| before.until_ms > ctx.now.ms);
+    *ctx.pause = Some(Pause {
+        until_ms: before.map_or(until_ms, |before| before.until_ms.max(until_ms)),
+        writes_only: writes_only && before.is_none_or(|before| before.writes_only),
+    });
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `CLIENT UNPAUSE`
+pub(super) fn unpause(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    *ctx.pause = None;
+    reply.ok();
+    Ok(Flow::Continue)
+}
 
 fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
     match word.to_ascii_lowercase().as_slice() {
@@ -105,7 +139,9 @@ fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
     }
 }
 
-fn set_info(ctx: &mut Ctx<'_>, attribute: &[u8], value: &[u8]) -> Result<(), CommandError> {
+/// `CLIENT SETINFO LIB-NAME|LIB-VER value`
+pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (attribute, value) = (&args[2], &args[3]);
     let name = attribute.to_ascii_lowercase();
     let clean = value.iter().all(u8::is_ascii_graphic);
     if !matches!(name.as_slice(), b"lib-name" | b"lib-ver") {
@@ -118,12 +154,13 @@ fn set_info(ctx: &mut Ctx<'_>, attribute: &[u8], value: &[u8]) -> Result<(), Com
     let names = ctx.session.names.get_or_insert_default();
     let place = if name == b"lib-name" { &mut names.library } else { &mut names.version };
     *place = value.to_vec();
-    Ok(())
+    reply.ok();
+    Ok(Flow::Continue)
 }
 
 /// `CLIENT REPLY ON|OFF|SKIP`: only ON is answered.
-fn set_replies(ctx: &mut Ctx<'_>, mode: &[u8], reply: &mut Reply<'_>) -> Outcome {
-    ctx.session.replies = match mode.to_ascii_lowercase().as_slice() {
+pub(super) fn set_replies(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.session.replies = match args[2].to_ascii_lowercase().as_slice() {
         b"on" => Replies::On,
         b"off" => Replies::Off,
         b"skip" if ctx.session.replies == Replies::Off => Replies::Off,
@@ -137,7 +174,6 @@ fn set_replies(ctx: &mut Ctx<'_>, mode: &[u8], reply: &mut Reply<'_>) -> Outcome
     Ok(Flow::Continue)
 }
 
-/// `CLIENT LIST [TYPE type] | [ID id ...]`
 fn list_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     let mut filter = Filter::default();
     let Some(option) = args.get(2) else { return Ok(filter) };
@@ -152,7 +188,6 @@ fn list_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     Ok(filter)
 }
 
-/// `CLIENT KILL option value ...`
 fn kill_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     let mut filter = Filter { skip_me: true, ..Filter::default() };
     if !args.len().is_multiple_of(2) {

@@ -147,9 +147,7 @@ pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let bad_cursor = || CommandError::Other("ERR invalid cursor".into());
-    let text = std::str::from_utf8(&args[1]).map_err(|_| bad_cursor())?;
-    let cursor = text.parse().map(Cursor::from_u64).map_err(|_| bad_cursor())?;
+    let cursor = parse_cursor(&args[1]).ok_or_else(|| CommandError::other("invalid cursor"))?;
     let options = ScanOptions::parse(args)?;
     let mut found = Found::default();
     let mut matcher = options.pattern.map(Matcher::new);
@@ -170,6 +168,20 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     reply.array(found.len());
     (0..found.len()).for_each(|index| reply.bulk(found.key(index)));
     Ok(Flow::Continue)
+}
+
+/// A cursor as Redis reads it, by strtoul(3): digits with or without a sign, a negative one wrapping around.
+fn parse_cursor(text: &[u8]) -> Option<Cursor> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        _ => (false, text),
+    };
+    if text.is_empty() {
+        return Some(Cursor::START);
+    }
+    let number: u64 = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?.parse().ok()?;
+    Some(Cursor::from_u64(if negative { number.wrapping_neg() } else { number }))
 }
 
 struct ScanOptions<'a> {

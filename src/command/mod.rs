@@ -9,6 +9,7 @@ mod counter;
 mod decimal;
 mod docs;
 mod expiry;
+mod families;
 mod glob;
 mod info;
 mod key;
@@ -27,7 +28,7 @@ pub mod table;
 mod transaction;
 mod walk;
 
-pub use client::{Clients, Filter};
+pub use client::{Clients, Filter, Pause};
 pub use measure::Measures;
 pub use session::{Names, Replies, Session};
 pub use settings::{DebugAccess, Settings, apply_log_level};
@@ -38,7 +39,7 @@ pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
 use crate::limits::ECHO_BYTES_MAX;
-use crate::proto::{Args, Reply};
+use crate::proto::{Args, OwnedArgs, Reply};
 use crate::stats::Stats;
 use crate::store::{EntryRef, Store, Value};
 use std::fmt;
@@ -145,6 +146,8 @@ pub struct Ctx<'a> {
     pub access: &'a Access,
     /// Who watches which key.
     pub watches: &'a mut Watches,
+    /// Until when which clients are held up.
+    pub pause: &'a mut Option<Pause>,
     /// What else the operating system knows.
     pub host: &'a Host,
 }
@@ -192,6 +195,8 @@ pub enum Deferred {
     WrongPassword,
     /// It is about clients, of which the server knows.
     Clients(Clients),
+    /// The request itself is executed later: clients are paused.
+    Paused(&'static CommandSpec, OwnedArgs),
 }
 
 /// An error reply; the connection lives.
@@ -258,7 +263,12 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err((sub, error)) => {
             ctx.measures.reject((spec.place(), sub));
-            transaction::poison(ctx);
+            let error = if spec.flags.has(Flags::ENDS_MULTI) {
+                transaction::abort(ctx, &error)
+            } else {
+                transaction::poison(ctx);
+                error
+            };
             refuse(ctx, &error, reply)
         }
         Ok(_) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
@@ -391,11 +401,6 @@ fn reply_value(reply: &mut Reply<'_>, value: Value<'_>) {
 fn echo(bytes: &[u8]) -> String {
     let shown = bytes.iter().take(ECHO_BYTES_MAX);
     shown.map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' }).collect()
-}
-
-/// A subcommand that the container of this name does not have.
-fn unknown_subcommand(container: &str, sub: &[u8]) -> CommandError {
-    CommandError::Other(format!("ERR unknown subcommand '{}'. Try {container} HELP.", echo(sub)))
 }
 
 /// Reads an argument as an integer.

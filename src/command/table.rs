@@ -1,9 +1,9 @@
 //! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
+use super::families;
 use super::sub::{self, Subcommand};
-use super::{Ctx, Outcome, Shown, admin, client, counter, docs, expiry, info, key, latency, lcs, memory, object};
-use super::{session, set, settings, slowlog, string, transaction};
+use super::{Ctx, Outcome, Shown, admin, counter, docs, expiry, info, key, lcs, session, set, string, transaction};
 use crate::proto::{Args, Face, Reply};
 
 /// What runs a command.
@@ -109,7 +109,7 @@ impl Keys {
     /// No key.
     pub const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
     const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
-    const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
+    pub(super) const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
     const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
@@ -146,6 +146,8 @@ impl Flags {
     pub const UNPROTECTED: Flags = Flags(64);
     /// It is executed, not queued, between MULTI and EXEC.
     pub const IMMEDIATE: Flags = Flags(128);
+    /// It ends a transaction, also by being refused.
+    pub const ENDS_MULTI: Flags = Flags(512);
     /// It is refused between MULTI and EXEC.
     pub const NO_MULTI: Flags = Flags(256);
 
@@ -232,162 +234,7 @@ const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
 const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
 const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
 const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
-const SUB: Subcommand = Subcommand::ROW;
-const SUB_ADMIN: Subcommand = Subcommand { flags: Flags::ADMIN, ..SUB };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
-
-const COMMAND: &[Subcommand] = &[
-    Subcommand {
-        name: "command|count",
-        summary: "Return the total number of commands in this server",
-        run: docs::count,
-        ..SUB
-    },
-    Subcommand {
-        name: "command|docs",
-        usage: "[<command-name> ...]",
-        summary: "Return documentation details about several commands, all where none is named",
-        arity: -2,
-        run: docs::docs,
-        ..SUB
-    },
-    Subcommand {
-        name: "command|getkeys",
-        usage: "<full-command>",
-        summary: "Return the keys from a full command",
-        arity: -4,
-        run: docs::get_keys,
-        ..SUB
-    },
-    Subcommand {
-        name: "command|getkeysandflags",
-        usage: "<full-command>",
-        summary: "Return the keys and the access flags from a full command",
-        arity: -4,
-        run: docs::get_keys_and_flags,
-        ..SUB
-    },
-    Subcommand {
-        name: "command|info",
-        usage: "[<command-name> ...]",
-        summary: "Return details about several commands, all where none is named",
-        arity: -2,
-        run: docs::info,
-        ..SUB
-    },
-    Subcommand {
-        name: "command|list",
-        usage: "[FILTERBY MODULE <name> | ACLCAT <category> | PATTERN <pattern>]",
-        summary: "Return a list of all commands in this server",
-        arity: -2,
-        run: docs::list,
-        ..SUB
-    },
-];
-
-const CONFIG: &[Subcommand] = &[
-    Subcommand {
-        name: "config|get",
-        usage: "<pattern> [<pattern> ...]",
-        summary: "Return parameters matching the glob-like <pattern> and their values",
-        arity: -3,
-        run: settings::get,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "config|resetstat",
-        summary: "Reset statistics reported by the INFO command",
-        run: settings::reset_stat,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "config|rewrite",
-        summary: "Rewrite the configuration file; there is none",
-        run: settings::rewrite,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "config|set",
-        usage: "<directive> <value> [<directive> <value> ...]",
-        summary: "Set the configuration <directive> to <value>",
-        arity: -4,
-        run: settings::set,
-        ..SUB_ADMIN
-    },
-];
-
-const LATENCY: &[Subcommand] = &[
-    Subcommand {
-        name: "latency|graph",
-        usage: "<event>",
-        summary: "Return an error: no events are recorded",
-        arity: 3,
-        run: latency::graph,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "latency|histogram",
-        usage: "[<command> ...]",
-        summary: "Return a cumulative distribution of the latencies of commands, all where none is named",
-        arity: -2,
-        run: latency::histogram,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "latency|history",
-        usage: "<event>",
-        summary: "Return nothing: no events are recorded",
-        arity: 3,
-        run: latency::none,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "latency|latest",
-        summary: "Return nothing: no events are recorded",
-        run: latency::none,
-        ..SUB_ADMIN
-    },
-    Subcommand {
-        name: "latency|reset",
-        usage: "[<event> ...]",
-        summary: "Reset latency data of one or more <event> classes: of none",
-        arity: -2,
-        run: latency::reset,
-        ..SUB_ADMIN
-    },
-];
-
-const MEMORY: &[Subcommand] = &[
-    Subcommand { name: "memory|doctor", summary: "Return memory problems reports", run: memory::doctor, ..SUB },
-    Subcommand {
-        name: "memory|stats",
-        summary: "Return information about the memory usage of the server",
-        run: memory::stats,
-        ..SUB
-    },
-    Subcommand {
-        name: "memory|usage",
-        usage: "<key> [SAMPLES <count>]",
-        summary: "Return memory in bytes used by <key> and its value",
-        arity: -3,
-        keys: Keys::SECOND,
-        flags: READ,
-        run: memory::usage,
-    },
-];
-
-const SLOWLOG: &[Subcommand] = &[
-    Subcommand {
-        name: "slowlog|get",
-        usage: "[<count>]",
-        summary: "Return top <count> entries from the slowlog (default: 10, -1 mean all)",
-        arity: -2,
-        run: slowlog::get,
-        ..SUB_ADMIN
-    },
-    Subcommand { name: "slowlog|len", summary: "Return the length of the slowlog", run: slowlog::len, ..SUB_ADMIN },
-    Subcommand { name: "slowlog|reset", summary: "Reset the slowlog", run: slowlog::reset, ..SUB_ADMIN },
-];
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -395,12 +242,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "acl",
         usage: "WHOAMI | HELP",
         summary: "Answer which user the client is: default, there is no other",
-        subcommands: &[Subcommand {
-            name: "acl|whoami",
-            summary: "Return the current connection username",
-            run: admin::whoami,
-            ..SUB
-        }],
+        subcommands: families::ACL,
         ..FAMILY
     },
     CommandSpec {
@@ -426,19 +268,18 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "client",
-        usage: "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT on|off | NO-TOUCH on|off | REPLY on|off|skip | SETINFO attribute value | SETNAME name",
+        usage: "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT | NO-TOUCH | REPLY | SETINFO | SETNAME",
         summary: "Tell of clients, name this one, close others",
-        arity: -2,
-        flags: Flags::NONE,
-        run: client::client,
-        ..CONNECTION
+        family: Family::Connection,
+        subcommands: families::CLIENT,
+        ..FAMILY
     },
     CommandSpec {
         name: "command",
         usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
         summary: "Tell of the commands that there are",
         arity: -1,
-        subcommands: COMMAND,
+        subcommands: families::COMMAND,
         run: docs::command,
         ..ROW
     },
@@ -446,7 +287,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "config",
         usage: "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | HELP",
         summary: "Answer or change settings, by Redis's names; forget what was counted",
-        subcommands: CONFIG,
+        subcommands: families::CONFIG,
         ..FAMILY
     },
     CommandSpec {
@@ -538,7 +379,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "exec",
         shown: Shown::Nothing,
         summary: "Execute what was queued since MULTI, as one",
-        flags: Flags::IMMEDIATE,
+        flags: Flags::IMMEDIATE.and(Flags::ENDS_MULTI),
         run: transaction::exec,
         ..TRANSACTION
     },
@@ -716,7 +557,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "latency",
         usage: "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
         summary: "Answer how long commands took",
-        subcommands: LATENCY,
+        subcommands: families::LATENCY,
         ..FAMILY
     },
     CommandSpec {
@@ -733,7 +574,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "memory",
         usage: "USAGE key [SAMPLES count] | STATS | DOCTOR | HELP",
         summary: "Answer what a key or the server takes, in bytes",
-        subcommands: MEMORY,
+        subcommands: families::MEMORY,
         ..FAMILY
     },
     CommandSpec {
@@ -771,11 +612,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "object",
         usage: "ENCODING key | REFCOUNT key | IDLETIME key | FREQ key | HELP",
         summary: "Tell how a value is stored, in the terms of Redis",
-        arity: -2,
+        family: Family::Key,
         keys: Keys::SECOND,
         flags: READ,
-        run: object::object,
-        ..KEY
+        subcommands: families::OBJECT,
+        ..FAMILY
     },
     CommandSpec {
         name: "persist",
@@ -957,7 +798,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "slowlog",
         usage: "GET [count] | LEN | RESET | HELP",
         summary: "Answer the last requests that took long",
-        subcommands: SLOWLOG,
+        subcommands: families::SLOWLOG,
         ..FAMILY
     },
     CommandSpec {

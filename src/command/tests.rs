@@ -92,6 +92,7 @@ impl Desk {
             peer: &Nowhere,
             access,
             watches,
+            pause: &mut None,
             host,
         };
         let mut output = Output::default();

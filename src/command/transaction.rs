@@ -88,6 +88,15 @@ pub(super) fn poison(ctx: &mut Ctx<'_>) {
     }
 }
 
+/// EXEC was refused: the transaction is over. The error that says so.
+pub(super) fn abort(ctx: &mut Ctx<'_>, error: &CommandError) -> CommandError {
+    unwatch(ctx);
+    ctx.session.transaction = None;
+    let why = error.to_string();
+    let why = why.strip_prefix("ERR ").unwrap_or(&why);
+    CommandError::Other(format!("EXECABORT Transaction discarded because of: {why}"))
+}
+
 /// Queues a request.
 pub(super) fn queue(ctx: &mut Ctx<'_>, spec: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let Some(transaction) = &mut ctx.session.transaction else { return Ok(Flow::Continue) };
@@ -162,6 +171,7 @@ fn at_once(ctx: &mut Ctx<'_>, deferred: Deferred, reply: &mut Reply<'_>) {
     match deferred {
         Deferred::Walk(walk) => walk.answer_at_once(ctx.store, ctx.now.ms, reply),
         Deferred::WrongPassword => reply.error(super::WRONG_PASSWORD),
+        Deferred::Paused(..) => unreachable!("who is paused executes nothing"),
         Deferred::Clients(_) => reply.error("ERR CLIENT LIST, INFO and KILL are not for a transaction"),
     }
 }

@@ -44,9 +44,10 @@ impl Client {
         }
     }
 
-    /// Whether our side has ended, and its own is waited for.
-    pub(super) fn is_lingering(&self) -> bool {
+    /// Whether its deadline is for something else than idleness: its lingering, or the answer to a wrong password.
+    pub(super) fn has_deadline(&self) -> bool {
         self.lingering
+            || self.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::WrongPassword))
     }
 
     /// Whether it can go on without another byte from its socket.
@@ -176,13 +177,52 @@ impl Server {
             return self
                 .fulfil(token, place, muted, |output| answer.write(&mut Reply::new(output, encoding, Face::Typed)));
         }
-        if matches!(promise.deferred, Deferred::WrongPassword) {
-            self.reactor.set_deadline(token, Some(self.engine.now.ms + WRONG_PASSWORD_MS));
+        match promise.deferred {
+            Deferred::WrongPassword => {
+                self.reactor.set_deadline(token, Some(self.engine.now.ms + WRONG_PASSWORD_MS));
+            }
+            Deferred::Paused(..) => self.paused.push(token),
+            _ => {}
         }
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
         client.promise = Some(Box::new(promise));
         self.engine.node.waiting += 1;
         Ok(())
+    }
+
+    /// Executes what waited for the end of a pause.
+    pub(super) fn end_pause(&mut self, token: Token) {
+        let Server { reactor, engine, desk, .. } = self;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
+        let paused = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::Paused(..)));
+        let Some(Promise { place, deferred: Deferred::Paused(row, args), encoding, muted }) = paused.map(|it| *it)
+        else {
+            return;
+        };
+        engine.node.waiting -= 1;
+        let Client { socket, conn, session, .. } = client;
+        let mut serving = Serving { engine, session, peer: socket, promise: None, http: false };
+        let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
+        if muted {
+            desk.output.clear(TURN_REPLY_BYTES);
+        }
+        let whole = !matches!(flow, command::Flow::Wait(_));
+        conn.fill(place, desk, whole);
+        let outcome = match flow {
+            command::Flow::Wait(deferred) => self.keep(token, Promise { place, deferred, encoding, muted }),
+            command::Flow::Close => {
+                conn.close();
+                Ok(())
+            }
+            command::Flow::Shutdown => {
+                engine.shutdown = true;
+                conn.close();
+                Ok(())
+            }
+            command::Flow::Continue | command::Flow::Unanswered => Ok(()),
+        };
+        let outcome = outcome.and_then(|()| self.send_backlog(token));
+        self.finish(token, outcome);
     }
 
     /// Writes a reply that was promised, and sends it.

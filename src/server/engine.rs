@@ -1,11 +1,11 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Host, Measures, Node, Now, Peer, Replies, Session, Settings, SlowLog,
-    Watches, execute, execute_unknown,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, Node, Now, Pause, Peer, Replies, Session,
+    Settings, SlowLog, Watches, execute, execute_unknown,
 };
 use crate::conn::{Flow, Place, Service};
-use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
+use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::sys::{clock, resource};
@@ -34,6 +34,8 @@ pub(super) struct Engine {
     pub(super) access: Access,
     /// Who watches which key.
     pub(super) watches: Watches,
+    /// Until when which clients are held up.
+    pub(super) pause: Option<Pause>,
     /// The row that the parser has asked for: that of the request that comes next.
     row: Option<&'static CommandSpec>,
     /// When the wall clock was last compared.
@@ -55,6 +57,7 @@ impl Engine {
             until_ns: 0,
             access,
             watches: Watches::default(),
+            pause: None,
             row: None,
             compared_ms: now_ms,
         }
@@ -81,6 +84,13 @@ impl Engine {
     /// Whether requests may still be begun in this turn.
     pub(super) fn has_time(&self) -> bool {
         self.measures.ended_ns < self.until_ns
+    }
+
+    /// Whether a request of this kind must wait.
+    fn is_paused(&self, row: &CommandSpec) -> bool {
+        // A transaction is not looked into: EXEC may write.
+        let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
+        self.pause.is_some_and(|pause| pause.until_ms > self.now.ms && (writes || !pause.writes_only))
     }
 
     /// A client's share of the turn begins: what it was received with is not its first command's time.
@@ -147,7 +157,10 @@ impl Service for Serving<'_> {
         }
         let (before, mark) = (self.session.replies, output.mark());
         let encoding = self.session.encoding_of(form);
-        let flow = self.execute(row, args, output, encoding);
+        let flow = match row.filter(|row| self.engine.is_paused(row)) {
+            Some(row) => command::Flow::Wait(Deferred::Paused(row, OwnedArgs::new(args))),
+            None => self.execute(row, args, output, encoding),
+        };
         let muted = before != Replies::On && self.session.replies != Replies::On;
         if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
             self.session.replies = Replies::On;
@@ -171,14 +184,16 @@ impl Service for Serving<'_> {
 }
 
 impl Serving<'_> {
-    fn execute(
+    /// Executes one request, a row's or an unknown one.
+    pub(super) fn execute(
         &mut self,
         row: Option<&'static CommandSpec>,
         args: Args<'_>,
         output: &mut Output,
         encoding: Encoding,
     ) -> command::Flow {
-        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, .. } = &mut *self.engine;
+        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, pause, .. } =
+            &mut *self.engine;
         let mut ctx = Ctx {
             store,
             now: *now,
@@ -192,6 +207,7 @@ impl Serving<'_> {
             peer: self.peer,
             access,
             watches,
+            pause,
             host: &HOST,
         };
         match row {

@@ -53,6 +53,8 @@ pub struct Server {
     receive: Box<[u8]>,
     /// Clients that can go on without another byte: they had their share of an earlier turn.
     resumes: VecDeque<Token>,
+    /// Clients with a request that waits for the end of a pause.
+    paused: Vec<Token>,
     /// What the walks of all clients hold.
     walk_bytes: usize,
     listeners: Vec<Token>,
@@ -122,6 +124,7 @@ impl Server {
         self.engine.until_ns = began_ns + TURN_NS_MAX;
         self.serve_resumed();
         self.serve_deadlines();
+        self.serve_paused();
         self.take_back();
         self.apply_settings();
         self.see_to_the_end();
@@ -155,7 +158,7 @@ impl Server {
         let deadline_ms = self.idle_timeout_ms().map(|_| self.engine.now.ms + 1);
         for token in self.reactor.tokens() {
             if let Some(Source::Client(client)) = self.reactor.get_mut(token)
-                && !client.is_lingering()
+                && !client.has_deadline()
             {
                 self.reactor.set_deadline(token, deadline_ms);
             }
@@ -172,7 +175,8 @@ impl Server {
             Stage::Ending(until_ms) => Some(until_ms),
             Stage::Ended => Some(0),
         };
-        [ending_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
+        let pause_ms = self.engine.pause.map(|pause| pause.until_ms);
+        [ending_ms, pause_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
@@ -219,6 +223,18 @@ impl Server {
                 Some(Source::Client(_)) => self.client_deadline(token),
                 Some(Source::Listener(_)) => self.watch(token, Interest::READ),
                 _ => {}
+            }
+        }
+    }
+
+    /// Lets clients go on when their pause is over.
+    fn serve_paused(&mut self) {
+        if self.engine.pause.is_some_and(|pause| pause.until_ms <= self.engine.now.ms) {
+            self.engine.pause = None;
+        }
+        if self.engine.pause.is_none() {
+            for token in std::mem::take(&mut self.paused) {
+                self.end_pause(token);
             }
         }
     }

@@ -468,7 +468,7 @@ impl Client {
 
     /// The bytes up to the mark, without it.
     #[track_caller]
-    fn until(&mut self, mark: &[u8]) -> String {
+    pub fn until(&mut self, mark: &[u8]) -> String {
         let mut looked = 0;
         loop {
             let found = self.received[looked..].windows(mark.len()).position(|window| window == mark);
