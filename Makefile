@@ -73,7 +73,7 @@ install: all ## Install the three names under PREFIX (/usr/local), below DESTDIR
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there.
-	cd "$(DESTDIR)$(PREFIX)/bin" && rm -f $(NAMES)
+	rm -f $(NAMES:%="$(DESTDIR)$(PREFIX)/bin/%")
 
 .PHONY: clean
 clean: ## Remove everything that was built.

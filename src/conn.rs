@@ -7,10 +7,11 @@ use crate::buffer::BufferPool;
 use crate::limits::{
     OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
-use crate::proto::{Args, Face, Output, ParseError, Parsed, Parser, Piece, Reply, Span};
+use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece, Words};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What the loop owns and lends to the connection that it serves.
@@ -19,7 +20,7 @@ pub struct Desk {
     /// Where replies are written first.
     pub output: Output,
     /// Where the parser marks the words of a request.
-    pub spans: Vec<Span>,
+    pub words: Words,
     /// Buffers for what must wait.
     pub pool: BufferPool,
 }
@@ -29,8 +30,17 @@ pub trait Service {
     /// Of a command's name as it was sent: which of its words takes the rest of the line (0: none).
     fn rest_of(&mut self, name: &[u8]) -> usize;
 
+    /// Whether the client may send more than what it takes to authenticate.
+    fn trusts(&self) -> bool;
+
     /// Executes one request and writes its reply to `output`; `place` names the reply in case that it comes later.
-    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow;
+    fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow;
+
+    /// Whether the turn has time for one more request.
+    fn has_time(&self) -> bool;
+
+    /// Answers bytes that are no request.
+    fn reject(&mut self, error: ParseError, output: &mut Output);
 }
 
 /// What a connection does after a request.
@@ -83,7 +93,7 @@ pub struct Connection {
     phase: Phase,
     /// Whether a waiting reply holds up the requests behind it.
     held: bool,
-    /// Whether `input` may hold a whole request: its client had its share of the turn.
+    /// Whether `input` may hold a whole request, whose client had its share of the turn.
     stalled: bool,
     next_place: u32,
 }
@@ -113,20 +123,21 @@ impl Connection {
             return None;
         }
         if self.input.is_empty() {
-            let (used, broken) = self.run(fresh, desk, service);
-            if used < fresh.len() && self.phase != Phase::Closing {
+            let (left, broken) = self.run(fresh, desk, service);
+            if !left.is_empty() && self.phase != Phase::Closing {
                 self.input = desk.pool.lend();
-                self.input.extend_from_slice(&fresh[used..]);
+                self.input.extend_from_slice(&fresh[left]);
             }
             return broken;
         }
         let mut input = mem::take(&mut self.input);
         input.extend_from_slice(fresh);
-        let (used, broken) = self.run(&input, desk, service);
-        if used == input.len() || self.phase == Phase::Closing {
+        let (left, broken) = self.run(&input, desk, service);
+        if left.is_empty() || self.phase == Phase::Closing {
             desk.pool.give_back(input);
         } else {
-            input.drain(..used);
+            input.truncate(left.end);
+            input.drain(..left.start);
             if input.capacity() > POOL_BUFFER_BYTES_MAX && input.len() <= POOL_BUFFER_BYTES_MAX / 2 {
                 // A long line has gone; its room must not stay for the few bytes behind it.
                 input.shrink_to_fit();
@@ -136,8 +147,8 @@ impl Connection {
         broken
     }
 
-    /// Executes requests from the front of `input`, and says how many bytes they took.
-    fn run(&mut self, input: &[u8], desk: &mut Desk, service: &mut impl Service) -> (usize, Option<ParseError>) {
+    /// Executes requests from the front of `input`, and says which bytes of it are left for later.
+    fn run(&mut self, input: &[u8], desk: &mut Desk, service: &mut impl Service) -> (Range<usize>, Option<ParseError>) {
         let mut used = 0;
         self.stalled = false;
         while used < input.len() {
@@ -146,13 +157,14 @@ impl Connection {
                 break;
             }
             let bytes = &input[used..];
-            match self.parser.parse(bytes, &mut desk.spans, |name| service.rest_of(name)) {
-                Parsed::Incomplete => break,
+            let trusted = service.trusts();
+            match self.parser.parse(bytes, &mut desk.words, trusted, |name| service.rest_of(name)) {
+                Parsed::Incomplete { keep } => return (used..used + keep, None),
                 Parsed::Blank { consumed } => used += consumed,
-                Parsed::Request { consumed } => {
+                Parsed::Request { consumed, form } => {
                     used += consumed;
                     let place = Place(self.next_place);
-                    match service.serve(Args::new(bytes, &desk.spans), &mut desk.output, place) {
+                    match service.serve(Args::new(bytes, &desk.words), form, &mut desk.output, place) {
                         Flow::Continue => {}
                         Flow::Close => self.phase = Phase::Closing,
                         Flow::Wait => {
@@ -165,15 +177,45 @@ impl Connection {
                     if self.phase == Phase::Closing {
                         break;
                     }
+                    if !service.has_time() && used < input.len() {
+                        self.stalled = true;
+                        break;
+                    }
                 }
                 Parsed::Broken(error) => {
-                    Reply::new(&mut desk.output, Face::Typed).error(error.text());
+                    service.reject(error, &mut desk.output);
                     self.phase = Phase::Closing;
-                    return (used, Some(error));
+                    return (used..used, Some(error));
                 }
             }
         }
-        (used, None)
+        (used..input.len(), None)
+    }
+
+    /// Where the next bytes are to be received, if they belong to a long word: straight into what will be stored.
+    pub fn recv_space(&mut self) -> Option<&mut [u8]> {
+        self.parser.recv_space()
+    }
+
+    /// So many bytes were received into the space; once the word is whole, [`Connection::execute`] goes on.
+    pub fn recv_advance(&mut self, count: usize) -> bool {
+        self.parser.recv_advance(count)
+    }
+
+    /// Bytes received and not executed, and how many more the buffer that holds them has room for.
+    pub fn input_bytes(&self) -> (usize, usize) {
+        (self.input.len() + self.parser.bytes_used(), self.input.capacity() - self.input.len())
+    }
+
+    /// Bytes that wait to be sent: copied ones, and those of stored values.
+    pub fn output_bytes(&self) -> (usize, usize) {
+        (self.backlog_bytes, self.pinned_bytes)
+    }
+
+    /// We end: what it sent and was not executed never will be; what is owed is still sent.
+    pub fn close(&mut self) {
+        self.phase = Phase::Closing;
+        self.stalled = false;
     }
 
     /// Whether one more request may be executed in this turn.
@@ -349,14 +391,22 @@ impl Connection {
         }
     }
 
+    /// Forgets the replies that nobody will read; a place that waits keeps waiting.
+    pub fn drop_output(&mut self, pool: &mut BufferPool) {
+        (self.backlog_bytes, self.pinned_bytes) = (0, 0);
+        for part in mem::take(&mut self.backlog) {
+            match part {
+                Part::Bytes(buffer, _) => pool.give_back(buffer),
+                Part::Shared(..) => {}
+                Part::Waiting(_) => self.backlog.push_back(part),
+            }
+        }
+    }
+
     /// Gives back what it was lent, at its end.
     pub fn dismantle(&mut self, pool: &mut BufferPool) {
         pool.give_back(mem::take(&mut self.input));
-        for part in mem::take(&mut self.backlog) {
-            if let Part::Bytes(buffer, _) = part {
-                pool.give_back(buffer);
-            }
-        }
+        self.drop_output(pool);
     }
 }
 

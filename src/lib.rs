@@ -21,6 +21,7 @@
 //! | `config.rs` | the server's command line |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
+//! | `stats/histogram.rs` | how long things took |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
@@ -35,7 +36,13 @@
 //! | `conn/tests.rs` | its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/table.rs` | a row a command: everything that generic code knows of it |
+//! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
+//! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/sub.rs` | families of subcommands, and HELP |
+//! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
+//! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
 //! | `store/mod.rs` | the slot table: keys, values, times |
 //! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |
@@ -43,6 +50,7 @@
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/entry/tests.rs` | its tests |
 //! | `store/cursor.rs` | where a scan stands |
+//! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |

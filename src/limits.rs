@@ -26,9 +26,28 @@ pub const VALUE_BYTES_MAX: usize = 512 << 20;
 /// A line of the text protocol may be so long, its end not counted.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// What who has not authenticated may send at a time: a word of a RESP request, or a line (Redis's bound).
+pub const UNAUTHENTICATED_BYTES_MAX: usize = 16 * 1024;
+
+/// How many words such a request may have (Redis's bound).
+pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
+
+/// A RESP request may have so many words.
+pub const ARGS_MAX: usize = 1 << 20;
+
+/// The line with a length in a RESP request may be so long before it is taken for nonsense (Redis's bound).
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// A word of a RESP request longer than this is received straight into what will be stored.
+pub const RECEIVED_WHOLE_BYTES_MAX: usize = 32 * 1024;
+
 /// So much is received at a time, and so is the quantum of input that a client gets in a turn. Tried elsewhere:
 /// 4 to 8 events of this size keep a turn under a millisecond.
 pub const RECEIVE_BYTES: usize = 16 * 1024;
+
+/// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
+/// request is never cut.
+pub const TURN_NS_MAX: u64 = 1_000_000;
 
 /// A turn ends when it has moved so many bytes, in and out together; who is left is served in the next one.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
@@ -80,8 +99,21 @@ pub const SHUTDOWN_MS: u64 = 5000;
 /// A walk over all keys (KEYS) looks at so many entries in a turn.
 pub const WALK_ENTRIES_PER_TURN: usize = 2048;
 
-/// What a walk may find, in bytes; beyond, it is answered with an error that names SCAN.
+/// What the walks of all clients together may have found, in bytes; who goes beyond gets an error that names SCAN.
 pub const WALK_BYTES_MAX: usize = 64 << 20;
+
+/// What one SCAN may answer, in bytes of keys; only keys of many megabytes come to that.
+pub const SCAN_BYTES_MAX: usize = 16 << 20;
+
+/// Matching a glob pattern may look at so many bytes in one slice of KEYS, or one SCAN: some ten milliseconds. Usual
+/// patterns on usual keys take a hundredth of it; one that takes more is answered with an error.
+pub const MATCH_STEPS_MAX: usize = 16 << 20;
+
+/// What a client may queue between MULTI and EXEC.
+pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+
+/// So long a wrong password is answered after; nobody else waits for it.
+pub const WRONG_PASSWORD_MS: u64 = 200;
 
 /// SCAN looks at no more entries than this in one call, whatever COUNT says.
 pub const SCAN_ENTRIES_MAX: usize = 2048;
@@ -92,8 +124,30 @@ pub const SWEEP_ENTRIES_PER_TURN: usize = 512;
 /// A number in a float command may be written with so many characters (Redis has the same bound).
 pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 
+/// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
+/// some milliseconds.
+pub const LCS_STEPS_MAX: usize = 4 << 20;
+
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
+
+/// Log lines that outsiders can cause are written so far apart.
+pub const NOISE_MS: u64 = 1000;
+
+/// The slow log keeps so many words of a request (Redis has the same bound) ...
+pub const SLOW_ARGUMENTS_MAX: usize = 32;
+
+/// ... and so many bytes of each (and this one).
+pub const SLOW_ARGUMENT_BYTES_MAX: usize = 128;
+
+/// Rates are told from counters that are looked at so often ...
+pub const RATE_SAMPLE_MS: u64 = 100;
+
+/// ... and so many looks are remembered: what is told is over 1.6 seconds, as in Redis.
+pub const RATE_SAMPLES: usize = 16;
+
+/// An idle client is closed after at most so long, where it is closed at all.
+pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
 
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
@@ -101,10 +155,14 @@ pub const LOG_LINE_BYTES_MAX: usize = 4096;
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
+const _: () = assert!(RECEIVED_WHOLE_BYTES_MAX > INLINE_VALUE_BYTES_MAX);
+const _: () = assert!(VALUE_BYTES_MAX < u32::MAX as usize && LINE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(RECEIVE_BYTES <= TURN_BYTES_MAX);
 const _: () = assert!(TURN_REPLY_BYTES <= OUTPUT_SOFT_BYTES_MAX);
 const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);
 const _: () = assert!(INLINE_VALUE_BYTES_MAX <= TURN_REPLY_BYTES);
 const _: () = assert!(SEND_PIECES_MAX <= 1024);
+// A common subsequence's length, at most the root of it, is kept in 16 bits.
+const _: () = assert!(LCS_STEPS_MAX < 1 << 32);
 const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
 const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);

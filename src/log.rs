@@ -6,10 +6,10 @@
 use crate::limits::LOG_LINE_BYTES_MAX;
 use crate::sys::{clock, stdout};
 use std::fmt::{Arguments, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// For whom searches a fault; shown with `--verbose`.
     Debug,
@@ -21,12 +21,13 @@ pub enum Level {
     Error,
 }
 
-static VERBOSE: AtomicBool = AtomicBool::new(false);
+/// The least level that is shown.
+static LEAST: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Shows debug lines too.
-pub fn set_verbose(verbose: bool) {
-    VERBOSE.store(verbose, Relaxed);
+/// Shows lines of this level and those that matter more.
+pub fn set_least(level: Level) {
+    LEAST.store(level as u8, Relaxed);
 }
 
 /// How many lines were dropped because standard output did not take them.
@@ -36,7 +37,7 @@ pub fn dropped() -> u64 {
 
 /// Writes one line: `log::write(Level::Info, format_args!("..."))`.
 pub fn write(level: Level, text: Arguments<'_>) {
-    if level == Level::Debug && !VERBOSE.load(Relaxed) {
+    if (level as u8) < LEAST.load(Relaxed) {
         return;
     }
     if !stdout::write_now(&line(level, clock::local_time(), text)) {

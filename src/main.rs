@@ -8,10 +8,16 @@ use std::path::Path;
 use std::process::exit;
 
 fn main() {
-    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-    let called = args.next().unwrap_or_default();
+    let mut args = std::env::args_os().map(|arg| arg.into_string());
+    let called = args.next().and_then(Result::ok).unwrap_or_default();
     let name = Path::new(&called).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let mut rest: Vec<String> = args.collect();
+    let mut rest = match args.collect::<Result<Vec<String>, _>>() {
+        Ok(rest) => rest,
+        Err(arg) => {
+            eprintln!("memento: the argument {arg:?} is no UTF-8");
+            exit(2);
+        }
+    };
     let tool = match name {
         "memento-cli" => "cli",
         "memento-benchmark" => "benchmark",
@@ -30,16 +36,27 @@ fn serve(args: &[String]) -> i32 {
     let config = match config::parse(args) {
         Ok(Action::Run(config)) => config,
         Ok(Action::Print(text)) => {
-            // A closed standard output has nobody to tell.
-            let _ = io::stdout().write_all(text.as_bytes());
-            return 0;
+            let written = io::stdout().write_all(text.as_bytes());
+            return match written {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("memento: standard output: {error}");
+                    1
+                }
+            };
         }
         Err(error) => {
             eprintln!("memento: {error} (see memento --help)");
             return 2;
         }
     };
-    match Server::new(&config).and_then(|mut server| server.run()) {
+    let outcome = Server::new(&config).and_then(|mut server| {
+        let outcome = server.run();
+        // The kernel takes back millions of entries at once; freeing them one by one would take seconds.
+        std::mem::forget(server);
+        outcome
+    });
+    match outcome {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("memento: {error}");

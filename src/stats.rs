@@ -1,5 +1,9 @@
 //! What the server counts: each counter is declared once, with its name in INFO, its unit and its meaning.
 
+mod histogram;
+
+pub use histogram::Histogram;
+
 /// A counter as it is declared.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter {
@@ -17,6 +21,8 @@ macro_rules! counters {
         #[derive(Clone, Debug, Default)]
         pub struct Stats {
             $(#[doc = $meaning] pub $field: u64,)*
+            /// The error replies, by their codes.
+            pub errors: ErrorCounts,
         }
 
         /// What is counted, in the order of [`Stats::values`].
@@ -42,6 +48,7 @@ counters! {
     keyspace_hits, "lookups", "Lookups of a key by a reading command that found it.";
     keyspace_misses, "lookups", "Lookups of a key by a reading command that did not find it.";
     expired_keys, "keys", "Expired keys whose memory was taken back.";
+    acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
     closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
@@ -50,10 +57,50 @@ counters! {
     turn_worst_us, "microseconds", "The longest pass of the loop, waiting not included.";
 }
 
+/// So many codes are told apart, since a code may come from outside (a handler's words are ours, but a bug is cheap to
+/// bound); Redis has the same bound.
+const CODES_MAX: usize = 128;
+
+/// How many error replies each code has had: `ERR`, `NOAUTH`, ...
+#[derive(Clone, Debug, Default)]
+pub struct ErrorCounts {
+    counts: Vec<(Box<str>, u64)>,
+}
+
+impl ErrorCounts {
+    /// Every code that occurred, and how often.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts.iter().map(|(code, count)| (&**code, *count))
+    }
+}
+
+impl Stats {
+    /// Counts an error reply; `text` begins with its code.
+    pub fn count_error(&mut self, text: &str) {
+        self.total_error_replies += 1;
+        let code = text.split(' ').next().unwrap_or(text);
+        let counts = &mut self.errors.counts;
+        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| **known == *code) {
+            *count += 1;
+        } else if counts.len() < CODES_MAX {
+            counts.push((code.into(), 1));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn errors_are_counted_by_their_code() {
+        let mut stats = Stats::default();
+        ["ERR a b", "NOAUTH x", "ERR c", "OOM"].into_iter().for_each(|text| stats.count_error(text));
+        assert_eq!(stats.errors.iter().collect::<Vec<_>>(), [("ERR", 2), ("NOAUTH", 1), ("OOM", 1)]);
+        (0..1000).for_each(|number| stats.count_error(&format!("E{number}")));
+        assert_eq!((stats.errors.iter().count(), stats.total_error_replies), (CODES_MAX, 1004));
+    }
 
     #[test]
     fn every_counter_has_a_name_of_its_own_a_unit_and_a_sentence() {

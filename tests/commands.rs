@@ -1,8 +1,12 @@
 //! A case for every row of the command table, and a row for every case.
 //!
-//! A new command gets a line in `CASES` and a function below, which sends the command its good and its wrong
-//! arguments. The words of the errors are Redis 7.0's.
+//! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
+//! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/keys.rs"]
+mod keys_cases;
+#[path = "commands/strings.rs"]
+mod string_cases;
 mod support;
 
 use std::collections::BTreeSet;
@@ -14,41 +18,74 @@ use support::{Client, Server, now_ms, wait_for};
 type Case = (&'static str, fn(&mut Server));
 
 const CASES: &[Case] = &[
+    ("ACL", acl),
     ("APPEND", append),
     ("COMMAND", command),
+    ("COPY", keys_cases::copy),
+    ("CONFIG", config),
     ("DBSIZE", dbsize),
+    ("DEBUG", debug),
     ("DEC", dec),
     ("DECF", decf),
+    ("DECR", string_cases::decr),
+    ("DECRBY", string_cases::decrby),
     ("DEL", del),
+    ("DELIFEQ", string_cases::delifeq),
     ("ECHO", echo),
     ("EXISTS", exists),
     ("EXIT", exit),
     ("EXPIRE", expire),
+    ("EXPIREAT", keys_cases::expireat),
+    ("EXPIRETIME", keys_cases::expiretime),
     ("FLUSH", flush),
+    ("FLUSHALL", keys_cases::flushall),
+    ("FLUSHDB", keys_cases::flushdb),
     ("GET", get),
+    ("GETDEL", string_cases::getdel),
+    ("GETEX", string_cases::getex),
     ("GETP", getp),
+    ("GETRANGE", string_cases::getrange),
     ("GETSET", getset),
     ("INC", inc),
     ("INCF", incf),
+    ("INCR", string_cases::incr),
+    ("INCRBY", string_cases::incrby),
+    ("INCRBYFLOAT", string_cases::incrbyfloat),
     ("INFO", info),
     ("KEYS", keys),
+    ("LCS", string_cases::lcs),
+    ("LATENCY", latency),
+    ("MEMORY", memory),
     ("MGET", mget),
     ("MSET", mset),
+    ("MSETNX", string_cases::msetnx),
+    ("OBJECT", keys_cases::object),
     ("PERSIST", persist),
     ("PEXPIRE", pexpire),
+    ("PEXPIREAT", keys_cases::pexpireat),
+    ("PEXPIRETIME", keys_cases::pexpiretime),
     ("PING", ping),
     ("PREPEND", prepend),
     ("PSETEX", psetex),
     ("PTTL", pttl),
     ("QUIT", quit),
+    ("RANDOMKEY", keys_cases::randomkey),
+    ("RENAME", keys_cases::rename),
+    ("RENAMENX", keys_cases::renamenx),
     ("SCAN", scan),
     ("SET", set),
     ("SETEX", setex),
     ("SETNX", setnx),
+    ("SETRANGE", string_cases::setrange),
     ("SHUTDOWN", shutdown),
+    ("SLOWLOG", slowlog),
     ("STRLEN", strlen),
+    ("SUBSTR", string_cases::substr),
     ("TIME", time),
+    ("TOUCH", keys_cases::touch),
     ("TTL", ttl),
+    ("TYPE", keys_cases::kind),
+    ("UNLINK", keys_cases::unlink),
 ];
 
 const NOT_INTEGER: &str = "(error) value is not an integer or out of range";
@@ -479,6 +516,30 @@ fn info(server: &mut Server) {
     let server_part = client.ask("INFO server");
     assert!(server_part.to_ascii_lowercase().starts_with("# server"), "{server_part:?}");
     assert!(server_part.len() < all.len(), "one section is as long as all");
+    for field in ["redis_version:7.0.15", "memento_version:", "used_memory_rss:", "maxmemory:0", "role:master"] {
+        assert!(all.contains(&format!("\n{field}")), "{field} in {all}");
+    }
+    // Sections come in their own order, and these two only when they are asked for.
+    client.expect("SETEX k 100 v", "OK");
+    client.expect("INCF k", NOT_FLOAT);
+    client.expect("GET", "(error) wrong number of arguments for 'get' command");
+    assert!(!client.ask("INFO default").contains("cmdstat_"));
+    let some = client.ask("INFO keyspace COMMANDSTATS");
+    let place = |text: &str| some.find(text).unwrap_or_else(|| panic!("{text} in {some}"));
+    assert!(place("# Commandstats") < place("# Keyspace"), "{some}");
+    place("cmdstat_setex:calls=1,");
+    assert!(some.contains("cmdstat_get:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"), "{some}");
+    assert!(some.lines().any(|line| line.starts_with("cmdstat_incf:calls=1,") && line.ends_with("failed_calls=1")));
+    let keyspace = client.ask("INFO keyspace");
+    let left = keyspace.split("db0:keys=1,expires=1,avg_ttl=").nth(1).expect(&keyspace);
+    assert!((90_000..=100_000).contains(&left.parse::<u32>().expect("digits")), "{keyspace}");
+    for name in ["all", "EVERYTHING"] {
+        let text = client.ask(&format!("INFO {name}"));
+        assert!(
+            text.contains("latency_percentiles_usec_setex:p50=") && text.contains("errorstat_ERR:count=2"),
+            "{text}"
+        );
+    }
     // A section that does not exist is empty.
     client.expect("INFO nosuchsection", "");
 }
@@ -501,10 +562,182 @@ fn command(server: &mut Server) {
     assert_eq!(lines[..2], ["get", "2"], "{get}");
     assert!(lines.contains(&"readonly"), "{get}");
     client.expect("COMMAND INFO nosuch", "(null)");
+    let sub = client.ask("COMMAND INFO config|get");
+    assert!(sub.starts_with("config|get\n-3\nadmin\n0\n0\n0\n@admin"), "{sub}");
+    client.expect("COMMAND LIST FILTERBY PATTERN *setnx", "setnx");
+    client.expect("COMMAND LIST FILTERBY MODULE x", "(empty)");
+    check(client, &[("COMMAND LIST FILTERBY FOO x", SYNTAX), ("COMMAND LIST FOO", SYNTAX)]);
+    let strings = client.ask("COMMAND LIST FILTERBY ACLCAT string");
+    assert!(strings.contains("get\n") && !strings.contains("ping"), "{strings}");
+    assert!(client.ask("COMMAND DOCS get nosuch").starts_with("get: summary: "), "a map in a map");
+    client.expect("COMMAND GETKEYSANDFLAGS MSET a 1 b 2", "a\nRW\naccess\nupdate\nb\nRW\naccess\nupdate");
+    client.expect("COMMAND GETKEYS MEMORY USAGE k", "k");
+    client.expect("COMMAND GETKEYS PING x", "(error) The command has no key arguments");
+    client.expect("COMMAND GETKEYS GET a b", "(error) Invalid number of arguments specified for command");
     client.expect("COMMAND GETKEYS SET k v", "k");
     client.expect("COMMAND GETKEYS MSET a 1 b 2", "a\nb");
     client.expect("COMMAND GETKEYS NOSUCH a", "(error) Invalid command specified");
     client.expect("COMMAND FOO", "(error) unknown subcommand 'FOO'. Try COMMAND HELP.");
+}
+
+fn acl(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["ACL"]);
+    check(
+        client,
+        &[
+            ("ACL WHOAMI", "default"),
+            ("ACL WHOAMI x", "(error) wrong number of arguments for 'acl|whoami' command"),
+            ("ACL LIST", "(error) unknown subcommand 'LIST'. Try ACL HELP."),
+        ],
+    );
+    assert!(
+        client.ask("ACL HELP").starts_with("ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\nWHOAMI\n")
+    );
+}
+
+fn config(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["CONFIG"]);
+    let failed =
+        |name: &str, why: &str| format!("(error) CONFIG SET failed (possibly related to argument '{name}') - {why}");
+    let immutable = "can't set immutable config";
+    check(
+        client,
+        &[
+            ("CONFIG GET timeout", "timeout: 0"),
+            ("CONFIG GET MAXCL* slowlog-max-len nosuch", "maxclients: 10000\nslowlog-max-len: 128"),
+            ("CONFIG GET nosuch", "(empty)"),
+            ("CONFIG GET save", "save: "),
+            ("CONFIG GET", "(error) wrong number of arguments for 'config|get' command"),
+            ("CONFIG SET timeout", "(error) wrong number of arguments for 'config|set' command"),
+            ("CONFIG SET timeout 1 x", SYNTAX),
+            ("CONFIG SET nosuch 1", "(error) Unknown option or number of arguments for CONFIG SET - 'nosuch'"),
+            ("CONFIG SET databases 2", &failed("databases", immutable)),
+            ("CONFIG SET port 1", &failed("port", immutable)),
+            ("CONFIG SET appendonly no maxmemory 0", "OK"),
+            ("CONFIG SET timeout x", &failed("timeout", "argument couldn't be parsed into an integer")),
+            ("CONFIG SET timeout -1", &failed("timeout", "argument must be between 0 and 2147483647 inclusive")),
+            ("CONFIG SET timeout 1 timeout 2", &failed("timeout", "duplicate parameter")),
+            // All or nothing.
+            ("CONFIG SET timeout 7 port 1", &failed("port", immutable)),
+            ("CONFIG GET timeout", "timeout: 0"),
+            ("CONFIG SET Timeout 7 LOGLEVEL warning tcp-keepalive 20 maxclients 1", "OK"),
+            ("CONFIG GET loglevel tcp-keepalive timeout", "loglevel: warning\ntcp-keepalive: 20\ntimeout: 7"),
+            ("CONFIG REWRITE", "(error) The server is running without a config file"),
+            ("CONFIG FOO", "(error) unknown subcommand 'FOO'. Try CONFIG HELP."),
+        ],
+    );
+    assert!(server.connect().rest().starts_with(b"(error) max number of clients reached"));
+    // A client that was there before the timeout was set is closed too.
+    client.expect("CONFIG SET timeout 1 maxclients 100", "OK");
+    assert_eq!(client.rest(), b"");
+    let client = &mut server.connect();
+    client.expect("CONFIG SET timeout 0", "OK");
+    client.expect("CONFIG RESETSTAT", "OK");
+    let stats = client.ask("INFO stats errorstats commandstats");
+    assert!(stats.contains("total_error_replies:0\n") && !stats.contains("errorstat_"), "{stats}");
+    assert!(stats.contains("cmdstat_config|resetstat:calls=1,") && !stats.contains("config|get"), "{stats}");
+    client.expect("PING", "PONG");
+}
+
+fn debug(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["DEBUG"]);
+    assert!(client.ask("DEBUG SLEEP 0").starts_with("(error) DEBUG command not allowed. If the enable-debug-command"));
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let client = &mut server.connect();
+    client.expect("CONFIG GET enable-debug-command", "enable-debug-command: yes");
+    let before = now_ms();
+    client.expect("DEBUG SLEEP 0.05", "OK");
+    assert!(now_ms() - before >= 49);
+    let words = "(error) unknown subcommand or wrong number of arguments for 'FOO'. Try DEBUG HELP.";
+    client.expect("DEBUG FOO", words);
+    // What held up the server is seen in every figure of it.
+    let lines = client.ask("SLOWLOG GET");
+    let lines: Vec<&str> = lines.split('\n').collect();
+    assert_eq!((lines[0], &lines[3..6]), ("0", &["DEBUG", "SLEEP", "0.05"][..]), "{lines:?}");
+    assert!(lines[2].parse::<u64>().expect("digits") >= 50_000, "{lines:?}");
+    let histogram = client.ask("LATENCY HISTOGRAM debug");
+    assert!(histogram.starts_with("debug: calls: 2\nhistogram_usec: "), "{histogram}");
+    assert!(client.ask("INFO memento").contains("turn_longest_usec:5"));
+}
+
+fn latency(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["LATENCY"]);
+    client.expect("SET k v", "OK");
+    let one = client.ask("LATENCY HISTOGRAM SET nosuch");
+    assert!(one.starts_with("set: calls: 1\nhistogram_usec: ") && one.ends_with("\n1"), "{one}");
+    assert!(client.ask("LATENCY HISTOGRAM").contains(&one));
+    assert!(client.ask("LATENCY HISTOGRAM latency").starts_with("latency|histogram: calls: 2\n"));
+    assert!(client.ask("LATENCY HISTOGRAM latency|histogram get").starts_with("latency|histogram: calls: 3\n"));
+    check(
+        client,
+        &[
+            ("LATENCY LATEST", "(empty)"),
+            ("LATENCY HISTORY command", "(empty)"),
+            ("LATENCY RESET", "0"),
+            ("LATENCY GRAPH command", "(error) No samples available for event 'command'"),
+            ("LATENCY DOCTOR", "(error) unknown subcommand 'DOCTOR'. Try LATENCY HELP."),
+        ],
+    );
+}
+
+fn memory(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["MEMORY"]);
+    check(client, &[("MEMORY USAGE k", "(null)"), ("SET k v", "OK")]);
+    let mut bytes = |call: &str| client.ask(call).parse::<usize>().expect(call);
+    let small = bytes("MEMORY USAGE k");
+    assert!((10..100).contains(&small), "{small}");
+    assert_eq!(bytes("MEMORY USAGE k SAMPLES 0"), small);
+    client.expect(&format!("SET k {}", "v".repeat(10_000)), "OK");
+    let large: usize = client.ask("MEMORY USAGE k").parse().expect("digits");
+    assert!((10_000..11_000).contains(&large), "{large}");
+    check(
+        client,
+        &[
+            ("MEMORY USAGE", "(error) wrong number of arguments for 'memory|usage' command"),
+            ("MEMORY USAGE k SAMPLES", SYNTAX),
+            ("MEMORY USAGE k SAMPLES -1", SYNTAX),
+            ("MEMORY USAGE k SAMPLES x", NOT_INTEGER),
+            ("MEMORY USAGE k FOO 1", SYNTAX),
+            ("MEMORY FOO", "(error) unknown subcommand 'FOO'. Try MEMORY HELP."),
+        ],
+    );
+    let stats = client.ask("MEMORY STATS");
+    assert!(stats.starts_with("peak.allocated: ") && stats.contains("\nkeys.count: 1\n"), "{stats}");
+}
+
+fn slowlog(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["SLOWLOG"]);
+    client.expect("SLOWLOG GET", "(empty)");
+    // In one write, since each request is in the log then: the marks of other answers as well.
+    client.send("CONFIG SET slowlog-log-slower-than 0\nSET k a b\nSLOWLOG LEN\n");
+    client.send("CONFIG SET slowlog-log-slower-than -1\n");
+    assert_eq!([(); 4].map(|()| client.line()), ["OK", "OK", "2", "OK"]);
+    client.expect("SLOWLOG LEN", "3");
+    let lines = client.ask("SLOWLOG GET 2");
+    let lines: Vec<&str> = lines.split('\n').collect();
+    assert_eq!((lines[0], lines[3], lines[4]), ("2", "SLOWLOG", "LEN"), "{lines:?}");
+    assert_eq!((lines[7], &lines[10..13]), ("1", &["SET", "k", "a b"][..]), "{lines:?}");
+    let told: u64 = lines[1].parse().expect("a time");
+    assert!(told.abs_diff(now_ms() / 1000) <= 2, "{lines:?}");
+    let negative = "(error) count should be greater than or equal to -1";
+    check(
+        client,
+        &[
+            ("SLOWLOG GET -2", negative),
+            ("SLOWLOG GET x", negative),
+            ("SLOWLOG GET 0", "(empty)"),
+            ("SLOWLOG GET 1 2", "(error) unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP."),
+            ("SLOWLOG RESET", "OK"),
+            ("SLOWLOG LEN", "0"),
+            ("SLOWLOG FOO", "(error) unknown subcommand 'FOO'. Try SLOWLOG HELP."),
+        ],
+    );
 }
 
 fn shutdown(server: &mut Server) {

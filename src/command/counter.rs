@@ -1,4 +1,4 @@
-//! Values that are numbers: INC, DEC, INCF, DECF.
+//! Values that are numbers: INC, DEC, INCF, DECF, and Redis's names for them.
 
 use super::decimal::Decimal;
 use super::{CommandError, Ctx, Flow, Outcome, integer};
@@ -13,6 +13,15 @@ pub(super) fn inc(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
 /// `DEC key [qty]`
 pub(super) fn dec(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     add(ctx, args, reply, i64::checked_sub)
+}
+
+/// `DECRBY key qty`
+pub(super) fn decrby(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    // Redis adds the negative, and there is none of this one.
+    if integer(&args[2])? == i64::MIN {
+        return Err(CommandError::Other("ERR decrement would overflow".into()));
+    }
+    dec(ctx, args, reply)
 }
 
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, sum: fn(i64, i64) -> Option<i64>) -> Outcome {
@@ -35,6 +44,23 @@ pub(super) fn incf(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 /// `DECF key [qty]`
 pub(super) fn decf(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     add_decimal(ctx, args, reply, Decimal::negated)
+}
+
+/// `INCRBYFLOAT key qty`: as INCF, with Redis's word for infinity.
+pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let old = ctx.store.get(&args[1], ctx.now.ms).map_or(&b"0"[..], |entry| entry.value().bytes());
+    let infinite = [old, &args[2]].map(is_infinite);
+    let is_number = |(text, infinite): (&[u8], bool)| infinite || Decimal::parse(text).is_some();
+    if infinite != [false; 2] && [old, &args[2]].into_iter().zip(infinite).all(is_number) {
+        return Err(CommandError::FloatOverflow);
+    }
+    incf(ctx, args, reply)
+}
+
+/// Whether this is what `strtold(3)` takes for infinity.
+fn is_infinite(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    text.eq_ignore_ascii_case(b"inf") || text.eq_ignore_ascii_case(b"infinity")
 }
 
 fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed: fn(Decimal) -> Decimal) -> Outcome {

@@ -5,23 +5,39 @@ use crate::proto::{Args, Reply};
 
 /// `EXPIRE key seconds [NX | XX | GT | LT]`
 pub(super) fn expire(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    expire_after(ctx, args, 1000, "expire", reply)
+    expire_at(ctx, args, "expire", reply, |now, time| now.deadline_ms(time.checked_mul(1000)?))
 }
 
 /// `PEXPIRE key milliseconds [NX | XX | GT | LT]`
 pub(super) fn pexpire(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    expire_after(ctx, args, 1, "pexpire", reply)
+    expire_at(ctx, args, "pexpire", reply, Now::deadline_ms)
+}
+
+/// `EXPIREAT key unix-seconds [NX | XX | GT | LT]`
+pub(super) fn expireat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    expire_at(ctx, args, "expireat", reply, |now, time| Some(now.to_boot_ms(time.checked_mul(1000)?)))
+}
+
+/// `PEXPIREAT key unix-milliseconds [NX | XX | GT | LT]`
+pub(super) fn pexpireat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    expire_at(ctx, args, "pexpireat", reply, |now, time| Some(now.to_boot_ms(time)))
 }
 
 /// 1 when the expiry was set (or, being past, the key deleted), 0 when there is no such key or a condition fails.
-fn expire_after(ctx: &mut Ctx<'_>, args: Args<'_>, unit_ms: i64, name: &'static str, reply: &mut Reply<'_>) -> Outcome {
+/// `deadline_ms` makes the boot clock's time of the number given.
+fn expire_at(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    name: &'static str,
+    reply: &mut Reply<'_>,
+    deadline_ms: fn(Now, i64) -> Option<i64>,
+) -> Outcome {
     let condition = Condition::parse(args)?;
-    let after_ms = integer(&args[2])?.checked_mul(unit_ms).ok_or(CommandError::ExpireTime(name))?;
-    let at_ms = deadline_ms(ctx.now, after_ms).ok_or(CommandError::ExpireTime(name))?;
+    let at_ms = deadline_ms(ctx.now, integer(&args[2])?).ok_or(CommandError::ExpireTime(name))?;
     let set = match ctx.store.get_mut(&args[1], ctx.now.ms) {
         None => false,
         Some(entry) if !condition.holds(at_ms, entry.expires_ms()) => false,
-        Some(mut entry) if after_ms > 0 => {
+        Some(mut entry) if at_ms > ctx.now.ms as i64 => {
             entry.set_expires(Some(at_ms as u64));
             true
         }
@@ -29,13 +45,6 @@ fn expire_after(ctx: &mut Ctx<'_>, args: Args<'_>, unit_ms: i64, name: &'static 
     };
     reply.integer(set.into());
     Ok(Flow::Continue)
-}
-
-/// The boot clock's time `after_ms` from now, which may have passed; `None` for one that no clock will show. The
-/// bound is that of the wall clock, as for Redis.
-pub(super) fn deadline_ms(now: Now, after_ms: i64) -> Option<i64> {
-    after_ms.checked_add(now.to_wall_ms(now.ms).max(0))?;
-    Some(after_ms.saturating_add(now.ms as i64))
 }
 
 /// On what the new expiry depends.
@@ -83,25 +92,49 @@ impl Condition {
 
 /// `TTL key`: seconds, rounded; -1 without an expiry, -2 without a key.
 pub(super) fn ttl(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let left = left_ms(ctx, &args[1]);
-    reply.integer(if left < 0 { left } else { left.saturating_add(500) / 1000 });
+    let left_ms = expiry_or_code(ctx, &args[1], left_ms);
+    reply.integer(to_seconds(left_ms));
     Ok(Flow::Continue)
 }
 
 /// `PTTL key`: milliseconds; -1 without an expiry, -2 without a key.
 pub(super) fn pttl(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let left = left_ms(ctx, &args[1]);
-    reply.integer(left);
+    let left_ms = expiry_or_code(ctx, &args[1], left_ms);
+    reply.integer(left_ms);
     Ok(Flow::Continue)
 }
 
-fn left_ms(ctx: &mut Ctx<'_>, key: &[u8]) -> i64 {
-    let now_ms = ctx.now.ms;
+fn left_ms(now: Now, expires_ms: u64) -> i64 {
+    expires_ms.saturating_sub(now.ms) as i64
+}
+
+/// What `show` makes of the key's expiry; -1 without an expiry, -2 without a key.
+fn expiry_or_code(ctx: &mut Ctx<'_>, key: &[u8], show: fn(Now, u64) -> i64) -> i64 {
+    let now = ctx.now;
     match ctx.find(key).map(|entry| entry.expires_ms()) {
         None => -2,
         Some(None) => -1,
-        Some(Some(expires_ms)) => expires_ms.saturating_sub(now_ms) as i64,
+        Some(Some(expires_ms)) => show(now, expires_ms),
     }
+}
+
+/// Milliseconds as seconds, rounded; a code as itself.
+fn to_seconds(time_ms: i64) -> i64 {
+    if time_ms < 0 { time_ms } else { time_ms.saturating_add(500) / 1000 }
+}
+
+/// `EXPIRETIME key`: when it ends, in seconds since the Unix epoch, rounded; -1 without an expiry, -2 without a key.
+pub(super) fn expiretime(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let time_ms = expiry_or_code(ctx, &args[1], Now::to_wall_ms);
+    reply.integer(to_seconds(time_ms));
+    Ok(Flow::Continue)
+}
+
+/// `PEXPIRETIME key`: when it ends, in milliseconds since the Unix epoch; -1 without an expiry, -2 without a key.
+pub(super) fn pexpiretime(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let time_ms = expiry_or_code(ctx, &args[1], Now::to_wall_ms);
+    reply.integer(time_ms);
+    Ok(Flow::Continue)
 }
 
 /// `PERSIST key`: 1 when it had an expiry.

@@ -1,14 +1,52 @@
 //! Glob patterns as Redis has them: `*`, `?`, `[a-c]`, `[^a]`, and `\` before a character that means itself.
 
+use crate::limits::MATCH_STEPS_MAX;
+
+/// A pattern that was looked at, and how much more work matching may take.
+#[derive(Debug)]
+pub(super) struct Matcher<'a> {
+    pattern: &'a [u8],
+    steps_left: usize,
+}
+
+impl<'a> Matcher<'a> {
+    /// A matcher that takes [`MATCH_STEPS_MAX`] steps in all.
+    pub(super) fn new(pattern: &'a [u8]) -> Matcher<'a> {
+        Matcher { pattern, steps_left: MATCH_STEPS_MAX }
+    }
+
+    /// Whether `text` matches, wholly. Once the steps are used up nothing matches, and [`Matcher::gave_up`] says so.
+    pub(super) fn matches(&mut self, text: &[u8]) -> bool {
+        matches(self.pattern, text, &mut self.steps_left)
+    }
+
+    /// Whether some text took too long, so that what was found is not all.
+    pub(super) fn gave_up(&self) -> bool {
+        self.steps_left == 0
+    }
+}
+
+/// Whether a short text of ours matches `pattern`.
+pub(super) fn matches_name(pattern: &[u8], text: &[u8]) -> bool {
+    Matcher::new(pattern).matches(text)
+}
+
 /// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
-/// taken up again.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+/// taken up again. Each byte that is looked at is a step.
+fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where the pattern goes on after the last star, and how much text that star has taken.
     let mut star: Option<(usize, usize)> = None;
     loop {
+        if *steps_left == 0 {
+            return false;
+        }
+        *steps_left -= 1;
         if pattern.get(p) == Some(&b'*') {
             p += 1;
+            if p == pattern.len() {
+                return true;
+            }
             star = Some((p, t));
             continue;
         }
@@ -70,11 +108,15 @@ fn class(pattern: &[u8], mut p: usize, byte: u8) -> (bool, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Matcher::new(pattern.as_bytes()).matches(text.as_bytes())
+    }
 
     fn check(pattern: &str, yes: &[&str], no: &[&str]) {
-        yes.iter().for_each(|text| assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} matches {text}"));
-        no.iter().for_each(|text| assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} and {text}"));
+        yes.iter().for_each(|text| assert!(matches(pattern, text), "{pattern} matches {text}"));
+        no.iter().for_each(|text| assert!(!matches(pattern, text), "{pattern} and {text}"));
     }
 
     #[test]
@@ -101,7 +143,13 @@ mod tests {
 
     #[test]
     fn many_stars_stay_cheap() {
-        let pattern = "*a".repeat(200) + "b";
-        assert!(!matches(pattern.as_bytes(), &[b'a'; 20_000]));
+        assert!(!matches(&("*a".repeat(200) + "b"), &"a".repeat(20_000)));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_given_up() {
+        let (pattern, text) = ("*".to_owned() + &"a".repeat(1000) + "b", "a".repeat(1_000_000));
+        let mut matcher = Matcher::new(pattern.as_bytes());
+        assert!(!matcher.gave_up() && !matcher.matches(text.as_bytes()) && matcher.gave_up());
     }
 }

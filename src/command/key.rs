@@ -1,23 +1,102 @@
-//! Keys, whatever they hold: DEL, EXISTS, GETP, KEYS, SCAN, DBSIZE, FLUSH.
+//! Keys, whatever they hold: DEL, EXISTS, RENAME, COPY, GETP, KEYS, SCAN, DBSIZE, FLUSH and their kin.
 
+use super::glob::Matcher;
 use super::walk::Found;
-use super::{CommandError, Ctx, Flow, Outcome, Walk, glob, integer, reply_value};
-use crate::limits::SCAN_ENTRIES_MAX;
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value};
+use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
+use std::hash::{BuildHasher, RandomState};
 
-/// `DEL key [key ...]`: how many there were.
+/// `DEL key [key ...]`, `UNLINK key [key ...]`: how many there were.
 pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let deleted = args.from(1).filter(|key| ctx.store.remove(key, ctx.now.ms)).count();
     reply.integer(deleted as i64);
     Ok(Flow::Continue)
 }
 
-/// `EXISTS key [key ...]`: how many there are; a key named twice counts twice.
+/// `EXISTS key [key ...]`, `TOUCH key [key ...]`: how many there are; a key named twice counts twice.
 pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let found = args.from(1).filter(|key| ctx.find(key).is_some()).count();
     reply.integer(found as i64);
     Ok(Flow::Continue)
+}
+
+/// `TYPE key`: all there is are strings.
+pub(super) fn kind(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.simple(if ctx.find(&args[1]).is_some() { "string" } else { "none" });
+    Ok(Flow::Continue)
+}
+
+/// `RANDOMKEY`
+pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    // Each state has a key of its own, which nobody can foresee.
+    let random = RandomState::new().hash_one(ctx.now.ms);
+    match ctx.store.random(random, ctx.now.ms) {
+        Some(entry) => reply.bulk(entry.key()),
+        None => reply.null(),
+    }
+    Ok(Flow::Continue)
+}
+
+/// `RENAME key newkey`
+pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if !ctx.store.rename(&args[1], &args[2], ctx.now.ms) {
+        return Err(CommandError::NoSuchKey);
+    }
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `RENAMENX key newkey`: 1 when there was no `newkey`.
+pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if ctx.store.get(&args[1], ctx.now.ms).is_none() {
+        return Err(CommandError::NoSuchKey);
+    }
+    let free = ctx.store.get(&args[2], ctx.now.ms).is_none();
+    let renamed = free && ctx.store.rename(&args[1], &args[2], ctx.now.ms);
+    reply.integer(renamed.into());
+    Ok(Flow::Continue)
+}
+
+/// `COPY source destination [DB 0] [REPLACE]`: 1 when it was copied.
+pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let replace = parse_copy(args)?;
+    let (from, to, now_ms) = (&args[1], &args[2], ctx.now.ms);
+    if from == to {
+        return Err(CommandError::Other("ERR source and destination objects are the same".into()));
+    }
+    let found = ctx.find(from).is_some();
+    let free = replace || ctx.store.get(to, now_ms).is_none();
+    let copied = found && free && ctx.store.copy(from, to, now_ms);
+    reply.integer(copied.into());
+    Ok(Flow::Continue)
+}
+
+/// Whether COPY may replace its destination.
+fn parse_copy(args: Args<'_>) -> Result<bool, CommandError> {
+    let mut replace = false;
+    let mut words = args.from(3);
+    while let Some(option) = words.next() {
+        if option.eq_ignore_ascii_case(b"REPLACE") {
+            replace = true;
+        } else if option.eq_ignore_ascii_case(b"DB") {
+            check_database(words.next().ok_or(CommandError::Syntax)?)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok(replace)
+}
+
+/// There is one database, of number 0.
+fn check_database(number: &[u8]) -> Result<(), CommandError> {
+    let text = match i32::try_from(integer(number)?) {
+        Ok(0) => return Ok(()),
+        Ok(_) => "ERR DB index is out of range".into(),
+        Err(_) => format!("ERR value is out of range, value must between {} and {}", i32::MIN, i32::MAX),
+    };
+    Err(CommandError::Other(text))
 }
 
 /// `GETP key`: its properties; times in milliseconds since the Unix epoch, -1 for no expiry.
@@ -47,14 +126,23 @@ pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) 
 
 /// `FLUSH`: every key is gone at once; their memory comes back over the next turns.
 pub(super) fn flush(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    super::transaction::mark_flush(ctx);
     ctx.store.flush();
     reply.ok();
     Ok(Flow::Continue)
 }
 
+/// `FLUSHDB [ASYNC | SYNC]`, `FLUSHALL [ASYNC | SYNC]`: as FLUSH, whichever way is asked for.
+pub(super) fn flush_all(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    match args.get(1).map(<[u8]>::to_ascii_uppercase).as_deref() {
+        None | Some(b"ASYNC" | b"SYNC") if args.len() <= 2 => flush(ctx, args, reply),
+        _ => Err(CommandError::Syntax),
+    }
+}
+
 /// `KEYS pattern`: a walk over all keys, made in slices.
-pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Walk::new(&args[1])))
+pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    Ok(Flow::Wait(Deferred::Walk(Walk::new(&args[1], reply.encoding()))))
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.
@@ -64,11 +152,19 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let cursor = text.parse().map(Cursor::from_u64).map_err(|_| bad_cursor())?;
     let options = ScanOptions::parse(args)?;
     let mut found = Found::default();
+    let mut matcher = options.pattern.map(Matcher::new);
     let next = ctx.store.scan(cursor, options.count, ctx.now.ms, &mut |entry| {
-        if options.strings && options.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key())) {
+        let fits = options.strings && matcher.as_mut().is_none_or(|matcher| matcher.matches(entry.key()));
+        if fits && found.bytes_used() <= SCAN_BYTES_MAX {
             found.push(entry.key());
         }
     });
+    if matcher.is_some_and(|matcher| matcher.gave_up()) {
+        return Err(CommandError::PatternTooCostly);
+    }
+    if found.bytes_used() > SCAN_BYTES_MAX {
+        return Err(CommandError::other("the keys here are too long to be listed"));
+    }
     reply.array(2);
     reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());
     reply.array(found.len());

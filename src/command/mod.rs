@@ -4,17 +4,37 @@
 //! sockets: what a handler wants of the connection or of the server it says as a [`Flow`].
 
 mod admin;
+mod client;
 mod counter;
 mod decimal;
+mod docs;
 mod expiry;
 mod glob;
+mod info;
 mod key;
+mod latency;
+mod lcs;
+mod measure;
+mod memory;
+mod object;
 mod session;
+mod set;
+mod settings;
+mod slowlog;
 mod string;
+mod sub;
 pub mod table;
+mod transaction;
 mod walk;
 
+pub use client::{Clients, Filter};
+pub use measure::Measures;
+pub use session::{Names, Replies, Session};
+pub use settings::{DebugAccess, Settings, apply_log_level};
+pub use slowlog::{Shown, SlowLog};
+pub use sub::Subcommand;
 pub use table::{COMMANDS, CommandSpec, Family, Flags, Keys, lookup};
+pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
 use crate::limits::ECHO_BYTES_MAX;
@@ -22,6 +42,12 @@ use crate::proto::{Args, Reply};
 use crate::stats::Stats;
 use crate::store::{EntryRef, Store, Value};
 use std::fmt;
+
+/// The version of Redis whose commands, answers and errors are followed; what clients are told.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+/// What a wrong password is answered with, in Redis's words.
+pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// The time of a turn: one reading of the clocks serves every command in it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +63,18 @@ impl Now {
     pub fn to_wall_ms(self, boot_ms: u64) -> i64 {
         (boot_ms as i64).saturating_add(self.wall_offset_ms)
     }
+
+    /// A moment since the Unix epoch as the boot clock's, negative for one before boot.
+    pub fn to_boot_ms(self, wall_ms: i64) -> i64 {
+        wall_ms.saturating_sub(self.wall_offset_ms)
+    }
+
+    /// The boot clock's time `after_ms` from now, which may have passed; `None` for one that no clock will show. The
+    /// bound is that of the wall clock, as for Redis.
+    fn deadline_ms(self, after_ms: i64) -> Option<i64> {
+        after_ms.checked_add(self.to_wall_ms(self.ms).max(0))?;
+        Some(after_ms.saturating_add(self.ms as i64))
+    }
 }
 
 /// What commands may tell of the node that runs them.
@@ -48,14 +86,37 @@ pub struct Node {
     pub started_ms: u64,
     /// Clients connected now.
     pub clients: usize,
-    /// Clients that may be connected.
-    pub clients_max: usize,
     /// Clients whose answer is being made over several turns.
     pub waiting: usize,
     /// Forty hexadecimal digits, new at each start.
     pub run_id: String,
     /// The box's memory, 0 where it is not known.
     pub memory_bytes: u64,
+    /// The kernel's name, release and machine.
+    pub kernel: String,
+    /// What was resident when the server began to serve: the program, its stack, its first buffers.
+    pub base_bytes: usize,
+    /// What the clients' own records and unfinished answers took at the end of the last turn.
+    pub client_bytes: usize,
+    /// What the loop's buffers took then.
+    pub buffer_bytes: usize,
+}
+
+/// Where a client comes from; asked only when it is to be shown.
+pub trait Peer {
+    /// Its address, as `127.0.0.1:4711`; as Redis has it, the path and `:0` for a Unix socket.
+    fn address(&self) -> String;
+
+    /// Whether it is on this box.
+    fn is_local(&self) -> bool;
+}
+
+/// What the server asks of the operating system for commands.
+pub struct Host {
+    /// A monotonic clock in nanoseconds, to measure with.
+    pub clock_ns: fn() -> u64,
+    /// Processor time used, in microseconds: the program's own, and the kernel's for it.
+    pub cpu_us: fn() -> (u64, u64),
 }
 
 /// Everything that a handler may use.
@@ -68,8 +129,31 @@ pub struct Ctx<'a> {
     pub stats: &'a mut Stats,
     /// The node.
     pub node: &'a Node,
-    /// The wall clock to the microsecond, for TIME alone.
+    /// The settings.
+    pub settings: &'a mut Settings,
+    /// What is measured of commands.
+    pub measures: &'a mut Measures,
+    /// The requests that took long.
+    pub slowlog: &'a mut SlowLog,
+    /// The wall clock to the microsecond, for what shows it.
     pub wall_us: fn() -> i64,
+    /// The client that asks.
+    pub session: &'a mut Session,
+    /// Where it comes from.
+    pub peer: &'a dyn Peer,
+    /// Who may come in.
+    pub access: &'a Access,
+    /// Who watches which key.
+    pub watches: &'a mut Watches,
+    /// What else the operating system knows.
+    pub host: &'a Host,
+}
+
+/// Who may come in.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// What AUTH wants to hear; `None`: everybody may come in.
+    pub password: Option<Vec<u8>>,
 }
 
 impl Ctx<'_> {
@@ -87,14 +171,27 @@ impl Ctx<'_> {
 /// What the connection does after a command.
 #[derive(Debug)]
 pub enum Flow {
-    /// Goes on.
+    /// Goes on; the reply is written.
     Continue,
-    /// Ends, once the replies so far are sent; this command has none.
+    /// Goes on; this command has no reply.
+    Unanswered,
+    /// Ends, once the replies so far are sent.
     Close,
     /// The reply comes later, and until then no further request of this client is executed.
-    Wait(Walk),
+    Wait(Deferred),
     /// The server ends, as on SIGTERM; no reply.
     Shutdown,
+}
+
+/// Why a reply comes later.
+#[derive(Debug)]
+pub enum Deferred {
+    /// It takes many turns.
+    Walk(Walk),
+    /// It is [`WRONG_PASSWORD`], after a while: who guesses must wait.
+    WrongPassword,
+    /// It is about clients, of which the server knows.
+    Clients(Clients),
 }
 
 /// An error reply; the connection lives.
@@ -114,6 +211,10 @@ pub enum CommandError {
     ExpireTime(&'static str),
     /// A value that would be longer than allowed.
     ValueTooLong,
+    /// A pattern that would keep everybody waiting.
+    PatternTooCostly,
+    /// A key that must be there and is not.
+    NoSuchKey,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -130,38 +231,146 @@ impl fmt::Display for CommandError {
             CommandError::FloatOverflow => f.write_str("ERR increment would produce NaN or Infinity"),
             CommandError::ExpireTime(name) => write!(f, "ERR invalid expire time in '{name}' command"),
             CommandError::ValueTooLong => f.write_str("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
+            CommandError::PatternTooCostly => {
+                f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
+            }
+            CommandError::NoSuchKey => f.write_str("ERR no such key"),
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
         }
     }
 }
 
+impl CommandError {
+    /// An error of no special kind; its code is `ERR`.
+    fn other(text: &str) -> CommandError {
+        CommandError::Other(format!("ERR {text}"))
+    }
+}
+
 /// What a handler returns.
 type Outcome = Result<Flow, CommandError>;
 
-/// Executes one request: the one door into the handlers. Writes exactly one reply, unless the flow says that there
-/// is none.
-pub fn execute(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
-    ctx.stats.total_commands_processed += 1;
-    let outcome =
-        if spec.takes(args.len()) { (spec.run)(ctx, args, reply) } else { Err(CommandError::Arity(spec.name)) };
-    match outcome {
-        Ok(flow) => {
-            debug_assert!(reply.is_whole() || !matches!(flow, Flow::Continue), "{} answers", spec.name);
-            flow
+/// Executes one request, or queues it in a transaction. Writes exactly one reply, unless the flow says that there is
+/// none.
+pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    ctx.session.last = Some(spec);
+    let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
+        Err((sub, error)) => {
+            ctx.measures.reject((spec.place(), sub));
+            transaction::poison(ctx);
+            refuse(ctx, &error, reply)
         }
-        Err(error) => {
-            ctx.stats.total_error_replies += 1;
-            reply.error(&error.to_string());
-            Flow::Continue
+        Ok(_) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
+            transaction::queue(ctx, spec, args, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
+        }
+        Ok(chosen) => run(spec, chosen, ctx, args, reply),
+    };
+    if !ctx.watches.is_empty() {
+        transaction::mark_changes(ctx);
+    }
+    flow
+}
+
+/// Runs a handler: the one door, and so the place where commands are measured.
+///
+/// The clock is read once, at the end: that is the start of the next command as well. What a command takes thus has its
+/// own parsing in it, and a command that executes others has theirs.
+fn run(
+    spec: &'static CommandSpec,
+    (sub, handler): Chosen,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Flow {
+    ctx.stats.total_commands_processed += 1;
+    let began_ns = ctx.measures.ended_ns;
+    let outcome = match handler {
+        Some(handler) => handler(ctx, args, reply),
+        None => sub::help(spec, args, reply),
+    };
+    let ended_ns = (ctx.host.clock_ns)();
+    let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+    if ctx.settings.is_slow(ns) {
+        slowlog::note(ctx, spec, args, ns);
+    }
+    outcome.unwrap_or_else(|error| refuse(ctx, &error, reply))
+}
+
+/// What runs a request: which subcommand, and its handler, none for HELP.
+type Chosen = (Option<usize>, Option<table::Handler>);
+
+/// Why a request is not even tried, and the subcommand that it concerns.
+type Rejection = (Option<usize>, CommandError);
+
+/// Finds what runs a request; the errors are those that come before any handler.
+fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
+    if !spec.takes(args.len()) {
+        return Err((None, CommandError::Arity(spec.name)));
+    }
+    match sub::find(spec, args) {
+        sub::Meant::Itself => Ok((None, Some(spec.run))),
+        sub::Meant::Help => Ok((None, None)),
+        sub::Meant::Unknown => Err((None, sub::unknown(spec, args))),
+        sub::Meant::Sub(index) => {
+            let sub = &spec.subcommands[index];
+            let fits = table::fits(sub.arity, args.len());
+            if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name))) }
         }
     }
 }
 
+/// Lets a request pass, or says why not, in the order in which Redis looks.
+fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Rejection> {
+    let error = if !ctx.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+        CommandError::Other("NOAUTH Authentication required.".into())
+    } else if ctx.session.denied && ctx.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
+        CommandError::Other(DENIED.into())
+    } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
+        CommandError::other("Command not allowed inside a transaction")
+    } else {
+        return Ok(chosen);
+    };
+    Err((chosen.0, error))
+}
+
+/// What who comes from elsewhere is told while no password keeps the others out.
+const DENIED: &str = "DENIED memento is running in protected mode because protected mode is enabled and no password is \
+    set. In this mode connections are only accepted from the box itself. To let others in, either give the server a \
+    password with --password-file FILE or MEMENTO_PASSWORD, or switch this off with --protected-mode no, or let it \
+    listen on the loopback interface alone, which is what it does without -a.";
+
+/// Answers with an error, and counts it.
+#[cold]
+fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
+    let text = error.to_string();
+    ctx.stats.count_error(&text);
+    reply.error(&text);
+    Flow::Continue
+}
+
 /// Answers a request whose command does not exist.
-pub fn execute_unknown(ctx: &mut Ctx<'_>, reply: &mut Reply<'_>) {
-    ctx.stats.total_error_replies += 1;
-    reply.unknown_command();
+pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
+    ctx.stats.count_error("ERR");
+    transaction::poison(ctx);
+    let mut shown = String::new();
+    for word in args.from(1) {
+        if shown.len() >= ECHO_BYTES_MAX {
+            break;
+        }
+        let room = ECHO_BYTES_MAX - shown.len();
+        shown += &format!("'{:.room$}' ", echo(word));
+    }
+    let name = echo(args.name());
+    reply.unknown_command(&format!("ERR unknown command '{name}', with args beginning with: {shown}"));
+}
+
+/// A client has gone: nobody watches for it any more.
+pub fn forget(session: &mut Session, watches: &mut Watches, store: &mut Store) {
+    if let Some(mut transaction) = session.transaction.take() {
+        transaction::forget(&mut transaction, watches, session.id);
+        store.track_changes(!watches.is_empty());
+    }
 }
 
 /// Whether a line is one of an HTTP request: a browser was tricked into talking to the port (cross-protocol
@@ -184,23 +393,15 @@ fn echo(bytes: &[u8]) -> String {
     shown.map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' }).collect()
 }
 
+/// A subcommand that the container of this name does not have.
+fn unknown_subcommand(container: &str, sub: &[u8]) -> CommandError {
+    CommandError::Other(format!("ERR unknown subcommand '{}'. Try {container} HELP.", echo(sub)))
+}
+
 /// Reads an argument as an integer.
 fn integer(text: &[u8]) -> Result<i64, CommandError> {
     crate::proto::integer(text).ok_or(CommandError::NotInteger)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_echoed_is_cut_and_printable() {
-        assert_eq!(echo(b"a\x1b[1m\xff b"), "a?[1m? b");
-        assert_eq!(echo(&[b'x'; 1000]).len(), ECHO_BYTES_MAX);
-    }
-
-    #[test]
-    fn http_is_told_from_commands() {
-        assert!(is_http(b"POST") && is_http(b"host:") && !is_http(b"HOST") && !is_http(b"GET"));
-    }
-}
+mod tests;

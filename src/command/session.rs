@@ -1,7 +1,89 @@
-//! The connection and the server's end: PING, ECHO, QUIT, EXIT, SHUTDOWN.
+//! The client's own connection: what is known of it, PING, ECHO, SELECT, HELLO, AUTH, RESET, QUIT, EXIT, SHUTDOWN.
 
-use super::{CommandError, Ctx, Flow, Outcome};
-use crate::proto::{Args, Reply};
+use super::transaction::{Transaction, unwatch};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer};
+use crate::proto::{Args, Encoding, Form, Reply};
+
+/// What the server knows of a client. Small: what few clients have is boxed.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number, never used again.
+    pub id: u64,
+    /// When it came, by the boot clock.
+    pub since_ms: u64,
+    /// In what its requests are answered since it said HELLO; before, each in the protocol that it came in.
+    pub encoding: Option<Encoding>,
+    /// Whether it may use commands beyond those of [`super::Flags::NO_AUTH`].
+    pub authenticated: bool,
+    /// Whether protected mode keeps it out.
+    pub denied: bool,
+    /// Which of its replies are sent.
+    pub replies: Replies,
+    /// Whether eviction passes it over (CLIENT NO-EVICT).
+    pub no_evict: bool,
+    /// Whether its reads leave no trace in what eviction knows (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    /// The last command that it sent.
+    pub last: Option<&'static CommandSpec>,
+    /// What it calls itself.
+    pub names: Option<Box<Names>>,
+    /// What it has queued since MULTI, and what it watches.
+    pub transaction: Option<Box<Transaction>>,
+}
+
+/// What a client calls itself.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// CLIENT SETNAME.
+    pub client: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub version: Vec<u8>,
+}
+
+/// Which replies a client wants (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replies {
+    /// All.
+    On,
+    /// None.
+    Off,
+    /// Not the next one.
+    SkipNext,
+}
+
+impl Session {
+    /// A client that has just come.
+    pub fn new(id: u64, since_ms: u64, authenticated: bool, denied: bool) -> Session {
+        Session {
+            id,
+            since_ms,
+            encoding: None,
+            authenticated,
+            denied,
+            replies: Replies::On,
+            no_evict: false,
+            no_touch: false,
+            last: None,
+            names: None,
+            transaction: None,
+        }
+    }
+
+    /// How a request that came in this form is answered.
+    pub fn encoding_of(&self, form: Form) -> Encoding {
+        self.encoding.unwrap_or(match form {
+            Form::Line => Encoding::Text,
+            Form::Array => Encoding::Resp2,
+        })
+    }
+
+    /// What it calls itself; empty where it does not.
+    pub fn name(&self) -> &[u8] {
+        self.names.as_ref().map_or(&[], |names| &names.client)
+    }
+}
 
 /// `PING [message]`
 pub(super) fn ping(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -19,9 +101,161 @@ pub(super) fn echo(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     Ok(Flow::Continue)
 }
 
+/// `SELECT index`: there is one keyspace, 0.
+pub(super) fn select(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    match integer(&args[1])? {
+        0 => reply.ok(),
+        index if i32::try_from(index).is_ok() => return Err(CommandError::other("DB index is out of range")),
+        _ => return Err(CommandError::other("value is out of range, value must between -2147483648 and 2147483647")),
+    }
+    Ok(Flow::Continue)
+}
+
 /// `QUIT`, `EXIT`
-pub(super) fn quit(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+pub(super) fn quit(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.ok();
     Ok(Flow::Close)
+}
+
+/// `RESET`: as if the client had just come.
+pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    unwatch(ctx);
+    let session = &mut *ctx.session;
+    let authenticated = ctx.access.password.is_none();
+    *session = Session::new(session.id, session.since_ms, authenticated, session.denied);
+    if reply.encoding() != Encoding::Text {
+        reply.set_encoding(Encoding::Resp2);
+    }
+    reply.simple("RESET");
+    Ok(Flow::Continue)
+}
+
+/// `AUTH [user] password`
+pub(super) fn auth(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (user, password) = match args.len() {
+        2 if ctx.access.password.is_none() => {
+            return Err(CommandError::other(
+                "AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            ));
+        }
+        2 => (&b"default"[..], &args[1]),
+        3 => (&args[1], &args[2]),
+        _ => return Err(CommandError::Syntax),
+    };
+    if !authenticate(ctx, user, password) {
+        return Ok(Flow::Wait(Deferred::WrongPassword));
+    }
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// Whether user and password are right; if so, the session is authenticated. Without a password set, any is.
+fn authenticate(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> bool {
+    let right = match &ctx.access.password {
+        None => true,
+        Some(wanted) => equal_in_constant_time(wanted, password),
+    };
+    let right = right & (user == b"default");
+    if right {
+        ctx.session.authenticated = true;
+    } else {
+        ctx.stats.acl_access_denied_auth += 1;
+    }
+    right
+}
+
+/// Compares without telling by its duration how much of the two agrees. Each byte of what was offered costs the
+/// same, whatever the secret is.
+fn equal_in_constant_time(secret: &[u8], offered: &[u8]) -> bool {
+    let mut differs = u8::from(secret.len() != offered.len());
+    for (index, byte) in offered.iter().enumerate() {
+        let other = secret.get(index).copied().unwrap_or(!byte);
+        differs |= std::hint::black_box(byte ^ other);
+    }
+    std::hint::black_box(differs) == 0
+}
+
+/// `HELLO [2 | 3 [AUTH user password] [SETNAME name]]`
+pub(super) fn hello(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let encoding = match args.get(1) {
+        None => None,
+        Some(version) => match crate::proto::integer(version) {
+            Some(2) => Some(Encoding::Resp2),
+            Some(3) => Some(Encoding::Resp3),
+            Some(_) => return Err(CommandError::Other("NOPROTO unsupported protocol version".into())),
+            None => return Err(CommandError::other("Protocol version is not an integer or out of range")),
+        },
+    };
+    let (mut credentials, mut name) = (None, None);
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"AUTH") && args.len() > at + 2 {
+            credentials = Some((&args[at + 1], &args[at + 2]));
+            at += 3;
+        } else if option.eq_ignore_ascii_case(b"SETNAME") && args.len() > at + 1 {
+            check_name(&args[at + 1])?;
+            name = Some(&args[at + 1]);
+            at += 2;
+        } else {
+            return Err(CommandError::Other(format!("ERR Syntax error in HELLO option '{}'", printable(option))));
+        }
+    }
+    if let Some((user, password)) = credentials {
+        if !authenticate(ctx, user, password) {
+            return Ok(Flow::Wait(Deferred::WrongPassword));
+        }
+    } else if !ctx.session.authenticated {
+        return Err(CommandError::Other(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+             the same time"
+                .into(),
+        ));
+    }
+    if let Some(name) = name {
+        set_name(ctx.session, name);
+    }
+    if let Some(encoding) = encoding {
+        ctx.session.encoding = Some(encoding);
+        reply.set_encoding(encoding);
+    }
+    greet(ctx, reply);
+    Ok(Flow::Continue)
+}
+
+/// What a client library wants to know first.
+fn greet(ctx: &Ctx<'_>, reply: &mut Reply<'_>) {
+    reply.map(7);
+    reply.field("server");
+    reply.bulk(b"redis");
+    reply.field("version");
+    reply.bulk(super::REDIS_VERSION.as_bytes());
+    reply.field("proto");
+    reply.integer(if reply.encoding() == Encoding::Resp3 { 3 } else { 2 });
+    reply.field("id");
+    reply.integer(ctx.session.id as i64);
+    reply.field("mode");
+    reply.bulk(b"standalone");
+    reply.field("role");
+    reply.bulk(b"master");
+    reply.field("modules");
+    reply.array(0);
+}
+
+/// A name stands in CLIENT LIST, between blanks.
+pub(super) fn check_name(name: &[u8]) -> Result<(), CommandError> {
+    if name.iter().all(u8::is_ascii_graphic) {
+        return Ok(());
+    }
+    Err(CommandError::other("Client names cannot contain spaces, newlines or special characters."))
+}
+
+/// Gives a session its name, or takes it away.
+pub(super) fn set_name(session: &mut Session, name: &[u8]) {
+    if session.names.is_some() || !name.is_empty() {
+        session.names.get_or_insert_default().client = name.to_vec();
+    }
 }
 
 /// `SHUTDOWN [NOSAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
@@ -38,4 +272,24 @@ pub(super) fn shutdown(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_
         }
     }
     Ok(Flow::Shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_compared_whole() {
+        assert!(equal_in_constant_time(b"secret", b"secret"));
+        assert!(equal_in_constant_time(b"", b""));
+        for wrong in [&b"secreT"[..], b"secre", b"secrets", b"", b"\0ecret"] {
+            assert!(!equal_in_constant_time(b"secret", wrong), "{wrong:?}");
+        }
+        assert!(!equal_in_constant_time(b"", b"x"));
+    }
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 56, "{} bytes", size_of::<Session>());
+    }
 }

@@ -1,53 +1,9 @@
-//! Whole values: SET, GET and their kin.
+//! Values that are read, or changed in place: GET, APPEND, SETRANGE and their kin.
 
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::proto::{Args, Reply};
-use crate::store::Expiry;
-
-/// `SET key value`
-pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.store.upsert(&args[1], &args[2], Expiry::Never, ctx.now.ms);
-    reply.ok();
-    Ok(Flow::Continue)
-}
-
-/// `SETNX key value`: 1 when it was set.
-pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let free = ctx.store.get(&args[1], ctx.now.ms).is_none();
-    if free {
-        ctx.store.upsert(&args[1], &args[2], Expiry::Never, ctx.now.ms);
-    }
-    reply.integer(free.into());
-    Ok(Flow::Continue)
-}
-
-/// `GETSET key value`: the old value.
-pub(super) fn getset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    get(ctx, args, reply)?;
-    ctx.store.upsert(&args[1], &args[2], Expiry::Never, ctx.now.ms);
-    Ok(Flow::Continue)
-}
-
-/// `SETEX key seconds value`
-pub(super) fn setex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    set_expiring(ctx, args, 1000, "setex", reply)
-}
-
-/// `PSETEX key milliseconds value`
-pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    set_expiring(ctx, args, 1, "psetex", reply)
-}
-
-fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, unit_ms: i64, name: &'static str, reply: &mut Reply<'_>) -> Outcome {
-    let time = integer(&args[2])?;
-    let bad_time = CommandError::ExpireTime(name);
-    let after_ms = time.checked_mul(unit_ms).filter(|&after_ms| after_ms > 0).ok_or(bad_time.clone())?;
-    let at_ms = super::expiry::deadline_ms(ctx.now, after_ms).ok_or(bad_time)?;
-    ctx.store.upsert(&args[1], &args[3], Expiry::At(at_ms as u64), ctx.now.ms);
-    reply.ok();
-    Ok(Flow::Continue)
-}
+use crate::store::{EntryMut, Expiry};
 
 /// `GET key`
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -62,22 +18,27 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     Ok(Flow::Continue)
 }
 
-fn answer(ctx: &mut Ctx<'_>, key: &[u8], reply: &mut Reply<'_>) {
+/// Answers with the value of a key.
+pub(super) fn answer(ctx: &mut Ctx<'_>, key: &[u8], reply: &mut Reply<'_>) {
     match ctx.find(key) {
         Some(entry) => reply_value(reply, entry.value()),
         None => reply.null(),
     }
 }
 
-/// `MSET key value [key value ...]`
-pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    if args.len().is_multiple_of(2) {
-        return Err(CommandError::Arity("mset"));
-    }
-    for place in (1..args.len()).step_by(2) {
-        ctx.store.upsert(&args[place], &args[place + 1], Expiry::Never, ctx.now.ms);
-    }
-    reply.ok();
+/// `GETDEL key`: the value, which is deleted.
+pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    answer(ctx, &args[1], reply);
+    ctx.store.remove(&args[1], ctx.now.ms);
+    Ok(Flow::Continue)
+}
+
+/// `DELIFEQ key value`: 1 when the key had that value, and is deleted.
+pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (key, now_ms) = (&args[1], ctx.now.ms);
+    let equal = ctx.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
+    let deleted = equal && ctx.store.remove(key, now_ms);
+    reply.integer(deleted.into());
     Ok(Flow::Continue)
 }
 
@@ -85,6 +46,62 @@ pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 pub(super) fn strlen(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let length = ctx.find(&args[1]).map_or(0, |entry| entry.value().bytes().len());
     reply.integer(length as i64);
+    Ok(Flow::Continue)
+}
+
+/// `GETRANGE key start end`, `SUBSTR key start end`: a part of the value, both ends included, negative places counted
+/// from the value's end.
+pub(super) fn getrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (start, end) = (integer(&args[2])?, integer(&args[3])?);
+    let Some(entry) = ctx.find(&args[1]) else {
+        reply.bulk(b"");
+        return Ok(Flow::Continue);
+    };
+    let value = entry.value();
+    let bytes = value.bytes();
+    match range(start, end, bytes.len()) {
+        (0, end) if end == bytes.len() => reply_value(reply, value),
+        (start, end) => reply.bulk(&bytes[start..end]),
+    }
+    Ok(Flow::Continue)
+}
+
+/// Which bytes of so many are meant, the end not included. A place before the first one is the first, at the range's
+/// end too, as in Redis.
+fn range(start: i64, end: i64, length: usize) -> (usize, usize) {
+    let length = length as i64;
+    if start < 0 && end < 0 && start > end {
+        return (0, 0);
+    }
+    let place = |place: i64| if place < 0 { place.saturating_add(length).max(0) } else { place };
+    let (start, end) = (place(start), place(end).min(length - 1));
+    if start > end { (0, 0) } else { (start as usize, end as usize + 1) }
+}
+
+/// `SETRANGE key offset value`: the new length. What was not there before the offset becomes zeros.
+pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let offset = integer(&args[2])?;
+    let out_of_range = || CommandError::Other("ERR offset is out of range".into());
+    let offset = usize::try_from(offset).map_err(|_| out_of_range())?;
+    let (key, part, now_ms) = (&args[1], &args[3], ctx.now.ms);
+    let old = ctx.store.get_mut(key, now_ms);
+    let length = old.as_ref().map_or(0, |entry| entry.value().bytes().len());
+    if part.is_empty() {
+        reply.integer(length as i64);
+        return Ok(Flow::Continue);
+    }
+    let end = offset.checked_add(part.len()).filter(|&end| end <= VALUE_BYTES_MAX);
+    let end = end.ok_or(CommandError::ValueTooLong)?;
+    match old {
+        Some(mut entry) => entry.write_at(offset, part),
+        None => {
+            // Zeros that the system makes when they are first read.
+            let mut value = vec![0; end];
+            value[offset..].copy_from_slice(part);
+            ctx.store.upsert_owned(key, value, Expiry::Never, now_ms);
+        }
+    }
+    reply.integer(length.max(end) as i64);
     Ok(Flow::Continue)
 }
 
@@ -98,12 +115,7 @@ pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     extend(ctx, args, reply, |entry, bytes| entry.prepend(bytes))
 }
 
-fn extend(
-    ctx: &mut Ctx<'_>,
-    args: Args<'_>,
-    reply: &mut Reply<'_>,
-    change: fn(&mut crate::store::EntryMut<'_>, &[u8]),
-) -> Outcome {
+fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&mut EntryMut<'_>, &[u8])) -> Outcome {
     let (key, more) = (&args[1], &args[2]);
     let length = match ctx.store.get_mut(key, ctx.now.ms) {
         Some(mut entry) => {
@@ -121,4 +133,22 @@ fn extend(
     };
     reply.integer(length as i64);
     Ok(Flow::Continue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn ranges_are_those_of_redis() {
+        let part = |start, end| {
+            let (start, end) = range(start, end, 5);
+            &"hello"[start..end]
+        };
+        assert_eq!((part(0, -1), part(1, 3), part(-3, -2), part(3, 100)), ("hello", "ell", "ll", "lo"));
+        assert_eq!((part(-100, 1), part(3, 2), part(5, 9), part(-1, -2)), ("he", "", "", ""));
+        assert_eq!((part(0, -100), part(1, -100), part(i64::MIN, i64::MAX)), ("h", "", "hello"));
+        assert_eq!(range(0, -1, 0), (0, 0));
+        assert_eq!(range(i64::MIN, i64::MIN, 0), (0, 0));
+    }
 }

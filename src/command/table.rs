@@ -1,10 +1,16 @@
 //! The command table: one row a command, in alphabetical order. Everything that must know of commands reads it:
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
-use super::{Ctx, Outcome, admin, counter, expiry, key, session, string};
+use super::sub::{self, Subcommand};
+use super::{Ctx, Outcome, Shown, admin, client, counter, docs, expiry, info, key, latency, lcs, memory, object};
+use super::{session, set, settings, slowlog, string, transaction};
 use crate::proto::{Args, Face, Reply};
 
+/// What runs a command.
+pub type Handler = fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome;
+
 /// A command.
+#[derive(Debug)]
 pub struct CommandSpec {
     /// Its name, in lower case.
     pub name: &'static str,
@@ -24,8 +30,12 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// How the text protocol writes its integer.
     pub face: Face,
+    /// What of a request may be shown to others, in the slow log for example.
+    pub shown: Shown,
+    /// The commands that the second word chooses between; where there are any, `run` is for a request of one word.
+    pub subcommands: &'static [Subcommand],
     /// The handler.
-    pub run: fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome,
+    pub run: Handler,
 }
 
 /// Commands that belong together; the README and COMMAND DOCS group by it.
@@ -39,6 +49,8 @@ pub enum Family {
     Key,
     /// When keys end.
     Expiry,
+    /// Several requests as one.
+    Transaction,
     /// The client's own connection.
     Connection,
     /// The node and the whole store.
@@ -53,8 +65,31 @@ impl Family {
             Family::Counter => "counter",
             Family::Key => "key",
             Family::Expiry => "expiry",
+            Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
+        }
+    }
+
+    /// Redis's group of commands, for COMMAND DOCS.
+    pub fn group(self) -> &'static str {
+        match self {
+            Family::String | Family::Counter => "string",
+            Family::Key | Family::Expiry => "generic",
+            Family::Transaction => "transactions",
+            Family::Connection => "connection",
+            Family::Server => "server",
+        }
+    }
+
+    /// Redis's category of commands for access control, where there is one for the family.
+    pub fn category(self) -> Option<&'static str> {
+        match self {
+            Family::String | Family::Counter => Some("@string"),
+            Family::Key | Family::Expiry => Some("@keyspace"),
+            Family::Transaction => Some("@transaction"),
+            Family::Connection => Some("@connection"),
+            Family::Server => None,
         }
     }
 }
@@ -71,9 +106,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+    /// No key.
+    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
     const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
+    const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
     /// The places of the keys in a request of `words` words.
@@ -86,7 +124,7 @@ impl Keys {
 
 /// What generic code must know of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// Nothing.
@@ -102,12 +140,23 @@ impl Flags {
     /// It concerns the operator.
     pub const ADMIN: Flags = Flags(16);
 
-    const NAMES: [(Flags, &'static str); 5] = [
+    /// It may be used before AUTH, and under protected mode.
+    pub const NO_AUTH: Flags = Flags(32 | 64);
+    /// It may be used under protected mode.
+    pub const UNPROTECTED: Flags = Flags(64);
+    /// It is executed, not queued, between MULTI and EXEC.
+    pub const IMMEDIATE: Flags = Flags(128);
+    /// It is refused between MULTI and EXEC.
+    pub const NO_MULTI: Flags = Flags(256);
+
+    const NAMES: [(Flags, &'static str); 7] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::FAST, "fast"),
         (Flags::ADMIN, "admin"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_MULTI, "no_multi"),
     ];
 
     /// These and those.
@@ -131,19 +180,33 @@ const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const FREE: Flags = Flags::FAST.and(Flags::NO_AUTH);
+const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE);
+const IMMEDIATE: Flags = Flags::FAST.and(Flags::IMMEDIATE);
 const STORE_FAST: Flags = STORE.and(Flags::FAST);
 
 impl CommandSpec {
     /// Whether a request of `words` words, the name included, fits its arity.
     pub fn takes(&self, words: usize) -> bool {
-        let least = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { words >= least } else { words == least }
+        fits(self.arity, words)
+    }
+
+    /// Which row it is, counted from 0.
+    pub fn place(&self) -> usize {
+        // A row is only ever had from the table, so that its place is told by its address.
+        (std::ptr::from_ref(self).addr() - COMMANDS.as_ptr().addr()) / size_of::<CommandSpec>()
     }
 
     /// The places of the keys in a request of `words` words.
     pub fn key_places(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
         self.keys.places(words)
     }
+}
+
+/// Whether so many words fit an arity.
+pub(super) fn fits(arity: i32, words: usize) -> bool {
+    let least = arity.unsigned_abs() as usize;
+    if arity < 0 { words >= least } else { words == least }
 }
 
 /// What a row says where it says nothing.
@@ -157,6 +220,8 @@ const ROW: CommandSpec = CommandSpec {
     rest: 0,
     flags: Flags::NONE,
     face: Face::Typed,
+    shown: Shown::All,
+    subcommands: &[],
     run: session::ping,
 };
 
@@ -165,10 +230,179 @@ const COUNTER: CommandSpec =
     CommandSpec { family: Family::Counter, arity: -2, keys: Keys::ONE, flags: STORE_FAST, ..ROW };
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
 const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
+const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
+const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
+const SUB: Subcommand = Subcommand::ROW;
+const SUB_ADMIN: Subcommand = Subcommand { flags: Flags::ADMIN, ..SUB };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
+
+const COMMAND: &[Subcommand] = &[
+    Subcommand {
+        name: "command|count",
+        summary: "Return the total number of commands in this server",
+        run: docs::count,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|docs",
+        usage: "[<command-name> ...]",
+        summary: "Return documentation details about several commands, all where none is named",
+        arity: -2,
+        run: docs::docs,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|getkeys",
+        usage: "<full-command>",
+        summary: "Return the keys from a full command",
+        arity: -4,
+        run: docs::get_keys,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|getkeysandflags",
+        usage: "<full-command>",
+        summary: "Return the keys and the access flags from a full command",
+        arity: -4,
+        run: docs::get_keys_and_flags,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|info",
+        usage: "[<command-name> ...]",
+        summary: "Return details about several commands, all where none is named",
+        arity: -2,
+        run: docs::info,
+        ..SUB
+    },
+    Subcommand {
+        name: "command|list",
+        usage: "[FILTERBY MODULE <name> | ACLCAT <category> | PATTERN <pattern>]",
+        summary: "Return a list of all commands in this server",
+        arity: -2,
+        run: docs::list,
+        ..SUB
+    },
+];
+
+const CONFIG: &[Subcommand] = &[
+    Subcommand {
+        name: "config|get",
+        usage: "<pattern> [<pattern> ...]",
+        summary: "Return parameters matching the glob-like <pattern> and their values",
+        arity: -3,
+        run: settings::get,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|resetstat",
+        summary: "Reset statistics reported by the INFO command",
+        run: settings::reset_stat,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|rewrite",
+        summary: "Rewrite the configuration file; there is none",
+        run: settings::rewrite,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "config|set",
+        usage: "<directive> <value> [<directive> <value> ...]",
+        summary: "Set the configuration <directive> to <value>",
+        arity: -4,
+        run: settings::set,
+        ..SUB_ADMIN
+    },
+];
+
+const LATENCY: &[Subcommand] = &[
+    Subcommand {
+        name: "latency|graph",
+        usage: "<event>",
+        summary: "Return an error: no events are recorded",
+        arity: 3,
+        run: latency::graph,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|histogram",
+        usage: "[<command> ...]",
+        summary: "Return a cumulative distribution of the latencies of commands, all where none is named",
+        arity: -2,
+        run: latency::histogram,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|history",
+        usage: "<event>",
+        summary: "Return nothing: no events are recorded",
+        arity: 3,
+        run: latency::none,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|latest",
+        summary: "Return nothing: no events are recorded",
+        run: latency::none,
+        ..SUB_ADMIN
+    },
+    Subcommand {
+        name: "latency|reset",
+        usage: "[<event> ...]",
+        summary: "Reset latency data of one or more <event> classes: of none",
+        arity: -2,
+        run: latency::reset,
+        ..SUB_ADMIN
+    },
+];
+
+const MEMORY: &[Subcommand] = &[
+    Subcommand { name: "memory|doctor", summary: "Return memory problems reports", run: memory::doctor, ..SUB },
+    Subcommand {
+        name: "memory|stats",
+        summary: "Return information about the memory usage of the server",
+        run: memory::stats,
+        ..SUB
+    },
+    Subcommand {
+        name: "memory|usage",
+        usage: "<key> [SAMPLES <count>]",
+        summary: "Return memory in bytes used by <key> and its value",
+        arity: -3,
+        keys: Keys::SECOND,
+        flags: READ,
+        run: memory::usage,
+    },
+];
+
+const SLOWLOG: &[Subcommand] = &[
+    Subcommand {
+        name: "slowlog|get",
+        usage: "[<count>]",
+        summary: "Return top <count> entries from the slowlog (default: 10, -1 mean all)",
+        arity: -2,
+        run: slowlog::get,
+        ..SUB_ADMIN
+    },
+    Subcommand { name: "slowlog|len", summary: "Return the length of the slowlog", run: slowlog::len, ..SUB_ADMIN },
+    Subcommand { name: "slowlog|reset", summary: "Reset the slowlog", run: slowlog::reset, ..SUB_ADMIN },
+];
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "acl",
+        usage: "WHOAMI | HELP",
+        summary: "Answer which user the client is: default, there is no other",
+        subcommands: &[Subcommand {
+            name: "acl|whoami",
+            summary: "Return the current connection username",
+            run: admin::whoami,
+            ..SUB
+        }],
+        ..FAMILY
+    },
     CommandSpec {
         name: "append",
         usage: "key value",
@@ -181,14 +415,60 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "auth",
+        usage: "[user] password",
+        summary: "Authenticate; the only user is default",
+        arity: -2,
+        flags: FREE,
+        shown: Shown::Before(1),
+        run: session::auth,
+        ..CONNECTION
+    },
+    CommandSpec {
+        name: "client",
+        usage: "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT on|off | NO-TOUCH on|off | REPLY on|off|skip | SETINFO attribute value | SETNAME name",
+        summary: "Tell of clients, name this one, close others",
+        arity: -2,
+        flags: Flags::NONE,
+        run: client::client,
+        ..CONNECTION
+    },
+    CommandSpec {
         name: "command",
         usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
         summary: "Tell of the commands that there are",
         arity: -1,
-        run: admin::command,
+        subcommands: COMMAND,
+        run: docs::command,
         ..ROW
     },
+    CommandSpec {
+        name: "config",
+        usage: "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | HELP",
+        summary: "Answer or change settings, by Redis's names; forget what was counted",
+        subcommands: CONFIG,
+        ..FAMILY
+    },
+    CommandSpec {
+        name: "copy",
+        usage: "source destination [DB 0] [REPLACE]",
+        summary: "Copy a value and its expiry to another key",
+        arity: -3,
+        keys: Keys::TWO,
+        flags: STORE,
+        run: key::copy,
+        ..KEY
+    },
     CommandSpec { name: "dbsize", summary: "Count the keys", flags: READ_FAST, run: key::dbsize, ..KEY },
+    CommandSpec {
+        name: "debug",
+        usage: "SLEEP seconds",
+        summary: "Hold up the whole server, for tests; only with --enable-debug-command",
+        arity: -2,
+        flags: Flags::ADMIN,
+        run: admin::debug,
+        ..ROW
+    },
     CommandSpec {
         name: "dec",
         usage: "key [qty]",
@@ -204,6 +484,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..COUNTER
     },
     CommandSpec {
+        name: "decr",
+        usage: "key",
+        summary: "Subtract 1 from an integer",
+        arity: 2,
+        run: counter::dec,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "decrby",
+        usage: "key qty",
+        summary: "Subtract from an integer",
+        arity: 3,
+        run: counter::decrby,
+        ..COUNTER
+    },
+    CommandSpec {
         name: "del",
         usage: "key [key ...]",
         summary: "Delete keys",
@@ -215,6 +511,21 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "delifeq",
+        usage: "key value",
+        summary: "Delete a key if it has this value",
+        arity: 3,
+        flags: WRITE_FAST,
+        run: string::delifeq,
+        ..STRING
+    },
+    CommandSpec {
+        name: "discard",
+        summary: "Forget what was queued since MULTI",
+        run: transaction::discard,
+        ..TRANSACTION
+    },
+    CommandSpec {
         name: "echo",
         usage: "message",
         summary: "Answer the message",
@@ -222,6 +533,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         rest: 1,
         run: session::echo,
         ..CONNECTION
+    },
+    CommandSpec {
+        name: "exec",
+        shown: Shown::Nothing,
+        summary: "Execute what was queued since MULTI, as one",
+        flags: Flags::IMMEDIATE,
+        run: transaction::exec,
+        ..TRANSACTION
     },
     CommandSpec {
         name: "exists",
@@ -233,7 +552,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: key::exists,
         ..KEY
     },
-    CommandSpec { name: "exit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "exit",
+        usage: "[anything ...]",
+        summary: "Close the connection",
+        arity: -1,
+        flags: FREE_IMMEDIATE,
+        face: Face::Silent,
+        run: session::quit,
+        ..CONNECTION
+    },
     CommandSpec {
         name: "expire",
         usage: "key seconds [NX | XX | GT | LT]",
@@ -243,8 +571,60 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: expiry::expire,
         ..EXPIRY
     },
+    CommandSpec {
+        name: "expireat",
+        usage: "key unix-seconds [NX | XX | GT | LT]",
+        summary: "Let a key end at a time in seconds since the Unix epoch",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::expireat,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "expiretime",
+        usage: "key",
+        summary: "Answer when a key ends, in seconds since the Unix epoch",
+        flags: READ_FAST,
+        run: expiry::expiretime,
+        ..EXPIRY
+    },
     CommandSpec { name: "flush", summary: "Delete every key", flags: WRITE, run: key::flush, ..KEY },
+    CommandSpec {
+        name: "flushall",
+        usage: "[ASYNC | SYNC]",
+        summary: "Delete every key",
+        arity: -1,
+        flags: WRITE,
+        run: key::flush_all,
+        ..KEY
+    },
+    CommandSpec {
+        name: "flushdb",
+        usage: "[ASYNC | SYNC]",
+        summary: "Delete every key",
+        arity: -1,
+        flags: WRITE,
+        run: key::flush_all,
+        ..KEY
+    },
     CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_FAST, run: string::get, ..STRING },
+    CommandSpec {
+        name: "getdel",
+        usage: "key",
+        summary: "Answer a value and delete it",
+        flags: WRITE_FAST,
+        run: string::getdel,
+        ..STRING
+    },
+    CommandSpec {
+        name: "getex",
+        usage: "key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]",
+        summary: "Answer a value and change when it ends",
+        arity: -2,
+        flags: WRITE_FAST,
+        run: set::getex,
+        ..STRING
+    },
     CommandSpec {
         name: "getp",
         usage: "key",
@@ -256,14 +636,33 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "getrange",
+        usage: "key start end",
+        summary: "Answer a part of a value, both ends included",
+        arity: 4,
+        flags: READ,
+        run: string::getrange,
+        ..STRING
+    },
+    CommandSpec {
         name: "getset",
         usage: "key value",
         summary: "Set a value and answer the old one",
         arity: 3,
         rest: 2,
         flags: STORE_FAST,
-        run: string::getset,
+        run: set::getset,
         ..STRING
+    },
+    CommandSpec {
+        name: "hello",
+        usage: "[2 | 3 [AUTH user password] [SETNAME name]]",
+        summary: "Choose the version of RESP, authenticate, and learn of the server",
+        arity: -1,
+        flags: FREE,
+        shown: Shown::UpTo("auth"),
+        run: session::hello,
+        ..CONNECTION
     },
     CommandSpec {
         name: "inc",
@@ -279,12 +678,29 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: counter::incf,
         ..COUNTER
     },
+    CommandSpec { name: "incr", usage: "key", summary: "Add 1 to an integer", arity: 2, run: counter::inc, ..COUNTER },
+    CommandSpec {
+        name: "incrby",
+        usage: "key qty",
+        summary: "Add to an integer",
+        arity: 3,
+        run: counter::inc,
+        ..COUNTER
+    },
+    CommandSpec {
+        name: "incrbyfloat",
+        usage: "key qty",
+        summary: "Add to a decimal number, exactly",
+        arity: 3,
+        run: counter::incrbyfloat,
+        ..COUNTER
+    },
     CommandSpec {
         name: "info",
         usage: "[section ...]",
         summary: "Tell of the node: version, clients, memory, counters, keys",
         arity: -1,
-        run: admin::info,
+        run: info::info,
         ..ROW
     },
     CommandSpec {
@@ -295,6 +711,30 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ,
         run: key::keys,
         ..KEY
+    },
+    CommandSpec {
+        name: "latency",
+        usage: "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
+        summary: "Answer how long commands took",
+        subcommands: LATENCY,
+        ..FAMILY
+    },
+    CommandSpec {
+        name: "lcs",
+        usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]",
+        summary: "Answer the longest common subsequence of two values",
+        arity: -3,
+        keys: Keys::TWO,
+        flags: READ,
+        run: lcs::lcs,
+        ..STRING
+    },
+    CommandSpec {
+        name: "memory",
+        usage: "USAGE key [SAMPLES count] | STATS | DOCTOR | HELP",
+        summary: "Answer what a key or the server takes, in bytes",
+        subcommands: MEMORY,
+        ..FAMILY
     },
     CommandSpec {
         name: "mget",
@@ -313,8 +753,29 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         keys: Keys::PAIRS,
         flags: STORE,
-        run: string::mset,
+        run: set::mset,
         ..STRING
+    },
+    CommandSpec {
+        name: "msetnx",
+        usage: "key value [key value ...]",
+        summary: "Set several values if none of the keys exists",
+        arity: -3,
+        keys: Keys::PAIRS,
+        flags: STORE,
+        run: set::msetnx,
+        ..STRING
+    },
+    CommandSpec { name: "multi", summary: "Queue what follows until EXEC", run: transaction::multi, ..TRANSACTION },
+    CommandSpec {
+        name: "object",
+        usage: "ENCODING key | REFCOUNT key | IDLETIME key | FREQ key | HELP",
+        summary: "Tell how a value is stored, in the terms of Redis",
+        arity: -2,
+        keys: Keys::SECOND,
+        flags: READ,
+        run: object::object,
+        ..KEY
     },
     CommandSpec {
         name: "persist",
@@ -334,10 +795,28 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..EXPIRY
     },
     CommandSpec {
+        name: "pexpireat",
+        usage: "key unix-milliseconds [NX | XX | GT | LT]",
+        summary: "Let a key end at a time in milliseconds since the Unix epoch",
+        arity: -3,
+        flags: WRITE_FAST,
+        run: expiry::pexpireat,
+        ..EXPIRY
+    },
+    CommandSpec {
+        name: "pexpiretime",
+        usage: "key",
+        summary: "Answer when a key ends, in milliseconds since the Unix epoch",
+        flags: READ_FAST,
+        run: expiry::pexpiretime,
+        ..EXPIRY
+    },
+    CommandSpec {
         name: "ping",
         usage: "[message]",
         summary: "Answer PONG, or the message",
         arity: -1,
+        flags: Flags::FAST.and(Flags::UNPROTECTED),
         run: session::ping,
         ..CONNECTION
     },
@@ -359,7 +838,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         rest: 3,
         flags: STORE,
-        run: string::psetex,
+        run: set::psetex,
         ..STRING
     },
     CommandSpec {
@@ -370,7 +849,44 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: expiry::pttl,
         ..EXPIRY
     },
-    CommandSpec { name: "quit", summary: "Close the connection", run: session::quit, ..CONNECTION },
+    CommandSpec {
+        name: "quit",
+        usage: "[anything ...]",
+        summary: "Close the connection",
+        arity: -1,
+        flags: FREE_IMMEDIATE,
+        face: Face::Silent,
+        run: session::quit,
+        ..CONNECTION
+    },
+    CommandSpec { name: "randomkey", summary: "Answer some key", flags: READ, run: key::randomkey, ..KEY },
+    CommandSpec {
+        name: "rename",
+        usage: "key newkey",
+        summary: "Give a key another name; one that has that name already is replaced",
+        arity: 3,
+        keys: Keys::TWO,
+        flags: WRITE,
+        run: key::rename,
+        ..KEY
+    },
+    CommandSpec {
+        name: "renamenx",
+        usage: "key newkey",
+        summary: "Give a key another name, if no key has it",
+        arity: 3,
+        keys: Keys::TWO,
+        flags: WRITE_FAST,
+        run: key::renamenx,
+        ..KEY
+    },
+    CommandSpec {
+        name: "reset",
+        summary: "Start the connection over, as if it had just come",
+        flags: FREE_IMMEDIATE,
+        run: session::reset,
+        ..CONNECTION
+    },
     CommandSpec {
         name: "scan",
         usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
@@ -381,13 +897,21 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
+        name: "select",
+        usage: "index",
+        summary: "Choose the keyspace; there is one, 0",
+        arity: 2,
+        run: session::select,
+        ..CONNECTION
+    },
+    CommandSpec {
         name: "set",
-        usage: "key value",
-        summary: "Set a value",
-        arity: 3,
+        usage: "key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]",
+        summary: "Set a value; in the text protocol without options",
+        arity: -3,
         rest: 2,
         flags: STORE,
-        run: string::set,
+        run: set::set,
         ..STRING
     },
     CommandSpec {
@@ -397,7 +921,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         rest: 3,
         flags: STORE,
-        run: string::setex,
+        run: set::setex,
         ..STRING
     },
     CommandSpec {
@@ -407,7 +931,17 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 3,
         rest: 2,
         flags: STORE_FAST,
-        run: string::setnx,
+        run: set::setnx,
+        ..STRING
+    },
+    CommandSpec {
+        name: "setrange",
+        usage: "key offset value",
+        summary: "Write over a part of a value; what is missing before it becomes zeros",
+        arity: 4,
+        rest: 3,
+        flags: STORE,
+        run: string::setrange,
         ..STRING
     },
     CommandSpec {
@@ -415,9 +949,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[NOSAVE] [NOW] [FORCE]",
         summary: "End the server as SIGTERM does: what is owed is sent first",
         arity: -1,
-        flags: Flags::ADMIN,
+        flags: Flags::ADMIN.and(Flags::NO_MULTI),
         run: session::shutdown,
         ..ROW
+    },
+    CommandSpec {
+        name: "slowlog",
+        usage: "GET [count] | LEN | RESET | HELP",
+        summary: "Answer the last requests that took long",
+        subcommands: SLOWLOG,
+        ..FAMILY
     },
     CommandSpec {
         name: "strlen",
@@ -428,11 +969,30 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "substr",
+        usage: "key start end",
+        summary: "Answer a part of a value, as GETRANGE does",
+        arity: 4,
+        flags: READ,
+        run: string::getrange,
+        ..STRING
+    },
+    CommandSpec {
         name: "time",
         summary: "Answer the wall clock: seconds since the Unix epoch, and microseconds",
         flags: Flags::FAST,
         run: admin::time,
         ..ROW
+    },
+    CommandSpec {
+        name: "touch",
+        usage: "key [key ...]",
+        summary: "Count how many of the keys exist",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: READ_FAST,
+        run: key::exists,
+        ..KEY
     },
     CommandSpec {
         name: "ttl",
@@ -441,6 +1001,43 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ_FAST,
         run: expiry::ttl,
         ..EXPIRY
+    },
+    CommandSpec {
+        name: "type",
+        usage: "key",
+        summary: "Answer what a key holds: string, or none",
+        arity: 2,
+        keys: Keys::ONE,
+        flags: READ_FAST,
+        run: key::kind,
+        ..KEY
+    },
+    CommandSpec {
+        name: "unlink",
+        usage: "key [key ...]",
+        summary: "Delete keys",
+        arity: -2,
+        keys: Keys::ALL,
+        flags: WRITE_FAST,
+        face: Face::OkOrNull,
+        run: key::del,
+        ..KEY
+    },
+    CommandSpec {
+        name: "unwatch",
+        summary: "Forget the watched keys",
+        flags: Flags::FAST,
+        run: transaction::unwatch_all,
+        ..TRANSACTION
+    },
+    CommandSpec {
+        name: "watch",
+        usage: "key [key ...]",
+        summary: "Let EXEC do nothing if one of the keys has changed by then",
+        arity: -2,
+        keys: Keys::ALL,
+        run: transaction::watch,
+        ..TRANSACTION
     },
 ];
 
@@ -546,13 +1143,23 @@ mod tests {
 
     #[test]
     fn rows_are_coherent() {
-        for spec in COMMANDS {
+        for (place, spec) in COMMANDS.iter().enumerate() {
+            assert_eq!(spec.place(), place);
+            for sub in spec.subcommands {
+                assert_eq!(sub.name, format!("{}|{}", spec.name, sub.word()));
+                assert_eq!(sub.usage.is_empty(), sub.arity == 2, "{}: usage and arity", sub.name);
+                assert!(!sub.summary.is_empty() && !sub.summary.ends_with('.'), "{}", sub.name);
+                assert_eq!(spec.rest, 0, "{}: words and the rest of the line", sub.name);
+            }
+            assert!(spec.subcommands.is_sorted_by_key(|sub| sub.name), "{}: subcommands stand by name", spec.name);
             assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{}", spec.name);
             assert_eq!(spec.usage.is_empty(), spec.arity == 1, "{}: usage and arity", spec.name);
             assert!(!(spec.flags.has(WRITE) && spec.flags.has(READ)), "{}", spec.name);
             assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(WRITE), "{}", spec.name);
-            // The word that takes the rest of the line is the last one that a request can have.
-            assert!(spec.rest == 0 || spec.arity == spec.rest as i32 + 1, "{}: rest and arity", spec.name);
+            // The word that takes the rest of the line is the last one that a request must have: options behind it can
+            // only be told from it where words have lengths of their own.
+            let words_min = spec.arity.unsigned_abs() as usize;
+            assert!(spec.rest == 0 || words_min == spec.rest + 1, "{}: rest and arity", spec.name);
         }
     }
 

@@ -1,8 +1,9 @@
 //! A walk over all keys that takes many turns: KEYS.
 
-use super::glob;
-use crate::limits::WALK_BYTES_MAX;
-use crate::proto::{Face, Output, Progress, Reply};
+use super::CommandError;
+use super::glob::Matcher;
+use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
+use crate::proto::{Encoding, Face, Output, Progress, Reply};
 use crate::store::{Cursor, Store};
 
 /// KEYS on its way. The client's next requests wait for its end, so to that client it is one moment; other clients'
@@ -10,6 +11,7 @@ use crate::store::{Cursor, Store};
 #[derive(Debug)]
 pub struct Walk {
     pattern: Box<[u8]>,
+    encoding: Encoding,
     found: Found,
     stage: Stage,
 }
@@ -26,8 +28,8 @@ enum Stage {
 
 impl Walk {
     /// A walk for the keys that match `pattern`.
-    pub(super) fn new(pattern: &[u8]) -> Walk {
-        Walk { pattern: pattern.into(), found: Found::default(), stage: Stage::Searching(Cursor::START) }
+    pub(super) fn new(pattern: &[u8], encoding: Encoding) -> Walk {
+        Walk { pattern: pattern.into(), encoding, found: Found::default(), stage: Stage::Searching(Cursor::START) }
     }
 
     /// Does a bounded piece of it, looking at or answering about `entries_max` keys; what is answered goes to
@@ -42,23 +44,17 @@ impl Walk {
     ) -> bool {
         match self.stage {
             Stage::Searching(from) => {
-                let Walk { pattern, found, .. } = self;
-                let next = store.scan(from, entries_max, now_ms, &mut |entry| {
-                    if glob::matches(pattern, entry.key()) {
-                        found.push(entry.key());
+                match self.search(store, from, now_ms, entries_max, bytes_max) {
+                    Ok(next) => self.stage = next.map_or(Stage::Found, Stage::Searching),
+                    Err(error) => {
+                        Reply::new(output, self.encoding, Face::Typed).error(&error.to_string());
+                        return true;
                     }
-                });
-                self.stage = next.map_or(Stage::Found, Stage::Searching);
-                if found.bytes_used() <= bytes_max {
-                    return false;
                 }
-                let megabytes = WALK_BYTES_MAX >> 20;
-                let text = format!("ERR more than {megabytes} MB of keys match, use SCAN");
-                Reply::new(output, Face::Typed).error(&text);
-                true
+                false
             }
             Stage::Found => {
-                let mut reply = Reply::new(output, Face::Typed);
+                let mut reply = Reply::new(output, self.encoding, Face::Typed);
                 reply.array(self.found.len());
                 let whole = reply.is_whole();
                 self.stage = Stage::Answering(0, reply.suspend());
@@ -74,9 +70,52 @@ impl Walk {
             }
         }
     }
-}
 
-impl Walk {
+    /// Does all of it in one step: inside a transaction nothing may come in between.
+    pub(super) fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
+        let mut next = Some(Cursor::START);
+        while let Some(from) = next {
+            match self.search(store, from, now_ms, WALK_ENTRIES_PER_TURN, WALK_BYTES_MAX) {
+                Ok(further) => next = further,
+                Err(error) => return reply.error(&error.to_string()),
+            }
+        }
+        reply.array(self.found.len());
+        (0..self.found.len()).for_each(|index| reply.bulk(self.found.key(index)));
+    }
+
+    /// Looks at about `entries_max` keys; gives where to go on.
+    fn search(
+        &mut self,
+        store: &Store,
+        from: Cursor,
+        now_ms: u64,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<Cursor>, CommandError> {
+        let Walk { pattern, found, .. } = self;
+        let mut matcher = Matcher::new(pattern);
+        let next = store.scan(from, entries_max, now_ms, &mut |entry| {
+            if found.bytes_used() <= bytes_max && matcher.matches(entry.key()) {
+                found.push(entry.key());
+            }
+        });
+        if matcher.gave_up() {
+            return Err(CommandError::PatternTooCostly);
+        }
+        if found.bytes_used() > bytes_max {
+            let megabytes = WALK_BYTES_MAX >> 20;
+            let text = format!("ERR too many keys match: KEYS of all clients may hold {megabytes} MB, use SCAN");
+            return Err(CommandError::Other(text));
+        }
+        Ok(next)
+    }
+
+    /// Whether the store is still being looked through; after that it is its client that is waited for.
+    pub fn is_searching(&self) -> bool {
+        matches!(self.stage, Stage::Searching(_))
+    }
+
     /// The memory that what was found takes, in bytes.
     pub fn bytes_used(&self) -> usize {
         self.found.bytes_used()
@@ -88,13 +127,13 @@ impl Walk {
 pub(super) struct Found {
     bytes: Vec<u8>,
     /// Where each key ends.
-    ends: Vec<u32>,
+    ends: Vec<usize>,
 }
 
 impl Found {
     pub(super) fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.bytes.len());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -102,11 +141,11 @@ impl Found {
     }
 
     pub(super) fn key(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        &self.bytes[start..self.ends[index] as usize]
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
     }
 
-    fn bytes_used(&self) -> usize {
+    pub(super) fn bytes_used(&self) -> usize {
         self.bytes.len() + size_of_val(&self.ends[..])
     }
 }

@@ -5,11 +5,12 @@ use crate::testkit::{Random, seeds};
 struct Joined {
     waiting: Vec<Place>,
     big: Rc<Vec<u8>>,
+    time: bool,
 }
 
 impl Joined {
     fn new() -> Joined {
-        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]) }
+        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]), time: true }
     }
 }
 
@@ -18,7 +19,19 @@ impl Service for Joined {
         0
     }
 
-    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow {
+    fn has_time(&self) -> bool {
+        self.time
+    }
+
+    fn trusts(&self) -> bool {
+        true
+    }
+
+    fn reject(&mut self, error: ParseError, output: &mut Output) {
+        output.push(error.text().as_bytes());
+    }
+
+    fn serve(&mut self, args: Args<'_>, _form: Form, output: &mut Output, place: Place) -> Flow {
         match args.name() {
             b"wait" => {
                 self.waiting.push(place);
@@ -158,6 +171,19 @@ fn a_share_of_a_turn_ends_and_goes_on() {
 }
 
 #[test]
+fn a_turn_without_time_serves_one_request_of_a_client() {
+    let (mut conn, mut desk, mut service) = start();
+    service.time = false;
+    conn.execute(b"a\nb\nc\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    assert!(conn.can_resume() && !conn.wants_read() && !conn.is_idle());
+    conn.execute(b"", &mut desk, &mut service);
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"b+;c+;");
+    assert!(!conn.can_resume() && conn.wants_read() && conn.is_idle());
+}
+
+#[test]
 fn an_end_on_either_side_sends_what_is_owed() {
     let (mut conn, mut desk, mut service) = start();
     conn.execute(b"a\nhalf", &mut desk, &mut service);
@@ -196,7 +222,29 @@ fn what_is_no_request_ends_it_after_an_error() {
         broken = broken.or(conn.execute(&vec![b'x'; 1 << 19], &mut desk, &mut service));
     }
     assert_eq!(broken, Some(ParseError::LineTooLong));
-    assert_eq!(send(&mut conn, &mut desk, 100), b"(error) line too long\r\n");
+    assert_eq!(send(&mut conn, &mut desk, 100), b"ERR line too long");
     assert!(conn.is_done());
     assert_eq!(conn.input.capacity(), 0);
+}
+
+#[test]
+fn a_long_word_is_received_where_it_will_stay() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\n*2\r\n$1\r\nb\r\n$100000\r\nxxx", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    let mut received = 3;
+    while let Some(space) = conn.recv_space() {
+        let count = space.len().min(5000).min(100_000 - received);
+        space[..count].fill(b'x');
+        received += count;
+        assert_eq!(conn.recv_advance(count), received == 100_000);
+        let (held, _) = conn.input_bytes();
+        assert!(held <= received * 2 + 66_000, "{held} bytes for {received}");
+    }
+    conn.execute(b"", &mut desk, &mut service);
+    conn.execute(b"\r\nc\n", &mut desk, &mut service);
+    let wanted = [&b"b+"[..], &[b'x'; 100_000], b"+;"].concat();
+    assert!(send(&mut conn, &mut desk, 1 << 20) == wanted, "the word as it was sent");
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 100), b"c+;");
 }

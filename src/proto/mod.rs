@@ -6,84 +6,46 @@
 mod number;
 mod output;
 mod reply;
+mod resp;
 mod text;
+mod words;
 
 pub use number::{Digits, integer};
 pub use output::{Output, Piece};
-pub use reply::{Face, Progress, Reply};
+pub use reply::{Encoding, Face, Progress, Reply};
+pub use words::{Args, OwnedArgs, Word, Words};
 
-use std::ops::Index;
+use crate::limits::{LINE_BYTES_MAX, UNAUTHENTICATED_BYTES_MAX};
+use resp::Array;
 
-/// Where an argument lies in the bytes of its request.
+/// In which of the two protocols a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    start: u32,
-    end: u32,
-}
-
-/// The words of one request, the command's name first, borrowed from the bytes received.
-#[derive(Clone, Copy, Debug)]
-pub struct Args<'a> {
-    bytes: &'a [u8],
-    spans: &'a [Span],
-}
-
-impl<'a> Args<'a> {
-    /// The words that `spans` mark in `bytes`; at least one.
-    pub fn new(bytes: &'a [u8], spans: &'a [Span]) -> Args<'a> {
-        debug_assert!(!spans.is_empty());
-        Args { bytes, spans }
-    }
-
-    /// How many words, the name included.
-    #[expect(clippy::len_without_is_empty, reason = "a request has at least its name")]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// The command's name as it was sent.
-    pub fn name(&self) -> &'a [u8] {
-        self.slice(self.spans[0])
-    }
-
-    /// Word `index`, 0 being the name, where there is one.
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        self.spans.get(index).map(|&span| self.slice(span))
-    }
-
-    /// The words from `first` on.
-    pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.bytes;
-        self.spans.get(first..).unwrap_or(&[]).iter().map(move |span| &bytes[span.start as usize..span.end as usize])
-    }
-
-    fn slice(&self, span: Span) -> &'a [u8] {
-        &self.bytes[span.start as usize..span.end as usize]
-    }
-}
-
-impl Index<usize> for Args<'_> {
-    type Output = [u8];
-
-    fn index(&self, index: usize) -> &[u8] {
-        self.slice(self.spans[index])
-    }
+pub enum Form {
+    /// A line of the text protocol.
+    Line,
+    /// A RESP array.
+    Array,
 }
 
 /// What the parser found at the beginning of the bytes it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// No whole request yet.
-    Incomplete,
+    /// No whole request yet. The first `keep` bytes are needed again; those behind them are taken.
+    Incomplete {
+        /// How many bytes to show again, with more behind them.
+        keep: usize,
+    },
     /// `consumed` bytes that ask for nothing.
     Blank {
         /// How many bytes to skip.
         consumed: usize,
     },
-    /// A request of `consumed` bytes; its words are in the spans.
+    /// A request of `consumed` bytes; its words are in the words.
     Request {
         /// How many bytes the request takes.
         consumed: usize,
+        /// In which protocol it came.
+        form: Form,
     },
     /// Framing is lost: answer, flush, close.
     Broken(ParseError),
@@ -92,33 +54,87 @@ pub enum Parsed {
 /// Why the bytes are no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseError {
-    /// A text line beyond [`crate::limits::LINE_BYTES_MAX`].
+    /// A text line beyond the limit.
     LineTooLong,
+    /// The number of words is no number, or too large.
+    MultibulkLength,
+    /// More words than who has not authenticated may send.
+    UnauthenticatedMultibulkLength,
+    /// The line with the number of words does not end.
+    MultibulkLine,
+    /// Where a word's length should be, there is this instead.
+    NoDollar(u8),
+    /// A word's length is no number, or too large.
+    BulkLength,
+    /// A longer word than who has not authenticated may send.
+    UnauthenticatedBulkLength,
+    /// The line with a word's length does not end.
+    BulkLine,
 }
 
 impl ParseError {
-    /// The error reply's text, its code first.
-    pub fn text(self) -> &'static str {
-        match self {
-            ParseError::LineTooLong => "ERR line too long",
-        }
+    /// The error reply's text, its code first; for RESP in Redis's words.
+    pub fn text(self) -> String {
+        let what = match self {
+            ParseError::LineTooLong => return "ERR line too long".into(),
+            ParseError::MultibulkLength => "invalid multibulk length",
+            ParseError::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
+            ParseError::MultibulkLine => "too big mbulk count string",
+            ParseError::NoDollar(byte) => {
+                let shown = if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' };
+                return format!("ERR Protocol error: expected '$', got '{shown}'");
+            }
+            ParseError::BulkLength => "invalid bulk length",
+            ParseError::UnauthenticatedBulkLength => "unauthenticated bulk length",
+            ParseError::BulkLine => "too big bulk count string",
+        };
+        format!("ERR Protocol error: {what}")
     }
 }
 
 /// Finds one request after the other; keeps only how far it has looked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Parser {
-    /// So many bytes at the front were looked at and hold no line end.
+    /// So many bytes at the front were looked at and hold no end of the line that they belong to.
     scanned: u32,
+    /// An array of which a part has come.
+    array: Option<Box<Array>>,
 }
 
 impl Parser {
     /// Looks for a request at the beginning of `input`, which continues what an `Incomplete` answer was given for.
     ///
-    /// The words' places go to `spans`. `rest_of` tells, of a command's name as it was sent, which of its words takes the
-    /// rest of the line in the text protocol (0: none).
-    pub fn parse(&mut self, input: &[u8], spans: &mut Vec<Span>, rest_of: impl FnOnce(&[u8]) -> usize) -> Parsed {
-        text::parse(&mut self.scanned, input, spans, rest_of)
+    /// Its words go to `words`. `trusted` tells whether the client may send more than what it takes to authenticate.
+    /// `rest_of` tells, of a command's name as it was sent, which of its words takes the rest of the line in the text
+    /// protocol (0: none).
+    pub fn parse(
+        &mut self,
+        input: &[u8],
+        words: &mut Words,
+        trusted: bool,
+        rest_of: impl FnOnce(&[u8]) -> usize,
+    ) -> Parsed {
+        if self.array.is_some() || input.first() == Some(&b'*') {
+            return resp::parse(self, input, words, trusted);
+        }
+        let line_bytes_max = if trusted { LINE_BYTES_MAX } else { UNAUTHENTICATED_BYTES_MAX };
+        text::parse(&mut self.scanned, input, words, line_bytes_max, rest_of)
+    }
+
+    /// Where the next bytes are to be received, if they belong to a long word: straight into what will be stored. They
+    /// are not to be shown to [`Parser::parse`], but told of with [`Parser::recv_advance`].
+    pub fn recv_space(&mut self) -> Option<&mut [u8]> {
+        self.array.as_mut()?.recv_space()
+    }
+
+    /// So many bytes were received into the space; says whether the word is whole.
+    pub fn recv_advance(&mut self, count: usize) -> bool {
+        self.array.as_mut().is_some_and(|array| array.recv_advance(count))
+    }
+
+    /// Bytes that a request on its way holds here.
+    pub fn bytes_used(&self) -> usize {
+        self.array.as_ref().map_or(0, |array| array.bytes_used())
     }
 }
 
@@ -131,15 +147,24 @@ pub(crate) mod tests {
 
     /// Parses pieces as a connection does: what is left over is kept, and shown again with the next piece.
     pub(crate) fn parse_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, rest_of: fn(&[u8]) -> usize) -> Stream {
-        let (mut parser, mut spans, mut kept, mut requests) = (Parser::default(), Vec::new(), Vec::new(), Vec::new());
-        for piece in pieces {
+        let (mut parser, mut words, mut kept, mut requests) =
+            (Parser::default(), Words::default(), Vec::new(), Vec::new());
+        for mut piece in pieces {
+            while let Some(space) = parser.recv_space() {
+                let count = space.len().min(piece.len());
+                space[..count].copy_from_slice(&piece[..count]);
+                piece = &piece[count..];
+                if !parser.recv_advance(count) && piece.is_empty() {
+                    break;
+                }
+            }
             kept.extend_from_slice(piece);
             loop {
-                match parser.parse(&kept, &mut spans, rest_of) {
-                    Parsed::Incomplete => break,
+                match parser.parse(&kept, &mut words, true, rest_of) {
+                    Parsed::Incomplete { keep } => break kept.truncate(keep),
                     Parsed::Blank { consumed } => drop(kept.drain(..consumed)),
-                    Parsed::Request { consumed } => {
-                        let args = Args::new(&kept[..consumed], &spans);
+                    Parsed::Request { consumed, .. } => {
+                        let args = Args::new(&kept[..consumed], &words);
                         requests.push(args.from(0).map(<[u8]>::to_vec).collect());
                         kept.drain(..consumed);
                     }

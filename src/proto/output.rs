@@ -1,6 +1,6 @@
 //! What encoders write: bytes, and between them values that are sent from where they are stored.
 
-use crate::limits::OUTPUT_HARD_BYTES_MAX;
+use crate::limits::{OUTPUT_HARD_BYTES_MAX, SEND_PIECES_MAX};
 use std::rc::Rc;
 
 /// Encoded replies on their way out.
@@ -11,6 +11,14 @@ pub struct Output {
     shared: Vec<(usize, Rc<Vec<u8>>)>,
     shared_bytes: usize,
     overflowed: bool,
+}
+
+/// A place in an [`Output`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    shared: usize,
+    shared_bytes: usize,
 }
 
 /// A part of an [`Output`], in the order of sending.
@@ -35,6 +43,18 @@ impl Output {
     pub fn push_shared(&mut self, value: &Rc<Vec<u8>>) {
         self.shared_bytes += value.len();
         self.shared.push((self.bytes.len(), Rc::clone(value)));
+    }
+
+    /// Where it ends now.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), shared: self.shared.len(), shared_bytes: self.shared_bytes }
+    }
+
+    /// Takes back everything behind a mark.
+    pub fn truncate(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.shared.truncate(mark.shared);
+        self.shared_bytes = mark.shared_bytes;
     }
 
     /// The bytes, where no stored value stands between them.
@@ -75,11 +95,15 @@ impl Output {
         self.overflowed
     }
 
-    /// Empties it for the next replies; keeps at most `bytes_max` of room.
+    /// Empties it for the next replies. Room for four times `bytes_max` is kept where it is there: what a
+    /// turn usually overshoots by must not be given back and asked for again each time.
     pub fn clear(&mut self, bytes_max: usize) {
         self.bytes.clear();
-        self.bytes.shrink_to(bytes_max);
+        if self.bytes.capacity() > 4 * bytes_max {
+            self.bytes.shrink_to(bytes_max);
+        }
         self.shared.clear();
+        self.shared.shrink_to(SEND_PIECES_MAX);
         self.shared_bytes = 0;
         self.overflowed = false;
     }

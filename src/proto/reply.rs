@@ -1,21 +1,36 @@
-//! Replies: one vocabulary, encoded straight into the output.
+//! Replies: one vocabulary, three encodings, written straight into the output.
 //!
 //! A command says what its answer is, typed; how it is written is decided here. In the text protocol a list is
-//! flattened, one item a line with bare LF between them, and CRLF ends the whole reply and only that.
+//! flattened, one item a line with bare LF between them, and CRLF ends the whole reply and only that. RESP2 and RESP3
+//! are those of Redis's protocol specification.
 
 use super::{Digits, Output};
 use std::rc::Rc;
 
-/// How a command's integer answer is written in the text protocol.
+/// How replies are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// For people and shell scripts.
+    #[default]
+    Text,
+    /// Redis's protocol, version 2.
+    Resp2,
+    /// Redis's protocol, version 3.
+    Resp3,
+}
+
+/// How a command's answer is written in the text protocol, where it has a form of its own there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Face {
     /// As what it is.
     #[default]
     Typed,
-    /// `OK` for more than zero, else `(null)`.
+    /// An integer as `OK` for more than zero, else `(null)`.
     OkOrNull,
-    /// Always `OK`.
+    /// An integer always as `OK`.
     Ok,
+    /// Not at all.
+    Silent,
 }
 
 /// One reply being written. A command writes exactly one value: a scalar, or a list or map and then its items.
@@ -27,10 +42,11 @@ pub struct Reply<'a> {
 /// How far a reply is written: enough to go on with it in another output, turns later.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    encoding: Encoding,
     face: Face,
     /// Values still to come until the reply is whole.
     pending: usize,
-    /// Whether a line stands here already.
+    /// Whether a line of text stands here already.
     begun: bool,
     /// Whether the next value continues the line of its field.
     after_field: bool,
@@ -38,15 +54,15 @@ pub struct Progress {
 
 impl Progress {
     /// Of a reply that nothing is written of yet.
-    pub fn new(face: Face) -> Progress {
-        Progress { face, pending: 1, begun: false, after_field: false }
+    pub fn new(encoding: Encoding, face: Face) -> Progress {
+        Progress { encoding, face, pending: 1, begun: false, after_field: false }
     }
 }
 
 impl<'a> Reply<'a> {
     /// A reply at the end of `output`.
-    pub fn new(output: &'a mut Output, face: Face) -> Reply<'a> {
-        Reply::resume(output, Progress::new(face))
+    pub fn new(output: &'a mut Output, encoding: Encoding, face: Face) -> Reply<'a> {
+        Reply::resume(output, Progress::new(encoding, face))
     }
 
     /// Goes on with a reply at the end of `output`.
@@ -64,6 +80,21 @@ impl<'a> Reply<'a> {
         self.progress.pending == 0
     }
 
+    /// How it is written.
+    pub fn encoding(&self) -> Encoding {
+        self.progress.encoding
+    }
+
+    /// Writes what follows in another encoding: HELLO answers in the one that it asks for.
+    pub fn set_encoding(&mut self, encoding: Encoding) {
+        self.progress.encoding = encoding;
+    }
+
+    /// What follows, the answers inside that of EXEC, has this face.
+    pub fn set_face(&mut self, face: Face) {
+        self.progress.face = face;
+    }
+
     /// The reply `OK`.
     pub fn ok(&mut self) {
         self.simple("OK");
@@ -71,88 +102,195 @@ impl<'a> Reply<'a> {
 
     /// A status, such as `PONG`; no line end in it.
     pub fn simple(&mut self, status: &str) {
-        self.scalar(status.as_bytes());
+        match (self.progress.encoding, self.progress.face) {
+            (Encoding::Text, Face::Silent) => self.progress.pending -= 1,
+            (Encoding::Text, _) => self.text(status.as_bytes()),
+            _ => self.line(b"+", status.as_bytes()),
+        }
     }
 
-    /// Nothing there.
+    /// Nothing there, in the place of a value.
     pub fn null(&mut self) {
-        self.scalar(b"(null)");
+        match self.progress.encoding {
+            Encoding::Text => self.text(b"(null)"),
+            Encoding::Resp2 => self.line(b"$", b"-1"),
+            Encoding::Resp3 => self.line(b"_", b""),
+        }
     }
 
-    /// An integer, or what the command's face makes of it.
+    /// Nothing there, in the place of a list.
+    pub fn null_array(&mut self) {
+        match self.progress.encoding {
+            Encoding::Resp2 => self.line(b"*", b"-1"),
+            _ => self.null(),
+        }
+    }
+
+    /// An integer, or what the command's face makes of it in text.
     pub fn integer(&mut self, number: i64) {
-        match self.progress.face {
-            Face::Typed => self.scalar(Digits::of(number).bytes()),
-            Face::OkOrNull if number <= 0 => self.null(),
-            Face::OkOrNull | Face::Ok => self.ok(),
+        match (self.progress.encoding, self.progress.face) {
+            (Encoding::Text, Face::OkOrNull) if number <= 0 => self.text(b"(null)"),
+            (Encoding::Text, Face::OkOrNull | Face::Ok) => self.text(b"OK"),
+            (Encoding::Text, _) => self.text(Digits::of(number).bytes()),
+            _ => self.line(b":", Digits::of(number).bytes()),
+        }
+    }
+
+    /// A number with a fraction, as its digits.
+    pub fn double(&mut self, digits: &str) {
+        match self.progress.encoding {
+            Encoding::Resp3 => self.line(b",", digits.as_bytes()),
+            _ => self.bulk(digits.as_bytes()),
+        }
+    }
+
+    /// True or false; 1 or 0 where there is no such type.
+    pub fn boolean(&mut self, truth: bool) {
+        match self.progress.encoding {
+            Encoding::Resp3 => self.line(b"#", if truth { b"t" } else { b"f" }),
+            _ => self.integer(truth.into()),
         }
     }
 
     /// A value's bytes, copied.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.scalar(bytes);
+        if self.progress.encoding == Encoding::Text {
+            return self.text(bytes);
+        }
+        self.length(b"$", bytes.len());
+        self.output.push(bytes);
+        self.output.push(b"\r\n");
+        self.end();
     }
 
     /// A value's bytes, sent from where they are stored.
     pub fn shared(&mut self, value: &Rc<Vec<u8>>) {
-        self.begin();
+        if self.progress.encoding == Encoding::Text {
+            self.begin_text();
+            self.output.push_shared(value);
+            return self.end_text();
+        }
+        self.length(b"$", value.len());
         self.output.push_shared(value);
+        self.output.push(b"\r\n");
         self.end();
     }
 
     /// Text of several lines, each ended by CRLF, for a person to read.
     pub fn verbatim(&mut self, text: &str) {
-        self.begin();
-        // Within a text reply a line ends with bare LF: CRLF would end the reply.
-        for (index, line) in text.trim_end_matches("\r\n").split("\r\n").enumerate() {
-            if index > 0 {
-                self.output.push(b"\n");
+        match self.progress.encoding {
+            Encoding::Text => {
+                self.begin_text();
+                // Within a text reply a line ends with bare LF: CRLF would end the reply.
+                for (index, line) in text.lines().enumerate() {
+                    if index > 0 {
+                        self.output.push(b"\n");
+                    }
+                    self.output.push(line.as_bytes());
+                }
+                self.end_text();
             }
-            self.output.push(line.as_bytes());
+            Encoding::Resp2 => self.bulk(text.as_bytes()),
+            Encoding::Resp3 => {
+                self.length(b"=", text.len() + 4);
+                self.output.push(b"txt:");
+                self.output.push(text.as_bytes());
+                self.output.push(b"\r\n");
+                self.end();
+            }
         }
-        self.end();
     }
 
     /// A list; its `length` values follow.
     pub fn array(&mut self, length: usize) {
-        self.progress.pending += length;
-        self.end_list();
+        self.open(b"*", length, length);
+    }
+
+    /// A list without an order; its `length` values follow.
+    pub fn set(&mut self, length: usize) {
+        let mark = if self.progress.encoding == Encoding::Resp3 { b"~" } else { b"*" };
+        self.open(mark, length, length);
     }
 
     /// A map; `length` times [`Reply::field`] and a value follow.
     pub fn map(&mut self, length: usize) {
-        self.array(length);
+        match self.progress.encoding {
+            Encoding::Resp3 => self.open(b"%", length, length),
+            _ => self.open(b"*", length * 2, length),
+        }
     }
 
     /// The name of the map's next value.
     pub fn field(&mut self, name: &str) {
-        self.begin();
-        self.output.push(name.as_bytes());
-        self.output.push(b": ");
-        self.progress.after_field = true;
+        if self.progress.encoding == Encoding::Text {
+            self.begin_text();
+            self.output.push(name.as_bytes());
+            self.output.push(b": ");
+            self.progress.after_field = true;
+        } else {
+            // A field is no value of its own: it is not counted.
+            self.progress.pending += 1;
+            self.bulk(name.as_bytes());
+        }
     }
 
-    /// An error; `text` begins with its code, `ERR` or another.
+    /// An error; `text` begins with its code, `ERR` or another, and has no line end in it.
     pub fn error(&mut self, text: &str) {
-        self.begin();
-        self.output.push(b"(error) ");
-        self.output.push(text.strip_prefix("ERR ").unwrap_or(text).as_bytes());
-        self.end();
+        if self.progress.encoding == Encoding::Text {
+            self.begin_text();
+            self.output.push(b"(error) ");
+            self.output.push(text.strip_prefix("ERR ").unwrap_or(text).as_bytes());
+            self.end_text();
+        } else {
+            self.line(b"-", text.as_bytes());
+        }
     }
 
-    /// There is no such command: the text protocol says no more than that.
-    pub fn unknown_command(&mut self) {
-        self.scalar(b"(Unknown command)");
+    /// There is no such command. The text protocol says no more than that; `error` says it in RESP.
+    pub fn unknown_command(&mut self, error: &str) {
+        match self.progress.encoding {
+            Encoding::Text => self.text(b"(Unknown command)"),
+            _ => self.error(error),
+        }
     }
 
-    fn scalar(&mut self, bytes: &[u8]) {
-        self.begin();
+    /// A RESP value of one line.
+    fn line(&mut self, mark: &[u8; 1], bytes: &[u8]) {
+        self.output.push(mark);
         self.output.push(bytes);
+        self.output.push(b"\r\n");
         self.end();
     }
 
-    fn begin(&mut self) {
-        debug_assert!(self.progress.pending > 0, "a reply has one value");
+    /// The line of a RESP value that says how long it is.
+    fn length(&mut self, mark: &[u8; 1], length: usize) {
+        self.output.push(mark);
+        self.output.push(Digits::of(length as i64).bytes());
+        self.output.push(b"\r\n");
+    }
+
+    /// Begins a list that is announced with `announced` items and to which `values` values are still to be counted.
+    fn open(&mut self, mark: &[u8; 1], announced: usize, values: usize) {
+        self.progress.pending += values;
+        if self.progress.encoding != Encoding::Text {
+            self.length(mark, announced);
+            self.end();
+        } else if self.progress.pending == 1 && !self.progress.begun {
+            // A list's own place is taken by its items; where there are none at all, a word says so.
+            self.text(b"(empty)");
+        } else {
+            self.end_text();
+        }
+    }
+
+    /// A line of text.
+    fn text(&mut self, bytes: &[u8]) {
+        self.begin_text();
+        self.output.push(bytes);
+        self.end_text();
+    }
+
+    fn begin_text(&mut self) {
         if self.progress.begun && !self.progress.after_field {
             self.output.push(b"\n");
         }
@@ -160,20 +298,16 @@ impl<'a> Reply<'a> {
         self.progress.after_field = false;
     }
 
-    fn end(&mut self) {
-        self.progress.pending -= 1;
+    fn end_text(&mut self) {
+        self.end();
         if self.progress.pending == 0 {
             self.output.push(b"\r\n");
         }
     }
 
-    /// A list's own place is taken by its items; where there are none at all, a word says so.
-    fn end_list(&mut self) {
-        if self.progress.pending == 1 && !self.progress.begun {
-            self.scalar(b"(empty)");
-        } else {
-            self.end();
-        }
+    fn end(&mut self) {
+        debug_assert!(self.progress.pending > 0, "a reply has one value");
+        self.progress.pending -= 1;
     }
 }
 
@@ -186,8 +320,17 @@ mod tests {
     }
 
     fn check_face(face: Face, write: impl FnOnce(&mut Reply<'_>), wanted: &str) {
+        check_all(Encoding::Text, face, write, wanted);
+    }
+
+    fn check_resp(write: fn(&mut Reply<'_>), resp2: &str, resp3: &str) {
+        check_all(Encoding::Resp2, Face::Ok, write, resp2);
+        check_all(Encoding::Resp3, Face::Silent, write, resp3);
+    }
+
+    fn check_all(encoding: Encoding, face: Face, write: impl FnOnce(&mut Reply<'_>), wanted: &str) {
         let mut output = Output::default();
-        let mut reply = Reply::new(&mut output, face);
+        let mut reply = Reply::new(&mut output, encoding, face);
         write(&mut reply);
         assert!(reply.is_whole());
         assert_eq!(String::from_utf8_lossy(output.plain().unwrap()), wanted);
@@ -203,7 +346,7 @@ mod tests {
         check(|reply| reply.bulk(b""), "\r\n");
         check(|reply| reply.error("ERR syntax error"), "(error) syntax error\r\n");
         check(|reply| reply.error("NOAUTH no"), "(error) NOAUTH no\r\n");
-        check(|reply| reply.unknown_command(), "(Unknown command)\r\n");
+        check(|reply| reply.unknown_command("ERR x"), "(Unknown command)\r\n");
         check(|reply| reply.verbatim("# A\r\nb:1\r\n"), "# A\nb:1\r\n");
     }
 
@@ -212,6 +355,34 @@ mod tests {
         check_face(Face::OkOrNull, |reply| reply.integer(2), "OK\r\n");
         check_face(Face::OkOrNull, |reply| reply.integer(0), "(null)\r\n");
         check_face(Face::Ok, |reply| reply.integer(0), "OK\r\n");
+        check_face(Face::Silent, |reply| reply.ok(), "");
+    }
+
+    #[test]
+    fn resp() {
+        check_resp(|reply| reply.ok(), "+OK\r\n", "+OK\r\n");
+        check_resp(|reply| reply.null(), "$-1\r\n", "_\r\n");
+        check_resp(|reply| reply.null_array(), "*-1\r\n", "_\r\n");
+        check_resp(|reply| reply.integer(-12), ":-12\r\n", ":-12\r\n");
+        check_resp(|reply| reply.double("1.5"), "$3\r\n1.5\r\n", ",1.5\r\n");
+        check_resp(|reply| reply.boolean(true), ":1\r\n", "#t\r\n");
+        check_resp(|reply| reply.bulk(b"a\r\nb"), "$4\r\na\r\nb\r\n", "$4\r\na\r\nb\r\n");
+        check_resp(|reply| reply.verbatim("a\r\n"), "$3\r\na\r\n\r\n", "=7\r\ntxt:a\r\n\r\n");
+        check_resp(|reply| reply.error("ERR bad"), "-ERR bad\r\n", "-ERR bad\r\n");
+        check_resp(|reply| reply.unknown_command("ERR x"), "-ERR x\r\n", "-ERR x\r\n");
+        check_resp(|reply| reply.array(0), "*0\r\n", "*0\r\n");
+        check_resp(
+            |reply| {
+                reply.map(2);
+                reply.field("a");
+                reply.integer(1);
+                reply.field("b");
+                reply.set(1);
+                reply.simple("x");
+            },
+            "*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*1\r\n+x\r\n",
+            "%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n~1\r\n+x\r\n",
+        );
     }
 
     #[test]
@@ -275,7 +446,7 @@ mod tests {
     #[test]
     fn a_reply_goes_on_in_another_output() {
         let (mut first, mut second) = (Output::default(), Output::default());
-        let mut reply = Reply::new(&mut first, Face::Typed);
+        let mut reply = Reply::new(&mut first, Encoding::Text, Face::Typed);
         reply.array(2);
         reply.bulk(b"a");
         let progress = reply.suspend();
@@ -289,7 +460,7 @@ mod tests {
     fn a_shared_value_is_not_copied() {
         let value = Rc::new(vec![b'v'; 10_000]);
         let mut output = Output::default();
-        Reply::new(&mut output, Face::Typed).shared(&value);
+        Reply::new(&mut output, Encoding::Text, Face::Typed).shared(&value);
         assert_eq!((output.copied_bytes(), output.shared_bytes()), (2, 10_000));
     }
 }

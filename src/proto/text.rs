@@ -1,34 +1,34 @@
 //! The text protocol: one request a line, words between blanks, the last argument of some commands being the rest
 //! of the line.
 
-use super::{ParseError, Parsed, Span};
-use crate::limits::LINE_BYTES_MAX;
+use super::{Form, ParseError, Parsed, Words};
 
 /// See [`super::Parser::parse`]; `scanned` is how far earlier calls have looked.
 pub(super) fn parse(
     scanned: &mut u32,
     input: &[u8],
-    spans: &mut Vec<Span>,
+    words: &mut Words,
+    line_bytes_max: usize,
     rest_of: impl FnOnce(&[u8]) -> usize,
 ) -> Parsed {
     let Some(found) = find_line_end(&input[*scanned as usize..]) else {
         // One byte of grace: it may be the CR of a line that is just as long as allowed.
-        if input.len() > LINE_BYTES_MAX + 1 {
+        if input.len() > line_bytes_max + 1 {
             return Parsed::Broken(ParseError::LineTooLong);
         }
         *scanned = input.len() as u32;
-        return Parsed::Incomplete;
+        return Parsed::Incomplete { keep: input.len() };
     };
     let end = *scanned as usize + found;
     *scanned = 0;
     let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
-    if line.len() > LINE_BYTES_MAX {
+    if line.len() > line_bytes_max {
         return Parsed::Broken(ParseError::LineTooLong);
     }
-    spans.clear();
-    split(line, spans, rest_of);
+    words.clear();
+    split(line, words, rest_of);
     let consumed = end + 1;
-    if spans.is_empty() { Parsed::Blank { consumed } } else { Parsed::Request { consumed } }
+    if words.len() == 0 { Parsed::Blank { consumed } } else { Parsed::Request { consumed, form: Form::Line } }
 }
 
 /// Where the first LF is. Whole blocks are compared without a branch in between, which the compiler makes vector
@@ -47,8 +47,7 @@ fn is_blank(byte: u8) -> bool {
 
 /// Marks the words of `line`. The word that takes the rest of the line begins after the one blank that follows the
 /// word before it, and may be empty; where that blank is missing there is no such word.
-fn split(line: &[u8], spans: &mut Vec<Span>, rest_of: impl FnOnce(&[u8]) -> usize) {
-    let span = |start: usize, end: usize| Span { start: start as u32, end: end as u32 };
+fn split(line: &[u8], words: &mut Words, rest_of: impl FnOnce(&[u8]) -> usize) {
     let word_from = |from: usize| {
         let start = from + line[from..].iter().position(|&byte| !is_blank(byte))?;
         let length = line[start..].iter().position(|&byte| is_blank(byte)).unwrap_or(line.len() - start);
@@ -57,17 +56,17 @@ fn split(line: &[u8], spans: &mut Vec<Span>, rest_of: impl FnOnce(&[u8]) -> usiz
     let Some(name) = word_from(0) else { return };
     let rest = rest_of(&line[name.clone()]);
     let mut at = name.end;
-    spans.push(span(name.start, name.end));
+    words.push(name.start, name.end);
     loop {
-        if spans.len() == rest {
+        if words.len() == rest {
             if at < line.len() {
-                spans.push(span(at + 1, line.len()));
+                words.push(at + 1, line.len());
             }
             return;
         }
         let Some(word) = word_from(at) else { return };
         at = word.end;
-        spans.push(span(word.start, word.end));
+        words.push(word.start, word.end);
     }
 }
 
@@ -75,6 +74,7 @@ fn split(line: &[u8], spans: &mut Vec<Span>, rest_of: impl FnOnce(&[u8]) -> usiz
 mod tests {
     use super::super::tests::{check, parse_pieces};
     use super::*;
+    use crate::limits::LINE_BYTES_MAX;
 
     /// As the command table has it for these names.
     fn rest_of(name: &[u8]) -> usize {
@@ -145,10 +145,11 @@ mod tests {
 
     #[test]
     fn no_byte_is_scanned_twice() {
-        let (mut scanned, mut spans) = (0, Vec::new());
+        let (mut scanned, mut words) = (0, Words::default());
         let input = vec![b'x'; 5000];
         for end in (1000..=5000).step_by(1000) {
-            assert_eq!(parse(&mut scanned, &input[..end], &mut spans, rest_of), Parsed::Incomplete);
+            let parsed = parse(&mut scanned, &input[..end], &mut words, 5000, rest_of);
+            assert_eq!(parsed, Parsed::Incomplete { keep: end });
             assert_eq!(scanned as usize, end);
         }
     }

@@ -1,10 +1,12 @@
 //! Serving one client: read, execute, send, close.
 
+use super::clients;
+use super::engine::{Promise, Serving};
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
-use crate::command::Walk;
+use crate::command::{self, Deferred, Peer, Session, WRONG_PASSWORD, Walk};
 use crate::conn::{Connection, Desk, Place};
-use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
-use crate::proto::ParseError;
+use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
+use crate::proto::{Face, Output, Reply};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -13,27 +15,48 @@ const WALK_STEP_BYTES: usize = 64 * 1024;
 
 /// One client.
 pub(super) struct Client {
-    socket: Socket,
+    pub(super) socket: Socket,
     pub(super) conn: Connection,
-    /// The answer that is made over several turns, and its place among the replies.
-    walk: Option<Box<(Place, Walk)>>,
+    pub(super) session: Session,
+    /// The reply that comes later.
+    promise: Option<Box<Promise>>,
     /// When bytes last moved.
     active_ms: u64,
     /// Whether it stands in the queue of those that can go on.
     queued: bool,
     /// Whether its side is all that is waited for: ours has ended.
     lingering: bool,
+    /// Whether it reads no more.
+    deaf: bool,
 }
 
 impl Client {
-    pub(super) fn new(socket: Socket, now_ms: u64) -> Client {
+    pub(super) fn new(socket: Socket, session: Session, now_ms: u64) -> Client {
         let conn = Connection::default();
-        Client { socket, conn, walk: None, active_ms: now_ms, queued: false, lingering: false }
+        Client { socket, conn, session, promise: None, active_ms: now_ms, queued: false, lingering: false, deaf: false }
+    }
+
+    /// The walk that makes its next reply.
+    fn walk(&mut self) -> Option<&mut Walk> {
+        match self.promise.as_deref_mut() {
+            Some(Promise { deferred: Deferred::Walk(walk), .. }) => Some(walk),
+            _ => None,
+        }
+    }
+
+    /// Whether our side has ended, and its own is waited for.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingering
     }
 
     /// Whether it can go on without another byte from its socket.
-    fn can_go_on(&self) -> bool {
-        !self.lingering && if self.walk.is_some() { self.conn.has_room() } else { self.conn.can_resume() }
+    fn can_go_on(&mut self) -> bool {
+        !self.lingering && if self.walk().is_some() { self.conn.has_room() } else { self.conn.can_resume() }
+    }
+
+    /// When bytes last moved.
+    pub(super) fn active_ms(&self) -> u64 {
+        self.active_ms
     }
 }
 
@@ -43,13 +66,15 @@ impl AsFd for Client {
     }
 }
 
-/// Why a connection ended.
+/// Why a connection ended; each end is counted once.
 #[derive(Debug)]
 pub(super) enum End {
     /// One side said so, and all is sent.
     Done,
     /// It was idle for too long.
     Idle,
+    /// Another client has asked for it.
+    Killed,
     /// A reply was larger than the limit.
     OutputLimit,
     /// It broke.
@@ -74,7 +99,8 @@ impl Server {
         let outcome = outcome.and_then(|()| if reads { self.receive(event.token) } else { Ok(()) });
         self.finish(event.token, outcome);
         let after = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
-        (after - before) as usize
+        // CONFIG RESETSTAT may have come in between.
+        after.saturating_sub(before) as usize
     }
 
     /// Goes on with a client that was cut short; gives about the bytes that were moved.
@@ -84,24 +110,33 @@ impl Server {
         if !client.can_go_on() {
             return 0;
         }
-        let walks = client.walk.is_some();
+        let walks = client.walk().is_some();
         let before = self.engine.stats.total_net_output_bytes;
         let outcome = if walks { self.step_walk(token) } else { self.execute(token, 0) };
         self.finish(token, outcome);
-        let sent = (self.engine.stats.total_net_output_bytes - before) as usize;
+        let sent = self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize;
         // Requests were executed too, if their replies could not be sent: that is work as well.
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
 
     /// Receives once, and executes what came.
     fn receive(&mut self, token: Token) -> Result<(), End> {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
-        match client.socket.receive(&mut self.receive) {
-            Ok(0) => client.conn.peer_ended(),
+        let Server { reactor, engine, receive, .. } = self;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        let Client { socket, conn, active_ms, .. } = client;
+        // The bytes of a long word go straight to where they will stay.
+        let space = conn.recv_space();
+        let direct = space.is_some();
+        match socket.receive(space.unwrap_or(receive)) {
+            Ok(0) => conn.peer_ended(),
             Ok(count) => {
-                client.active_ms = self.engine.now.ms;
-                self.engine.stats.total_net_input_bytes += count as u64;
-                self.execute(token, count)?;
+                *active_ms = engine.now.ms;
+                engine.stats.total_net_input_bytes += count as u64;
+                if !direct {
+                    self.execute(token, count)?;
+                } else if conn.recv_advance(count) {
+                    self.execute(token, 0)?;
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(End::Error(error)),
@@ -113,35 +148,86 @@ impl Server {
     fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
         let Server { reactor, engine, desk, receive, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        let broken = client.conn.execute(&receive[..received], desk, engine);
-        if let Some(walk) = engine.begun.take() {
-            client.walk = Some(Box::new(walk));
-            engine.node.waiting += 1;
-        }
+        engine.begin_share();
+        let mut serving =
+            Serving { engine, session: &mut client.session, peer: &client.socket, promise: None, http: false };
+        let broken = client.conn.execute(&receive[..received], desk, &mut serving);
+        let Serving { promise, http: serving_http, .. } = serving;
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
-            engine.stats.total_error_replies += 1;
-            let ParseError::LineTooLong = error;
-            log::write(Level::Warn, format_args!("a client sent too long a line, its connection is closed"));
+            engine.stats.count_error(&error.text());
+            let (peer, why) = (clients::peer(client), error.text());
+            self.noise.write(engine.now.ms, format_args!("{peer} is closed, what it sent is no request: {why}"));
         }
-        deliver(client, desk, engine)
+        if serving_http {
+            engine.stats.closed_by_protocol_error += 1;
+            let peer = clients::peer(client);
+            self.noise.write(engine.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
+        }
+        deliver(client, desk, engine)?;
+        promise.map_or(Ok(()), |promise| self.keep(token, promise))
+    }
+
+    /// Sees to a reply that was promised.
+    fn keep(&mut self, token: Token, promise: Promise) -> Result<(), End> {
+        let Promise { place, encoding, muted, .. } = promise;
+        if let Deferred::Clients(request) = &promise.deferred {
+            let answer = self.answer_clients(token, request);
+            return self
+                .fulfil(token, place, muted, |output| answer.write(&mut Reply::new(output, encoding, Face::Typed)));
+        }
+        if matches!(promise.deferred, Deferred::WrongPassword) {
+            self.reactor.set_deadline(token, Some(self.engine.now.ms + WRONG_PASSWORD_MS));
+        }
+        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
+        client.promise = Some(Box::new(promise));
+        self.engine.node.waiting += 1;
+        Ok(())
+    }
+
+    /// Writes a reply that was promised, and sends it.
+    fn fulfil(&mut self, token: Token, place: Place, muted: bool, write: impl FnOnce(&mut Output)) -> Result<(), End> {
+        let Server { reactor, engine, desk, .. } = self;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        if !muted {
+            write(&mut desk.output);
+        }
+        client.conn.fill(place, desk, true);
+        send(client, desk, engine)
+    }
+
+    /// A wrong password has been waited for long enough.
+    fn answer_wrong_password(&mut self, token: Token, promise: &Promise) -> Result<(), End> {
+        let (place, encoding) = (promise.place, promise.encoding);
+        self.engine.stats.count_error(WRONG_PASSWORD);
+        self.fulfil(token, place, promise.muted, |output| {
+            Reply::new(output, encoding, Face::Typed).error(WRONG_PASSWORD);
+        })
     }
 
     /// Does a piece of a client's walk, and sends what came of it.
     fn step_walk(&mut self, token: Token) -> Result<(), End> {
         let Server { reactor, engine, desk, walk_bytes, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        let Some(walk) = &mut client.walk else { return Ok(()) };
-        let (place, walk) = &mut **walk;
+        let Some(Promise { place, deferred: Deferred::Walk(walk), muted, .. }) = client.promise.as_deref_mut() else {
+            return Ok(());
+        };
         *walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *walk_bytes;
+        if walk.is_searching() {
+            // It is not the client that is waited for.
+            client.active_ms = engine.now.ms;
+        }
         let whole = walk.step(&engine.store, engine.now.ms, WALK_ENTRIES_PER_TURN, room, &mut desk.output);
-        *walk_bytes += walk.bytes_used();
+        if *muted {
+            desk.output.clear(TURN_REPLY_BYTES);
+        }
         client.conn.fill(*place, desk, whole);
         if whole {
-            *walk_bytes -= walk.bytes_used();
-            client.walk = None;
+            client.promise = None;
             engine.node.waiting -= 1;
+        } else {
+            *walk_bytes += walk.bytes_used();
         }
         send(client, desk, engine)
     }
@@ -170,10 +256,11 @@ impl Server {
             return;
         }
         if client.conn.is_done() {
-            let ours = client.conn.is_closing() || self.stage != Stage::Serving;
-            // A peer that has been silent has nothing under way that a reset could answer.
-            let recent = self.engine.now.ms < client.active_ms + LINGER_MS;
-            return if ours && recent { self.begin_linger(token) } else { self.close(token, End::Done) };
+            // When the server ends, only those are waited for that have sent more than was read.
+            let lingers = client.conn.is_closing()
+                || self.stage != Stage::Serving
+                    && client.socket.discard(&mut self.receive).is_ok_and(|count| count > 0);
+            return if lingers { self.begin_linger(token) } else { self.close(token, End::Done) };
         }
         if client.can_go_on() && !client.queued {
             client.queued = true;
@@ -208,13 +295,21 @@ impl Server {
 
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
     pub(super) fn client_deadline(&mut self, token: Token) {
+        let idle_timeout_ms = self.idle_timeout_ms();
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         if client.lingering {
             return self.close(token, End::Done);
         }
-        let Some(timeout_ms) = self.idle_timeout_ms else { return };
+        if let Some(promise) = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::WrongPassword)) {
+            self.engine.node.waiting -= 1;
+            let outcome = self.answer_wrong_password(token, &promise);
+            // The deadline was borrowed from the idle time-out.
+            self.set_idle_deadline(token);
+            return self.finish(token, outcome);
+        }
+        let Some(timeout_ms) = idle_timeout_ms else { return };
         let due_ms = client.active_ms + timeout_ms;
-        if due_ms <= self.engine.now.ms && client.walk.is_none() {
+        if due_ms <= self.engine.now.ms {
             self.close(token, End::Idle);
         } else {
             let next_ms = due_ms.max(self.engine.now.ms + 1);
@@ -222,14 +317,19 @@ impl Server {
         }
     }
 
+    /// Lets a client be closed when it will have been idle for long enough, where that is asked for.
+    pub(super) fn set_idle_deadline(&mut self, token: Token) {
+        let deadline_ms = self.idle_timeout_ms().map(|timeout_ms| self.engine.now.ms + timeout_ms);
+        self.reactor.set_deadline(token, deadline_ms);
+    }
+
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
-        let Engine { stats, node, .. } = &mut self.engine;
+        let Engine { stats, node, watches, store, .. } = &mut self.engine;
         node.clients -= 1;
-        if let Some(walk) = &client.walk {
-            node.waiting -= 1;
-            self.walk_bytes -= walk.1.bytes_used();
-        }
+        node.waiting -= usize::from(client.promise.is_some());
+        self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
+        command::forget(&mut client.session, watches, store);
         client.conn.dismantle(&mut self.desk.pool);
         match end {
             End::Done => log::write(Level::Debug, format_args!("a client went, {} are here", node.clients)),
@@ -237,9 +337,11 @@ impl Server {
                 stats.closed_by_timeout += 1;
                 log::write(Level::Debug, format_args!("an idle client was closed, {} are here", node.clients));
             }
+            End::Killed => log::write(Level::Info, format_args!("a client was closed by CLIENT KILL")),
             End::OutputLimit => {
                 stats.closed_by_output_limit += 1;
-                log::write(Level::Warn, format_args!("a client asked for too large a reply, its connection is closed"));
+                let peer = clients::peer(&client);
+                self.noise.write(self.engine.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;
@@ -254,6 +356,9 @@ fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<
     if desk.output.overflowed() {
         return Err(End::OutputLimit);
     }
+    if client.deaf {
+        desk.output.clear(TURN_REPLY_BYTES);
+    }
     if desk.output.is_empty() {
         return Ok(());
     }
@@ -267,7 +372,9 @@ fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<
         return send(client, desk, engine);
     };
     let sent = moved(client.socket.send(bytes), client, engine)?;
-    client.conn.queue_bytes(&bytes[sent..], &mut desk.pool);
+    if !client.deaf {
+        client.conn.queue_bytes(&bytes[sent..], &mut desk.pool);
+    }
     desk.output.clear(TURN_REPLY_BYTES);
     Ok(())
 }
@@ -280,6 +387,9 @@ fn send(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(),
         let outcome = client.socket.send_pieces(&pieces[..count]);
         let sent = moved(outcome, client, engine)?;
         client.conn.advance(sent, &mut desk.pool);
+        if client.deaf {
+            client.conn.drop_output(&mut desk.pool);
+        }
     }
     Ok(())
 }
@@ -293,6 +403,12 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
             Ok(count)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // The peer reads no more. What it has sent before is executed all the same, as it is when its end comes in
+            // between; then its end is read.
+            client.deaf = true;
+            Ok(0)
+        }
         Err(error) => Err(End::Error(error)),
     }
 }
@@ -302,4 +418,14 @@ pub(super) fn reject(socket: &Socket, buffer: &mut [u8]) {
     // What it may have sent already is read first, or the close would be a reset that takes the answer away.
     let _ = socket.discard(buffer);
     let _ = socket.send(b"(error) max number of clients reached\r\n");
+}
+
+impl Peer for Socket {
+    fn address(&self) -> String {
+        clients::address_of(self.peer())
+    }
+
+    fn is_local(&self) -> bool {
+        Socket::is_local(self)
+    }
 }

@@ -1,12 +1,16 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
-use crate::command::{self, CommandSpec, Ctx, Node, Now, Walk, execute, execute_unknown};
+use crate::command::{
+    self, Access, CommandSpec, Ctx, Deferred, Host, Measures, Node, Now, Peer, Replies, Session, Settings, SlowLog,
+    Watches, execute, execute_unknown,
+};
 use crate::conn::{Flow, Place, Service};
-use crate::log::{self, Level};
-use crate::proto::{Args, Face, Output, Reply};
+use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::sys::clock;
+use crate::sys::{clock, resource};
+
+static HOST: Host = Host { clock_ns: clock::monotonic_ns, cpu_us: resource::cpu_us };
 
 /// The wall clock may drift against the boot clock by so much before what is shown follows it: a time that was given
 /// in wall time is then shown again as it was given.
@@ -16,13 +20,20 @@ pub(super) struct Engine {
     pub(super) store: Store,
     pub(super) stats: Stats,
     pub(super) node: Node,
+    pub(super) settings: Settings,
+    pub(super) measures: Measures,
+    pub(super) slowlog: SlowLog,
     pub(super) now: Now,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
-    /// A walk that the last request has begun, to be taken up by its client.
-    pub(super) begun: Option<(Place, Walk)>,
+    /// Until when requests may be begun in this turn.
+    pub(super) until_ns: u64,
+    /// Who may come in.
+    pub(super) access: Access,
+    /// Who watches which key.
+    pub(super) watches: Watches,
     /// The row that the parser has asked for: that of the request that comes next.
     row: Option<&'static CommandSpec>,
     /// When the wall clock was last compared.
@@ -30,15 +41,20 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(node: Node, now_ms: u64) -> Engine {
+    pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
         Engine {
             store: Store::new(),
             stats: Stats::default(),
             node,
+            settings,
+            measures: Measures::default(),
+            slowlog: SlowLog::default(),
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
             shutdown: false,
-            begun: None,
+            until_ns: 0,
+            access,
+            watches: Watches::default(),
             row: None,
             compared_ms: now_ms,
         }
@@ -47,44 +63,167 @@ impl Engine {
     /// The time of a new turn.
     pub(super) fn set_time(&mut self, now_ms: u64) {
         self.now.ms = now_ms;
-        if now_ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
-            self.compared_ms = now_ms;
-            let offset_ms = clock::wall_ms() - now_ms as i64;
-            if (offset_ms - self.now.wall_offset_ms).abs() >= WALL_DRIFT_MS {
-                self.now.wall_offset_ms = offset_ms;
+        self.measures.sample(self.now.ms, &self.stats);
+        if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
+            self.compared_ms = self.now.ms;
+            self.follow_wall(clock::wall_ms());
+        }
+    }
+
+    /// Follows the wall clock where it is off by more than it may be.
+    fn follow_wall(&mut self, wall_ms: i64) {
+        let offset_ms = wall_ms.saturating_sub(self.now.ms as i64);
+        if offset_ms.abs_diff(self.now.wall_offset_ms) >= WALL_DRIFT_MS as u64 {
+            self.now.wall_offset_ms = offset_ms;
+        }
+    }
+
+    /// Whether requests may still be begun in this turn.
+    pub(super) fn has_time(&self) -> bool {
+        self.measures.ended_ns < self.until_ns
+    }
+
+    /// A client's share of the turn begins: what it was received with is not its first command's time.
+    pub(super) fn begin_share(&mut self) {
+        self.measures.ended_ns = clock::monotonic_ns();
+    }
+
+    /// A turn that took so long has ended.
+    pub(super) fn end_turn(&mut self, turn_ns: u64) {
+        self.stats.turns += 1;
+        self.stats.turn_worst_us = self.stats.turn_worst_us.max(turn_ns / 1000);
+        self.measures.turns.record(turn_ns);
+        let bytes = self.store.bytes_used() + self.node.client_bytes + self.node.buffer_bytes;
+        self.measures.peak_bytes = self.measures.peak_bytes.max(bytes);
+    }
+}
+
+/// A reply that comes later, and where it goes.
+#[derive(Debug)]
+pub(super) struct Promise {
+    pub(super) place: Place,
+    pub(super) deferred: Deferred,
+    pub(super) encoding: Encoding,
+    /// Whether the client does not want it (CLIENT REPLY).
+    pub(super) muted: bool,
+}
+
+/// The engine at the service of one client.
+pub(super) struct Serving<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) session: &'a mut Session,
+    pub(super) peer: &'a dyn Peer,
+    /// What the last request has promised.
+    pub(super) promise: Option<Promise>,
+    /// Whether it turned out to be a browser.
+    pub(super) http: bool,
+}
+
+impl Service for Serving<'_> {
+    fn rest_of(&mut self, name: &[u8]) -> usize {
+        self.engine.row = command::lookup(name);
+        self.engine.row.map_or(0, |row| row.rest)
+    }
+
+    fn has_time(&self) -> bool {
+        self.engine.has_time()
+    }
+
+    fn trusts(&self) -> bool {
+        self.session.authenticated
+    }
+
+    fn reject(&mut self, error: ParseError, output: &mut Output) {
+        let form = if error == ParseError::LineTooLong { Form::Line } else { Form::Array };
+        Reply::new(output, self.session.encoding_of(form), Face::Typed).error(&error.text());
+    }
+
+    fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow {
+        // Of a line, the parser has asked for the row already.
+        let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
+        if row.is_none() && form == Form::Line && command::is_http(args.name()) {
+            self.http = true;
+            return Flow::Close;
+        }
+        let (before, mark) = (self.session.replies, output.mark());
+        let encoding = self.session.encoding_of(form);
+        let flow = self.execute(row, args, output, encoding);
+        let muted = before != Replies::On && self.session.replies != Replies::On;
+        if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
+            self.session.replies = Replies::On;
+        }
+        if muted {
+            output.truncate(mark);
+        }
+        match flow {
+            command::Flow::Continue | command::Flow::Unanswered => Flow::Continue,
+            command::Flow::Close => Flow::Close,
+            command::Flow::Wait(deferred) => {
+                self.promise = Some(Promise { place, deferred, encoding, muted });
+                Flow::Wait
+            }
+            command::Flow::Shutdown => {
+                self.engine.shutdown = true;
+                Flow::Close
             }
         }
     }
 }
 
-impl Service for Engine {
-    fn rest_of(&mut self, name: &[u8]) -> usize {
-        self.row = command::lookup(name);
-        self.row.map_or(0, |row| row.rest)
-    }
-
-    fn serve(&mut self, args: Args<'_>, output: &mut Output, place: Place) -> Flow {
-        let Engine { store, stats, node, now, row, .. } = self;
-        let mut ctx = Ctx { store, now: *now, stats, node, wall_us: clock::wall_us };
-        let Some(row) = row.take() else {
-            if command::is_http(args.name()) {
-                log::write(Level::Warn, format_args!("an HTTP request came, its connection is closed"));
-                return Flow::Close;
-            }
-            execute_unknown(&mut ctx, &mut Reply::new(output, Face::Typed));
-            return Flow::Continue;
+impl Serving<'_> {
+    fn execute(
+        &mut self,
+        row: Option<&'static CommandSpec>,
+        args: Args<'_>,
+        output: &mut Output,
+        encoding: Encoding,
+    ) -> command::Flow {
+        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, .. } = &mut *self.engine;
+        let mut ctx = Ctx {
+            store,
+            now: *now,
+            stats,
+            node,
+            settings,
+            measures,
+            slowlog,
+            wall_us: clock::wall_us,
+            session: self.session,
+            peer: self.peer,
+            access,
+            watches,
+            host: &HOST,
         };
-        match execute(row, &mut ctx, args, &mut Reply::new(output, row.face)) {
-            command::Flow::Continue => Flow::Continue,
-            command::Flow::Close => Flow::Close,
-            command::Flow::Wait(walk) => {
-                self.begun = Some((place, walk));
-                Flow::Wait
-            }
-            command::Flow::Shutdown => {
-                self.shutdown = true;
-                Flow::Close
+        match row {
+            Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
+            None => {
+                execute_unknown(&mut ctx, args, &mut Reply::new(output, encoding, Face::Typed));
+                command::Flow::Continue
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_clock_is_followed_only_where_it_is_off() {
+        let node = crate::server::start::node(0, 5_000);
+        let mut engine = Engine::new(node, Settings::default(), Access::default(), 5_000);
+        let day_ms = 86_400_000;
+        let mut check = |wall_ms: i64, wanted_offset_ms: i64| {
+            engine.follow_wall(wall_ms);
+            assert_eq!(engine.now.wall_offset_ms, wanted_offset_ms, "wall clock at {wall_ms}");
+        };
+        check(day_ms, day_ms - 5_000);
+        check(day_ms + 99, day_ms - 5_000);
+        check(day_ms - 99, day_ms - 5_000);
+        check(day_ms + 100, day_ms - 4_900);
+        // Before 1970, and as far off as a clock can be.
+        check(-3_600_000, -3_605_000);
+        check(i64::MAX, i64::MAX - 5_000);
+        check(i64::MIN, i64::MIN);
     }
 }

@@ -4,21 +4,23 @@
 //! with who was cut short, see to deadlines, take back memory.
 
 mod client;
+mod clients;
 mod engine;
 mod start;
 
-use crate::command::Node;
+use crate::command::{Node, Session};
 use crate::config::Config;
 use crate::conn::Desk;
 use crate::limits::{
-    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
+    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
+    TURN_NS_MAX,
 };
 use crate::log::{self, Level};
 use crate::reactor::{Event, Reactor, Token};
 use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
-use crate::sys::socket::{Listener, Socket};
+use crate::sys::socket::{Listener, Socket, TcpOptions};
 use client::{Client, End};
 use engine::Engine;
 use std::collections::VecDeque;
@@ -56,10 +58,35 @@ pub struct Server {
     listeners: Vec<Token>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
-    idle_timeout_ms: Option<u64>,
+    /// Whether protected mode keeps out who is not local.
+    guarded: bool,
+    /// What outsiders can have written to the log.
+    noise: Noise,
+    next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
-    turn_end_us: u64,
+    turn_end_ms: u64,
+}
+
+/// Log lines that anybody can cause: one a second, and how many were left out.
+#[derive(Default)]
+struct Noise {
+    last_ms: u64,
+    left_out: u64,
+}
+
+impl Noise {
+    fn write(&mut self, now_ms: u64, text: std::fmt::Arguments<'_>) {
+        if now_ms < self.last_ms + NOISE_MS {
+            self.left_out += 1;
+            return;
+        }
+        self.last_ms = now_ms;
+        match std::mem::take(&mut self.left_out) {
+            0 => log::write(Level::Warn, text),
+            count => log::write(Level::Warn, format_args!("{text}; {count} such lines were left out before")),
+        }
+    }
 }
 
 /// How far the server's life is.
@@ -86,19 +113,53 @@ impl Server {
 
     fn turn(&mut self) -> io::Result<()> {
         let until_ms = self.wake_ms();
-        self.reactor.wait(self.turn_end_us / 1000, until_ms)?;
-        let began_us = clock::boot_us();
-        self.engine.set_time(began_us / 1000);
+        self.reactor.wait(self.turn_end_ms, until_ms)?;
+        let (began_ms, began_ns) = (clock::boot_ms(), clock::monotonic_ns());
+        self.engine.set_time(began_ms);
+        self.engine.measures.ended_ns = began_ns;
+        self.engine.until_ns = began_ns + TURN_NS_MAX / 2;
         self.serve_ready();
+        self.engine.until_ns = began_ns + TURN_NS_MAX;
         self.serve_resumed();
         self.serve_deadlines();
         self.take_back();
+        self.apply_settings();
         self.see_to_the_end();
-        self.turn_end_us = clock::boot_us();
-        let stats = &mut self.engine.stats;
-        stats.turns += 1;
-        stats.turn_worst_us = stats.turn_worst_us.max(self.turn_end_us - began_us);
+        let turn_ns = clock::monotonic_ns() - began_ns;
+        self.turn_end_ms = began_ms + turn_ns / 1_000_000;
+        let node = &mut self.engine.node;
+        node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
+        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes();
+        self.engine.end_turn(turn_ns);
         Ok(())
+    }
+
+    /// After how long an idle client is closed.
+    fn idle_timeout_ms(&self) -> Option<u64> {
+        let timeout_s = self.engine.settings.timeout_s;
+        (timeout_s > 0).then_some(timeout_s * 1000)
+    }
+
+    /// Passes on settings that a client has changed. The others are read when they are needed.
+    fn apply_settings(&mut self) {
+        if !std::mem::take(&mut self.engine.settings.changed) {
+            return;
+        }
+        let options = TcpOptions { keepalive_s: self.engine.settings.keepalive_s };
+        for &token in &self.listeners {
+            if let Some(Source::Listener(listener)) = self.reactor.get_mut(token) {
+                listener.set_options(options);
+            }
+        }
+        // Each client's own deadline then finds out when it is really due.
+        let deadline_ms = self.idle_timeout_ms().map(|_| self.engine.now.ms + 1);
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+                && !client.is_lingering()
+            {
+                self.reactor.set_deadline(token, deadline_ms);
+            }
+        }
     }
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
@@ -117,7 +178,7 @@ impl Server {
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
     fn serve_ready(&mut self) {
         let mut bytes = 0;
-        while bytes < TURN_BYTES_MAX / 2 {
+        while bytes < TURN_BYTES_MAX / 2 && self.engine.has_time() {
             let Some(event) = self.reactor.next_event() else { return };
             bytes += self.serve(event);
         }
@@ -127,7 +188,7 @@ impl Server {
     fn serve_resumed(&mut self) {
         let mut bytes = 0;
         for _ in 0..self.resumes.len() {
-            if bytes >= TURN_BYTES_MAX / 2 {
+            if bytes >= TURN_BYTES_MAX / 2 || !self.engine.has_time() {
                 return;
             }
             if let Some(token) = self.resumes.pop_front() {
@@ -198,19 +259,21 @@ impl Server {
 
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let Engine { stats, node, now, .. } = &mut self.engine;
+        let Engine { stats, node, now, access, settings, .. } = &mut self.engine;
         stats.total_connections_received += 1;
-        if node.clients >= node.clients_max {
+        if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
             return client::reject(&socket, &mut self.receive);
         }
-        let client = Client::new(socket, now.ms);
+        let denied = self.guarded && !socket.is_local();
+        let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
+        self.next_client_id += 1;
+        let client = Client::new(socket, session, now.ms);
         match self.reactor.insert(Source::Client(client), Interest::READ) {
             Ok(token) => {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
-                let deadline_ms = self.idle_timeout_ms.map(|timeout_ms| now.ms + timeout_ms);
-                self.reactor.set_deadline(token, deadline_ms);
+                self.set_idle_deadline(token);
             }
             Err(error) => log::write(Level::Warn, format_args!("a client cannot be watched: {error}")),
         }
@@ -227,15 +290,19 @@ impl Server {
     }
 
     fn read_signals(&mut self, token: Token) {
+        // Signals that came together, as from a supervisor that sends two, count as one.
+        let mut last = None;
         while let Some(Source::Signals(signals)) = self.reactor.get_mut(token)
             && let Ok(Some(name)) = signals.next()
         {
-            if self.stage == Stage::Serving {
-                self.begin_end(name);
-            } else {
-                log::write(Level::Warn, format_args!("{name} again, ending at once"));
-                self.stage = Stage::Ended;
-            }
+            last = Some(name);
+        }
+        let Some(name) = last else { return };
+        if self.stage == Stage::Serving {
+            self.begin_end(name);
+        } else {
+            log::write(Level::Warn, format_args!("{name} again, ending at once"));
+            self.stage = Stage::Ended;
         }
     }
 

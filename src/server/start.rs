@@ -1,6 +1,7 @@
 //! From a configuration to a server that listens.
 
-use super::{Config, Desk, Engine, Listener, Node, Reactor, Server, Signals, Source, Stage, VecDeque};
+use super::{Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
+use crate::command::{self, Access, DebugAccess, Settings};
 use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::sys::epoll::Interest;
@@ -16,10 +17,13 @@ impl Server {
     /// # Errors
     /// A sentence that names the address or path and what is wrong with it.
     pub fn new(config: &Config) -> io::Result<Server> {
-        log::set_verbose(config.verbose);
+        let mut settings = settings(config);
+        command::apply_log_level(&settings);
+        resource::steady_malloc();
         let version = env!("CARGO_PKG_VERSION");
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
         let clients_max = bound_clients(config.clients_max)?;
+        settings.clients_max = clients_max;
         let memory_bytes = resource::memory_bytes();
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
         log::write(
@@ -32,42 +36,87 @@ impl Server {
         );
         // Last of all, since who reads the log takes these lines for the sign that the server serves.
         let mut reactor = Reactor::new(EVENTS_MAX)?;
-        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
         let (listeners, tcp_port) = listen(config)?;
+        // Only now: until here a signal ends the program by itself, also where listening hangs.
+        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
+        let exposed = listeners.iter().any(|listener| !listener.is_local());
+        let guarded = exposed && config.protected && config.password.is_none();
+        if guarded {
+            log::write(
+                Level::Warn,
+                format_args!("protected mode: without a password, clients from elsewhere than this box are refused"),
+            );
+        }
         let listeners = listeners
             .into_iter()
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
             .collect::<io::Result<_>>()?;
-        let started_us = clock::boot_us();
-        let node = Node {
-            tcp_port,
-            started_ms: started_us / 1000,
-            clients: 0,
-            clients_max,
-            waiting: 0,
-            run_id: run_id(),
-            memory_bytes,
-        };
+        let started_ms = clock::boot_ms();
+        settings.port = tcp_port;
+        let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
+        let access = Access { password: config.password.clone() };
         Ok(Server {
             reactor,
-            engine: Engine::new(node, started_us / 1000),
+            engine: Engine::new(node, settings, access, started_ms),
             desk: Desk::default(),
             receive: vec![0; RECEIVE_BYTES].into(),
             resumes: VecDeque::new(),
             walk_bytes: 0,
             listeners,
             accept_failure_told: false,
-            idle_timeout_ms: (config.timeout_s > 0).then_some(config.timeout_s * 1000),
+            guarded,
+            noise: Noise::default(),
+            next_client_id: 1,
             stage: Stage::Serving,
-            turn_end_us: started_us,
+            turn_end_ms: started_ms,
         })
     }
 }
 
+/// What is known of a node that has just started.
+pub(super) fn node(tcp_port: u16, started_ms: u64) -> Node {
+    Node {
+        tcp_port,
+        started_ms,
+        clients: 0,
+        waiting: 0,
+        run_id: run_id(),
+        memory_bytes: 0,
+        kernel: resource::kernel(),
+        base_bytes: resource::resident_peak_bytes(),
+        client_bytes: 0,
+        buffer_bytes: 0,
+    }
+}
+
+/// What clients may ask about and change later.
+fn settings(config: &Config) -> Settings {
+    let socket = config.socket.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    Settings {
+        addresses: config.addresses.clone(),
+        socket,
+        socket_mode: config.socket_mode,
+        backlog: config.backlog,
+        debug_access: DebugAccess::of(&config.debug_command),
+        timeout_s: config.timeout_s,
+        keepalive_s: config.keepalive_s,
+        log_level: if config.verbose { "verbose" } else { "notice" },
+        // A failure of getrlimit(2) is not to be expected: there would be room for none.
+        make_room: |clients| possible_clients(clients).map_or(0, |(possible, _)| possible),
+        ..Settings::default()
+    }
+}
+
+/// How many clients there is room for, after making more if need be, and how many descriptors that comes from.
+fn possible_clients(wanted: usize) -> io::Result<(usize, u64)> {
+    let descriptors = resource::raise_descriptors(wanted.saturating_add(DESCRIPTORS_RESERVED) as u64)?;
+    let possible = usize::try_from(descriptors).unwrap_or(CLIENTS_MAX).saturating_sub(DESCRIPTORS_RESERVED).max(1);
+    Ok((possible, descriptors))
+}
+
 /// How many clients the descriptors allow; says so where it is fewer than asked for.
 fn bound_clients(wanted: usize) -> io::Result<usize> {
-    let descriptors = resource::raise_descriptors((wanted + DESCRIPTORS_RESERVED) as u64)?;
-    let possible = usize::try_from(descriptors).unwrap_or(CLIENTS_MAX).saturating_sub(DESCRIPTORS_RESERVED).max(1);
+    let (possible, descriptors) = possible_clients(wanted)?;
     if possible < wanted {
         log::write(
             Level::Warn,

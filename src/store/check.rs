@@ -48,11 +48,11 @@ impl Store {
     pub(super) fn census(&self) -> Census {
         let mut census = Census::default();
         self.slots.iter().flatten().for_each(|tree| census.add(&tree.root));
-        let buried = self.graveyard.slot_arrays();
+        let buried = self.graveyard.trees();
         let mut buried_census = Census::default();
-        buried.clone().flatten().flatten().for_each(|tree| buried_census.add(&tree.root));
-        let trees = self.slots.iter().chain(buried.clone().flatten()).flatten().count();
-        census.bytes += buried_census.bytes + trees * size_of::<Tree>() + (1 + buried.count()) * own_slot_bytes();
+        buried.iter().for_each(|tree| buried_census.add(&tree.root));
+        let trees = self.slots.iter().flatten().count() + buried.len();
+        census.bytes += buried_census.bytes + trees * size_of::<Tree>() + own_slot_bytes();
         census
     }
 

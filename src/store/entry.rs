@@ -65,8 +65,38 @@ impl Entry {
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             Entry(Body::Small(small_block(key, value, created_ms, expires_ms)))
         } else {
-            let value = Rc::new(value.to_vec());
-            Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
+            Entry::from_owned(key, value.to_vec(), created_ms, expires_ms)
+        }
+    }
+
+    /// A new entry of a value longer than [`INLINE_VALUE_BYTES_MAX`], which is not copied.
+    pub(super) fn from_owned(key: &[u8], value: Vec<u8>, created_ms: u64, expires_ms: Option<u64>) -> Entry {
+        debug_assert!(value.len() > INLINE_VALUE_BYTES_MAX);
+        let value = Rc::new(value);
+        Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
+    }
+
+    /// The entry under another key.
+    pub(super) fn with_key(self, key: &[u8]) -> Entry {
+        let (created_ms, expires_ms) = (self.created_ms(), self.expires_ms());
+        match self.0 {
+            Body::Small(block) => {
+                let value = &block[KeySpan::of(&block).end..];
+                Entry(Body::Small(small_block(key, value, created_ms, expires_ms)))
+            }
+            Body::Large(large) => Entry(Body::Large(Box::new(Large { key: key.into(), ..*large }))),
+        }
+    }
+
+    /// A new entry with this one's value and expiry. A long value is shared by the two.
+    pub(super) fn copied_to(&self, key: &[u8], created_ms: u64) -> Entry {
+        let expires_ms = self.expires_ms();
+        match self.value() {
+            Value::Inline(value) => Entry::new(key, value, created_ms, expires_ms),
+            Value::Shared(value) => {
+                let value = Rc::clone(value);
+                Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
+            }
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Record {
 #[derive(Default)]
 pub(super) struct ExpiryIndex {
     records: BTreeSet<Record>,
+    /// All their times together: what the mean of them is made from.
+    sum_ms: u128,
 }
 
 impl ExpiryIndex {
@@ -40,14 +42,21 @@ impl ExpiryIndex {
         self.len() * RECORD_BYTES
     }
 
+    /// The mean of the times at which entries end; none where none does.
+    pub(super) fn mean_ms(&self) -> Option<u64> {
+        self.sum_ms.checked_div(self.len() as u128).map(|mean| mean as u64)
+    }
+
     /// Notes an entry.
     pub(super) fn insert(&mut self, record: Record) {
+        self.sum_ms += u128::from(record.expires_ms);
         let new = self.records.insert(record);
         debug_assert!(new, "a key ends once");
     }
 
     /// Forgets an entry.
     pub(super) fn remove(&mut self, record: &Record) {
+        self.sum_ms -= u128::from(record.expires_ms);
         let known = self.records.remove(record);
         debug_assert!(known, "an entry that ends has a record");
     }

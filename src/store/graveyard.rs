@@ -3,70 +3,73 @@
 
 use std::collections::VecDeque;
 
+use super::Tree;
 use super::account::Account;
 use super::expiry::ExpiryIndex;
-use super::{Slot, own_slot_bytes};
 
-/// Flushed stores, the oldest first.
+/// What flushed stores have left.
 #[derive(Default)]
 pub(super) struct Graveyard {
-    graves: VecDeque<Grave>,
-}
-
-/// One flushed store.
-struct Grave {
-    slots: Vec<Slot>,
-    expiry: ExpiryIndex,
+    trees: Vec<Box<Tree>>,
+    expiries: VecDeque<ExpiryIndex>,
 }
 
 impl Graveyard {
-    /// Takes over what a flush took away.
-    pub(super) fn bury(&mut self, slots: Box<[Slot]>, expiry: ExpiryIndex) {
-        self.graves.push_back(Grave { slots: slots.into_vec(), expiry });
+    /// Takes over a slot's index.
+    pub(super) fn bury(&mut self, tree: Box<Tree>) {
+        self.trees.push(tree);
+    }
+
+    /// Takes over an index of expiry.
+    pub(super) fn bury_expiry(&mut self, expiry: ExpiryIndex) {
+        if expiry.len() > 0 {
+            self.expiries.push_back(expiry);
+        }
     }
 
     /// About what the buried indexes of expiry ask of the heap; the rest is in the account.
     pub(super) fn expiry_bytes(&self) -> usize {
-        self.graves.iter().map(|grave| grave.expiry.bytes()).sum()
+        self.expiries.iter().map(ExpiryIndex::bytes).sum()
     }
 
     /// Frees at least so many entries or records of expiry, and at most a page more. True while there is more to free.
     pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
         let mut freed = 0;
-        while freed < entries_max {
-            let Some(grave) = self.graves.front_mut() else { return false };
-            match grave.free_some(account) {
-                0 => drop(self.graves.pop_front()),
-                count => freed += count,
+        while freed < entries_max && self.free_some(account, &mut freed) {}
+        if self.trees.is_empty() {
+            // A flush of a full store leaves a long list; it is not kept for the next one.
+            self.trees = Vec::new();
+        }
+        !self.trees.is_empty() || !self.expiries.is_empty()
+    }
+
+    /// Frees a record of expiry, or a page of entries, and counts it in `freed`; false when nothing is left.
+    fn free_some(&mut self, account: &mut Account, freed: &mut usize) -> bool {
+        if let Some(expiry) = self.expiries.front_mut() {
+            if !expiry.pop() {
+                self.expiries.pop_front();
             }
+            *freed += 1;
+            return true;
         }
-        !self.graves.is_empty()
-    }
-
-    /// The slots that are not freed yet.
-    #[cfg(test)]
-    pub(super) fn slot_arrays(&self) -> impl Iterator<Item = &Vec<Slot>> + Clone {
-        self.graves.iter().map(|grave| &grave.slots)
-    }
-}
-
-impl Grave {
-    /// Frees a page of entries or a record of expiry; returns how many, 0 when the grave is empty.
-    fn free_some(&mut self, account: &mut Account) -> usize {
-        if self.expiry.pop() {
-            return 1;
-        }
-        while let Some(slot) = self.slots.last_mut() {
-            if let Some(tree) = slot {
-                if let Some(page) = tree.root.pop_page(account) {
-                    account.sub(page.table_bytes() + page.entry_bytes());
-                    return page.len();
-                }
+        let Some(tree) = self.trees.last_mut() else { return false };
+        match tree.root.pop_page(account) {
+            Some(page) => {
+                account.sub(page.table_bytes() + page.entry_bytes());
+                *freed += page.len();
+            }
+            None => {
                 account.sub(size_of_val(&**tree));
+                self.trees.pop();
+                *freed += 1;
             }
-            self.slots.pop();
         }
-        account.sub(own_slot_bytes());
-        0
+        true
+    }
+
+    /// The indexes that are not freed yet.
+    #[cfg(test)]
+    pub(super) fn trees(&self) -> &[Box<Tree>] {
+        &self.trees
     }
 }

@@ -8,6 +8,7 @@
 //! not know commands, replies, or whether there is memory left.
 
 mod account;
+mod changes;
 mod cursor;
 mod directory;
 mod entry;
@@ -35,8 +36,9 @@ pub use entry::Value;
 pub use slot::{SlotId, crc16};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{PAGE_ENTRIES_MAX, SLOTS};
+use crate::limits::{INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
 use account::Account;
+use changes::Changes;
 use cursor::Position;
 use entry::Entry;
 use expiry::{ExpiryIndex, Record};
@@ -72,6 +74,9 @@ const RANDOM_TRIES: u64 = 16;
 /// How many entries are walked then for one that has not ended, before the store is taken for empty.
 const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 
+/// A flush frees so many entries itself.
+const FLUSHED_AT_ONCE_MAX: usize = 512;
+
 /// All keys of a node with their values.
 pub struct Store {
     slots: Box<[Slot]>,
@@ -80,6 +85,7 @@ pub struct Store {
     expiry: ExpiryIndex,
     graveyard: Graveyard,
     account: Account,
+    changes: Changes,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
     /// Where the sweep keeps the key it is about to remove.
@@ -103,6 +109,7 @@ impl Store {
             expiry: ExpiryIndex::default(),
             graveyard: Graveyard::default(),
             account,
+            changes: Changes::default(),
             state: RandomState::new(),
             swept_key: Vec::new(),
         }
@@ -123,6 +130,11 @@ impl Store {
         self.expiry.len()
     }
 
+    /// The mean of the times at which entries end, ended ones that are not swept included; none where none ends.
+    pub fn expires_mean_ms(&self) -> Option<u64> {
+        self.expiry.mean_ms()
+    }
+
     /// How many entries a slot has, those included that ended and are not swept yet.
     pub fn slot_len(&self, slot: SlotId) -> usize {
         self.slots[slot.index()].as_ref().map_or(0, |tree| tree.len)
@@ -130,7 +142,7 @@ impl Store {
 
     /// Heap bytes that the store asked for and did not give back: entries, pages and directories exactly, the index of
     /// expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
-    /// does not.
+    /// does not; a long value that [`Store::copy`] made two keys share counts for each of them.
     pub fn bytes_used(&self) -> usize {
         self.account.bytes() + self.expiry.bytes() + self.graveyard.expiry_bytes()
     }
@@ -158,9 +170,60 @@ impl Store {
         }
     }
 
+    /// As [`Store::upsert`], of a value that is handed over: a longer one than [`INLINE_VALUE_BYTES_MAX`] is stored as
+    /// it is, without a copy, so that whoever hands it over leaves no more slack in it than is to stay.
+    pub fn upsert_owned(&mut self, key: &[u8], value: Vec<u8>, expiry: Expiry, now_ms: u64) {
+        if value.len() <= INLINE_VALUE_BYTES_MAX {
+            return self.upsert(key, &value, expiry, now_ms);
+        }
+        let kept = self.get(key, now_ms).and_then(|entry| entry.expires_ms());
+        self.put(Entry::from_owned(key, value, now_ms, expiry.resolve(kept)));
+    }
+
     /// Removes a key. True when it was there.
     pub fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
-        self.take(SlotId::of_key(key), key).is_some_and(|entry| entry.is_live(now_ms))
+        let was_there = self.take(SlotId::of_key(key), key).is_some_and(|entry| entry.is_live(now_ms));
+        if was_there {
+            self.changes.note(key);
+        }
+        was_there
+    }
+
+    /// Gives the entry of `from` the key `to`, whose own entry goes; value and times stay. True when there was one. A
+    /// key that is given its own name is left as it is.
+    pub fn rename(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
+        let was_there = self.get(from, now_ms).is_some();
+        if was_there && from != to {
+            let entry = self.take(SlotId::of_key(from), from).expect("the entry that was just seen");
+            self.changes.note(from);
+            self.put(entry.with_key(to));
+        }
+        was_there
+    }
+
+    /// Sets `to`, whatever it has, to the value and the expiry of `from`; it is a new entry, made at `now_ms`. A long
+    /// value is not copied: the two share it until one of them is changed. True when there was a `from`.
+    pub fn copy(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
+        let slot = SlotId::of_key(from);
+        let tree = self.slots[slot.index()].as_ref();
+        let source = tree.and_then(|tree| tree.root.get(hash::fast(from), from, &self.state));
+        let copy = source.filter(|entry| entry.is_live(now_ms)).map(|entry| entry.copied_to(to, now_ms));
+        let was_there = copy.is_some();
+        if let Some(copy) = copy {
+            self.put(copy);
+        }
+        was_there
+    }
+
+    /// Begins to note which keys are changed, or ends it: each insertion, replacement, change in place, change of
+    /// expiry and removal of a live key, and no more. Neither a flush is noted, nor what ends because its time has come.
+    pub fn track_changes(&mut self, on: bool) {
+        self.changes.track(on);
+    }
+
+    /// The keys that were changed since the last call, in the order of the changes; one may stand there more than once.
+    pub fn take_changes(&mut self) -> Vec<Box<[u8]>> {
+        self.changes.take()
     }
 
     /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may
@@ -227,15 +290,17 @@ impl Store {
         })
     }
 
-    /// Removes everything. The memory is given back by [`Store::reclaim`].
+    /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
-        if self.is_empty() {
-            return;
-        }
-        let slots = std::mem::replace(&mut self.slots, empty_slots(&mut self.account));
-        self.graveyard.bury(slots, std::mem::take(&mut self.expiry));
-        self.block_lens.fill(0);
         self.len = 0;
+        for (slots, len) in self.slots.chunks_mut(BLOCK_SLOTS).zip(&mut self.block_lens) {
+            if std::mem::take(len) > 0 {
+                slots.iter_mut().filter_map(Option::take).for_each(|tree| self.graveyard.bury(tree));
+            }
+        }
+        self.graveyard.bury_expiry(std::mem::take(&mut self.expiry));
+        // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
+        self.reclaim(FLUSHED_AT_ONCE_MAX);
     }
 
     /// Takes back the memory of at most so many ended entries, the earliest first; returns how many they were.
@@ -277,7 +342,17 @@ impl Store {
         let fast = hash::fast(key);
         let entry = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.state)?;
         let place = view::Place { slot, fast, state: &self.state };
-        Some(EntryMut::new(entry, place, &mut self.expiry, &mut self.account))
+        let books = view::Books { expiry: &mut self.expiry, account: &mut self.account, changes: &mut self.changes };
+        Some(EntryMut::new(entry, place, books))
+    }
+
+    /// Stores an entry in the place of the one that has its key, if there is one.
+    fn put(&mut self, entry: Entry) {
+        let slot = SlotId::of_key(entry.key());
+        match self.any_mut(slot, entry.key()) {
+            Some(mut old) => old.replace_whole(entry),
+            None => self.insert(slot, entry),
+        }
     }
 
     /// Stores an entry whose key is not there yet.
@@ -292,6 +367,7 @@ impl Store {
             self.expiry.insert(Record { expires_ms, slot, fast, keyed });
         }
         self.account.add(entry.block_bytes());
+        self.changes.note(entry.key());
         let mut growth = Growth { state: &self.state, account: &mut self.account, slot_entries: tree.len };
         tree.root.insert(fast, entry, &mut growth);
         tree.len += 1;

@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 
 use super::account::Account;
+use super::changes::Changes;
 use super::entry::{Entry, Value};
 use super::expiry::{ExpiryIndex, Record};
 use super::hash;
@@ -50,8 +51,14 @@ impl<'a> EntryRef<'a> {
 pub struct EntryMut<'a> {
     entry: &'a mut Entry,
     place: Place<'a>,
-    expiry: &'a mut ExpiryIndex,
-    account: &'a mut Account,
+    books: Books<'a>,
+}
+
+/// The store's books, which an entry's changes go into.
+pub(super) struct Books<'a> {
+    pub(super) expiry: &'a mut ExpiryIndex,
+    pub(super) account: &'a mut Account,
+    pub(super) changes: &'a mut Changes,
 }
 
 /// What the index of expiry needs to know of an entry, apart from when it ends.
@@ -63,13 +70,8 @@ pub(super) struct Place<'a> {
 
 impl<'a> EntryMut<'a> {
     /// An entry, where it stands, and the books that its changes go into.
-    pub(super) fn new(
-        entry: &'a mut Entry,
-        place: Place<'a>,
-        expiry: &'a mut ExpiryIndex,
-        account: &'a mut Account,
-    ) -> EntryMut<'a> {
-        EntryMut { entry, place, expiry, account }
+    pub(super) fn new(entry: &'a mut Entry, place: Place<'a>, books: Books<'a>) -> EntryMut<'a> {
+        EntryMut { entry, place, books }
     }
 
     /// Whether the entry has not ended.
@@ -135,11 +137,19 @@ impl<'a> EntryMut<'a> {
         self.change(|entry| entry.replace(value, created_ms, expires_ms));
     }
 
+    /// Replaces everything but the key, which `entry` has as well.
+    pub(super) fn replace_whole(&mut self, entry: Entry) {
+        debug_assert_eq!(self.entry.key(), entry.key());
+        self.reschedule(entry.expires_ms());
+        self.change(|old| *old = entry);
+    }
+
     /// Changes the entry and books what it needs now.
     fn change(&mut self, change: impl FnOnce(&mut Entry)) {
         let bytes = self.entry.block_bytes();
         change(self.entry);
-        self.account.change(bytes, self.entry.block_bytes());
+        self.books.account.change(bytes, self.entry.block_bytes());
+        self.books.changes.note(self.entry.key());
     }
 
     /// Brings the index of expiry to what the entry is about to be.
@@ -152,10 +162,10 @@ impl<'a> EntryMut<'a> {
         let keyed = hash::keyed(state, self.entry.key());
         let record = |expires_ms| Record { expires_ms, slot, fast, keyed };
         if let Some(before_ms) = before_ms {
-            self.expiry.remove(&record(before_ms));
+            self.books.expiry.remove(&record(before_ms));
         }
         if let Some(expires_ms) = expires_ms {
-            self.expiry.insert(record(expires_ms));
+            self.books.expiry.insert(record(expires_ms));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Nonblocking stream sockets, TCP and Unix: listen, accept, receive, send.
 
 use super::{Call, fault, retry};
+use nix::errno::Errno;
 use nix::sys::socket::{
     self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, UnixAddr, setsockopt, sockopt,
@@ -11,7 +12,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
@@ -23,16 +24,38 @@ pub struct TcpOptions {
     pub keepalive_s: u32,
 }
 
+/// Sets what connections inherit from their listener.
+fn set_options(fd: &OwnedFd, options: TcpOptions) -> nix::Result<()> {
+    setsockopt(fd, sockopt::TcpNoDelay, &true)?;
+    if options.keepalive_s > 0 {
+        setsockopt(fd, sockopt::KeepAlive, &true)?;
+        setsockopt(fd, sockopt::TcpKeepIdle, &options.keepalive_s)?;
+        // As Redis has it: after a third of that time each, three probes without an answer end it.
+        setsockopt(fd, sockopt::TcpKeepInterval, &(options.keepalive_s / 3).max(1))?;
+        setsockopt(fd, sockopt::TcpKeepCount, &3)?;
+    }
+    Ok(())
+}
+
 /// A listening socket.
 pub struct Listener {
     fd: OwnedFd,
-    kind: Kind,
+    /// A Unix socket's file, which goes with the listener.
+    file: Option<SocketFile>,
 }
 
-enum Kind {
-    Tcp(TcpOptions),
-    /// The path is removed when the listener is dropped.
-    Unix(PathBuf),
+/// A file that was made here; somebody may have put another one in its place since.
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<SocketFile> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
 }
 
 impl Listener {
@@ -45,6 +68,7 @@ impl Listener {
         let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
         // A server that restarts must get its port back while connections of its past are in TIME_WAIT.
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        set_options(&fd, options)?;
         match address {
             SocketAddr::V4(v4) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(v4))?,
             SocketAddr::V6(v6) => {
@@ -54,7 +78,7 @@ impl Listener {
             }
         }
         socket::listen(&fd, Backlog::new(backlog)?)?;
-        Ok(Listener { fd, kind: Kind::Tcp(options) })
+        Ok(Listener { fd, file: None })
     }
 
     /// Listens on a Unix socket at `path` with the file mode `mode`. A stale socket there, which nobody listens on,
@@ -66,19 +90,32 @@ impl Listener {
         remove_stale(path)?;
         let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
         // The mode must hold from the first moment: bind(2) makes the file with 0777 less the mask.
+        let address = UnixAddr::new(path)?;
         let before = umask(Mode::from_bits_truncate(!mode & 0o777));
-        let bound = socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?);
+        let bound = socket::bind(fd.as_raw_fd(), &address);
         umask(before);
         bound?;
         socket::listen(&fd, Backlog::new(backlog)?)?;
-        Ok(Listener { fd, kind: Kind::Unix(path.to_owned()) })
+        let file = Some(SocketFile::at(path)?);
+        Ok(Listener { fd, file })
     }
 
     /// The port that a TCP listener has; `None` for a Unix one.
     pub fn tcp_port(&self) -> Option<u16> {
-        let address: SockaddrStorage = socket::getsockname(self.fd.as_raw_fd()).ok()?;
-        let v4 = address.as_sockaddr_in().map(SockaddrIn::port);
-        v4.or_else(|| address.as_sockaddr_in6().map(SockaddrIn6::port))
+        address_of(self.fd.as_raw_fd(), socket::getsockname).map(|address| address.port())
+    }
+
+    /// Whether only this box can reach it: a Unix socket, or a loopback address.
+    pub fn is_local(&self) -> bool {
+        address_of(self.fd.as_raw_fd(), socket::getsockname).is_none_or(|address| address.ip().is_loopback())
+    }
+
+    /// Changes what the next connections get on acceptance; a Unix listener has nothing to change.
+    pub fn set_options(&mut self, options: TcpOptions) {
+        if self.file.is_none() {
+            // What a listener takes once, it takes again.
+            let _ = set_options(&self.fd, options);
+        }
     }
 
     /// Takes one connection from the queue.
@@ -89,27 +126,17 @@ impl Listener {
         fault::allow(Call::Accept, 1)?;
         let raw = retry(|| socket::accept4(self.fd.as_raw_fd(), FLAGS))?;
         // SAFETY: accept4(2) has just made this descriptor, and nobody else knows its number.
-        let socket = Socket { fd: unsafe { OwnedFd::from_raw_fd(raw) } };
-        if let Kind::Tcp(options) = self.kind {
-            // A peer that has gone already makes these fail; the first recv(2) tells that better.
-            let _ = setsockopt(&socket.fd, sockopt::TcpNoDelay, &true);
-            if options.keepalive_s > 0 {
-                let _ = setsockopt(&socket.fd, sockopt::KeepAlive, &true);
-                let _ = setsockopt(&socket.fd, sockopt::TcpKeepIdle, &options.keepalive_s);
-                // As Redis has it: after a third of that time each, three probes without an answer end it.
-                let _ = setsockopt(&socket.fd, sockopt::TcpKeepInterval, &(options.keepalive_s / 3).max(1));
-                let _ = setsockopt(&socket.fd, sockopt::TcpKeepCount, &3);
-            }
-        }
-        Ok(socket)
+        Ok(Socket { fd: unsafe { OwnedFd::from_raw_fd(raw) } })
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Kind::Unix(path) = &self.kind {
-            // Somebody may have removed it already; there is nobody left to tell.
-            let _ = fs::remove_file(path);
+        if let Some(file) = &self.file
+            && SocketFile::at(&file.path).is_ok_and(|now| now.device == file.device && now.inode == file.inode)
+        {
+            // A failure has nobody left to be told to.
+            let _ = fs::remove_file(&file.path);
         }
     }
 }
@@ -129,11 +156,20 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(found) if !found.file_type().is_socket() => return in_use("there is a file that is no socket"),
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) => Err(error),
-        Ok(_) => in_use("another process listens on it"),
+    // Nonblocking, since a listener whose queue is full would keep a connect waiting; it listens all the same.
+    let probe = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
+    match socket::connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path),
+        Err(Errno::EAGAIN) | Ok(()) => in_use("another process listens on it"),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The internet address that `ask` gives for a socket.
+fn address_of(fd: i32, ask: fn(i32) -> nix::Result<SockaddrStorage>) -> Option<SocketAddr> {
+    let address = ask(fd).ok()?;
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }
 
 /// A connected stream socket.
@@ -185,6 +221,32 @@ impl Socket {
             });
         }
         retry(|| socket::sendmsg::<()>(self.fd.as_raw_fd(), pieces, &[], MsgFlags::MSG_NOSIGNAL, None))
+    }
+
+    /// Where the peer is; `None` for a Unix socket, or when it has gone.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        address_of(self.fd.as_raw_fd(), socket::getpeername)
+    }
+
+    /// Which of this box's addresses the peer has connected to; `None` for a Unix socket.
+    pub fn local(&self) -> Option<SocketAddr> {
+        address_of(self.fd.as_raw_fd(), socket::getsockname)
+    }
+
+    /// The descriptor's number, to be shown.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Whether the peer is on this box: on a Unix socket, on the loopback interface, or where the address that it comes
+    /// from is the one that it connected to.
+    pub fn is_local(&self) -> bool {
+        match (self.peer(), self.local()) {
+            (Some(peer), Some(local)) => peer.ip().is_loopback() || peer.ip() == local.ip(),
+            // A TCP peer that has gone already has no address, and no use for one.
+            (None, local) => local.is_none(),
+            (Some(_), None) => false,
+        }
     }
 
     /// Ends our side: the peer gets what was sent, then the end.

@@ -1,0 +1,268 @@
+//! COMMAND: the table itself, in the shapes that Redis's clients read when they connect.
+
+use super::sub::Subcommand;
+use super::table::{Flags, Keys};
+use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, glob, lookup};
+use crate::proto::{Args, Reply};
+
+/// `COMMAND`
+pub(super) fn command(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.array(COMMANDS.len());
+    COMMANDS.iter().for_each(|spec| describe(spec, reply));
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND COUNT`
+pub(super) fn count(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.integer(COMMANDS.len() as i64);
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND INFO [name ...]`
+pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len() == 2 {
+        return command(ctx, args, reply);
+    }
+    reply.array(args.len() - 2);
+    for name in args.from(2) {
+        match lookup(name) {
+            Some(spec) => describe(spec, reply),
+            None => describe_sub(name, reply),
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
+pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let filter = match (args.get(2), args.get(3), args.get(4)) {
+        (None, ..) => None,
+        (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
+            Some((by.to_ascii_lowercase(), what.to_ascii_lowercase()))
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    let keep = |spec: &&CommandSpec| match &filter {
+        None => true,
+        Some((by, what)) => match by.as_slice() {
+            b"aclcat" => categories(spec).any(|category| &category.as_bytes()[1..] == what),
+            b"pattern" => glob::matches_name(what, spec.name.as_bytes()),
+            // Modules there are none.
+            _ => false,
+        },
+    };
+    if let Some((by, _)) = &filter
+        && ![&b"module"[..], b"aclcat", b"pattern"].contains(&by.as_slice())
+    {
+        return Err(CommandError::Syntax);
+    }
+    reply.array(COMMANDS.iter().filter(keep).count());
+    COMMANDS.iter().filter(keep).for_each(|spec| reply.bulk(spec.name.as_bytes()));
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND DOCS [name ...]`
+pub(super) fn docs(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len() == 2 {
+        document(COMMANDS.iter(), COMMANDS.len(), reply);
+    } else {
+        let known = || args.from(2).filter_map(lookup);
+        document(known(), known().count(), reply);
+    }
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND GETKEYS command [arg ...]`
+pub(super) fn get_keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (_, places) = keys_of(args)?;
+    reply.array(places.len());
+    places.into_iter().for_each(|place| reply.bulk(&args[place]));
+    Ok(Flow::Continue)
+}
+
+/// `COMMAND GETKEYSANDFLAGS command [arg ...]`
+pub(super) fn get_keys_and_flags(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let (flags, places) = keys_of(args)?;
+    reply.array(places.len());
+    for place in places {
+        reply.array(2);
+        reply.bulk(&args[place]);
+        statuses(key_flags(flags), reply);
+    }
+    Ok(Flow::Continue)
+}
+
+/// Where the keys are of the request that stands behind the first two words, and what its command is.
+fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
+    let words = args.len() - 2;
+    let bad = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
+    let Some(spec) = lookup(&args[2]) else { return bad("Invalid command specified") };
+    let sub = args
+        .get(3)
+        .and_then(|word| spec.subcommands.iter().find(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())));
+    let (keys, flags, takes) = match sub {
+        Some(sub) => (sub.keys, sub.flags, super::table::fits(sub.arity, words)),
+        None => (spec.keys, spec.flags, spec.takes(words)),
+    };
+    if keys.step == 0 {
+        return bad("The command has no key arguments");
+    }
+    if !takes {
+        return bad("Invalid number of arguments specified for command");
+    }
+    Ok((flags, keys.places(words).map(|place| place + 2).collect()))
+}
+
+/// A row as Redis 7 describes it, in ten elements: name, arity, flags, first key, last key, step, categories, tips, key
+/// specifications, subcommands.
+fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
+    begin(spec.name, spec.arity, spec.flags, spec.keys, categories(spec), reply);
+    reply.array(spec.subcommands.len());
+    for sub in spec.subcommands {
+        describe_one_sub(spec, sub, reply);
+    }
+}
+
+fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>) {
+    let categories = categories_of(spec.family.category(), sub.flags);
+    begin(sub.name, sub.arity, sub.flags, sub.keys, categories, reply);
+    reply.array(0);
+}
+
+/// A subcommand by its full name, `config|get`.
+fn describe_sub(name: &[u8], reply: &mut Reply<'_>) {
+    let spec = name.split(|&byte| byte == b'|').next().and_then(lookup);
+    let found = spec.and_then(|spec| {
+        let sub = spec.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))?;
+        Some((spec, sub))
+    });
+    match found {
+        Some((spec, sub)) => describe_one_sub(spec, sub, reply),
+        None => reply.null(),
+    }
+}
+
+/// The first nine elements.
+fn begin(
+    name: &str,
+    arity: i32,
+    flags: Flags,
+    keys: Keys,
+    categories: impl Iterator<Item = &'static str>,
+    reply: &mut Reply<'_>,
+) {
+    reply.array(10);
+    reply.bulk(name.as_bytes());
+    reply.integer(arity.into());
+    statuses(flags.names(), reply);
+    for place in [keys.first, keys.last, keys.step] {
+        reply.integer(place.into());
+    }
+    statuses(categories, reply);
+    // Tips, which rows do not have.
+    reply.array(0);
+    specify(keys, flags, reply);
+}
+
+fn statuses(words: impl Iterator<Item = &'static str>, reply: &mut Reply<'_>) {
+    let words: Vec<&str> = words.collect();
+    reply.array(words.len());
+    words.into_iter().for_each(|word| reply.simple(word));
+}
+
+/// Redis's categories of commands, in its order, as far as a row tells them.
+fn categories(spec: &CommandSpec) -> impl Iterator<Item = &'static str> {
+    categories_of(spec.family.category(), spec.flags)
+}
+
+fn categories_of(family: Option<&'static str>, flags: Flags) -> impl Iterator<Item = &'static str> {
+    const ORDER: [&str; 12] = [
+        "@keyspace",
+        "@read",
+        "@write",
+        "@string",
+        "@bitmap",
+        "@pubsub",
+        "@admin",
+        "@fast",
+        "@slow",
+        "@dangerous",
+        "@connection",
+        "@transaction",
+    ];
+    ORDER.into_iter().filter(move |&category| match category {
+        "@read" => flags.has(Flags::READONLY),
+        "@write" => flags.has(Flags::WRITE),
+        "@admin" | "@dangerous" => flags.has(Flags::ADMIN),
+        "@fast" => flags.has(Flags::FAST),
+        "@slow" => !flags.has(Flags::FAST),
+        _ => family == Some(category),
+    })
+}
+
+/// What a command does to its keys, in Redis's words; a row does not tell a command that only replaces a value from one
+/// that reads it as well.
+fn key_flags(flags: Flags) -> impl Iterator<Item = &'static str> {
+    let words: &[&str] = if flags.has(Flags::WRITE) { &["RW", "access", "update"] } else { &["RO", "access"] };
+    words.iter().copied()
+}
+
+/// The one specification of keys that a row amounts to, or none.
+fn specify(keys: Keys, flags: Flags, reply: &mut Reply<'_>) {
+    if keys.step == 0 {
+        return reply.array(0);
+    }
+    reply.array(1);
+    reply.map(3);
+    reply.field("flags");
+    statuses(key_flags(flags), reply);
+    reply.field("begin_search");
+    reply.map(2);
+    reply.field("type");
+    reply.bulk(b"index");
+    reply.field("spec");
+    reply.map(1);
+    reply.field("index");
+    reply.integer(keys.first.into());
+    reply.field("find_keys");
+    reply.map(2);
+    reply.field("type");
+    reply.bulk(b"range");
+    reply.field("spec");
+    reply.map(3);
+    reply.field("lastkey");
+    // Counted from the first key on, unless it is from the end.
+    reply.integer(if keys.last < 0 { keys.last } else { keys.last - keys.first }.into());
+    reply.field("keystep");
+    reply.integer(keys.step.into());
+    reply.field("limit");
+    reply.integer(0);
+}
+
+fn document(specs: impl Iterator<Item = &'static CommandSpec>, count: usize, reply: &mut Reply<'_>) {
+    reply.map(count);
+    for spec in specs {
+        reply.field(spec.name);
+        reply.map(if spec.subcommands.is_empty() { 3 } else { 4 });
+        reply.field("summary");
+        reply.bulk(spec.summary.as_bytes());
+        reply.field("group");
+        reply.bulk(spec.family.group().as_bytes());
+        reply.field("usage");
+        reply.bulk(spec.usage.as_bytes());
+        if !spec.subcommands.is_empty() {
+            reply.field("subcommands");
+            reply.map(spec.subcommands.len());
+            for sub in spec.subcommands {
+                reply.field(sub.name);
+                reply.map(3);
+                reply.field("summary");
+                reply.bulk(sub.summary.as_bytes());
+                reply.field("group");
+                reply.bulk(spec.family.group().as_bytes());
+                reply.field("usage");
+                reply.bulk(sub.usage.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! INFO: sections of fields, with the names that Redis's monitoring tools read. Where memento has no such thing as a
+//! field tells of, the field is left out, or says so truly (`maxmemory:0`).
+
+use super::memory::{self, Usage};
+use super::{Ctx, Flow, Outcome};
+use crate::log;
+use crate::proto::{Args, Reply};
+use crate::stats::{COUNTERS, Histogram};
+use std::fmt::{Display, Write};
+
+/// A section.
+struct Section {
+    name: &'static str,
+    /// Whether INFO alone shows it.
+    default: bool,
+    write: fn(&Ctx<'_>, &mut String),
+}
+
+macro_rules! sections {
+    ($($name:literal, $default:literal, $write:ident;)*) => {
+        /// The sections in the order in which they are shown, whatever the order they are asked for in.
+        const SECTIONS: &[Section] = &[$(Section { name: $name, default: $default, write: $write },)*];
+    };
+}
+
+sections! {
+    "Server", true, server;
+    "Clients", true, clients;
+    "Memory", true, memory_section;
+    "Persistence", true, persistence;
+    "Stats", true, stats;
+    "Replication", true, replication;
+    "CPU", true, cpu;
+    "Commandstats", false, command_stats;
+    "Errorstats", true, error_stats;
+    "Latencystats", false, latency_stats;
+    "Cluster", true, cluster;
+    "Memento", true, memento;
+    "Keyspace", true, keyspace;
+}
+
+/// `INFO [section ...]`
+pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let asked = |name: &str| args.from(1).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    let all = asked("all") || asked("everything");
+    let default = args.len() == 1 || asked("default");
+    let mut text = String::new();
+    for section in SECTIONS {
+        if all || (default && section.default) || asked(section.name) {
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            // Writing into a String cannot fail, here and below.
+            let _ = write!(text, "# {}\r\n", section.name);
+            (section.write)(ctx, &mut text);
+        }
+    }
+    reply.verbatim(&text);
+    Ok(Flow::Continue)
+}
+
+/// One line of INFO.
+fn field(text: &mut String, name: &str, value: impl Display) {
+    let _ = write!(text, "{name}:{value}\r\n");
+}
+
+/// Two lines: a number of bytes, and the same for people.
+fn bytes(text: &mut String, name: &str, bytes: usize) {
+    field(text, name, bytes);
+    field(text, &format!("{name}_human"), human(bytes));
+}
+
+/// A number of bytes as Redis writes it for people.
+fn human(bytes: usize) -> String {
+    let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
+    match units.into_iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, letter)) => format!("{:.2}{letter}", bytes as f64 / (1_u64 << bits) as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+fn server(ctx: &Ctx<'_>, text: &mut String) {
+    let uptime_s = ctx.now.ms.saturating_sub(ctx.node.started_ms) / 1000;
+    // The version whose behaviour clients can count on; they choose by it what they send.
+    field(text, "redis_version", REDIS_VERSION);
+    field(text, "memento_version", env!("CARGO_PKG_VERSION"));
+    field(text, "redis_mode", "standalone");
+    field(text, "os", &ctx.node.kernel);
+    field(text, "arch_bits", usize::BITS);
+    field(text, "monotonic_clock", "POSIX clock_gettime");
+    field(text, "multiplexing_api", "epoll");
+    field(text, "process_id", std::process::id());
+    field(text, "run_id", &ctx.node.run_id);
+    field(text, "tcp_port", ctx.node.tcp_port);
+    field(text, "server_time_usec", (ctx.wall_us)());
+    field(text, "uptime_in_seconds", uptime_s);
+    field(text, "uptime_in_days", uptime_s / 86_400);
+    field(text, "config_file", "");
+    field(text, "io_threads_active", 0);
+}
+
+/// What Redis would call itself.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+fn clients(ctx: &Ctx<'_>, text: &mut String) {
+    field(text, "connected_clients", ctx.node.clients);
+    field(text, "cluster_connections", 0);
+    field(text, "maxclients", ctx.settings.clients_max);
+    field(text, "blocked_clients", ctx.node.waiting);
+}
+
+/// `used_memory` is what the server asked for since it serves, by its own books; `used_memory_rss` adds the program as it
+/// was when it began to serve, so that /proc is not needed. What the C library keeps of freed blocks is in neither.
+fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
+    let Usage { dataset, clients, total, base } = memory::taken(ctx);
+    let peak = ctx.measures.peak_bytes.max(total);
+    bytes(text, "used_memory", total);
+    bytes(text, "used_memory_rss", base + total);
+    bytes(text, "used_memory_peak", peak);
+    field(text, "used_memory_peak_perc", percent(total, peak));
+    field(text, "used_memory_overhead", total - dataset);
+    field(text, "used_memory_dataset", dataset);
+    field(text, "used_memory_dataset_perc", percent(dataset, total));
+    bytes(text, "total_system_memory", usize::try_from(ctx.node.memory_bytes).unwrap_or(usize::MAX));
+    bytes(text, "maxmemory", 0);
+    field(text, "maxmemory_policy", "noeviction");
+    field(text, "mem_clients_normal", clients);
+    field(text, "mem_clients_slaves", 0);
+    field(text, "mem_aof_buffer", 0);
+    field(text, "mem_allocator", "libc");
+    field(text, "active_defrag_running", 0);
+    field(text, "lazyfree_pending_objects", 0);
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+/// There is no persistence; tools read these to see whether a server loads or lags behind.
+fn persistence(_ctx: &Ctx<'_>, text: &mut String) {
+    for name in ["loading", "async_loading", "rdb_bgsave_in_progress", "rdb_saves", "aof_enabled"] {
+        field(text, name, 0);
+    }
+    field(text, "aof_rewrite_in_progress", 0);
+}
+
+fn stats(ctx: &Ctx<'_>, text: &mut String) {
+    let [commands, bytes_in, bytes_out] = ctx.measures.rates(ctx.now.ms, ctx.stats);
+    field(text, "instantaneous_ops_per_sec", commands as u64);
+    field(text, "instantaneous_input_kbps", format_args!("{:.2}", bytes_in / 1024.0));
+    field(text, "instantaneous_output_kbps", format_args!("{:.2}", bytes_out / 1024.0));
+    for (counter, value) in COUNTERS.iter().zip(ctx.stats.values()) {
+        field(text, counter.name, value);
+    }
+    for name in ["evicted_keys", "evicted_clients", "total_forks", "latest_fork_usec"] {
+        field(text, name, 0);
+    }
+    field(text, "log_lines_dropped", log::dropped());
+}
+
+fn replication(ctx: &Ctx<'_>, text: &mut String) {
+    field(text, "role", "master");
+    field(text, "connected_slaves", 0);
+    field(text, "master_replid", &ctx.node.run_id);
+    field(text, "master_repl_offset", 0);
+}
+
+fn cpu(ctx: &Ctx<'_>, text: &mut String) {
+    let (user_us, system_us) = (ctx.host.cpu_us)();
+    let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    field(text, "used_cpu_sys", seconds(system_us));
+    field(text, "used_cpu_user", seconds(user_us));
+}
+
+fn command_stats(ctx: &Ctx<'_>, text: &mut String) {
+    for (name, stats) in ctx.measures.all() {
+        if stats.calls + stats.rejected == 0 {
+            continue;
+        }
+        let usec = stats.ns / 1000;
+        let per_call = stats.ns as f64 / 1000.0 / stats.calls.max(1) as f64;
+        let _ = write!(text, "cmdstat_{name}:calls={},usec={usec},usec_per_call={per_call:.2}", stats.calls);
+        let _ = write!(text, ",rejected_calls={},failed_calls={}\r\n", stats.rejected, stats.failed);
+    }
+}
+
+fn error_stats(ctx: &Ctx<'_>, text: &mut String) {
+    for (code, count) in ctx.stats.errors.iter() {
+        field(text, &format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn latency_stats(ctx: &Ctx<'_>, text: &mut String) {
+    for (name, stats) in ctx.measures.all() {
+        if let Some(histogram) = &stats.histogram {
+            let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", percentiles(histogram));
+        }
+    }
+}
+
+/// The percentiles that Redis shows, in microseconds.
+fn percentiles(histogram: &Histogram) -> String {
+    let of = |percent| histogram.percentile(percent) as f64 / 1000.0;
+    format!("p50={:.3},p99={:.3},p99.9={:.3}", of(50.0), of(99.0), of(99.9))
+}
+
+fn cluster(_ctx: &Ctx<'_>, text: &mut String) {
+    field(text, "cluster_enabled", 0);
+}
+
+/// How long the loop's turns took: what a client waits for, however short its own command is.
+fn memento(ctx: &Ctx<'_>, text: &mut String) {
+    let turns = &ctx.measures.turns;
+    field(text, "turn_count", turns.count());
+    field(text, "turn_longest_usec", ctx.stats.turn_worst_us);
+    field(text, "turn_percentiles_usec", percentiles(turns));
+    // Bounds in microseconds, each with the turns that were shorter.
+    let powers: Vec<String> = turns.powers().map(|(bound_ns, below)| format!("{}={below}", bound_ns / 1000)).collect();
+    field(text, "turn_histogram_usec", powers.join(","));
+}
+
+fn keyspace(ctx: &Ctx<'_>, text: &mut String) {
+    if !ctx.store.is_empty() {
+        let avg_ttl = ctx.store.expires_mean_ms().map_or(0, |mean_ms| mean_ms.saturating_sub(ctx.now.ms));
+        let (keys, expires) = (ctx.store.len(), ctx.store.expiring());
+        field(text, "db0", format_args!("keys={keys},expires={expires},avg_ttl={avg_ttl}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_people() {
+        for (bytes, wanted) in [(0, "0B"), (1023, "1023B"), (1024, "1.00K"), (1_509_280, "1.44M"), (3 << 30, "3.00G")] {
+            assert_eq!(human(bytes), wanted);
+        }
+    }
+}

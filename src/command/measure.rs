@@ -1,0 +1,219 @@
+//! What is measured of commands: how often each ran, how long it took, how it failed; and what the node does a second.
+
+use super::table::{COMMANDS, CommandSpec};
+use crate::limits::{RATE_SAMPLE_MS, RATE_SAMPLES};
+use crate::stats::{Histogram, Stats};
+use std::collections::VecDeque;
+
+/// What is measured of one command, or of one subcommand.
+#[derive(Clone, Debug, Default)]
+pub struct CallStats {
+    /// Calls that reached the handler.
+    pub calls: u64,
+    /// What these took together, in nanoseconds.
+    pub ns: u64,
+    /// Calls that were answered with an error before the handler.
+    pub rejected: u64,
+    /// Calls that the handler answered with an error.
+    pub failed: u64,
+    /// How long the calls took; there from the first one on, since most commands are never called.
+    pub histogram: Option<Histogram>,
+}
+
+impl CallStats {
+    /// Counts a call that reached the handler.
+    fn record(&mut self, ns: u64, failed: bool) {
+        self.calls += 1;
+        self.ns += ns;
+        self.failed += u64::from(failed);
+        self.histogram.get_or_insert_default().record(ns);
+    }
+}
+
+/// The place of what is measured: a row, and which of its subcommands.
+pub type CallPlace = (usize, Option<usize>);
+
+#[derive(Clone, Debug, Default)]
+struct RowStats {
+    own: CallStats,
+    subs: Box<[CallStats]>,
+}
+
+/// See the module.
+pub struct Measures {
+    /// When the last command ended, or the client's share of the turn began: the start of the next command.
+    pub ended_ns: u64,
+    /// How long turns took, waiting not included.
+    pub turns: Histogram,
+    /// The most memory that was in use at the end of a turn.
+    pub peak_bytes: usize,
+    rows: Box<[RowStats]>,
+    rates: VecDeque<Sample>,
+}
+
+/// Counters as they stood once.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at_ms: u64,
+    counters: [u64; 3],
+}
+
+fn counters(stats: &Stats) -> [u64; 3] {
+    [stats.total_commands_processed, stats.total_net_input_bytes, stats.total_net_output_bytes]
+}
+
+impl Default for Measures {
+    fn default() -> Measures {
+        Measures {
+            ended_ns: 0,
+            turns: Histogram::default(),
+            peak_bytes: 0,
+            rows: empty_rows(),
+            rates: VecDeque::with_capacity(RATE_SAMPLES),
+        }
+    }
+}
+
+fn empty_rows() -> Box<[RowStats]> {
+    let empty = |spec: &CommandSpec| RowStats {
+        own: CallStats::default(),
+        subs: vec![CallStats::default(); spec.subcommands.len()].into(),
+    };
+    COMMANDS.iter().map(empty).collect()
+}
+
+impl Measures {
+    fn calls_mut(&mut self, (row, sub): CallPlace) -> &mut CallStats {
+        let row = &mut self.rows[row];
+        match sub {
+            Some(sub) => &mut row.subs[sub],
+            None => &mut row.own,
+        }
+    }
+
+    /// Counts a call that was refused before its handler ran.
+    pub fn reject(&mut self, place: CallPlace) {
+        self.calls_mut(place).rejected += 1;
+    }
+
+    /// Counts a call that began at `began_ns` and has just ended; gives how long it took.
+    pub(super) fn record(&mut self, place: CallPlace, began_ns: u64, ended_ns: u64, failed: bool) -> u64 {
+        self.ended_ns = ended_ns;
+        let ns = ended_ns.saturating_sub(began_ns);
+        self.calls_mut(place).record(ns, failed);
+        ns
+    }
+
+    /// Of every command and subcommand, in the order of the table: its name, and what is measured.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &CallStats)> {
+        COMMANDS.iter().enumerate().flat_map(|(row, spec)| self.of_row(row, spec))
+    }
+
+    /// The same of one row and its subcommands.
+    pub(super) fn of_row(
+        &self,
+        row: usize,
+        spec: &'static CommandSpec,
+    ) -> impl Iterator<Item = (&'static str, &CallStats)> {
+        let RowStats { own, subs } = &self.rows[row];
+        let subs = spec.subcommands.iter().map(|sub| sub.name).zip(subs);
+        std::iter::once((spec.name, own)).chain(subs)
+    }
+
+    /// Forgets all that was measured but the peak of memory.
+    pub(super) fn reset(&mut self) {
+        self.rows = empty_rows();
+        self.turns = Histogram::default();
+        self.rates.clear();
+    }
+
+    /// What the measures ask of the heap.
+    pub(super) fn bytes_used(&self) -> usize {
+        let histograms = self.all().filter(|(_, stats)| stats.histogram.is_some()).count() + 1;
+        let stats = self.all().count() * size_of::<CallStats>();
+        histograms * Histogram::BYTES + stats + self.rates.capacity() * size_of::<Sample>()
+    }
+
+    /// Notes how the counters stand, if that was not done just before.
+    pub fn sample(&mut self, now_ms: u64, stats: &Stats) {
+        if self.rates.back().is_none_or(|last| now_ms >= last.at_ms + RATE_SAMPLE_MS) {
+            if self.rates.len() == RATE_SAMPLES {
+                self.rates.pop_front();
+            }
+            self.rates.push_back(Sample { at_ms: now_ms, counters: counters(stats) });
+        }
+    }
+
+    /// Commands, bytes in and bytes out a second, over about the last second and a half. The loop sleeps while nothing
+    /// happens and takes no samples then: the time since the last one counts.
+    pub(super) fn rates(&self, now_ms: u64, stats: &Stats) -> [f64; 3] {
+        let span_ms = RATE_SAMPLE_MS * RATE_SAMPLES as u64;
+        // Over a shorter time than that between two samples, one busy moment would look like a rate.
+        let is_old = |sample: &&Sample| sample.at_ms + RATE_SAMPLE_MS <= now_ms;
+        let recent = self.rates.iter().filter(is_old).find(|sample| sample.at_ms + span_ms >= now_ms);
+        let older = || self.rates.iter().rev().find(is_old);
+        let Some(from) = recent.or_else(older) else { return [0.0; 3] };
+        let seconds = (now_ms - from.at_ms) as f64 / 1000.0;
+        let now = counters(stats);
+        std::array::from_fn(|index| now[index].saturating_sub(from.counters[index]) as f64 / seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_where_they_belong() {
+        let mut measures = Measures::default();
+        let place = super::super::lookup(b"get").unwrap().place();
+        measures.reject((place, None));
+        assert_eq!(measures.record((place, None), 100, 350, false), 250);
+        assert_eq!(measures.record((place, None), 350, 400, true), 50);
+        let used: Vec<_> = measures.all().filter(|(_, stats)| stats.calls > 0).collect();
+        let [("get", stats)] = used[..] else { panic!("{used:?}") };
+        assert_eq!((stats.calls, stats.ns, stats.rejected, stats.failed), (2, 300, 1, 1));
+        assert_eq!((stats.histogram.as_ref().map(Histogram::count), measures.ended_ns), (Some(2), 400));
+        measures.reset();
+        assert!(measures.all().all(|(_, stats)| stats.calls == 0 && stats.histogram.is_none()));
+    }
+
+    /// What the clock and the histogram cost a command: `cargo test --lib -- --ignored --nocapture what_measuring_costs`.
+    #[test]
+    #[ignore = "prints a figure"]
+    fn what_measuring_costs() {
+        use crate::sys::clock;
+        let place = (super::super::lookup(b"get").unwrap().place(), None);
+        let mut measures = Measures { ended_ns: clock::monotonic_ns(), ..Measures::default() };
+        let calls = 10_000_000;
+        let began_ns = measures.ended_ns;
+        (0..calls).for_each(|_| {
+            std::hint::black_box(clock::monotonic_ns());
+        });
+        let read_ns = clock::monotonic_ns() - began_ns;
+        let began_ns = clock::monotonic_ns();
+        measures.ended_ns = began_ns;
+        for _ in 0..calls {
+            let began_ns = measures.ended_ns;
+            std::hint::black_box(measures.record(place, began_ns, clock::monotonic_ns(), false));
+        }
+        let both_ns = measures.ended_ns - began_ns;
+        println!("ns a command: clock {:.1}, clock and books {:.1}", read_ns as f64 / 1e7, both_ns as f64 / 1e7);
+    }
+
+    #[test]
+    fn rates_follow_what_happens_and_fall_when_nothing_does() {
+        let (mut measures, mut stats) = (Measures::default(), Stats::default());
+        assert_eq!(measures.rates(5, &stats), [0.0; 3]);
+        for turn in 0..1000 {
+            measures.sample(turn * 10, &stats);
+            stats.total_commands_processed += 20;
+        }
+        let [commands, ..] = measures.rates(10_000, &stats);
+        assert!((commands - 2000.0).abs() < 20.0, "{commands}");
+        let [commands, ..] = measures.rates(70_000, &stats);
+        assert!(commands < 10.0, "{commands}");
+        // Counters that were reset do not make a rate negative.
+        assert_eq!(measures.rates(70_000, &Stats::default()), [0.0; 3]);
+    }
+}

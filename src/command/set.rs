@@ -1,0 +1,248 @@
+//! Setting a whole value, under conditions and for a time: SET and its kin, and GETEX, whose options are of the same
+//! kind.
+
+use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, string};
+use crate::proto::{Args, Reply};
+use crate::store::{Expiry, Value};
+
+/// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing
+/// where the condition fails; with GET the old value.
+pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len() == 3 {
+        store_value(ctx, args, 1, 2, Expiry::Never);
+        reply.ok();
+        return Ok(Flow::Continue);
+    }
+    let options = Options::parse(args, 3, Options::set_word)?;
+    let expiry = match options.time {
+        Some((time, number)) => Expiry::At(time.deadline_ms(ctx.now, number, "set")?),
+        None if options.keep => Expiry::Keep,
+        None => Expiry::Never,
+    };
+    if options.get {
+        string::answer(ctx, &args[1], reply);
+    }
+    let holds = options.condition.holds(ctx.store.get(&args[1], ctx.now.ms).map(|entry| entry.value()));
+    if holds {
+        store_value(ctx, args, 1, 2, expiry);
+    }
+    match holds {
+        _ if options.get => {}
+        true => reply.ok(),
+        false => reply.null(),
+    }
+    Ok(Flow::Continue)
+}
+
+/// `SETNX key value`: 1 when it was set.
+pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let free = ctx.store.get(&args[1], ctx.now.ms).is_none();
+    if free {
+        store_value(ctx, args, 1, 2, Expiry::Never);
+    }
+    reply.integer(free.into());
+    Ok(Flow::Continue)
+}
+
+/// `GETSET key value`: the old value.
+pub(super) fn getset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    string::answer(ctx, &args[1], reply);
+    store_value(ctx, args, 1, 2, Expiry::Never);
+    Ok(Flow::Continue)
+}
+
+/// `SETEX key seconds value`
+pub(super) fn setex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    set_expiring(ctx, args, Time::Seconds, "setex", reply)
+}
+
+/// `PSETEX key milliseconds value`
+pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    set_expiring(ctx, args, Time::Milliseconds, "psetex", reply)
+}
+
+fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, time: Time, name: &'static str, reply: &mut Reply<'_>) -> Outcome {
+    let at_ms = time.deadline_ms(ctx.now, &args[2], name)?;
+    store_value(ctx, args, 1, 3, Expiry::At(at_ms));
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `MSET key value [key value ...]`
+pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("mset"));
+    }
+    store_pairs(ctx, args);
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `MSETNX key value [key value ...]`: 1 when they were set, 0 when one of the keys was there and nothing is set.
+pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("msetnx"));
+    }
+    let free = args.from(1).step_by(2).all(|key| ctx.store.get(key, ctx.now.ms).is_none());
+    if free {
+        store_pairs(ctx, args);
+    }
+    reply.integer(free.into());
+    Ok(Flow::Continue)
+}
+
+fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    (1..args.len()).step_by(2).for_each(|place| store_value(ctx, args, place, place + 1, Expiry::Never));
+}
+
+/// Stores one of the request's words as the value of another one. Every whole value of a request comes through here: a
+/// value that was received into a buffer of its own is to be given to the store with it, by `Store::upsert_owned`.
+fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: usize, value: usize, expiry: Expiry) {
+    ctx.store.upsert(&args[key], &args[value], expiry, ctx.now.ms);
+}
+
+/// `GETEX key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]`: the value, and its expiry is changed.
+pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let options = Options::parse(args, 2, Options::getex_word)?;
+    let (key, now) = (&args[1], ctx.now);
+    let Some(entry) = ctx.find(key) else {
+        reply.null();
+        return Ok(Flow::Continue);
+    };
+    let time = options.time.map(|(time, number)| time.deadline_ms(now, number, "getex")).transpose()?;
+    reply_value(reply, entry.value());
+    let expires = entry.expires_ms().is_some();
+    match time {
+        Some(at_ms) if at_ms <= now.ms => drop(ctx.store.remove(key, now.ms)),
+        None if !options.persist || !expires => {}
+        // To have no time is what PERSIST asks for.
+        time => {
+            if let Some(mut entry) = ctx.store.get_mut(key, now.ms) {
+                entry.set_expires(time);
+            }
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// What the options of a command say.
+#[derive(Default)]
+struct Options<'a> {
+    condition: Condition<'a>,
+    /// Whether the old value is the answer.
+    get: bool,
+    /// Whether the expiry stays.
+    keep: bool,
+    /// Whether the expiry goes.
+    persist: bool,
+    /// When the key is to end.
+    time: Option<(Time, &'a [u8])>,
+}
+
+/// On what it depends whether a value is set.
+#[derive(Clone, Copy, Default)]
+enum Condition<'a> {
+    #[default]
+    Always,
+    /// There is no value.
+    None,
+    /// There is one.
+    Some,
+    /// It is this one.
+    Equal(&'a [u8]),
+}
+
+impl Condition<'_> {
+    fn holds(self, old: Option<Value<'_>>) -> bool {
+        match self {
+            Condition::Always => true,
+            Condition::None => old.is_none(),
+            Condition::Some => old.is_some(),
+            Condition::Equal(value) => old.is_some_and(|old| old.bytes() == value),
+        }
+    }
+}
+
+/// How a time is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Time {
+    /// From now on.
+    Seconds,
+    Milliseconds,
+    /// Since the Unix epoch.
+    UnixSeconds,
+    UnixMilliseconds,
+}
+
+impl<'a> Options<'a> {
+    /// Reads the words from `first` on. `take` takes an option, with the word after it where it needs that, and tells
+    /// how many words it took; none where the option does not fit here.
+    fn parse(args: Args<'a>, first: usize, take: Take<'a>) -> Result<Options<'a>, CommandError> {
+        let (mut options, mut place) = (Options::default(), first);
+        while let Some(word) = args.get(place) {
+            let word = word.to_ascii_uppercase();
+            place += take(&mut options, &word, args.get(place + 1)).ok_or(CommandError::Syntax)?;
+        }
+        Ok(options)
+    }
+
+    /// Takes an option of SET. One may be repeated, as in Redis, unless it contradicts another.
+    fn set_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
+        match (word, self.condition) {
+            (b"NX", Condition::Always | Condition::None) => self.condition = Condition::None,
+            (b"XX", Condition::Always | Condition::Some) => self.condition = Condition::Some,
+            (b"IFEQ", Condition::Always) => {
+                self.condition = Condition::Equal(next?);
+                return Some(2);
+            }
+            (b"GET", _) => self.get = true,
+            (b"KEEPTTL", _) if self.time.is_none() => self.keep = true,
+            _ => return self.time_word(word, next),
+        }
+        Some(1)
+    }
+
+    /// Takes an option of GETEX.
+    fn getex_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
+        if word == b"PERSIST" && self.time.is_none() {
+            self.persist = true;
+            return Some(1);
+        }
+        self.time_word(word, next)
+    }
+
+    /// Takes an option that says when the key is to end.
+    fn time_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
+        let time = match word {
+            b"EX" => Time::Seconds,
+            b"PX" => Time::Milliseconds,
+            b"EXAT" => Time::UnixSeconds,
+            b"PXAT" => Time::UnixMilliseconds,
+            _ => return None,
+        };
+        let fits = !self.keep && !self.persist && self.time.is_none_or(|(before, _)| before == time);
+        self.time = Some((time, next?));
+        fits.then_some(2)
+    }
+}
+
+/// Takes an option into what was read so far.
+type Take<'a> = fn(&mut Options<'a>, &[u8], Option<&'a [u8]>) -> Option<usize>;
+
+impl Time {
+    /// The boot clock's time that `number` says, 0 for one before boot; an error in the name of a command for one that
+    /// is not after the epoch (or not after now, where it counts from now) or that no clock will show.
+    fn deadline_ms(self, now: Now, number: &[u8], name: &'static str) -> Result<u64, CommandError> {
+        let unit_ms = match self {
+            Time::Seconds | Time::UnixSeconds => 1000,
+            Time::Milliseconds | Time::UnixMilliseconds => 1,
+        };
+        let bad_time = CommandError::ExpireTime(name);
+        let time_ms = integer(number)?.checked_mul(unit_ms).filter(|&time_ms| time_ms > 0).ok_or(bad_time.clone())?;
+        let at_ms = match self {
+            Time::Seconds | Time::Milliseconds => now.deadline_ms(time_ms).ok_or(bad_time)?,
+            Time::UnixSeconds | Time::UnixMilliseconds => now.to_boot_ms(time_ms),
+        };
+        Ok(u64::try_from(at_ms).unwrap_or(0))
+    }
+}

@@ -1,0 +1,321 @@
+//! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
+
+use super::{CommandError, Ctx, Flow, Outcome, echo, glob};
+use crate::limits::{TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
+use crate::log::{self, Level};
+use crate::proto::{Args, Reply};
+use crate::stats::Stats;
+
+/// Who may use DEBUG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DebugAccess {
+    /// Nobody.
+    #[default]
+    No,
+    /// Clients of this box.
+    Local,
+    /// Everybody.
+    Yes,
+}
+
+impl DebugAccess {
+    const WORDS: [(&'static str, DebugAccess); 3] =
+        [("no", DebugAccess::No), ("local", DebugAccess::Local), ("yes", DebugAccess::Yes)];
+
+    /// What a word of the command line says; nobody for any other.
+    pub fn of(word: &str) -> DebugAccess {
+        DebugAccess::WORDS.iter().find(|(name, _)| *name == word).map_or(DebugAccess::No, |&(_, access)| access)
+    }
+}
+
+/// The settings as they are now. The server reads them each time that it needs one, and looks at `changed` after each
+/// turn for those that it has passed on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the server listens, as it was told.
+    pub addresses: Vec<String>,
+    /// The TCP port.
+    pub port: u16,
+    /// The Unix socket, empty where there is none.
+    pub socket: String,
+    /// Its file mode.
+    pub socket_mode: u32,
+    /// How many connections the kernel queues.
+    pub backlog: i32,
+    /// Who may use DEBUG.
+    pub debug_access: DebugAccess,
+    /// Seconds after which an idle client is closed; 0: never.
+    pub timeout_s: u64,
+    /// Clients that may be connected.
+    pub clients_max: usize,
+    /// Seconds of silence after which the kernel probes a new client; 0: never.
+    pub keepalive_s: u32,
+    /// A command that takes so many microseconds gets into the slow log; negative: none does.
+    pub slower_than_us: i64,
+    /// So many requests the slow log keeps.
+    pub slow_entries_max: usize,
+    /// The least that is logged, one of Redis's words.
+    pub log_level: &'static str,
+    /// Whether a client has changed something that the server has not looked at yet.
+    pub changed: bool,
+    /// Makes room for so many clients; gives for how many there is.
+    pub make_room: fn(usize) -> usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            addresses: Vec::new(),
+            port: 0,
+            socket: String::new(),
+            socket_mode: 0o660,
+            backlog: 511,
+            debug_access: DebugAccess::No,
+            timeout_s: 0,
+            clients_max: crate::limits::CLIENTS_MAX,
+            keepalive_s: 300,
+            slower_than_us: 10_000,
+            slow_entries_max: 128,
+            log_level: "notice",
+            changed: false,
+            make_room: |clients| clients,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether what took so long belongs into the slow log.
+    pub(super) fn is_slow(&self, ns: u64) -> bool {
+        u64::try_from(self.slower_than_us).is_ok_and(|us| ns / 1000 >= us)
+    }
+}
+
+/// Redis's levels of the log, and ours that shows the same.
+const LOG_LEVELS: [(&str, Level); 4] =
+    [("debug", Level::Debug), ("verbose", Level::Debug), ("notice", Level::Info), ("warning", Level::Warn)];
+
+/// How a setting is changed at run time. An error is what Redis says after the setting's name.
+#[derive(Clone, Copy)]
+enum Change {
+    /// Not at all, as in Redis.
+    Never,
+    /// Redis can change it and memento cannot: to set it to what it is does nothing.
+    Same,
+    /// By this.
+    By(fn(&mut Settings, &str) -> Result<(), String>),
+}
+
+struct Setting {
+    name: &'static str,
+    get: fn(&Settings) -> String,
+    change: Change,
+}
+
+const IMMUTABLE: &str = "can't set immutable config";
+
+macro_rules! settings {
+    ($($name:literal, $change:expr, $get:expr;)*) => {
+        /// Every setting, ordered by name.
+        static SETTINGS: &[Setting] = &[$(Setting { name: $name, get: $get, change: $change },)*];
+    };
+}
+
+settings! {
+    "appendonly", Change::Same, |_| "no".into();
+    "bind", Change::Same, |now| now.addresses.join(" ");
+    "cluster-enabled", Change::Never, |_| "no".into();
+    "daemonize", Change::Never, |_| "no".into();
+    "databases", Change::Never, |_| "1".into();
+    "enable-debug-command", Change::Never, |now| {
+        DebugAccess::WORDS.iter().find(|(_, access)| *access == now.debug_access).map_or("", |(word, _)| word).into()
+    };
+    "io-threads", Change::Never, |_| "1".into();
+    "latency-tracking", Change::Same, |_| "yes".into();
+    "latency-tracking-info-percentiles", Change::Same, |_| "50 99 99.9".into();
+    "loglevel", Change::By(set_log_level), |now| now.log_level.into();
+    "maxclients", Change::By(set_clients_max), |now| now.clients_max.to_string();
+    "maxmemory", Change::Same, |_| "0".into();
+    "maxmemory-policy", Change::Same, |_| "noeviction".into();
+    "port", Change::Same, |now| now.port.to_string();
+    "proto-max-bulk-len", Change::Same, |_| VALUE_BYTES_MAX.to_string();
+    "save", Change::Same, |_| String::new();
+    "slowlog-log-slower-than", Change::By(set_slower_than), |now| now.slower_than_us.to_string();
+    "slowlog-max-len", Change::By(set_slow_entries_max), |now| now.slow_entries_max.to_string();
+    "tcp-backlog", Change::Never, |now| now.backlog.to_string();
+    "tcp-keepalive", Change::By(set_keepalive), |now| now.keepalive_s.to_string();
+    "timeout", Change::By(set_timeout), |now| now.timeout_s.to_string();
+    "unixsocket", Change::Never, |now| now.socket.clone();
+    "unixsocketperm", Change::Never, |now| format!("{:o}", now.socket_mode);
+}
+
+/// Reads a number between bounds, with Redis's errors.
+fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
+    let number = crate::proto::integer(text.as_bytes());
+    let number = number.ok_or_else(|| String::from("argument couldn't be parsed into an integer"))?;
+    let inside = (least..=most).contains(&number);
+    inside.then_some(number).ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
+}
+
+fn set_log_level(now: &mut Settings, text: &str) -> Result<(), String> {
+    let level = LOG_LEVELS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+    let words = || LOG_LEVELS.map(|(name, _)| name).join(", ");
+    let (name, _) = level.ok_or_else(|| format!("argument(s) must be one of the following: {}", words()))?;
+    now.log_level = name;
+    Ok(())
+}
+
+fn set_clients_max(now: &mut Settings, text: &str) -> Result<(), String> {
+    let wanted = number(text, 1, u32::MAX.into())? as usize;
+    let possible = (now.make_room)(wanted);
+    if possible < wanted {
+        let text = "The operating system is not able to handle the specified number of clients, try with";
+        return Err(format!("{text} {possible}"));
+    }
+    now.clients_max = wanted;
+    Ok(())
+}
+
+fn set_slower_than(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.slower_than_us = number(text, -1, i64::MAX)?;
+    Ok(())
+}
+
+fn set_slow_entries_max(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.slow_entries_max = number(text, 0, i64::MAX)? as usize;
+    Ok(())
+}
+
+fn set_keepalive(now: &mut Settings, text: &str) -> Result<(), String> {
+    // The kernel takes no more than 32767 seconds (tcp(7), TCP_KEEPIDLE); Redis would let it fail unseen.
+    now.keepalive_s = number(text, 0, i32::MAX.into())?.min(32_767) as u32;
+    Ok(())
+}
+
+fn set_timeout(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.timeout_s = (number(text, 0, i32::MAX.into())? as u64).min(TIMEOUT_SECONDS_MAX);
+    Ok(())
+}
+
+/// Shows in the log what the level asks for.
+pub fn apply_log_level(settings: &Settings) {
+    let level = LOG_LEVELS.iter().find(|(name, _)| *name == settings.log_level);
+    log::set_least(level.map_or(Level::Info, |&(_, level)| level));
+}
+
+fn find(name: &[u8]) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| name.eq_ignore_ascii_case(setting.name.as_bytes()))
+}
+
+/// `CONFIG GET pattern [pattern ...]`
+pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let matches = |setting: &&Setting| {
+        args.from(2).any(|pattern| glob::matches_name(&pattern.to_ascii_lowercase(), setting.name.as_bytes()))
+    };
+    let found: Vec<&Setting> = SETTINGS.iter().filter(matches).collect();
+    reply.map(found.len());
+    for setting in found {
+        reply.field(setting.name);
+        reply.bulk((setting.get)(ctx.settings).as_bytes());
+    }
+    Ok(Flow::Continue)
+}
+
+/// `CONFIG SET name value [name value ...]`: all or nothing.
+pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if !args.len().is_multiple_of(2) {
+        return Err(CommandError::Syntax);
+    }
+    let mut changed = ctx.settings.clone();
+    for (place, setting) in named(args)? {
+        let failed = |why: String| failed(&args[place], &why);
+        // What is no text is no value of any setting.
+        let text = std::str::from_utf8(&args[place + 1]).unwrap_or("\u{fffd}");
+        match setting.change {
+            Change::Never => return Err(failed(IMMUTABLE.into())),
+            Change::Same if (setting.get)(&changed) == text => {}
+            Change::Same => return Err(failed(IMMUTABLE.into())),
+            Change::By(change) => change(&mut changed, text).map_err(failed)?,
+        }
+    }
+    changed.changed = true;
+    *ctx.settings = changed;
+    apply_log_level(ctx.settings);
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// The settings that CONFIG SET names, each with its place; those that Redis refuses before it looks at any value are
+/// refused here.
+fn named(args: Args<'_>) -> Result<Vec<(usize, &'static Setting)>, CommandError> {
+    let mut found: Vec<(usize, &'static Setting)> = Vec::new();
+    for place in (2..args.len()).step_by(2) {
+        let name = &args[place];
+        let Some(setting) = find(name) else {
+            let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", echo(name));
+            return Err(CommandError::Other(text));
+        };
+        if matches!(setting.change, Change::Never) {
+            return Err(failed(name, IMMUTABLE));
+        }
+        if found.iter().any(|(_, other)| other.name == setting.name) {
+            return Err(failed(name, "duplicate parameter"));
+        }
+        found.push((place, setting));
+    }
+    Ok(found)
+}
+
+fn failed(name: &[u8], why: &str) -> CommandError {
+    CommandError::Other(format!("ERR CONFIG SET failed (possibly related to argument '{}') - {why}", echo(name)))
+}
+
+/// `CONFIG RESETSTAT`
+pub(super) fn reset_stat(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    *ctx.stats = Stats::default();
+    ctx.measures.reset();
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// `CONFIG REWRITE`
+pub(super) fn rewrite(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    Err(CommandError::Other("ERR The server is running without a config file".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stand_by_name_and_take_what_they_give() {
+        assert!(SETTINGS.is_sorted_by_key(|setting| setting.name));
+        for setting in SETTINGS {
+            let mut now = Settings::default();
+            let value = (setting.get)(&now);
+            if let Change::By(change) = setting.change {
+                assert_eq!(change(&mut now, &value), Ok(()), "{}", setting.name);
+                assert_eq!((setting.get)(&now), value);
+                assert!(change(&mut now, "x y").is_err(), "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn values_have_bounds() {
+        let mut now = Settings { make_room: |clients| clients.min(50), ..Settings::default() };
+        let words = "argument must be between 1 and 4294967295 inclusive";
+        assert_eq!(set_clients_max(&mut now, "0").unwrap_err(), words);
+        let words = "The operating system is not able to handle the specified number of clients, try with 50";
+        assert_eq!(set_clients_max(&mut now, "51").unwrap_err(), words);
+        assert_eq!(set_timeout(&mut now, "1x").unwrap_err(), "argument couldn't be parsed into an integer");
+        assert_eq!((set_clients_max(&mut now, "50"), now.clients_max), (Ok(()), 50));
+        assert_eq!(set_log_level(&mut now, "WARNING"), Ok(()));
+        assert_eq!(now.log_level, "warning");
+    }
+
+    #[test]
+    fn what_is_slow() {
+        let slow = |slower_than_us, ns| Settings { slower_than_us, ..Settings::default() }.is_slow(ns);
+        assert!(slow(0, 0) && slow(10, 10_000) && !slow(10, 9_999) && !slow(-1, u64::MAX));
+    }
+}

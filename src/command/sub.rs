@@ -1,0 +1,86 @@
+//! Commands that are families of subcommands: finding the one that is meant, and HELP.
+
+use super::table::{CommandSpec, Flags, Handler, Keys};
+use super::{CommandError, Ctx, Flow, Outcome, echo};
+use crate::proto::{Args, Reply};
+
+/// A subcommand: a row within a row.
+#[derive(Debug)]
+pub struct Subcommand {
+    /// Its name as Redis has it, `config|get`, in lower case.
+    pub name: &'static str,
+    /// Its arguments as HELP shows them.
+    pub usage: &'static str,
+    /// What it does, in a sentence without a full stop.
+    pub summary: &'static str,
+    /// How many words a request has, the command's and its own name included; negative: at least so many.
+    pub arity: i32,
+    /// Which of the words are keys.
+    pub keys: Keys,
+    /// What generic code must know of it.
+    pub flags: Flags,
+    /// The handler.
+    pub run: Handler,
+}
+
+impl Subcommand {
+    /// What a subcommand says where it says nothing.
+    pub(super) const ROW: Subcommand =
+        Subcommand { name: "", usage: "", summary: "", arity: 2, keys: Keys::NONE, flags: Flags::NONE, run: alone };
+
+    /// The name without the command's.
+    pub fn word(&self) -> &'static str {
+        self.name.split_once('|').map_or(self.name, |(_, word)| word)
+    }
+}
+
+/// Which subcommand a request of a family means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// The command itself: no subcommand is named.
+    Itself,
+    /// This one.
+    Sub(usize),
+    /// HELP, which every family has.
+    Help,
+    /// None of those that there are.
+    Unknown,
+}
+
+/// Finds the subcommand that a request means.
+pub(super) fn find(spec: &CommandSpec, args: Args<'_>) -> Meant {
+    let Some(word) = args.get(1).filter(|_| !spec.subcommands.is_empty()) else { return Meant::Itself };
+    match spec.subcommands.iter().position(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())) {
+        Some(sub) => Meant::Sub(sub),
+        None if word.eq_ignore_ascii_case(b"help") => Meant::Help,
+        None => Meant::Unknown,
+    }
+}
+
+/// The error of a subcommand that does not exist.
+pub(super) fn unknown(spec: &CommandSpec, args: Args<'_>) -> CommandError {
+    let text = format!("ERR unknown subcommand '{}'. Try {} HELP.", echo(&args[1]), spec.name.to_ascii_uppercase());
+    CommandError::Other(text)
+}
+
+/// `HELP` of a family, made from its rows.
+pub(super) fn help(spec: &CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len() > 2 {
+        return Err(CommandError::Other(format!("ERR wrong number of arguments for '{}|help' command", spec.name)));
+    }
+    let name = spec.name.to_ascii_uppercase();
+    reply.array(3 + 2 * spec.subcommands.len());
+    reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for sub in spec.subcommands {
+        reply.simple(format!("{} {}", sub.word().to_ascii_uppercase(), sub.usage).trim_end());
+        reply.simple(&format!("    {}.", sub.summary));
+    }
+    reply.simple("HELP");
+    reply.simple("    Prints this help.");
+    Ok(Flow::Continue)
+}
+
+/// The handler of a family that does nothing without a subcommand; its arity refuses that before.
+pub(super) fn alone(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+    Err(CommandError::Syntax)
+}

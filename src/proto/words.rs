@@ -1,0 +1,171 @@
+//! The words of a request, where they lie: in the bytes received, or, a long one, in a buffer of its own.
+
+use std::ops::Index;
+use std::rc::Rc;
+
+/// Where the words of the request at hand lie. Lent by the loop, so that no request allocates it.
+#[derive(Debug, Default)]
+pub struct Words {
+    spans: Vec<Span>,
+    /// Long words, received straight into what may be stored.
+    long: Vec<Rc<Vec<u8>>>,
+}
+
+/// A word's place in the bytes of its request; or, where `start` is [`LONG`], its index among the long ones.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+const LONG: u32 = u32::MAX;
+
+/// More room than this is not kept after the request that needed it.
+const SPANS_KEPT_MAX: usize = 4096;
+
+impl Words {
+    /// How many words there are.
+    #[expect(clippy::len_without_is_empty, reason = "asked only how many")]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Forgets the words of the request before.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.spans.shrink_to(SPANS_KEPT_MAX);
+        self.long.clear();
+    }
+
+    /// Adds the word from `start` to `end` of the request's bytes.
+    pub(super) fn push(&mut self, start: usize, end: usize) {
+        self.spans.push(Span { start: start as u32, end: end as u32 });
+    }
+
+    /// Adds a long word.
+    pub(super) fn push_long(&mut self, bytes: Vec<u8>) {
+        self.spans.push(Span { start: LONG, end: self.long.len() as u32 });
+        self.long.push(Rc::new(bytes));
+    }
+
+    /// The memory that they take, in bytes.
+    pub(super) fn bytes_used(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.long.iter().map(|word| word.capacity()).sum::<usize>()
+    }
+}
+
+/// A word, for who cares where it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Word<'a> {
+    /// In the bytes received, which are gone after the request.
+    Received(&'a [u8]),
+    /// In a buffer of its own, which may be kept without a copy.
+    Long(&'a Rc<Vec<u8>>),
+}
+
+/// The words of one request, the command's name first, borrowed from the bytes received.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    words: &'a Words,
+    first: usize,
+}
+
+impl<'a> Args<'a> {
+    /// The words that lie in `bytes`, the beginning of the request; at least one.
+    pub fn new(bytes: &'a [u8], words: &'a Words) -> Args<'a> {
+        debug_assert!(!words.spans.is_empty());
+        Args { bytes, words, first: 0 }
+    }
+
+    /// How many words, the name included.
+    #[expect(clippy::len_without_is_empty, reason = "a request has at least its name")]
+    pub fn len(&self) -> usize {
+        self.words.spans.len() - self.first
+    }
+
+    /// The command's name as it was sent.
+    pub fn name(&self) -> &'a [u8] {
+        self.slice(self.words.spans[self.first])
+    }
+
+    /// Word `index`, 0 being the name, where there is one.
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        self.words.spans.get(self.first + index).map(|&span| self.slice(span))
+    }
+
+    /// Word `index`, which must be there, and how it lies.
+    pub fn word(&self, index: usize) -> Word<'a> {
+        let span = self.words.spans[self.first + index];
+        match span.start {
+            LONG => Word::Long(&self.words.long[span.end as usize]),
+            _ => Word::Received(self.slice(span)),
+        }
+    }
+
+    /// The words from `first` on.
+    pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let args = *self;
+        let spans = self.words.spans.get(self.first + first..).unwrap_or(&[]);
+        spans.iter().map(move |&span| args.slice(span))
+    }
+
+    /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.
+    pub fn nested(&self, first: usize) -> Option<Args<'a>> {
+        let nested = Args { first: self.first + first, ..*self };
+        (nested.first < self.words.spans.len()).then_some(nested)
+    }
+
+    fn slice(&self, span: Span) -> &'a [u8] {
+        match span.start {
+            LONG => &self.words.long[span.end as usize],
+            start => &self.bytes[start as usize..span.end as usize],
+        }
+    }
+}
+
+impl Index<usize> for Args<'_> {
+    type Output = [u8];
+
+    fn index(&self, index: usize) -> &[u8] {
+        self.slice(self.words.spans[self.first + index])
+    }
+}
+
+/// The words of a request that is to be executed later, in memory of their own; long ones are shared.
+#[derive(Debug, Default)]
+pub struct OwnedArgs {
+    bytes: Vec<u8>,
+    words: Words,
+}
+
+impl OwnedArgs {
+    /// A copy of these words.
+    pub fn new(args: Args<'_>) -> OwnedArgs {
+        let mut owned = OwnedArgs::default();
+        for index in 0..args.len() {
+            match args.word(index) {
+                Word::Received(bytes) => {
+                    let start = owned.bytes.len();
+                    owned.bytes.extend_from_slice(bytes);
+                    owned.words.push(start, owned.bytes.len());
+                }
+                Word::Long(word) => {
+                    owned.words.spans.push(Span { start: LONG, end: owned.words.long.len() as u32 });
+                    owned.words.long.push(Rc::clone(word));
+                }
+            }
+        }
+        owned
+    }
+
+    /// The words.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.words)
+    }
+
+    /// The memory that they take, in bytes.
+    pub fn bytes_used(&self) -> usize {
+        size_of::<OwnedArgs>() + self.bytes.capacity() + self.words.bytes_used()
+    }
+}

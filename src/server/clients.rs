@@ -1,0 +1,146 @@
+//! What CLIENT asks about clients: LIST, INFO, KILL.
+
+use super::client::{Client, End};
+use super::{Server, Source, Token};
+use crate::command::{Clients, Filter};
+use crate::proto::{Encoding, Reply};
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// What came of it.
+pub(super) enum Answer {
+    /// Lines to read.
+    Text(String),
+    /// How many were closed.
+    Count(i64),
+    /// It is done.
+    Done,
+    /// There is none such.
+    NoSuchClient,
+}
+
+impl Answer {
+    pub(super) fn write(&self, reply: &mut Reply<'_>) {
+        match self {
+            Answer::Text(text) => reply.verbatim(text),
+            Answer::Count(count) => reply.integer(*count),
+            Answer::Done => reply.ok(),
+            Answer::NoSuchClient => reply.error("ERR No such client"),
+        }
+    }
+}
+
+impl Server {
+    /// Does what the client `asker` asks about clients.
+    pub(super) fn answer_clients(&mut self, asker: Token, request: &Clients) -> Answer {
+        match request {
+            Clients::Info => Answer::Text(self.describe(&[asker])),
+            Clients::List(filter) => {
+                let fitting = self.fitting(asker, filter);
+                Answer::Text(self.describe(&fitting))
+            }
+            Clients::Kill(filter) => {
+                let fitting = self.fitting(asker, filter);
+                fitting.iter().for_each(|&token| self.kill(asker, token));
+                Answer::Count(fitting.len() as i64)
+            }
+            Clients::KillAddress(address) => {
+                let filter = Filter { address: Some(address.clone()), ..Filter::default() };
+                let fitting = self.fitting(asker, &filter);
+                fitting.iter().for_each(|&token| self.kill(asker, token));
+                if fitting.is_empty() { Answer::NoSuchClient } else { Answer::Done }
+            }
+        }
+    }
+
+    /// Closes a client; the one that asks for it gets its answer first.
+    fn kill(&mut self, asker: Token, token: Token) {
+        if token != asker {
+            return self.close(token, End::Killed);
+        }
+        if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+            client.conn.close();
+        }
+    }
+
+    fn fitting(&mut self, asker: Token, filter: &Filter) -> Vec<Token> {
+        let mut tokens = self.reactor.tokens();
+        tokens.retain(|&token| match self.reactor.get_mut(token) {
+            Some(Source::Client(client)) => fits(client, filter) && !(filter.skip_me && token == asker),
+            _ => false,
+        });
+        tokens
+    }
+
+    /// A line a client.
+    fn describe(&mut self, tokens: &[Token]) -> String {
+        let now_ms = self.engine.now.ms;
+        let mut text = String::new();
+        for &token in tokens {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+                describe(client, now_ms, &mut text);
+            }
+        }
+        text
+    }
+}
+
+fn fits(client: &Client, filter: &Filter) -> bool {
+    let is = |wanted: &Option<String>, address: String| wanted.as_ref().is_none_or(|wanted| *wanted == address);
+    filter.ids.as_ref().is_none_or(|ids| ids.contains(&client.session.id))
+        && is(&filter.address, peer(client))
+        && is(&filter.local_address, local(client))
+        && filter.ordinary != Some(false)
+        && filter.default_user != Some(false)
+}
+
+/// Where a client comes from.
+pub(super) fn peer(client: &Client) -> String {
+    address_of(client.socket.peer())
+}
+
+/// Where a client came to.
+fn local(client: &Client) -> String {
+    address_of(client.socket.local())
+}
+
+/// An address; a Unix socket has none, and neither has who is gone.
+pub(super) fn address_of(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "unix:0".into(), |address| address.to_string())
+}
+
+/// The fields of Redis's CLIENT LIST; those that mean nothing here have the value of nothing.
+fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
+    let seconds = |since_ms: u64| now_ms.saturating_sub(since_ms) / 1000;
+    let printable = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let session = &client.session;
+    let names = session.names.as_deref();
+    let transaction = session.transaction.as_deref();
+    let queued = transaction.and_then(|transaction| transaction.queued());
+    let queue_bytes = transaction.map_or(0, |transaction| transaction.bytes_used());
+    let (input, input_free) = client.conn.input_bytes();
+    let (copied, pinned) = client.conn.output_bytes();
+    let flags = if queued.is_some() { "x" } else { "N" };
+    // Writing into a String cannot fail.
+    let _ = writeln!(
+        text,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={} \
+         qbuf={input} qbuf-free={input_free} argv-mem=0 multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={} omem={} \
+         tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+        session.id,
+        peer(client),
+        local(client),
+        client.socket.number(),
+        printable(session.name()),
+        seconds(session.since_ms),
+        seconds(client.active_ms()),
+        queued.map_or(-1, |queued| queued as i64),
+        usize::from(copied + pinned > 0),
+        copied + pinned,
+        size_of::<Client>() + input + input_free + copied + queue_bytes,
+        session.last.map_or("NULL", |spec| spec.name),
+        if session.encoding == Some(Encoding::Resp3) { 3 } else { 2 },
+        names.map_or_else(String::new, |names| printable(&names.library)),
+        names.map_or_else(String::new, |names| printable(&names.version)),
+    );
+}

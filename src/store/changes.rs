@@ -1,0 +1,31 @@
+//! Which keys were changed, for who asks: off, it costs a branch a change.
+
+/// The keys that were changed since they were last asked for, while somebody wants to know.
+#[derive(Default)]
+pub(super) struct Changes {
+    tracking: bool,
+    keys: Vec<Box<[u8]>>,
+}
+
+impl Changes {
+    /// Begins to note keys, or ends it; what was noted and not taken is forgotten at the end.
+    pub(super) fn track(&mut self, tracking: bool) {
+        self.tracking = tracking;
+        if !tracking {
+            self.keys = Vec::new();
+        }
+    }
+
+    /// A key was changed.
+    #[inline]
+    pub(super) fn note(&mut self, key: &[u8]) {
+        if self.tracking {
+            self.keys.push(key.into());
+        }
+    }
+
+    /// What was noted, in the order of the changes.
+    pub(super) fn take(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.keys)
+    }
+}
