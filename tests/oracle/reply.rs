@@ -24,6 +24,24 @@ pub enum Found {
 }
 
 impl Reply {
+    /// The bytes that it came as.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![self.kind];
+        match self.kind {
+            b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' if self.null => bytes.extend(b"-1"),
+            b'$' | b'=' | b'!' => {
+                bytes.extend(format!("{}\r\n", self.text.len()).as_bytes());
+                bytes.extend(&self.text);
+            }
+            b'%' => bytes.extend((self.items.len() / 2).to_string().as_bytes()),
+            b'*' | b'~' | b'>' => bytes.extend(self.items.len().to_string().as_bytes()),
+            _ => bytes.extend(&self.text),
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(self.items.iter().flat_map(Reply::encode));
+        bytes
+    }
+
     /// Its text as an integer.
     pub fn integer(&self) -> Option<i64> {
         std::str::from_utf8(&self.text).ok()?.parse().ok()
@@ -95,7 +113,8 @@ fn replies_end_where_they_end() {
     let bytes = b"+OK\r\n$3\r\na\r\n\r\n*2\r\n:1\r\n%1\r\n+a\r\n_\r\n$-1\r\n*-1\r\n=5\r\ntxt:x\r\n";
     let mut ends = Vec::new();
     let mut at = 0;
-    while let Found::Whole(_, end) = parse(bytes, at) {
+    while let Found::Whole(reply, end) = parse(bytes, at) {
+        assert_eq!(reply.encode(), bytes[at..end]);
         for cut in at..end {
             assert!(matches!(parse(&bytes[..cut], at), Found::Partial), "{at}..{end} cut at {cut}");
         }

@@ -55,11 +55,14 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    /// Mismatches that look alike have one cause, as a rule.
+    /// Mismatches that look alike have one cause, as a rule: an error by its first words, whatever it should have been.
     pub fn signature(&self) -> String {
-        let start = |bytes: &[u8]| bytes[..bytes.len().min(24)].escape_ascii().to_string();
-        let name = self.words[0].to_ascii_uppercase();
-        format!("{} {} {}", show(&name), start(&self.redis), start(&self.memento))
+        let name = show(&self.words[0].to_ascii_uppercase());
+        let start = |bytes: &[u8], length: usize| show(&bytes[..bytes.len().min(length)]);
+        match self.memento.first() {
+            Some(b'-') => format!("{name}: {}", start(&self.memento, 20)),
+            _ => format!("{name}: {} instead of {}", start(&self.memento, 1), start(&self.redis, 20)),
+        }
     }
 }
 
@@ -274,6 +277,9 @@ fn pieces(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
     pieces
 }
 
+/// A request and its two replies, where they are not to be excused.
+type Disagreement = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>);
+
 /// Compares two replies; those of EXEC one by one, each with the request that was queued.
 fn agree(
     words: &[Vec<u8>],
@@ -281,9 +287,9 @@ fn agree(
     redis: &Reply,
     memento: &Reply,
     counts: &mut Counts,
-) -> bool {
+) -> Result<(), Disagreement> {
     if redis == memento {
-        return true;
+        return Ok(());
     }
     if let Some(queued) = queued
         && redis.kind == b'*'
@@ -291,15 +297,17 @@ fn agree(
         && redis.items.len() == queued.len()
         && memento.items.len() == queued.len()
     {
-        let mut pairs = redis.items.iter().zip(&memento.items).zip(queued);
-        return pairs.all(|((redis, memento), words)| agree(words, None, redis, memento, counts));
+        for ((redis, memento), words) in redis.items.iter().zip(&memento.items).zip(queued) {
+            agree(words, None, redis, memento, counts)?;
+        }
+        return Ok(());
     }
     match excuse(&Exchange { words, redis, memento }) {
         Some(index) => {
             counts.differences[index] += 1;
-            true
+            Ok(())
         }
-        None => false,
+        None => Err((words.to_vec(), redis.encode(), memento.encode())),
     }
 }
 
@@ -363,9 +371,8 @@ pub fn run(pair: &Pair, steps: &[Step], deadline: Duration, counts: &mut Counts)
                             _ => unreachable!("it was parsed to find its end"),
                         };
                         let queued = (name == b"EXEC").then_some(&queue[..]);
-                        if !agree(words, queued, &whole(&left), &whole(&right), counts) {
-                            return Err(Mismatch { step, words: words.clone(), redis: left, memento: right });
-                        }
+                        agree(words, queued, &whole(&left), &whole(&right), counts)
+                            .map_err(|(words, redis, memento)| Mismatch { step, words, redis, memento })?;
                     }
                     if left == b"+QUEUED\r\n" {
                         queue.push(words.clone());

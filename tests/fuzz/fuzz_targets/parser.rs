@@ -3,23 +3,27 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use memento::proto::{Args, Parsed, Parser};
+use memento::proto::{Args, Parsed, Parser, Words};
 
 fuzz_target!(|input: &[u8]| {
-    let (mut parser, mut words, mut rest) = (Parser::default(), Vec::new(), input);
+    let (mut parser, mut words, mut rest) = (Parser::default(), Words::default(), input);
     loop {
-        match parser.parse(rest, &mut words, |name| usize::from(name.eq_ignore_ascii_case(b"ECHO"))) {
-            Parsed::Incomplete | Parsed::Broken(_) => return,
+        match parser.parse(rest, &mut words, true, |name| usize::from(name.eq_ignore_ascii_case(b"ECHO"))) {
+            Parsed::Incomplete { keep } => {
+                assert!(keep <= rest.len());
+                return;
+            }
+            Parsed::Broken(_) => return,
             Parsed::Blank { consumed } => {
                 assert!(consumed > 0);
                 rest = &rest[consumed..];
             }
-            Parsed::Request { consumed } => {
+            Parsed::Request { consumed, .. } => {
                 assert!(consumed > 0);
                 let args = Args::new(&rest[..consumed], &words);
-                // Every word lies inside of the request.
-                let bytes: usize = args.from(0).map(<[u8]>::len).sum();
-                assert!(args.len() > 0 && bytes <= consumed);
+                // Every word can be had; each has at least a byte or a mark of its own in the request.
+                let words = args.from(0).filter(|word| word.len() <= input.len()).count();
+                assert!(words == args.len() && words > 0);
                 rest = &rest[consumed..];
             }
         }

@@ -3,22 +3,31 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use memento::proto::{Args, ParseError, Parsed, Parser};
+use memento::proto::{Args, ParseError, Parsed, Parser, Words};
 
 /// The words of each request, then the error that ended the stream.
 type Stream = (Vec<Vec<Vec<u8>>>, Option<ParseError>);
 
 /// Parses as a connection does: what is left over is kept, and shown again with the next piece.
 fn parse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Stream {
-    let (mut parser, mut words, mut kept, mut requests) = (Parser::default(), Vec::new(), Vec::new(), Vec::new());
-    for piece in pieces {
+    let (mut parser, mut words, mut kept, mut requests) = (Parser::default(), Words::default(), Vec::new(), Vec::new());
+    for mut piece in pieces {
+        // A long word is received where it stays.
+        while let Some(space) = parser.recv_space() {
+            let count = space.len().min(piece.len());
+            space[..count].copy_from_slice(&piece[..count]);
+            piece = &piece[count..];
+            if !parser.recv_advance(count) && piece.is_empty() {
+                break;
+            }
+        }
         kept.extend_from_slice(piece);
         loop {
             let rest_of = |name: &[u8]| usize::from(name.eq_ignore_ascii_case(b"ECHO"));
-            match parser.parse(&kept, &mut words, rest_of) {
-                Parsed::Incomplete => break,
+            match parser.parse(&kept, &mut words, true, rest_of) {
+                Parsed::Incomplete { keep } => break kept.truncate(keep),
                 Parsed::Blank { consumed } => drop(kept.drain(..consumed)),
-                Parsed::Request { consumed } => {
+                Parsed::Request { consumed, .. } => {
                     requests.push(Args::new(&kept[..consumed], &words).from(0).map(<[u8]>::to_vec).collect());
                     kept.drain(..consumed);
                 }
