@@ -19,19 +19,25 @@ pub(super) fn whoami(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
     Ok(Flow::Continue)
 }
 
-/// `DEBUG SLEEP seconds`: holds up the whole server, for tests.
-pub(super) fn debug(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+/// Whether DEBUG may be used by this client.
+pub(super) fn check_debug(ctx: &Ctx<'_>) -> Result<(), CommandError> {
     let allowed = match ctx.settings.debug_access {
         DebugAccess::No => false,
         DebugAccess::Local => ctx.peer.is_local(),
         DebugAccess::Yes => true,
     };
-    if !allowed {
-        let text = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
-                    it from a local connection, otherwise you need to set this option in the configuration file, and \
-                    then restart the server.";
-        return Err(CommandError::Other(text.into()));
+    if allowed {
+        return Ok(());
     }
+    Err(CommandError::other(
+        "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+         local connection, otherwise you need to set this option in the configuration file, and then restart the \
+         server.",
+    ))
+}
+
+/// `DEBUG SLEEP seconds`: holds up the whole server, for tests.
+pub(super) fn debug(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let seconds = args.get(2).filter(|_| args[1].eq_ignore_ascii_case(b"sleep") && args.len() == 3);
     let Some(seconds) = seconds else {
         let text =

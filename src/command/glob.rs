@@ -34,6 +34,10 @@ pub(super) fn matches_name(pattern: &[u8], text: &[u8]) -> bool {
 /// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
 /// taken up again. Each byte that is looked at is a step.
 fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
+    if text.is_empty() {
+        // As in Redis, where only the pattern for everything is known to match nothing at all.
+        return pattern.is_empty() || pattern == b"*";
+    }
     let (mut p, mut t) = (0, 0);
     // Where the pattern goes on after the last star, and how much text that star has taken.
     let mut star: Option<(usize, usize)> = None;
@@ -139,6 +143,7 @@ mod tests {
         check("\\*", &["*"], &["a", "\\*"]);
         check("a\\", &["a\\"], &["a"]);
         check("**a", &["a", "xa"], &["ax"]);
+        check("**", &["a", "ab"], &[""]);
     }
 
     #[test]

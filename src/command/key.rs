@@ -3,7 +3,7 @@
 use super::glob::Matcher;
 use super::walk::Found;
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value};
-use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
+use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_PER_TURN};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
 use std::hash::{BuildHasher, RandomState};
@@ -120,6 +120,8 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `DBSIZE`
 pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    // What has ended since the last sweep does not count, unless it is very much.
+    ctx.stats.expired_keys += ctx.store.sweep(ctx.now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
     reply.integer(ctx.store.len() as i64);
     Ok(Flow::Continue)
 }
@@ -172,6 +174,8 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// A cursor as Redis reads it, by strtoul(3): digits with or without a sign, a negative one wrapping around.
 fn parse_cursor(text: &[u8]) -> Option<Cursor> {
+    // To C, a string ends with its first NUL.
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),

@@ -338,6 +338,10 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         CommandError::Other(DENIED.into())
     } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
         CommandError::other("Command not allowed inside a transaction")
+    } else if spec.flags.has(Flags::DEBUG)
+        && let Err(error) = admin::check_debug(ctx)
+    {
+        error
     } else {
         return Ok(chosen);
     };

@@ -2,8 +2,9 @@
 //! kind.
 
 use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, string};
-use crate::proto::{Args, Reply};
+use crate::proto::{Args, Reply, Word};
 use crate::store::{Expiry, Value};
+use std::rc::Rc;
 
 /// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing
 /// where the condition fails; with GET the old value.
@@ -96,9 +97,17 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
 }
 
 /// Stores one of the request's words as the value of another one. Every whole value of a request comes through here: a
-/// value that was received into a buffer of its own is to be given to the store with it, by `Store::upsert_owned`.
+/// value that was received into a buffer of its own is stored with it. One that ends at once is not stored at all.
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: usize, value: usize, expiry: Expiry) {
-    ctx.store.upsert(&args[key], &args[value], expiry, ctx.now.ms);
+    let (key, now_ms) = (&args[key], ctx.now.ms);
+    if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {
+        ctx.store.remove(key, now_ms);
+        return;
+    }
+    match args.word(value) {
+        Word::Received(bytes) => ctx.store.upsert(key, bytes, expiry, now_ms),
+        Word::Long(value) => ctx.store.upsert_shared(key, Rc::clone(value), expiry, now_ms),
+    }
 }
 
 /// `GETEX key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]`: the value, and its expiry is changed.

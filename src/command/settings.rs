@@ -5,6 +5,7 @@ use crate::limits::{TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply};
 use crate::stats::Stats;
+use std::collections::BTreeMap;
 
 /// Who may use DEBUG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,13 +209,20 @@ fn find(name: &[u8]) -> Option<&'static Setting> {
 
 /// `CONFIG GET pattern [pattern ...]`
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let matches = |setting: &&Setting| {
-        args.from(2).any(|pattern| glob::matches_name(&pattern.to_ascii_lowercase(), setting.name.as_bytes()))
-    };
-    let found: Vec<&Setting> = SETTINGS.iter().filter(matches).collect();
+    // A plain name is answered as it was asked.
+    let mut found: BTreeMap<String, &Setting> = BTreeMap::new();
+    for pattern in args.from(2) {
+        if pattern.iter().any(|byte| b"[*?".contains(byte)) {
+            let pattern = pattern.to_ascii_lowercase();
+            let fitting = SETTINGS.iter().filter(|setting| glob::matches_name(&pattern, setting.name.as_bytes()));
+            found.extend(fitting.map(|setting| (setting.name.to_string(), setting)));
+        } else if let Some(setting) = find(pattern) {
+            found.insert(String::from_utf8_lossy(pattern).into_owned(), setting);
+        }
+    }
     reply.map(found.len());
-    for setting in found {
-        reply.field(setting.name);
+    for (name, setting) in found {
+        reply.field(&name);
         reply.bulk((setting.get)(ctx.settings).as_bytes());
     }
     Ok(Flow::Continue)

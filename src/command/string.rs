@@ -98,7 +98,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             // Zeros that the system makes when they are first read.
             let mut value = vec![0; end];
             value[offset..].copy_from_slice(part);
-            ctx.store.upsert_owned(key, value, Expiry::Never, now_ms);
+            ctx.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }
     reply.integer(length.max(end) as i64);

@@ -148,6 +148,8 @@ impl Flags {
     pub const IMMEDIATE: Flags = Flags(128);
     /// It ends a transaction, also by being refused.
     pub const ENDS_MULTI: Flags = Flags(512);
+    /// It is refused unless `--enable-debug-command` allows it.
+    pub const DEBUG: Flags = Flags(1024);
     /// It is refused between MULTI and EXEC.
     pub const NO_MULTI: Flags = Flags(256);
 
@@ -306,7 +308,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "SLEEP seconds",
         summary: "Hold up the whole server, for tests; only with --enable-debug-command",
         arity: -2,
-        flags: Flags::ADMIN,
+        flags: Flags::ADMIN.and(Flags::DEBUG),
         run: admin::debug,
         ..ROW
     },

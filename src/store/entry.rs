@@ -65,14 +65,13 @@ impl Entry {
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             Entry(Body::Small(small_block(key, value, created_ms, expires_ms)))
         } else {
-            Entry::from_owned(key, value.to_vec(), created_ms, expires_ms)
+            Entry::from_shared(key, Rc::new(value.to_vec()), created_ms, expires_ms)
         }
     }
 
     /// A new entry of a value longer than [`INLINE_VALUE_BYTES_MAX`], which is not copied.
-    pub(super) fn from_owned(key: &[u8], value: Vec<u8>, created_ms: u64, expires_ms: Option<u64>) -> Entry {
+    pub(super) fn from_shared(key: &[u8], value: Rc<Vec<u8>>, created_ms: u64, expires_ms: Option<u64>) -> Entry {
         debug_assert!(value.len() > INLINE_VALUE_BYTES_MAX);
-        let value = Rc::new(value);
         Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
     }
 

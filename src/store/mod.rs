@@ -30,6 +30,7 @@ mod spread;
 mod walk;
 
 use std::collections::hash_map::RandomState;
+use std::rc::Rc;
 
 pub use cursor::Cursor;
 pub use entry::Value;
@@ -172,12 +173,12 @@ impl Store {
 
     /// As [`Store::upsert`], of a value that is handed over: a longer one than [`INLINE_VALUE_BYTES_MAX`] is stored as
     /// it is, without a copy, so that whoever hands it over leaves no more slack in it than is to stay.
-    pub fn upsert_owned(&mut self, key: &[u8], value: Vec<u8>, expiry: Expiry, now_ms: u64) {
+    pub fn upsert_shared(&mut self, key: &[u8], value: Rc<Vec<u8>>, expiry: Expiry, now_ms: u64) {
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             return self.upsert(key, &value, expiry, now_ms);
         }
         let kept = self.get(key, now_ms).and_then(|entry| entry.expires_ms());
-        self.put(Entry::from_owned(key, value, now_ms, expiry.resolve(kept)));
+        self.put(Entry::from_shared(key, value, now_ms, expiry.resolve(kept)));
     }
 
     /// Removes a key. True when it was there.

@@ -128,7 +128,7 @@ impl Pair {
         if self.random.below(2) == 0 {
             self.store.upsert(&key, &value, expiry, self.now_ms);
         } else {
-            self.store.upsert_owned(&key, value.clone(), expiry, self.now_ms);
+            self.store.upsert_shared(&key, std::rc::Rc::new(value.clone()), expiry, self.now_ms);
         }
         self.changed.push(key.clone());
         self.model.insert(key, Known { value, created_ms: self.now_ms, expires_ms: expiry.resolve(kept) });

