@@ -136,7 +136,7 @@ settings! {
     "loglevel", Change::By(set_log_level), |now| now.log_level.into();
     "maxclients", Change::By(set_clients_max), |now| now.clients_max.to_string();
     "maxmemory", Change::Same, |_| "0".into();
-    "maxmemory-policy", Change::Same, |_| "noeviction".into();
+    "maxmemory-policy", Change::By(set_policy), |_| "noeviction".into();
     "port", Change::Same, |now| now.port.to_string();
     "proto-max-bulk-len", Change::Same, |_| VALUE_BYTES_MAX.to_string();
     "save", Change::Same, |_| String::new();
@@ -163,6 +163,26 @@ fn set_log_level(now: &mut Settings, text: &str) -> Result<(), String> {
     let (name, _) = level.ok_or_else(|| format!("argument(s) must be one of the following: {}", words()))?;
     now.log_level = name;
     Ok(())
+}
+
+/// Redis's policies, in the order of its error.
+const POLICIES: [&str; 8] = [
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+
+fn set_policy(_now: &mut Settings, text: &str) -> Result<(), String> {
+    match POLICIES.iter().find(|name| text.eq_ignore_ascii_case(name)) {
+        Some(&"noeviction") => Ok(()),
+        Some(_) => Err("this version has noeviction alone".into()),
+        None => Err(format!("argument(s) must be one of the following: {}", POLICIES.join(", "))),
+    }
 }
 
 fn set_clients_max(now: &mut Settings, text: &str) -> Result<(), String> {

@@ -308,6 +308,15 @@ pub const DIFFERENCES: &[Difference] = &[
         excuses: |exchange| exchange.name(ABSENT) && exchange.memento.is_error("ERR unknown command '"),
     },
     Difference {
+        name: "clients-in-multi",
+        reason: "a transaction runs where no other client can be seen: CLIENT LIST, INFO and KILL are refused in it",
+        excuses: |exchange| {
+            exchange.name(&["CLIENT"])
+                && ["LIST", "INFO", "KILL"].iter().any(|sub| exchange.word(1, sub))
+                && exchange.memento.is_error("ERR CLIENT LIST, INFO and KILL are not for a transaction")
+        },
+    },
+    Difference {
         name: "lcs-bound",
         reason: "memento refuses an LCS of more than four million steps, which would make everybody wait",
         excuses: |exchange| {
