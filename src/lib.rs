@@ -29,8 +29,9 @@
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
-//! | `proto/mod.rs` | requests as spans of the bytes received |
-//! | `proto/text.rs` | the line protocol |
+//! | `proto/mod.rs` | which protocol a request is in; the parser, which resumes |
+//! | `proto/text.rs`, `resp.rs` | the line protocol; RESP requests |
+//! | `proto/words.rs` | a request's words as spans of the bytes received |
 //! | `proto/reply.rs`, `output.rs`, `number.rs` | answers, typed, and what they are written to; integers |
 //! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
 //! | `conn/tests.rs` | its tests |
@@ -40,6 +41,7 @@
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
@@ -55,6 +57,7 @@
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
+//! | `server/clients.rs` | what CLIENT asks about all clients |
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |

@@ -156,7 +156,9 @@ const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
 const _: () = assert!(RECEIVED_WHOLE_BYTES_MAX > INLINE_VALUE_BYTES_MAX);
-const _: () = assert!(VALUE_BYTES_MAX < u32::MAX as usize && LINE_BYTES_MAX < u32::MAX as usize);
+// Places in a request are counted in 32 bits.
+const _: () = assert!(VALUE_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(LINE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(RECEIVE_BYTES <= TURN_BYTES_MAX);
 const _: () = assert!(TURN_REPLY_BYTES <= OUTPUT_SOFT_BYTES_MAX);
 const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);

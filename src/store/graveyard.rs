@@ -10,6 +10,7 @@ use super::expiry::ExpiryIndex;
 /// What flushed stores have left.
 #[derive(Default)]
 pub(super) struct Graveyard {
+    #[expect(clippy::vec_box, reason = "they come boxed from their slots; unboxing would copy each")]
     trees: Vec<Box<Tree>>,
     expiries: VecDeque<ExpiryIndex>,
 }
