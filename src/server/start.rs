@@ -39,6 +39,9 @@ impl Server {
         let (listeners, tcp_port) = listen(config)?;
         // Only now: until here a signal ends the program by itself, also where listening hangs.
         reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
+        for listener in &listeners {
+            log::write(Level::Info, format_args!("listening on {}", listener.name()));
+        }
         let exposed = listeners.iter().any(|listener| !listener.is_local());
         let guarded = exposed && config.protected && config.password.is_none();
         if guarded {
@@ -143,7 +146,6 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
                 Ok(listener) => {
                     // Where any port was asked for, the first listener decides.
                     port = listener.tcp_port().unwrap_or(port);
-                    log::write(Level::Info, format_args!("listening on {}", SocketAddr::new(address.ip(), port)));
                     listeners.push(listener);
                 }
                 Err(error) => failure = Some(named(format_args!("cannot listen on {address}"), &error)),
@@ -160,7 +162,6 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
     if let Some(path) = &config.socket {
         let listener = Listener::unix(path, config.socket_mode, config.backlog)
             .map_err(|error| named(format_args!("cannot listen on {}", path.display()), &error))?;
-        log::write(Level::Info, format_args!("listening on {}", path.display()));
         listeners.push(listener);
     }
     Ok((listeners, port))

@@ -105,6 +105,14 @@ impl Listener {
         address_of(self.fd.as_raw_fd(), socket::getsockname).map(|address| address.port())
     }
 
+    /// Where it listens, as people write it: address and port, or a path.
+    pub fn name(&self) -> String {
+        match &self.file {
+            Some(file) => file.path.display().to_string(),
+            None => address_of(self.fd.as_raw_fd(), socket::getsockname).map_or_else(String::new, |at| at.to_string()),
+        }
+    }
+
     /// Whether only this box can reach it: a Unix socket, or a loopback address.
     pub fn is_local(&self) -> bool {
         address_of(self.fd.as_raw_fd(), socket::getsockname).is_none_or(|address| address.ip().is_loopback())
