@@ -34,14 +34,10 @@ impl Server {
             Level::Warn,
             format_args!("no memory limit is set: what is stored may take all of this box's {} MB", memory_bytes >> 20),
         );
-        // Last of all, since who reads the log takes these lines for the sign that the server serves.
         let mut reactor = Reactor::new(EVENTS_MAX)?;
         let (listeners, tcp_port) = listen(config)?;
         // Only now: until here a signal ends the program by itself, also where listening hangs.
         reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
-        for listener in &listeners {
-            log::write(Level::Info, format_args!("listening on {}", listener.name()));
-        }
         let exposed = listeners.iter().any(|listener| !listener.is_local());
         let guarded = exposed && config.protected && config.password.is_none();
         if guarded {
@@ -49,6 +45,10 @@ impl Server {
                 Level::Warn,
                 format_args!("protected mode: without a password, clients from elsewhere than this box are refused"),
             );
+        }
+        // Last of all, since who reads the log takes these lines for the sign that the server serves.
+        for listener in &listeners {
+            log::write(Level::Info, format_args!("listening on {}", listener.name()));
         }
         let listeners = listeners
             .into_iter()
