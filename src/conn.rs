@@ -96,6 +96,8 @@ pub struct Connection {
     /// Whether `input` may hold a whole request, whose client had its share of the turn.
     stalled: bool,
     next_place: u32,
+    /// Whether a reply was larger than the limit, so that what is queued is not whole.
+    overflowed: bool,
 }
 
 impl Default for Connection {
@@ -110,6 +112,7 @@ impl Default for Connection {
             held: false,
             stalled: false,
             next_place: 0,
+            overflowed: false,
         }
     }
 }
@@ -119,6 +122,13 @@ impl Connection {
     /// goes. The replies are in `desk.output` afterwards (and, before a waiting one, in the backlog). Bytes that
     /// are no request end the conversation after their error reply; they are returned for the log.
     pub fn execute(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut impl Service) -> Option<ParseError> {
+        let broken = self.execute_input(fresh, desk, service);
+        // A long word must not stay for as long as nobody asks for anything.
+        desk.words.clear();
+        broken
+    }
+
+    fn execute_input(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut impl Service) -> Option<ParseError> {
         if self.phase == Phase::Closing {
             return None;
         }
@@ -212,6 +222,11 @@ impl Connection {
         (self.backlog_bytes, self.pinned_bytes)
     }
 
+    /// Whether a reply was larger than the limit: the conversation cannot go on.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     /// We end: what it sent and was not executed never will be; what is owed is still sent.
     pub fn close(&mut self) {
         self.phase = Phase::Closing;
@@ -295,6 +310,7 @@ impl Connection {
 
     /// Queues all of the desk's output, and empties it.
     pub fn queue_output(&mut self, desk: &mut Desk) {
+        self.overflowed |= desk.output.overflowed();
         for piece in desk.output.pieces() {
             match piece {
                 Piece::Bytes(bytes) => self.queue_bytes(bytes, &mut desk.pool),
@@ -307,6 +323,7 @@ impl Connection {
     /// Puts the desk's output, more of the reply that waits at `place`, before what waits, and empties it. With
     /// `whole`, the reply is complete, and the requests behind it go on. Says whether there was such a place.
     pub fn fill(&mut self, place: Place, desk: &mut Desk, whole: bool) -> bool {
+        self.overflowed |= desk.output.overflowed();
         let waits = |part: &Part| matches!(part, Part::Waiting(other) if *other == place);
         let found = self.backlog.iter().position(waits);
         if let Some(mut at) = found {

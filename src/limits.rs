@@ -38,6 +38,9 @@ pub const ARGS_MAX: usize = 1 << 20;
 /// The line with a length in a RESP request may be so long before it is taken for nonsense (Redis's bound).
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 
+/// A RESP request may be so large in all (Redis's bound for its query buffer).
+pub const REQUEST_BYTES_MAX: usize = 1 << 30;
+
 /// A word of a RESP request longer than this is received straight into what will be stored.
 pub const RECEIVED_WHOLE_BYTES_MAX: usize = 32 * 1024;
 
@@ -109,6 +112,12 @@ pub const SCAN_BYTES_MAX: usize = 16 << 20;
 /// patterns on usual keys take a hundredth of it; one that takes more is answered with an error.
 pub const MATCH_STEPS_MAX: usize = 16 << 20;
 
+/// What a client calls itself may be so long: it stands in every line about it.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// CLIENT PAUSE holds clients up for at most so long, a year: a longer one could be ended only by a signal.
+pub const PAUSE_MS_MAX: i64 = 365 * 86_400_000;
+
 /// What a client may queue between MULTI and EXEC.
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 
@@ -157,6 +166,7 @@ const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
 const _: () = assert!(RECEIVED_WHOLE_BYTES_MAX > INLINE_VALUE_BYTES_MAX);
 // Places in a request are counted in 32 bits.
+const _: () = assert!(REQUEST_BYTES_MAX + RECEIVED_WHOLE_BYTES_MAX + RECEIVE_BYTES < u32::MAX as usize);
 const _: () = assert!(VALUE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(LINE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(RECEIVE_BYTES <= TURN_BYTES_MAX);

@@ -2,6 +2,7 @@
 
 use super::session::{self, Replies, check_name};
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer};
+use crate::limits::{NAME_BYTES_MAX, PAUSE_MS_MAX};
 use crate::proto::{Args, Reply};
 
 /// What the server is to do with its clients, which no handler can see.
@@ -112,9 +113,10 @@ pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     let after_ms = match crate::proto::integer(&args[2]) {
         None => return Err(CommandError::other("timeout is not an integer or out of range")),
         Some(..0) => return Err(CommandError::other("timeout is negative")),
+        Some(after_ms) if after_ms > PAUSE_MS_MAX => return Err(CommandError::other("timeout is out of range")),
         Some(after_ms) => after_ms as u64,
     };
-    let until_ms = ctx.now.ms.saturating_add(after_ms);
+    let until_ms = ctx.now.ms + after_ms;
     let before = ctx.pause.filter(|before| before.until_ms > ctx.now.ms);
     *ctx.pause = Some(Pause {
         until_ms: before.map_or(until_ms, |before| before.until_ms.max(until_ms)),
@@ -143,7 +145,7 @@ fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
 pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let (attribute, value) = (&args[2], &args[3]);
     let name = attribute.to_ascii_lowercase();
-    let clean = value.iter().all(u8::is_ascii_graphic);
+    let clean = value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic);
     if !matches!(name.as_slice(), b"lib-name" | b"lib-ver") {
         return Err(CommandError::Other(format!("ERR Unrecognized option '{}'", echo(attribute))));
     }

@@ -58,7 +58,7 @@ fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
             None if p == pattern.len() => return true,
             None => return false,
             Some(&byte) => {
-                if let Some(next) = matches_one(pattern, p, byte) {
+                if let Some(next) = matches_one(pattern, p, byte, steps_left) {
                     p = next;
                     t += 1;
                     continue;
@@ -72,11 +72,13 @@ fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
 }
 
 /// Where the pattern goes on if its part at `p` matches `byte`.
-fn matches_one(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
+fn matches_one(pattern: &[u8], p: usize, byte: u8, steps_left: &mut usize) -> Option<usize> {
     match *pattern.get(p)? {
         b'?' => Some(p + 1),
         b'[' => {
             let (found, end) = class(pattern, p + 1, byte);
+            // A class is looked through anew for each byte of text.
+            *steps_left = steps_left.saturating_sub(end - p);
             found.then_some(end)
         }
         b'\\' if p + 1 < pattern.len() => (pattern[p + 1] == byte).then_some(p + 2),
@@ -156,5 +158,8 @@ mod tests {
         let (pattern, text) = ("*".to_owned() + &"a".repeat(1000) + "b", "a".repeat(1_000_000));
         let mut matcher = Matcher::new(pattern.as_bytes());
         assert!(!matcher.gave_up() && !matcher.matches(text.as_bytes()) && matcher.gave_up());
+        let pattern = "*[".to_owned() + &"a".repeat(1_000_000);
+        let mut matcher = Matcher::new(pattern.as_bytes());
+        assert!(!matcher.matches("b".repeat(1000).as_bytes()) && matcher.gave_up());
     }
 }

@@ -104,6 +104,10 @@ impl<'a> Table<'a> {
             CommandError::Other(text)
         };
         let mut table = Table { a, b, lengths: vec![0; steps.ok_or_else(too_long)?] };
+        if table.lengths.is_empty() {
+            // The other text may be very long.
+            return Ok(table);
+        }
         for (i, &byte) in a.iter().enumerate() {
             let (before, row) = table.lengths.split_at_mut(i * b.len());
             let above = before.len().checked_sub(b.len()).map_or(&[][..], |start| &before[start..]);

@@ -2,6 +2,7 @@
 
 use super::transaction::{Transaction, unwatch};
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer};
+use crate::limits::NAME_BYTES_MAX;
 use crate::proto::{Args, Encoding, Form, Reply};
 
 /// What the server knows of a client. Small: what few clients have is boxed.
@@ -49,8 +50,10 @@ pub enum Replies {
     On,
     /// None.
     Off,
-    /// Not the next one.
+    /// Not that of the next request.
     SkipNext,
+    /// Not that of the request at hand.
+    Skip,
 }
 
 impl Session {
@@ -245,6 +248,9 @@ fn greet(ctx: &Ctx<'_>, reply: &mut Reply<'_>) {
 
 /// A name stands in CLIENT LIST, between blanks.
 pub(super) fn check_name(name: &[u8]) -> Result<(), CommandError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(CommandError::Other(format!("ERR Client names have at most {NAME_BYTES_MAX} bytes")));
+    }
     if name.iter().all(u8::is_ascii_graphic) {
         return Ok(());
     }

@@ -70,6 +70,8 @@ pub enum ParseError {
     UnauthenticatedBulkLength,
     /// The line with a word's length does not end.
     BulkLine,
+    /// More bytes in one request than [`crate::limits::REQUEST_BYTES_MAX`].
+    RequestTooLarge,
 }
 
 impl ParseError {
@@ -87,6 +89,7 @@ impl ParseError {
             ParseError::BulkLength => "invalid bulk length",
             ParseError::UnauthenticatedBulkLength => "unauthenticated bulk length",
             ParseError::BulkLine => "too big bulk count string",
+            ParseError::RequestTooLarge => "too big request",
         };
         format!("ERR Protocol error: {what}")
     }

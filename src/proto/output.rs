@@ -19,6 +19,7 @@ pub struct Mark {
     bytes: usize,
     shared: usize,
     shared_bytes: usize,
+    overflowed: bool,
 }
 
 /// A part of an [`Output`], in the order of sending.
@@ -47,7 +48,8 @@ impl Output {
 
     /// Where it ends now.
     pub fn mark(&self) -> Mark {
-        Mark { bytes: self.bytes.len(), shared: self.shared.len(), shared_bytes: self.shared_bytes }
+        let Output { bytes, shared, shared_bytes, overflowed } = self;
+        Mark { bytes: bytes.len(), shared: shared.len(), shared_bytes: *shared_bytes, overflowed: *overflowed }
     }
 
     /// Takes back everything behind a mark.
@@ -55,6 +57,7 @@ impl Output {
         self.bytes.truncate(mark.bytes);
         self.shared.truncate(mark.shared);
         self.shared_bytes = mark.shared_bytes;
+        self.overflowed = mark.overflowed;
     }
 
     /// The bytes, where no stored value stands between them.

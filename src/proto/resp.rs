@@ -5,8 +5,8 @@
 
 use super::{Form, ParseError, Parsed, Parser, Words, integer};
 use crate::limits::{
-    ARGS_MAX, HEADER_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BYTES_MAX,
-    VALUE_BYTES_MAX,
+    ARGS_MAX, HEADER_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, REQUEST_BYTES_MAX, UNAUTHENTICATED_ARGS_MAX,
+    UNAUTHENTICATED_BYTES_MAX, VALUE_BYTES_MAX,
 };
 use std::mem;
 
@@ -89,6 +89,9 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
     };
     let parsed = go_on(&mut array, &mut parser.scanned, input, trusted);
     if matches!(parsed, Parsed::Incomplete { .. }) {
+        if input.len() + array.bytes_used() > REQUEST_BYTES_MAX {
+            return Parsed::Broken(ParseError::RequestTooLarge);
+        }
         parser.array = Some(Box::new(array));
     } else {
         *words = array.words;

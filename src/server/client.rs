@@ -3,7 +3,7 @@
 use super::clients;
 use super::engine::{Promise, Serving};
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
-use crate::command::{self, Deferred, Peer, Session, WRONG_PASSWORD, Walk};
+use crate::command::{self, Deferred, Peer, Replies, Session, WRONG_PASSWORD, Walk};
 use crate::conn::{Connection, Desk, Place};
 use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
 use crate::proto::{Face, Output, Reply};
@@ -181,7 +181,7 @@ impl Server {
             Deferred::WrongPassword => {
                 self.reactor.set_deadline(token, Some(self.engine.now.ms + WRONG_PASSWORD_MS));
             }
-            Deferred::Paused(..) => self.paused.push(token),
+            Deferred::Paused(..) => self.paused.push_back(token),
             _ => {}
         }
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
@@ -200,10 +200,12 @@ impl Server {
             return;
         };
         engine.node.waiting -= 1;
+        client.active_ms = engine.now.ms;
         let Client { socket, conn, session, .. } = client;
         let mut serving = Serving { engine, session, peer: socket, promise: None, http: false };
         let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
-        if muted {
+        // CLIENT REPLY ON, held up, is answered.
+        if muted && session.replies != Replies::On {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         let whole = !matches!(flow, command::Flow::Wait(_));
@@ -348,6 +350,10 @@ impl Server {
             return self.finish(token, outcome);
         }
         let Some(timeout_ms) = idle_timeout_ms else { return };
+        if client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..))) {
+            // It is not idle, it is held up.
+            client.active_ms = self.engine.now.ms;
+        }
         let due_ms = client.active_ms + timeout_ms;
         if due_ms <= self.engine.now.ms {
             self.close(token, End::Idle);
@@ -393,7 +399,7 @@ impl Server {
 
 /// Sends the desk's output, or queues it behind what is already queued.
 fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
-    if desk.output.overflowed() {
+    if desk.output.overflowed() || client.conn.overflowed() {
         return Err(End::OutputLimit);
     }
     if client.deaf {
@@ -421,6 +427,9 @@ fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<
 
 /// Sends from the backlog with one call.
 fn send(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
+    if client.conn.overflowed() {
+        return Err(End::OutputLimit);
+    }
     if client.conn.wants_write() {
         let mut pieces = [IoSlice::new(&[]); SEND_PIECES_MAX];
         let count = client.conn.gather(&mut pieces);
@@ -455,9 +464,13 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
 
 /// Tells a connection beyond the limit so, and closes it.
 pub(super) fn reject(socket: &Socket, buffer: &mut [u8]) {
-    // What it may have sent already is read first, or the close would be a reset that takes the answer away.
-    let _ = socket.discard(buffer);
-    let _ = socket.send(b"(error) max number of clients reached\r\n");
+    // What it may have sent already is read, or the close would be a reset that takes the answer away; and it tells
+    // the protocol. Who waits for a greeting is most likely a library.
+    let spoken = socket.receive(buffer).unwrap_or(0);
+    let is_text = buffer[..spoken].first().is_some_and(|&byte| byte != b'*');
+    let mark = if is_text { "(error) " } else { "-ERR " };
+    // A peer that has gone already needs no answer.
+    let _ = socket.send(format!("{mark}max number of clients reached\r\n").as_bytes());
 }
 
 impl Peer for Socket {

@@ -140,7 +140,8 @@ impl Service for Serving<'_> {
     }
 
     fn trusts(&self) -> bool {
-        self.session.authenticated
+        // Who is kept out by protected mode may send no more than who has not said the password.
+        self.session.authenticated && !(self.session.denied && self.engine.access.password.is_none())
     }
 
     fn reject(&mut self, error: ParseError, output: &mut Output) {
@@ -156,13 +157,17 @@ impl Service for Serving<'_> {
             return Flow::Close;
         }
         let (before, mark) = (self.session.replies, output.mark());
+        if before == Replies::SkipNext {
+            self.session.replies = Replies::Skip;
+        }
         let encoding = self.session.encoding_of(form);
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
             Some(row) => command::Flow::Wait(Deferred::Paused(row, OwnedArgs::new(args))),
             None => self.execute(row, args, output, encoding),
         };
-        let muted = before != Replies::On && self.session.replies != Replies::On;
-        if before == Replies::SkipNext && self.session.replies == Replies::SkipNext {
+        let skipped = self.session.replies == Replies::Skip;
+        let muted = skipped || before == Replies::Off && self.session.replies == Replies::Off;
+        if skipped {
             self.session.replies = Replies::On;
         }
         if muted {

@@ -54,7 +54,7 @@ pub struct Server {
     /// Clients that can go on without another byte: they had their share of an earlier turn.
     resumes: VecDeque<Token>,
     /// Clients with a request that waits for the end of a pause.
-    paused: Vec<Token>,
+    paused: VecDeque<Token>,
     /// What the walks of all clients hold.
     walk_bytes: usize,
     listeners: Vec<Token>,
@@ -167,7 +167,8 @@ impl Server {
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
     fn wake_ms(&self) -> Option<u64> {
-        if !self.resumes.is_empty() || self.engine.reclaiming {
+        let paused_go_on = self.engine.pause.is_none() && !self.paused.is_empty();
+        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming {
             return Some(0);
         }
         let ending_ms = match self.stage {
@@ -192,11 +193,12 @@ impl Server {
     fn serve_resumed(&mut self) {
         let mut bytes = 0;
         for _ in 0..self.resumes.len() {
-            if bytes >= TURN_BYTES_MAX / 2 || !self.engine.has_time() {
-                return;
-            }
             if let Some(token) = self.resumes.pop_front() {
                 bytes += self.resume(token);
+            }
+            // Looked at behind the first one: whatever those that were ready have cost, somebody here goes on.
+            if bytes >= TURN_BYTES_MAX / 2 || !self.engine.has_time() {
+                return;
             }
         }
     }
@@ -232,9 +234,13 @@ impl Server {
         if self.engine.pause.is_some_and(|pause| pause.until_ms <= self.engine.now.ms) {
             self.engine.pause = None;
         }
-        if self.engine.pause.is_none() {
-            for token in std::mem::take(&mut self.paused) {
-                self.end_pause(token);
+        while self.engine.pause.is_none()
+            && let Some(token) = self.paused.pop_front()
+        {
+            self.engine.begin_share();
+            self.end_pause(token);
+            if !self.engine.has_time() {
+                return;
             }
         }
     }
@@ -327,6 +333,8 @@ impl Server {
         let clients = self.engine.node.clients;
         log::write(Level::Info, format_args!("{why}, ending; {clients} clients are sent what they are owed"));
         self.stage = Stage::Ending(self.engine.now.ms + SHUTDOWN_MS);
+        // Who waits for the end of a pause is owed an answer as well.
+        self.engine.pause = None;
         for listener in std::mem::take(&mut self.listeners) {
             drop(self.reactor.remove(listener));
         }

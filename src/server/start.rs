@@ -64,7 +64,7 @@ impl Server {
             desk: Desk::default(),
             receive: vec![0; RECEIVE_BYTES].into(),
             resumes: VecDeque::new(),
-            paused: Vec::new(),
+            paused: VecDeque::new(),
             walk_bytes: 0,
             listeners,
             accept_failure_told: false,
