@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,11 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nix::sys::socket::{setsockopt, sockopt};
 
 use support::{
-    Client, DEADLINE, Scratch, Server, Start, alone, holds_within, need, program, raise_descriptors, run_to_end, show,
-    skip, together, wait_for,
+    Client, DEADLINE, Scratch, Server, Start, alone, holds_within, need, ping_until, program, raise_descriptors,
+    run_to_end, show, skip, together, unix_exchange, wait_for,
 };
 
 /// How long a client may wait for its answer while another one does its worst. What the machine's other work adds is
@@ -27,28 +28,6 @@ const BYSTANDER: Duration = Duration::from_millis(100);
 
 /// How much the server may grow for one client that does its worst.
 const GROWTH_KB_MAX: i64 = 8 * 1024;
-
-/// Pings until told to stop; returns the longest wait and the number of answers.
-fn ping_until(client: &mut Client, stop: &AtomicBool) -> (Duration, usize) {
-    let mut worst = Duration::ZERO;
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let sent = Instant::now();
-        client.send("PING\r\n");
-        assert_eq!(client.line(), "PONG");
-        worst = worst.max(sent.elapsed());
-        count += 1;
-        // A ping now and then: the bystander is not to be a load of its own.
-        thread::sleep(Duration::from_micros(500));
-    }
-    (worst, count)
-}
-
-/// Ends the connection with a reset instead of an orderly end.
-fn reset(client: Client) {
-    let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-    setsockopt(&client.stream, sockopt::Linger, &linger).expect("SO_LINGER");
-}
 
 /// Does the server refuse connections?
 fn refuses(server: &Server) -> bool {
@@ -88,7 +67,7 @@ fn a_reset_harms_nobody() {
             if round % 2 == 0 {
                 bystander.barrier();
             }
-            reset(client);
+            client.reset();
         }
         bystander.expect("PING", "PONG");
     }
@@ -340,6 +319,34 @@ fn a_signal_ends_a_server_without_clients_at_once() {
 }
 
 #[test]
+fn signals_that_come_together_count_as_one() {
+    let _machine = together();
+    let mut server = Server::start(&[]);
+    let (mut client, bytes) = owed(&server);
+    // A supervisor and a terminal may both want it to end; neither of them was impatient.
+    server.stop();
+    server.signal(Signal::SIGTERM);
+    server.signal(Signal::SIGINT);
+    server.signal(Signal::SIGCONT);
+    assert_eq!(client.rest().len(), bytes, "what was owed");
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn clients_that_merely_stay_hold_up_no_end() {
+    let _machine = alone();
+    let mut server = Server::start(&[]);
+    let mut clients: Vec<Client> = (0..50).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.expect("PING", "PONG"));
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    // A peer that is listened to until it ends its side would take two seconds.
+    assert!(start.elapsed() < Duration::from_millis(500), "took {:?}", start.elapsed());
+    drop(clients);
+}
+
+#[test]
 fn the_second_signal_waits_for_nothing() {
     let _machine = together();
     let mut server = Server::start(&[]);
@@ -522,6 +529,8 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["-p", "-1"], "-1"),
         (&["-p", "http"], "http"),
         (&["-p", ""], "port"),
+        (&["-p", "+6"], "+6"),
+        (&["-s", ""], "socket"),
         (&["--port", "1e3"], "1e3"),
         (&["--maxclients", "many"], "many"),
         (&["--timeout", "-5"], "-5"),
@@ -540,6 +549,11 @@ fn wrong_usage_is_told_and_ends_with_2() {
         assert!(stderr.starts_with("memento: ") && stderr.contains(named), "{arguments:?}: {stderr}");
         assert_eq!(stdout, "", "{arguments:?}");
     }
+    // What is no text at all is named as far as it can be shown.
+    let argument = OsStr::from_bytes(b"--socket=/tmp/\xff");
+    let (code, stdout, stderr) = run_to_end(Command::new(program()).arg(argument));
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    assert!(stderr.starts_with("memento: ") && stderr.contains("--socket=/tmp/"), "{stderr}");
     // A name that is no address is no usage error, but it is one clear line as well.
     let (code, _, stderr) = run_to_end(Command::new(program()).args(["-p", "0", "-a", "no.such.host.invalid"]));
     assert!(matches!(code, Some(1 | 2)), "{code:?}: {stderr}");
@@ -563,15 +577,6 @@ fn help_and_version_are_printed() {
         assert_eq!(code, Some(0));
         assert!(stdout.starts_with(concat!("memento ", env!("CARGO_PKG_VERSION"))), "{stdout}");
     }
-}
-
-fn unix_exchange(path: &Path, request: &str) -> String {
-    let mut stream = UnixStream::connect(path).expect("to connect to the Unix socket");
-    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-    stream.write_all(request.as_bytes()).expect("to send");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("the answer");
-    answer
 }
 
 fn mode(path: &Path) -> u32 {
@@ -755,4 +760,50 @@ fn a_full_disk_under_standard_output_ends_nobody() {
     child.kill().expect("our own child");
     child.wait().expect("our own child");
     assert!(served);
+}
+
+/// Gives a server a terminal as its standard output, and reads of it until the server listens. The port is printed;
+/// from then on the terminal stays unread, until standard input ends.
+const UNREAD_TERMINAL: &str = r#"
+import os, pty, re, subprocess, sys
+leader, follower = pty.openpty()
+server = subprocess.Popen([sys.argv[1], "-v", "-p", "0"], stdin=subprocess.DEVNULL, stdout=follower)
+text = b""
+while not re.search(rb"listening on \S+:\d+\s", text):
+    text += os.read(leader, 4096)
+print(re.search(rb"listening on \S+:(\d+)\s", text)[1].decode(), flush=True)
+sys.stdin.read()
+server.kill()
+server.wait()
+"#;
+
+#[test]
+fn a_terminal_that_nobody_reads_blocks_nobody() {
+    if !need("python3") {
+        return;
+    }
+    let _machine = together();
+    let mut command = Command::new("python3");
+    command.args(["-c", UNREAD_TERMINAL]).arg(program()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("to run python3");
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("the port");
+    let port: u16 = port.trim().parse().expect("a port");
+    let mut answers = Vec::new();
+    // Lines enough to fill any terminal, were each written. Nothing is asserted before the script is told to end.
+    for _ in 0..3000 {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else { break };
+        let mut client = Client::new(stream);
+        client.stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
+        client.send("PING\r\nQUIT\r\n");
+        let mut answer = [0; 6];
+        if client.stream.read_exact(&mut answer).is_err() {
+            break;
+        }
+        answers.push(answer);
+    }
+    drop(child.stdin.take());
+    child.wait().expect("our own child");
+    assert_eq!(answers.len(), 3000, "the server stopped to answer");
+    assert!(answers.iter().all(|answer| answer == b"PONG\r\n"));
 }

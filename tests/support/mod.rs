@@ -12,14 +12,17 @@ pub mod source;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, Once, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
 /// No answer, no start and no end takes longer, however busy the machine is.
@@ -356,6 +359,13 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// The most memory that it ever had, in kilobytes.
+    pub fn peak_kb(&self) -> i64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process's status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a kernel that tells VmHWM");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// How many descriptors it holds.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process's descriptors").count()
@@ -365,6 +375,16 @@ impl Server {
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).expect("a process id");
         kill(Pid::from_raw(id), signal).expect("to send a signal to our own child");
+    }
+
+    /// Stops it with SIGSTOP, and waits until it stands still: what is sent to it meanwhile comes together.
+    pub fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        wait_for("the server to stand still", || {
+            let text = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the process's stat");
+            let (_, fields) = text.rsplit_once(") ").expect("the name's end");
+            fields.starts_with('T')
+        });
     }
 
     /// Waits until it ends by itself.
@@ -508,6 +528,47 @@ impl Client {
         assert!(got == wanted, "\nrequest: {request}\nwanted:  {wanted:?}\ngot:     {got:?}");
     }
 
+    /// The number that INFO has in a field.
+    #[track_caller]
+    pub fn info(&mut self, field: &str) -> u64 {
+        let text = self.ask("INFO");
+        let found = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let number = found.unwrap_or_else(|| panic!("no {field} in {text}")).trim();
+        number.parse().unwrap_or_else(|_| panic!("{field}:{number} is no number"))
+    }
+
+    /// Reads and forgets bytes, more than a test may keep, until they end with the mark, which must be the last that is
+    /// owed. Gives how many came before it.
+    #[track_caller]
+    pub fn skip_to(&mut self, mark: &[u8]) -> usize {
+        let mut skipped = 0;
+        while !self.received.ends_with(mark) {
+            let past = self.received.len().saturating_sub(mark.len());
+            self.received.drain(..past);
+            skipped += past;
+            assert!(self.receive(), "closed after {skipped} bytes, wanted {:?}", show(mark));
+        }
+        skipped += self.received.len() - mark.len();
+        self.received.clear();
+        skipped
+    }
+
+    /// Sends all the requests while it reads so many bytes of replies.
+    #[track_caller]
+    pub fn converse(&mut self, requests: &[u8], reply_bytes: usize) -> Vec<u8> {
+        let mut writer = self.share();
+        std::thread::scope(|scope| {
+            scope.spawn(move || writer.send(requests));
+            self.exactly(reply_bytes)
+        })
+    }
+
+    /// Ends the connection with a reset instead of an orderly end.
+    pub fn reset(self) {
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&self.stream, sockopt::Linger, &linger).expect("SO_LINGER");
+    }
+
     /// Returns when the server has read all that any client sent before this call: its single thread sees one
     /// client's bytes in the same look as those of others that came earlier, or in an earlier one, and it may have
     /// seen the first PING in the middle of that look.
@@ -522,6 +583,54 @@ impl Client {
 
 fn is_closed(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+}
+
+/// Pings until told to stop; returns the longest wait and the number of answers.
+pub fn ping_until(client: &mut Client, stop: &AtomicBool) -> (Duration, usize) {
+    let mut worst = Duration::ZERO;
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let sent = Instant::now();
+        client.send("PING\r\n");
+        assert_eq!(client.line(), "PONG");
+        worst = worst.max(sent.elapsed());
+        count += 1;
+        // A ping now and then: the bystander is not to be a load of its own.
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    (worst, count)
+}
+
+/// Does the work while a bystander pings; gives what came of it, and the bystander's longest wait.
+pub fn beside<T>(bystander: &mut Client, work: impl FnOnce() -> T) -> (T, Duration) {
+    /// Work that fails must end the pings too, or the test would hang instead of failing.
+    struct StopAtEnd<'a>(&'a AtomicBool);
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| ping_until(bystander, &stop));
+        let outcome = {
+            let _stop = StopAtEnd(&stop);
+            work()
+        };
+        let (worst, _) = pinging.join().expect("the bystander");
+        (outcome, worst)
+    })
+}
+
+/// A client on a Unix socket that sends the request; all that comes back until the server closes.
+#[track_caller]
+pub fn unix_exchange(path: &Path, request: &str) -> String {
+    let mut stream = UnixStream::connect(path).expect("to connect to the Unix socket");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    stream.write_all(request.as_bytes()).expect("to send");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the answer");
+    answer
 }
 
 /// The end of a program that was to end by itself: exit code, standard output, standard error.

@@ -1,0 +1,261 @@
+//! No request makes others wait, and no client costs more than its limit: requests that cost much and answer little,
+//! patterns, walks over large keys, clients that do not read, noise in the log.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use support::{Client, Server, alone, beside, show, together, wait_for};
+
+/// How long a client may wait for its answer while another one does its worst. What the machine's other work adds is
+/// in it.
+const BYSTANDER: Duration = Duration::from_millis(150);
+
+/// Stores keys named by their numbers, `before` and `after` around each number.
+fn store_many(client: &mut Client, count: usize, before: &str, after: &str) {
+    for thousand in 0..count.div_ceil(1000) {
+        let numbers = thousand * 1000..count.min((thousand + 1) * 1000);
+        let requests: String = numbers.clone().map(|number| format!("SET {before}{number}{after} v\r\n")).collect();
+        let replies = client.converse(requests.as_bytes(), numbers.len() * 4);
+        assert!(replies == b"OK\r\n".repeat(numbers.len()), "{}", show(&replies));
+    }
+}
+
+#[test]
+fn flushes_in_a_row_leave_nothing_behind() {
+    const COUNT: usize = 20_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    bystander.barrier();
+    let before_kb = server.peak_kb();
+    // Each flush leaves an index to be freed later: faster than they are freed, they must not come.
+    let (replies, worst) =
+        beside(&mut bystander, || client.converse(&b"SET a b\nFLUSH\n".repeat(COUNT), COUNT * "OK\r\nOK\r\n".len()));
+    assert!(replies == b"OK\r\n".repeat(2 * COUNT), "{}", show(&replies));
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("{COUNT} flushes: grown {grown_kb} kB, bystander's worst {worst:?}");
+    assert!(grown_kb < 2 * 1024, "grown by {grown_kb} kB");
+    assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+}
+
+/// Requests that take long and answer little, many of which come with one receive: each turn is to execute few.
+fn costly(setup: impl FnOnce(&mut Client), request: &str, count: usize) {
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    setup(&mut client);
+    let reply = client.ask(request) + "\r\n";
+    // What one costs: a single request is never cut.
+    let mut single_ms: f64 = 0.0;
+    for _ in 0..10 {
+        let before_ms = server.cpu_ms();
+        client.ask(request);
+        single_ms = single_ms.max(server.cpu_ms() - before_ms);
+    }
+    let pipeline = |client: &mut Client| {
+        let replies = client.converse(format!("{request}\n").repeat(count).as_bytes(), reply.len() * count);
+        assert!(replies == reply.repeat(count).as_bytes(), "{}", show(&replies));
+    };
+    // Other work on the machine makes a turn longer by the clock, but not by the processor time that it takes.
+    let (turns, cpu_ms) = (client.info("turns"), server.cpu_ms());
+    pipeline(&mut client);
+    let (turns, cpu_ms) = (client.info("turns") - turns, server.cpu_ms() - cpu_ms);
+    let turn_ms = cpu_ms / turns as f64;
+    println!("{count} times {request}: one {single_ms:.2} ms; {turns} turns of {turn_ms:.2} ms");
+    assert!(turn_ms < single_ms + 2.0, "a turn took {turn_ms} ms, a request {single_ms} ms");
+
+    // Another client's wait, beside requests that come one by one and beside the pipeline.
+    let ((), control) = beside(&mut bystander, || (0..count.min(50)).for_each(|_| drop(client.ask(request))));
+    client.expect("CONFIG RESETSTAT", "OK");
+    let ((), worst) = beside(&mut bystander, || pipeline(&mut client));
+    let turn_worst_ms = client.info("turn_worst_us") as f64 / 1000.0;
+    println!("the longest turn {turn_worst_ms:.2} ms; bystander's worst {worst:?}, one by one {control:?}");
+    assert!(turn_worst_ms < 2.0 * single_ms + 40.0, "a turn of {turn_worst_ms} ms");
+    assert!(worst < control + BYSTANDER, "a bystander waited {worst:?}");
+}
+
+#[test]
+fn prepending_to_a_large_value_in_a_row_makes_nobody_wait() {
+    let append = format!("APPEND k {}", "v".repeat(1_000_000));
+    costly(|client| (0..20).for_each(|_| client.expect(&append, "OK")), "PREPEND k x", 50);
+}
+
+#[test]
+fn scans_that_find_nothing_in_a_row_make_nobody_wait() {
+    costly(|client| store_many(client, 100_000, "key:", ""), "SCAN 0 COUNT 2048 MATCH *z", 600);
+}
+
+#[test]
+fn sums_of_many_digits_in_a_row_make_nobody_wait() {
+    costly(|_| (), "INCF k 1e-5000", 3000);
+}
+
+#[test]
+fn a_pattern_that_would_take_hours_is_refused() {
+    let _machine = alone();
+    let mut server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    client.expect(&format!("SET {} v", "a".repeat(500_000)), "OK");
+    let refused = "(error) matching this pattern takes too long, use a shorter one or fewer *";
+    for literal_bytes in [1000, 100_000, 250_000] {
+        // Each place of the key is a beginning that fails at the very end of the pattern.
+        let pattern = format!("*{}b", "a".repeat(literal_bytes));
+        for request in [format!("KEYS {pattern}"), format!("SCAN 0 MATCH {pattern}")] {
+            let (elapsed, worst) = beside(&mut bystander, || {
+                let start = Instant::now();
+                client.expect(&request, refused);
+                start.elapsed()
+            });
+            println!("{}: {elapsed:?}, bystander's worst {worst:?}", &request[..15]);
+            assert!(elapsed < Duration::from_secs(1), "{} took {elapsed:?}", &request[..15]);
+            assert!(worst < Duration::from_millis(500), "a bystander waited {worst:?}");
+        }
+    }
+    // Many stars are no harm: only the last one is ever taken up again.
+    client.expect(&format!("KEYS {}b", "*a".repeat(1000)), "(empty)");
+    // Nor can the end be held up; what one receive takes was read before it.
+    client.send(format!("KEYS *{}b\r\n", "a".repeat(1000)).repeat(10));
+    bystander.barrier();
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(show(&client.rest()), show(format!("{refused}\r\n").repeat(10).as_bytes()));
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn walks_over_large_keys_are_answered_and_bounded() {
+    const COUNT: usize = 600;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let tail = "k".repeat(500_000);
+    for number in 0..COUNT {
+        client.expect(&format!("SET {number}-{tail} v"), "OK");
+    }
+    let before_kb = server.peak_kb();
+    client.expect("KEYS *", "(error) too many keys match: KEYS of all clients may hold 64 MB, use SCAN");
+    client.expect("SCAN 0 COUNT 2048", "(error) the keys here are too long to be listed");
+    assert_eq!(client.ask("KEYS 7-*").len(), tail.len() + 2);
+    // What the errors advise does lead to all of them.
+    let (mut cursor, mut found) = (String::from("0"), 0);
+    loop {
+        let answer = client.ask(&format!("SCAN {cursor} COUNT 5"));
+        let mut words = answer.split('\n');
+        cursor = words.next().expect("a cursor").to_string();
+        found += words.filter(|word| word.len() > tail.len()).count();
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(found, COUNT);
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("grown {grown_kb} kB");
+    assert!(grown_kb < 100 * 1024, "grown by {grown_kb} kB");
+}
+
+/// What KEYS holds just keeps to its limit here, and what is written around each key in RESP does not.
+#[test]
+#[ignore = "such a reply is made in one piece, cut at 64 MB, and sent without its last key"]
+fn a_walk_that_just_keeps_to_its_limit_is_answered() {
+    const COUNT: usize = 128;
+    const KEY_BYTES: usize = (64 << 20) / COUNT - 8;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    for number in 0..COUNT {
+        client.expect(&format!("SET {number:k>3}{} v", "k".repeat(KEY_BYTES - 3)), "OK");
+    }
+    let before_kb = server.peak_kb();
+    let ((first, bytes), worst) = beside(&mut bystander, || {
+        client.send("*2\r\n$4\r\nKEYS\r\n$1\r\n*\r\n*2\r\n$4\r\nECHO\r\n$7\r\nthe end\r\n");
+        let first = client.line();
+        (first, client.skip_to(b"$7\r\nthe end\r\n"))
+    });
+    let whole = COUNT * (format!("${KEY_BYTES}\r\n").len() + KEY_BYTES + 2);
+    let is_whole = if first == format!("*{COUNT}") { bytes == whole } else { first.starts_with("-ERR ") };
+    assert!(is_whole, "{first} and {bytes} bytes instead of {whole}");
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("{first}: grown {grown_kb} kB, bystander's worst {worst:?}");
+    assert!(grown_kb < 100 * 1024, "grown by {grown_kb} kB");
+    assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+}
+
+#[test]
+fn a_walk_that_nobody_reads_ends_with_the_timeout() {
+    let _machine = alone();
+    let server = Server::start(&["--timeout", "1"]);
+    let mut observer = server.connect();
+    // Together they are more than the kernel takes off the server's hands.
+    store_many(&mut observer, 200_000, &"k".repeat(100), "");
+    let mut client = server.connect();
+    client.send("KEYS *\r\n");
+    wait_for("the walk to begin", || observer.info("blocked_clients") == 1);
+    let mut sent = observer.info("total_net_output_bytes");
+    wait_for("the client's buffers to be full", || {
+        // INFO's own reply is some kilobytes.
+        let before = std::mem::replace(&mut sent, observer.info("total_net_output_bytes"));
+        sent - before < 10_000 && sent > 1_000_000
+    });
+    assert_eq!(observer.info("blocked_clients"), 1, "the client was closed before it could be idle");
+    let turns = observer.info("turns");
+    wait_for("the client to be closed", || {
+        // Each look is a turn or two of its own.
+        std::thread::sleep(Duration::from_millis(50));
+        observer.info("blocked_clients") == 0
+    });
+    let turns = observer.info("turns") - turns;
+    println!("{turns} turns while a client did not read");
+    assert!(turns < 200, "the loop made {turns} turns for a client that does not read");
+    assert_eq!((observer.info("closed_by_timeout"), observer.info("connected_clients")), (1, 1));
+}
+
+#[test]
+fn what_is_no_request_leaves_few_lines_in_the_log() {
+    const COUNT: u64 = 200;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let mut observer = server.connect();
+    let start = Instant::now();
+    let mut first = None;
+    for _ in 0..COUNT {
+        let mut client = server.connect();
+        first = first.or(Some(client.stream.local_addr().expect("an address")));
+        client.send("POST / HTTP/1.1\r\nHost: memento\r\n\r\n");
+        client.half_close();
+        client.rest();
+    }
+    assert_eq!(observer.info("closed_by_protocol_error"), COUNT);
+    let seconds = usize::try_from(start.elapsed().as_secs()).expect("few seconds");
+    server.wait_for_log(&format!("{} is closed, it sent an HTTP request", first.expect("a first client")));
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("is closed")).count();
+    assert!(lines <= seconds + 2, "{lines} lines in {seconds} s: {log}");
+}
+
+#[test]
+fn the_room_of_a_large_reply_is_given_back() {
+    const WORDS: usize = 200_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.expect(&format!("SET k {}", "v".repeat(5000)), "OK");
+    client.barrier();
+    let before_kb = server.resident_kb();
+    let mut kept_kb = Vec::new();
+    for _ in 0..3 {
+        client.send(format!("MGET{}\r\nECHO the end\r\n", " k".repeat(WORDS)));
+        // A gigabyte, all of it the one value's bytes; what is kept for it is a note for each word.
+        let bytes = client.skip_to(b"the end\r\n");
+        assert!(bytes >= WORDS * 5000, "{bytes} bytes came");
+        client.barrier();
+        kept_kb.push(server.resident_kb() - before_kb);
+    }
+    println!("kept after each reply: {kept_kb:?} kB");
+    assert!(kept_kb[0] < 8 * 1024, "{kept_kb:?} kB are kept after the replies");
+    // Once large blocks were freed, the C library gives back less; but it takes no more for each further reply.
+    assert!(kept_kb[2] < 24 * 1024, "{kept_kb:?} kB are kept after the replies");
+}
