@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use super::glob::Matcher;
-use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
+use crate::limits::{TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Progress, Reply};
 use crate::store::{Cursor, Store};
 
@@ -62,7 +62,9 @@ impl Walk {
             }
             Stage::Answering(from, progress) => {
                 let mut reply = Reply::resume(output, progress);
+                // A turn's share of bytes at most, and one key at least.
                 let to = self.found.len().min(from + entries_max);
+                let to = self.found.fitting(from, to, TURN_REPLY_BYTES);
                 (from..to).for_each(|index| reply.bulk(self.found.key(index)));
                 let whole = reply.is_whole();
                 self.stage = Stage::Answering(to, reply.suspend());
@@ -143,6 +145,13 @@ impl Found {
     pub(super) fn key(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.bytes[start..self.ends[index]]
+    }
+
+    /// How far the keys from `from` on, and before `to`, take no more than so many bytes: one at least.
+    fn fitting(&self, from: usize, to: usize, bytes_max: usize) -> usize {
+        let start = if from == 0 { 0 } else { self.ends[from - 1] };
+        let count = self.ends[from..to].partition_point(|&end| end - start <= bytes_max);
+        to.min(from + count.max(1))
     }
 
     pub(super) fn bytes_used(&self) -> usize {

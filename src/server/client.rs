@@ -93,7 +93,8 @@ impl Server {
         let reads = client.conn.wants_read() && (event.readable || event.hangup);
         let outcome = match (event.writable, reads) {
             // Where nothing can be read or written any more, a hang-up is all that there is to tell.
-            (false, false) if event.hangup => Err(End::Error(io::ErrorKind::ConnectionReset.into())),
+            // What was received of it before is executed first.
+            (false, false) if event.hangup && !client.queued => Err(End::Error(io::ErrorKind::ConnectionReset.into())),
             (true, _) => self.send_backlog(event.token),
             _ => Ok(()),
         };
@@ -452,7 +453,8 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
             Ok(count)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+        // A Unix peer that goes with replies unread is told of by the second of the two.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
             // The peer reads no more. What it has sent before is executed all the same, as it is when its end comes in
             // between; then its end is read.
             client.deaf = true;
