@@ -117,7 +117,7 @@ fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
 /// specifications, subcommands.
 fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
     begin(spec.name, spec.arity, spec.flags, spec.keys, categories(spec), reply);
-    reply.array(spec.subcommands.len());
+    reply.set(spec.subcommands.len());
     for sub in spec.subcommands {
         describe_one_sub(spec, sub, reply);
     }
@@ -126,7 +126,7 @@ fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
 fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>) {
     let categories = categories_of(spec.family.category(), sub.flags);
     begin(sub.name, sub.arity, sub.flags, sub.keys, categories, reply);
-    reply.array(0);
+    reply.set(0);
 }
 
 /// A subcommand by its full name, `config|get`.
@@ -160,13 +160,13 @@ fn begin(
     }
     statuses(categories, reply);
     // Tips, which rows do not have.
-    reply.array(0);
+    reply.set(0);
     specify(keys, flags, reply);
 }
 
 fn statuses(words: impl Iterator<Item = &'static str>, reply: &mut Reply<'_>) {
     let words: Vec<&str> = words.collect();
-    reply.array(words.len());
+    reply.set(words.len());
     words.into_iter().for_each(|word| reply.simple(word));
 }
 
@@ -210,9 +210,9 @@ fn key_flags(flags: Flags) -> impl Iterator<Item = &'static str> {
 /// The one specification of keys that a row amounts to, or none.
 fn specify(keys: Keys, flags: Flags, reply: &mut Reply<'_>) {
     if keys.step == 0 {
-        return reply.array(0);
+        return reply.set(0);
     }
-    reply.array(1);
+    reply.set(1);
     reply.map(3);
     reply.field("flags");
     statuses(key_flags(flags), reply);

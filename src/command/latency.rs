@@ -31,10 +31,9 @@ pub(super) fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
         reply.field("calls");
         reply.integer(histogram.count() as i64);
         reply.field("histogram_usec");
-        // A map from integers to integers, which the vocabulary of replies does not have: flat, as RESP2 writes it.
-        reply.array(2 * histogram.powers().count());
+        reply.map(histogram.powers().count());
         for (bound_ns, below) in histogram.powers() {
-            reply.integer((bound_ns / 1000) as i64);
+            reply.integer_field((bound_ns / 1000) as i64);
             reply.integer(below as i64);
         }
     }

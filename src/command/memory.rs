@@ -79,7 +79,7 @@ pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     }
     for (name, part, whole) in percents {
         reply.field(name);
-        reply.bulk((part as f64 * 100.0 / whole as f64).to_string().as_bytes());
+        reply.double(&(part as f64 * 100.0 / whole as f64).to_string());
     }
     Ok(Flow::Continue)
 }

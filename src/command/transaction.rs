@@ -4,6 +4,7 @@ use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choose, run
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::proto::{Args, Face, OwnedArgs, Reply};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What a client has queued, and what it watches.
 #[derive(Debug, Default)]
@@ -14,16 +15,13 @@ pub struct Transaction {
     poisoned: bool,
     queue: Vec<(&'static CommandSpec, OwnedArgs)>,
     queue_bytes: usize,
-    watched: Vec<Watched>,
+    /// The watched keys, and whether there was such a key: its expiry then counts as a change.
+    watched: HashMap<Rc<[u8]>, bool>,
+    watched_bytes: usize,
 }
 
-/// A watched key.
-#[derive(Debug)]
-struct Watched {
-    key: Box<[u8]>,
-    /// Whether there was such a key; its expiry then counts as a change.
-    existed: bool,
-}
+/// What a watched key costs besides its bytes, about: a place in the client's table and one in the common one.
+const WATCHED_KEY_BYTES: usize = 128;
 
 impl Transaction {
     /// How many requests are queued; `None` outside of MULTI.
@@ -33,14 +31,14 @@ impl Transaction {
 
     /// The memory that the queue takes, in bytes.
     pub fn bytes_used(&self) -> usize {
-        self.queue_bytes
+        self.queue_bytes + self.watched_bytes
     }
 }
 
 /// Who watches which key, and whose keys have changed.
 #[derive(Debug, Default)]
 pub struct Watches {
-    clients: HashMap<Box<[u8]>, Vec<u64>>,
+    clients: HashMap<Rc<[u8]>, Vec<u64>>,
     changed: HashSet<u64>,
 }
 
@@ -55,8 +53,11 @@ impl Watches {
         self.clients.keys().map(|key| &**key)
     }
 
-    fn add(&mut self, key: &[u8], client: u64) {
-        self.clients.entry(key.into()).or_default().push(client);
+    /// Notes a watched key, and gives it as it is kept here.
+    fn add(&mut self, key: &[u8], client: u64) -> Rc<[u8]> {
+        let kept = self.clients.get_key_value(key).map_or_else(|| key.into(), |(kept, _)| Rc::clone(kept));
+        self.clients.entry(Rc::clone(&kept)).or_default().push(client);
+        kept
     }
 
     fn remove(&mut self, key: &[u8], client: u64) {
@@ -101,16 +102,22 @@ pub(super) fn abort(ctx: &mut Ctx<'_>, error: &CommandError) -> CommandError {
 pub(super) fn queue(ctx: &mut Ctx<'_>, spec: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let Some(transaction) = &mut ctx.session.transaction else { return Ok(Flow::Continue) };
     let owned = OwnedArgs::new(args);
-    if transaction.queue_bytes + owned.bytes_used() > TRANSACTION_BYTES_MAX {
+    if transaction.bytes_used() + owned.bytes_used() > TRANSACTION_BYTES_MAX {
         transaction.poisoned = true;
-        let megabytes = TRANSACTION_BYTES_MAX >> 20;
-        return Err(CommandError::Other(format!("ERR a transaction takes at most {megabytes} MB")));
+        return Err(too_large());
     }
     transaction.queue_bytes += owned.bytes_used();
     transaction.queue.push((spec, owned));
     reply.set_face(Face::Typed);
     reply.simple("QUEUED");
     Ok(Flow::Continue)
+}
+
+fn too_large() -> CommandError {
+    CommandError::Other(format!(
+        "ERR a transaction and what it watches take at most {} MB",
+        TRANSACTION_BYTES_MAX >> 20
+    ))
 }
 
 /// `MULTI`
@@ -183,11 +190,16 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     }
     let transaction = ctx.session.transaction.get_or_insert_default();
     for key in args.from(1) {
-        if !transaction.watched.iter().any(|watched| *watched.key == *key) {
-            let existed = ctx.store.get(key, ctx.now.ms).is_some();
-            transaction.watched.push(Watched { key: key.into(), existed });
-            ctx.watches.add(key, ctx.session.id);
+        if transaction.watched.contains_key(key) {
+            continue;
         }
+        transaction.watched_bytes += key.len() + WATCHED_KEY_BYTES;
+        if transaction.bytes_used() > TRANSACTION_BYTES_MAX {
+            unwatch(ctx);
+            return Err(too_large());
+        }
+        let existed = ctx.store.get(key, ctx.now.ms).is_some();
+        transaction.watched.insert(ctx.watches.add(key, ctx.session.id), existed);
     }
     ctx.store.track_changes(true);
     reply.ok();
@@ -214,9 +226,10 @@ pub(super) fn unwatch(ctx: &mut Ctx<'_>) {
 
 /// Takes a client's keys out of the table.
 pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, client: u64) {
-    for watched in transaction.watched.drain(..) {
-        watches.remove(&watched.key, client);
+    for (key, _) in transaction.watched.drain() {
+        watches.remove(&key, client);
     }
+    transaction.watched_bytes = 0;
     watches.changed.remove(&client);
 }
 
@@ -224,7 +237,7 @@ pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, clien
 fn watched_changed(ctx: &Ctx<'_>) -> bool {
     let Some(transaction) = &ctx.session.transaction else { return false };
     ctx.watches.changed.contains(&ctx.session.id)
-        || transaction.watched.iter().any(|key| key.existed && ctx.store.get(&key.key, ctx.now.ms).is_none())
+        || transaction.watched.iter().any(|(key, &existed)| existed && ctx.store.get(key, ctx.now.ms).is_none())
 }
 
 /// Marks the clients whose keys the last command has changed.

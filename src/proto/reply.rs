@@ -223,14 +223,22 @@ impl<'a> Reply<'a> {
     /// The name of the map's next value.
     pub fn field(&mut self, name: &str) {
         if self.progress.encoding == Encoding::Text {
-            self.begin_text();
-            self.output.push(name.as_bytes());
-            self.output.push(b": ");
-            self.progress.after_field = true;
+            self.text_field(name.as_bytes());
         } else {
             // A field is no value of its own: it is not counted.
             self.progress.pending += 1;
             self.bulk(name.as_bytes());
+        }
+    }
+
+    /// As [`Reply::field`], of a map from integers.
+    pub fn integer_field(&mut self, number: i64) {
+        let digits = Digits::of(number);
+        if self.progress.encoding == Encoding::Text {
+            self.text_field(digits.bytes());
+        } else {
+            self.progress.pending += 1;
+            self.line(b":", digits.bytes());
         }
     }
 
@@ -288,6 +296,13 @@ impl<'a> Reply<'a> {
         self.begin_text();
         self.output.push(bytes);
         self.end_text();
+    }
+
+    fn text_field(&mut self, name: &[u8]) {
+        self.begin_text();
+        self.output.push(name);
+        self.output.push(b": ");
+        self.progress.after_field = true;
     }
 
     fn begin_text(&mut self) {
@@ -429,6 +444,16 @@ mod tests {
 
     #[test]
     fn a_map_is_a_line_a_field() {
+        check(
+            |reply| {
+                reply.map(1);
+                reply.field("counts");
+                reply.map(1);
+                reply.integer_field(16);
+                reply.integer(2);
+            },
+            "counts: 16: 2\r\n",
+        );
         check(
             |reply| {
                 reply.map(2);

@@ -53,7 +53,11 @@ exec 9>"$SCRATCH/held"
 printf 'PING\r\n' >&9
 answered() { [ -s "$SCRATCH/first" ]; }
 eventually 'the answer to the first client' answered
-check 'PING\r\nQUIT\r\n' '(error) max number of clients reached\r\n'
+# In the form of the protocol that it speaks, if it was faster than the refusal; else in RESP's.
+case "$(exchange 'PING\r\nQUIT\r\n')" in
+    '(error) max number of clients reached'* | '-ERR max number of clients reached'*) ;;
+    *) fail 'PING beyond --maxclients' 'max number of clients reached' "$(exchange 'PING\r\n')" ;;
+esac
 exec 9>&-
 kill "$held"
 wait "$held" 2>/dev/null || true
