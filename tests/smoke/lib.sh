@@ -64,7 +64,9 @@ gone() {
 # start_server OPTION...: sets SERVER and PORT.
 # shellcheck disable=SC2120
 start_server() {
-    "$BIN/memento" -p 0 "$@" >"$SCRATCH/log" 2>&1 </dev/null &
+    # Made here, since the background process may come to make it only after the first look at it.
+    : >"$SCRATCH/log"
+    "$BIN/memento" -p 0 "$@" >>"$SCRATCH/log" 2>&1 </dev/null &
     SERVER=$!
     eventually "the line 'listening on'" listening
     # A Unix socket has a line of its own, which ends in no port.
