@@ -291,13 +291,17 @@ fn redis_benchmark_finds_no_error() {
     }
     let target = Target::new();
     for (requests, depth) in [("100000", "16"), ("20000", "1")] {
-        // Not `ping`: that sends the line PING as well, and a line is answered in the text protocol.
-        let options = ["-q", "-n", requests, "-P", depth, "-t", "ping_mbulk,set,get,incr,mset"];
-        let text = succeeds(target.tool("redis-benchmark").args(options), b"");
-        assert!(!text.to_lowercase().contains("error") && !text.contains("WARNING"), "{text}");
-        for name in ["PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"] {
-            let done = |line: &str| line.starts_with(&format!("{name}: ")) && line.contains("requests per second");
-            assert!(text.split(['\r', '\n']).any(done), "{name} in {text}");
+        // With -3 it says HELLO first. Without, `ping` would send the line PING as well, which is answered in text.
+        for (version, ping) in [(&["-3"][..], "ping"), (&[], "ping_mbulk")] {
+            let tests = format!("{ping},set,get,incr,mset");
+            let options = ["-q", "-n", requests, "-P", depth, "-t", &tests];
+            let text = succeeds(target.tool("redis-benchmark").args(version).args(options), b"");
+            assert!(!text.to_lowercase().contains("error") && !text.contains("WARNING"), "{text}");
+            let inline = (ping == "ping").then_some("PING_INLINE");
+            for name in ["PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"].into_iter().chain(inline) {
+                let done = |line: &str| line.starts_with(&format!("{name}: ")) && line.contains("requests per second");
+                assert!(text.split(['\r', '\n']).any(done), "{name} in {text}");
+            }
         }
     }
 }
