@@ -18,7 +18,7 @@
 //! | files | what they do |
 //! | --- | --- |
 //! | `main.rs` | server, client or benchmark, by name |
-//! | `config.rs` | the server's command line |
+//! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs` | how long things took |
