@@ -131,7 +131,8 @@ def main(arguments):
     parser.add_argument("--dir", default=".", metavar="DIR", help="write into this directory, which must exist (.)")
     parser.add_argument("nodes", nargs="+", metavar="HOST:PORT",
                         help="where clients reach a node: a numeric address, or localhost for 127.0.0.1")
-    options = parser.parse_args(arguments)
+    # Intermixed, so that --dir may stand anywhere.
+    options = parser.parse_intermixed_args(arguments)
     try:
         nodes = [node_of(text) for text in options.nodes]
         if len(nodes) > NODES_MAX:
