@@ -5,9 +5,6 @@
 /// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
 pub const SLOTS: usize = 8192;
 
-/// A cluster has at most so many nodes: each has a link to every other one.
-pub const NODES_MAX: usize = 256;
-
 /// A page of a slot's index holds at most so many entries; a fuller one splits in two.
 pub const PAGE_ENTRIES_MAX: usize = 512;
 
@@ -165,7 +162,6 @@ pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
-const _: () = assert!(NODES_MAX <= SLOTS);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
 const _: () = assert!(RECEIVED_WHOLE_BYTES_MAX > INLINE_VALUE_BYTES_MAX);
