@@ -55,6 +55,8 @@
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
+//! | `cluster/mod.rs` | which node holds which slot, and the links between nodes |
+//! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
@@ -78,6 +80,7 @@ pub mod benchmark;
 pub mod buffer;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod conn;

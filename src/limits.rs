@@ -161,6 +161,15 @@ pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
+/// A message between nodes travels in pieces of at most so many bytes, and others go between them.
+pub const BUS_PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// A frame between nodes may be so long, its header included.
+pub const FRAME_BYTES_MAX: usize = BUS_PIECE_BYTES_MAX + 64;
+
+/// A frame from a peer that has not shown to be a node of ours may be so long. The list of all nodes fits.
+pub const STRANGER_BYTES_MAX: usize = 16 * 1024;
+
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
