@@ -68,6 +68,9 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
+/// So many replies of one client may be waited for at a time before its next requests wait too.
+pub const REPLIES_WAITING_MAX: usize = 256;
+
 /// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
 pub const SEND_PIECES_MAX: usize = 64;
 
