@@ -140,6 +140,9 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
 
+/// A reply between nodes is nested at most so deep; none of ours comes to half of it.
+pub const TYPED_DEPTH_MAX: usize = 16;
+
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
 
