@@ -33,6 +33,7 @@
 //! | `proto/text.rs`, `resp.rs` | the line protocol; RESP requests |
 //! | `proto/words.rs` | a request's words as spans of the bytes received |
 //! | `proto/reply.rs`, `output.rs`, `number.rs` | answers, typed, and what they are written to; integers |
+//! | `proto/typed.rs` | answers between nodes, before any client's encoding |
 //! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
 //! | `conn/tests.rs` | its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |

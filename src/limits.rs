@@ -68,6 +68,9 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
+/// So many replies of one client may be waited for at a time before its next requests wait too.
+pub const REPLIES_WAITING_MAX: usize = 256;
+
 /// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
 pub const SEND_PIECES_MAX: usize = 64;
 
@@ -136,6 +139,9 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
+
+/// A reply between nodes is nested at most so deep; none of ours comes to half of it.
+pub const TYPED_DEPTH_MAX: usize = 16;
 
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
