@@ -2,7 +2,7 @@
 
 mod nodes;
 
-pub use nodes::{BUS_PORT_OFFSET, Node};
+pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
 use crate::sys::resolve;

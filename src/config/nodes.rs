@@ -7,10 +7,10 @@ use crate::limits::NODES_MAX;
 use std::net::{IpAddr, SocketAddr};
 
 /// The bus port of a node is its client port and so much more.
-pub const BUS_PORT_OFFSET: u16 = 100;
+const BUS_PORT_OFFSET: u16 = 100;
 
 /// A node's name may be so long: it stands in tables and in every log line about the node.
-pub const NODE_NAME_BYTES_MAX: usize = 64;
+const NODE_NAME_BYTES_MAX: usize = 64;
 
 /// The file may be so large; 256 lines of the longest kind are a thirtieth of it.
 pub const NODES_FILE_BYTES_MAX: usize = 1 << 20;
