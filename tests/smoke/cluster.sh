@@ -47,14 +47,14 @@ on() {
 
 # Every node answers for every key, and all of them for the whole. Each node owns some of these.
 on 0 'SET hits 0\r\nQUIT\r\n' 'OK\r\n'
-for key in a b c d e f g h i j; do
+for key in a b c d e f g h i j one; do
     on 0 "SET $key value-$key\r\nQUIT\r\n" 'OK\r\n'
 done
 for node in 0 1 2; do
-    on "$node" 'GET a\r\nGET b\r\nGET c\r\nGET d\r\nGET none\r\nQUIT\r\n' \
-        'value-a\r\nvalue-b\r\nvalue-c\r\nvalue-d\r\n(null)\r\n'
+    on "$node" 'GET a\r\nGET b\r\nGET c\r\nGET one\r\nGET none\r\nQUIT\r\n' \
+        'value-a\r\nvalue-b\r\nvalue-c\r\nvalue-one\r\n(null)\r\n'
     on "$node" 'MGET j i h g f e\r\nDBSIZE\r\nQUIT\r\n' \
-        'value-j\nvalue-i\nvalue-h\nvalue-g\nvalue-f\nvalue-e\r\n11\r\n'
+        'value-j\nvalue-i\nvalue-h\nvalue-g\nvalue-f\nvalue-e\r\n12\r\n'
     on "$node" 'INC hits\r\nQUIT\r\n' "$((node + 1))\r\n"
     got=$("$BIN/memento-cli" 127.0.0.1 "$((first + node))" GET a)
     [ "$got" = value-a ] || fail "GET a of node $node by memento-cli" value-a "$got"
