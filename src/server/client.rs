@@ -223,6 +223,7 @@ impl Server {
                 Ok(())
             }
             command::Flow::Continue | command::Flow::Unanswered => Ok(()),
+            command::Flow::Away(_) => unreachable!("without a cluster there is nowhere to go"),
         };
         let outcome = outcome.and_then(|()| self.send_backlog(token));
         self.finish(token, outcome);

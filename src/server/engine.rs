@@ -1,8 +1,8 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, Node, Now, Pause, Peer, Replies, Session,
-    Settings, SlowLog, Watches, execute, execute_unknown,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, Pause, Peer, Replies,
+    Session, Settings, SlowLog, Watches, execute, execute_unknown,
 };
 use crate::conn::{Flow, Place, Service};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
@@ -184,6 +184,7 @@ impl Service for Serving<'_> {
                 self.engine.shutdown = true;
                 Flow::Close
             }
+            command::Flow::Away(_) => unreachable!("without a cluster there is nowhere to go"),
         }
     }
 }
@@ -214,6 +215,8 @@ impl Serving<'_> {
             watches,
             pause,
             host: &HOST,
+            slots: None,
+            topology: &NoCluster,
         };
         match row {
             Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
