@@ -68,6 +68,12 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
+/// So much is received from another node at a time: a piece of a long value.
+pub const BUS_RECEIVE_BYTES: usize = 64 * 1024;
+
+/// So much is sent to another node in a turn.
+pub const BUS_SEND_BYTES_PER_TURN: usize = 256 * 1024;
+
 /// So many replies of one client may be waited for at a time before its next requests wait too.
 pub const REPLIES_WAITING_MAX: usize = 256;
 

@@ -302,6 +302,12 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     flow
 }
 
+/// Whether a request is one that a node may have another one execute: about keys, and about nothing of this node's own.
+pub fn may_travel(spec: &'static CommandSpec, args: Args<'_>) -> bool {
+    let reach = choose(spec, args).map(|(sub, _)| sub.map_or(spec.reach, |sub| spec.subcommands[sub].reach));
+    matches!(reach, Ok(Reach::Slot | Reach::Split(_) | Reach::Cluster(_) | Reach::Scan | Reach::Number))
+}
+
 /// Executes a transaction that was queued at another node: the words that [`Transaction::words`] gave there. What its
 /// client watches is in the session.
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {

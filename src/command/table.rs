@@ -189,6 +189,11 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// As a number that another node of the same version reads.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Their names, as COMMAND INFO gives them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Flags::NAMES.into_iter().filter(move |&(flag, _)| self.has(flag)).map(|(_, name)| name)

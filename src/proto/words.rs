@@ -161,8 +161,13 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// A copy of these words.
     pub fn new(args: Args<'_>) -> OwnedArgs {
+        OwnedArgs::of(args.words())
+    }
+
+    /// A copy of these words, of which there is one at least.
+    pub fn of<'a>(words: impl Iterator<Item = Word<'a>>) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
-        for word in args.words() {
+        for word in words {
             match word {
                 Word::Received(bytes) => {
                     let start = owned.bytes.len();
