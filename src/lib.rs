@@ -58,7 +58,12 @@
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
-//! | `cluster/mod.rs` | which node holds which slot, and the links between nodes |
+//! | `cluster/mod.rs` | what the cluster is told, asked and asks for: a state machine without sockets or clock |
+//! | `cluster/map.rs` | which node owns which slot |
+//! | `cluster/links.rs`, `handshake.rs`, `messages.rs` | how links begin and end; who the peer is; requests and replies |
+//! | `cluster/node.rs`, `link.rs`, `requests.rs` | what is known of a node, of a link; requests that are not answered yet |
+//! | `cluster/outbox.rs`, `inbox.rs` | what is to be sent on a link; what came in pieces |
+//! | `cluster/tests.rs`, `cluster/tests/wires.rs`, `handshake.rs`, `messages.rs` | its tests, over wires in memory |
 //! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
