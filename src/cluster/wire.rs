@@ -861,7 +861,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         assert_eq!(malformed(0, b""), "a frame of the unknown kind 0");
-        assert_eq!(malformed(15, b"x"), "a frame of the unknown kind 15");
+        assert_eq!(malformed(16, b"x"), "a frame of the unknown kind 16");
         assert_eq!(malformed(HELLO, b"memento\0........"), "no hello of a node");
         assert_eq!(malformed(HELLO, b"mem"), "a hello that is too short");
         assert_eq!(malformed(PROOF, &[0; 31]), "a proof that is too short");
