@@ -216,8 +216,7 @@ impl Server {
         }
         if let Some(bus) = &mut self.bus {
             bus.receive = receive;
-            if bus.cluster.can_resume(link) && !bus.stalled.contains(&link) {
-                bus.stalled.push(link);
+            if bus.cluster.can_resume(link) {
                 self.settle_link(token, link);
             }
         }
@@ -257,9 +256,14 @@ impl Server {
         moved
     }
 
-    /// Decides what a link is watched for.
+    /// Decides what a link is watched for, and whether it is queued to go on.
     fn settle_link(&mut self, token: Token, link: LinkId) {
-        if let Some(bus) = &self.bus {
+        if let Some(bus) = &mut self.bus {
+            // Also where it could not go on before the peer took its answers: no further byte may come of that peer, if
+            // all that it has to ask lies here.
+            if bus.cluster.can_resume(link) && !bus.stalled.contains(&link) {
+                bus.stalled.push(link);
+            }
             let interest =
                 Interest { read: bus.cluster.wants_read(link), write: bus.cluster.wants_write(link), ..Interest::NONE };
             self.watch(token, interest);
