@@ -446,10 +446,8 @@ impl Server {
             if let Some(slot) = client.session.forget_elsewhere {
                 bus.tell_to_forget(slot, client.session.id);
             }
-            // What nobody waits for any more comes all the same, and so comes to its end at the node that keeps it.
-            for offer in client.offers.iter().flat_map(|offers| offers.kept()) {
-                bus.cluster.grant(offer.node, offer.id);
-            }
+            // What nobody waits for any more is let go by the node that keeps it.
+            bus.forwards.declined.extend(client.offers.iter().flat_map(|offers| offers.kept()));
         }
         client.conn.dismantle(&mut self.desk.pool);
         match end {

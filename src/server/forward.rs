@@ -134,7 +134,7 @@ pub(super) struct Forwards {
     pub(super) session: Session,
     /// Clients that got a reply in this turn which is not sent yet.
     pub(super) touched: Vec<Token>,
-    /// Answers too large to be passed on.
+    /// Answers too large to be passed on, or that nobody waits for any more.
     pub(super) declined: Vec<Offer>,
     /// Nodes that have been linked, and have said how they are called.
     pub(super) renamed: Vec<NodeId>,
@@ -173,12 +173,12 @@ impl Forwards {
         index
     }
 
-    /// So many more bytes are offered for a split: whether they may come.
-    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> bool {
-        let Some(split) = &mut self.splits[split] else { return false };
+    /// So many more bytes are offered for a split: who waits for it, unless they make it too large.
+    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> Option<Awaited> {
+        let split = self.splits[split].as_mut()?;
         let fits = split.expected_bytes + bytes <= FORWARDED_REPLY_BYTES_MAX;
         split.expected_bytes += if fits { bytes } else { 0 };
-        fits
+        fits.then_some(split.awaited)
     }
 
     /// A part has come out like this; gives the split back when it was the last one.

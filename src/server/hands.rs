@@ -73,25 +73,20 @@ impl Host<Ticket> for Hands<'_> {
     }
 
     fn offer(&mut self, ticket: &Ticket, offer: Offer) -> bool {
-        if offer.bytes > FORWARDED_REPLY_BYTES_MAX {
-            self.forwards.declined.push(offer);
-            return false;
-        }
-        match *ticket {
-            // A client that has gone has nobody to keep it for, but it must come to an end all the same.
-            Ticket::Whole(_, Awaited { client, place, .. }) => match self.reactor.get_mut(client) {
-                Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
-                _ => true,
-            },
-            // Parts come at once, since none can be sent before all are there; a split counts as one answer.
-            Ticket::Part { split, .. } => {
-                let fits = self.forwards.expect_more(split, offer.bytes);
-                if !fits {
-                    self.forwards.declined.push(offer);
-                }
-                fits
+        let awaited = match *ticket {
+            Ticket::Whole(_, awaited) => Some(awaited),
+            Ticket::Watch(..) => return true,
+            // A split counts as one answer.
+            Ticket::Part { split, .. } => self.forwards.expect_more(split, offer.bytes),
+        };
+        let fits = awaited.filter(|_| offer.bytes <= FORWARDED_REPLY_BYTES_MAX);
+        match fits.map(|Awaited { client, place, .. }| (self.reactor.get_mut(client), place)) {
+            Some((Some(Source::Client(waiting)), place)) => waiting.take_offer(place, offer),
+            // It is too large, or nobody waits for it any more.
+            _ => {
+                self.forwards.declined.push(offer);
+                false
             }
-            Ticket::Watch(..) => true,
         }
     }
 
@@ -206,7 +201,7 @@ impl Hands<'_> {
         node.map_or_else(|| format!("a link from {peer}"), |node| self.forwards.bus_name(node).to_string())
     }
 
-    /// Lets go the answers that are too large to be passed on.
+    /// Lets go the answers that are too large to be passed on, or that nobody waits for any more.
     pub(super) fn decline(&mut self, cluster: &mut Cluster<Ticket>) {
         while let Some(offer) = self.forwards.declined.pop() {
             let mut output = Output::default();
@@ -254,6 +249,7 @@ impl Hands<'_> {
             self.engine.stats.count_error(&error);
         }
         waiting.conn.fill(place, self.desk, true);
+        waiting.end_offer(place);
         self.forwards.touch(waiting, client);
     }
 
