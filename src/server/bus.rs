@@ -343,6 +343,7 @@ impl Server {
             cluster.handle_timeout(now_ms, hands);
             hands.step_errand(cluster);
             hands.decline(cluster);
+            hands.forget_orphans(cluster);
         });
         if let Some(bus) = &mut self.bus {
             bus.learn_names();

@@ -242,7 +242,9 @@ impl Server {
         client.active_ms = engine.now.ms;
         let Client { socket, conn, session, .. } = client;
         let mut serving = Serving::of_client(engine, session, socket, token, bus.as_deref_mut());
+        let before = serving.session.replies;
         let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
+        serving.forget_elsewhere();
         if let command::Flow::Away(route) = flow {
             let awaited = Awaited::new(token, place, encoding, row, muted);
             // Its place is there already, and holds what is behind it until it is answered.
@@ -251,7 +253,7 @@ impl Server {
             }
         }
         // CLIENT REPLY ON, held up, is answered.
-        if muted && session.replies != Replies::On {
+        if muted && !(before == Replies::Off && session.replies == Replies::On) {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         let whole = !matches!(flow, command::Flow::Wait(_));

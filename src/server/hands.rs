@@ -9,7 +9,7 @@ use crate::command::{self, Deferred, Peer};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Reply, Typed};
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Token};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the cluster may use of the server.
@@ -52,14 +52,8 @@ impl Host<Ticket> for Hands<'_> {
     fn answer(&mut self, ticket: Ticket, answer: Answer<'_>) {
         match ticket {
             Ticket::Whole(node, awaited) => self.answer_whole(node, awaited, &answer),
-            Ticket::Watch(node, awaited) => {
-                let well = matches!(answer, Answer::Reply(typed) if typed.error().is_none());
-                if !well
-                    && let Some(Source::Client(client)) = self.reactor.get_mut(awaited.client)
-                    && let Some(transaction) = &mut client.session.transaction
-                {
-                    transaction.lose_watch();
-                }
+            Ticket::Watch(node, awaited, client) => {
+                self.end_watch(node, awaited.client, client, &answer);
                 self.answer_whole(node, awaited, &answer);
             }
             Ticket::Part { split, part } => {
@@ -182,6 +176,31 @@ impl Hands<'_> {
         let mut session = self.forwards.take_watcher(request.from, request.client);
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         Serving::of_node(self.engine, &mut session, &peer).execute_queued(request.args, output);
+    }
+
+    /// What has become of a WATCH at another node.
+    fn end_watch(&mut self, node: NodeId, token: Token, client: u64, answer: &Answer<'_>) {
+        let well = matches!(answer, Answer::Reply(typed) if typed.error().is_none());
+        match self.reactor.get_mut(token) {
+            // It may watch keys of another node by now.
+            Some(Source::Client(waiting)) if !well => {
+                if let Some(transaction) = &mut waiting.session.transaction
+                    && transaction.watch_elsewhere().is_some_and(|slot| self.forwards.owner(slot) == node)
+                {
+                    transaction.lose_watch();
+                }
+            }
+            Some(_) => {}
+            // That it went was told when it went, which overtakes a long request.
+            None => self.forwards.orphans.push((node, client)),
+        }
+    }
+
+    /// Lets other nodes forget what they watch for clients that have gone.
+    pub(super) fn forget_orphans(&mut self, cluster: &mut Cluster<Ticket>) {
+        for (node, client) in self.forwards.orphans.drain(..) {
+            cluster.tell(node, client, std::iter::empty());
+        }
     }
 
     /// What a node has watched for our clients it has forgotten: their transactions do nothing.
