@@ -1,7 +1,8 @@
 //! From a connection to a link: who the peer is, whether it is one of ours, and which link to it is kept.
 //!
-//! The initiator says hello; the acceptor looks at it, says hello as well and sends its proof; the initiator looks at
-//! both and sends its own. A proof is an HMAC, under the secret that all nodes have, of the sender's role and of both
+//! The initiator says hello; the acceptor looks at it and says hello as well; the initiator looks at that and sends its
+//! proof; the acceptor looks at it and sends its own. So a stranger gets no proof to try secrets on, and where there is a
+//! secret, the list of nodes is shown to nobody who has not proved to know it. A proof is an HMAC, under the secret that all nodes have, of the sender's role and of both
 //! hellos as they were sent, so it covers names, addresses and the nonces of both sides. Where there is no secret the
 //! key is empty: the proof then shows only that the peer answers now, and is no connection that a dead process left.
 //!
@@ -89,7 +90,10 @@ impl<T> Cluster<T> {
     }
 
     fn handle_hello(&mut self, now_ms: u64, id: LinkId, (hello, bytes): (Hello<'_>, &[u8]), host: &mut impl Host<T>) {
-        if let Err(reason) = self.check_hello(id, &hello) {
+        let verdict = self.check_hello(id, &hello).err();
+        // Who disagrees on the list is shown ours, so where there is a secret it has to prove first that it is one of us.
+        let waits = self.identity.secret.is_some() && verdict == Some(Reason::List);
+        if let Some(reason) = verdict.filter(|_| !waits) {
             if let Some(link) = self.links.get_mut(id) {
                 link.node = link.node.or(self.map.find(hello.address));
             }
@@ -101,12 +105,14 @@ impl<T> Cluster<T> {
         handshake.peer_hello = bytes.to_vec();
         handshake.name = hello.name.to_string();
         handshake.has_password = hello.has_password;
-        link.node = node;
+        handshake.verdict = verdict;
+        link.node = link.node.or(node);
         link.incarnation = hello.incarnation;
         link.phase = Phase::Proof;
-        if !link.initiated {
-            self.say_hello(id);
+        if link.initiated {
             self.send_proof(id);
+        } else {
+            self.say_hello(id);
         }
     }
 
@@ -136,13 +142,22 @@ impl<T> Cluster<T> {
 
     fn handle_proof(&mut self, now_ms: u64, id: LinkId, proof: &[u8; 32], host: &mut impl Host<T>) {
         let Some(link) = self.links.get(id) else { return };
-        let (Some(handshake), Some(node)) = (&link.handshake, link.node) else { return };
+        let Some(handshake) = &link.handshake else { return };
         if !sha256::equal(proof, &self.proof(handshake, link.initiated, Side::Peer)) {
             return self.refuse(now_ms, id, Reason::Secret, host);
         }
-        if link.initiated {
+        let verdict = handshake.verdict;
+        if !link.initiated {
             self.send_proof(id);
         }
+        let Some(link) = self.links.get_mut(id) else { return };
+        if let Some(handshake) = &mut link.handshake {
+            handshake.is_proven = true;
+        }
+        if let Some(reason) = verdict {
+            return self.refuse(now_ms, id, reason, host);
+        }
+        let Some(node) = link.node else { return };
         self.handle_done(now_ms, id, node, host);
     }
 
@@ -242,12 +257,20 @@ impl<T> Cluster<T> {
     }
 
     fn send_refusal(&mut self, id: LinkId, reason: Reason) {
+        let is_trusted = self.may_see_list(id);
         if let Some(link) = self.links.get_mut(id) {
             // Only who disagrees on the list is shown it.
-            let shown = if reason == Reason::List { self.map.len() } else { 0 };
+            let shown = if reason == Reason::List && is_trusted { self.map.len() } else { 0 };
             wire::refuse_frame(link.outbox.frames(), reason, self.map.addresses().take(shown));
             self.name(id);
         }
+    }
+
+    /// Whether the peer may be shown the list of nodes, and is believed what it shows: it has proved to know the secret,
+    /// where there is one.
+    fn may_see_list(&self, id: LinkId) -> bool {
+        let handshake = self.links.get(id).and_then(|link| link.handshake.as_ref());
+        self.identity.secret.is_none() || handshake.is_some_and(|handshake| handshake.is_proven)
     }
 
     /// The peer wants no link, or answers to our refusal.
@@ -259,7 +282,7 @@ impl<T> Cluster<T> {
             Some(handshake) if is_answer => handshake.tells_difference,
             _ => self.tell_refusal(id, Side::Peer, refusal.reason, host),
         };
-        if refusal.reason == Reason::List {
+        if refusal.reason == Reason::List && self.may_see_list(id) {
             if is_news {
                 let listed: Vec<SocketAddr> = refusal.addresses().map(canonical).collect();
                 let ours: Vec<_> = self.map.addresses().filter(|address| !listed.contains(address)).collect();

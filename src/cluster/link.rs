@@ -2,7 +2,7 @@
 
 use super::inbox::Inbox;
 use super::outbox::{Outbox, OwnedReply};
-use super::{LinkId, NodeId};
+use super::{LinkId, NodeId, Reason};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -32,6 +32,10 @@ pub(super) struct Handshake {
     pub(super) peer_hello: Vec<u8>,
     pub(super) name: String,
     pub(super) has_password: bool,
+    /// Why the peer will be refused once it has proved to know the secret.
+    pub(super) verdict: Option<Reason>,
+    /// Whether it has proved that.
+    pub(super) is_proven: bool,
     /// Whether how the lists of nodes differ is worth telling.
     pub(super) tells_difference: bool,
 }

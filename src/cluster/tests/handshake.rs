@@ -90,6 +90,53 @@ fn another_list_is_refused_and_both_say_how_they_differ() {
 }
 
 #[test]
+fn with_a_secret_the_list_is_shown_to_those_who_know_it() {
+    let secret = |index| Identity { secret: Some(b"open sesame".to_vec()), ..identity(index) };
+    let mut world = World::of(vec![(members(3), secret(0)), (members(2), secret(1))]);
+    world.unreachable = vec![1, 2];
+    world.run();
+    assert_eq!(ups(&world), 0);
+    let list = "127.0.0.1:1002";
+    assert_eq!(world.notices(0), ["refused by Us: List", &format!("differs: [{list}] []")]);
+    assert_eq!(world.notices(1), ["refused by Us: List", &format!("differs: [] [{list}]")]);
+}
+
+#[test]
+fn a_stranger_is_shown_no_list_and_no_proof() {
+    let mut hello = Vec::new();
+    let (address, name) = ("127.0.0.1:1001".parse().expect("an address"), "x");
+    let (digest, nonce) = ([7; 32], [8; 32]);
+    let (incarnation, has_password, has_secret) = (1, false, true);
+    let words = wire::Hello { incarnation, address, name, digest, has_password, has_secret, nonce };
+    wire::hello_frame(&mut hello, &words);
+    let mut proof = hello.clone();
+    wire::proof_frame(&mut proof, &[9; 32]);
+    let mut refusal = Vec::new();
+    wire::refuse_frame(&mut refusal, wire::Reason::List, [address].into_iter());
+    let mut refusal_behind = hello.clone();
+    wire::refuse_frame(&mut refusal_behind, wire::Reason::List, [address].into_iter());
+    for bytes in [hello, proof, refusal, refusal_behind] {
+        let mut world = with_secrets([Some("open sesame"), None]);
+        world.unreachable = vec![0, 1];
+        let station = &mut world.stations[0];
+        let link = station.cluster.handle_accepted(0, [10, 0, 0, 9].into()).expect("a link");
+        station.cluster.handle_bytes(0, link, &bytes, &mut station.script);
+        let mut pieces = [std::io::IoSlice::new(&[]); 8];
+        let count = station.cluster.gather(link, &mut pieces);
+        let sent: Vec<u8> = pieces[..count].iter().flat_map(|piece| piece.iter().copied()).collect();
+        let mut rest = &sent[..];
+        while let Some((frame, taken)) = wire::decode(rest, STRANGER_BYTES_MAX).expect("frames") {
+            match frame {
+                wire::Frame::Hello(_) => {}
+                wire::Frame::Refuse(refusal) => assert_eq!(refusal.addresses().count(), 0),
+                other => panic!("{other:?}"),
+            }
+            rest = &rest[taken..];
+        }
+    }
+}
+
+#[test]
 fn another_version_is_refused() {
     let mut world = World::new(2);
     let (now_ms, station) = (world.now_ms, &mut world.stations[0]);
