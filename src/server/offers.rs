@@ -67,3 +67,86 @@ impl Offers {
         others + coming(true) + bytes <= bound || conn.is_next(place) && others <= bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Map, Member};
+    use crate::conn::{Desk, Flow, Service};
+    use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
+
+    /// Each request's answer comes later.
+    #[derive(Default)]
+    struct Later(Vec<Place>);
+
+    impl Service for Later {
+        fn rest_of(&mut self, _: &[u8]) -> usize {
+            0
+        }
+
+        fn trusts(&self) -> bool {
+            true
+        }
+
+        fn serve(&mut self, _: Args<'_>, _: Form, _: &mut Output, place: Place) -> Flow {
+            self.0.push(place);
+            Flow::Later
+        }
+
+        fn has_time(&self) -> bool {
+            true
+        }
+
+        fn reject(&mut self, _: ParseError, _: &mut Output) {}
+    }
+
+    /// A connection that waits for so many replies, and their places.
+    fn waiting(requests: usize) -> (Connection, Desk, Vec<Place>) {
+        let (mut conn, mut desk, mut later) = (Connection::default(), Desk::default(), Later::default());
+        conn.execute("GET k\n".repeat(requests).as_bytes(), &mut desk, &mut later);
+        (conn, desk, later.0)
+    }
+
+    fn offer(map: &Map, bytes: usize) -> Offer {
+        Offer { node: map.own(), id: 0, bytes: bytes as u64 }
+    }
+
+    fn map() -> Map {
+        let address = "127.0.0.1:1000".parse().expect("an address");
+        Map::new(vec![Member { address, name: "n".into() }], address).expect("a map")
+    }
+
+    #[test]
+    fn a_link_that_breaks_leaves_nothing_to_wait_for() {
+        let (map, (conn, _, places)) = (map(), waiting(3));
+        let mut offers = Offers::default();
+        let offer = offer(&map, OUTPUT_PINNED_BYTES);
+        assert!(offers.take(&conn, places[0], offer));
+        assert!(!offers.take(&conn, places[1], offer) && !offers.take(&conn, places[2], offer));
+        places.iter().for_each(|&place| offers.done(place));
+        assert!(offers.is_empty() && offers.next(&conn).is_none());
+    }
+
+    #[test]
+    fn copied_bytes_that_are_not_taken_count() {
+        let (map, (mut conn, mut desk, places)) = (map(), waiting(2));
+        let mut offers = Offers::default();
+        let offer = offer(&map, 2 * OUTPUT_PINNED_BYTES);
+        assert!(offers.take(&conn, places[0], offer));
+        Reply::new(&mut desk.output, Encoding::Resp2, Face::Typed).bulk(&vec![b'x'; 2 * OUTPUT_PINNED_BYTES]);
+        conn.fill(places[0], &mut desk, true);
+        offers.done(places[0]);
+        assert!(!offers.take(&conn, places[1], offer));
+        conn.drop_output(&mut desk.pool);
+        assert_eq!(offers.next(&conn), Some(offer));
+    }
+
+    #[test]
+    fn the_parts_of_the_next_reply_all_come() {
+        let (map, (conn, _, places)) = (map(), waiting(2));
+        let mut offers = Offers::default();
+        let offer = offer(&map, 2 * OUTPUT_PINNED_BYTES);
+        assert!(offers.take(&conn, places[0], offer) && offers.take(&conn, places[0], offer));
+        assert!(!offers.take(&conn, places[1], offer));
+    }
+}
