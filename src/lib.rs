@@ -69,6 +69,9 @@
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
+//! | `server/bus.rs`, `server/hands.rs` | connections to other nodes; what the cluster does in the server |
+//! | `server/forward.rs`, `server/merge.rs`, `server/offers.rs` | requests for other nodes; one answer from several; long ones |
+//! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |

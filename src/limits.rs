@@ -210,7 +210,7 @@ pub const LINK_BYTES_MAX: usize = 4 << 20;
 /// Requests of one node that may be unanswered at all: many that were asked at once go over [`LINK_REQUESTS_MAX`].
 pub const LINK_REQUESTS_HARD_MAX: usize = (1 << 20) - 1;
 
-/// While so much waits to be sent to a node, no more of its requests are executed: it does not take its answers.
+/// While so many copied bytes wait to be sent to a node, no more of its requests are executed: it does not take its answers.
 pub const LINK_UNSENT_BYTES: usize = 4 << 20;
 
 /// Received of a node and not looked at yet: beyond this it is not read from while what is there can go on.
