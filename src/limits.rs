@@ -198,6 +198,9 @@ pub const NODES_MAX: usize = 256;
 /// So many accepted connections may be no links that are up; the oldest goes for one more.
 pub const STRANGERS_MAX: usize = NODES_MAX + 16;
 
+/// A node that cannot be reached for so long is told of in the log.
+pub const MISSED_MS: u64 = 5000;
+
 /// So many long messages take turns on a link; those behind them wait.
 pub const LINK_STREAMS_MAX: usize = 16;
 
