@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
 TIME ?= 60
+N ?= 3
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
@@ -42,6 +43,10 @@ bin/memento-cli bin/memento-benchmark: bin/memento
 .PHONY: run
 run: bin/memento ## Build, then serve on 127.0.0.1:6737; options go in ARGS='...'.
 	bin/memento $(ARGS)
+
+.PHONY: cluster
+cluster: all ## Start a cluster of N (3) nodes on 127.0.0.1; scripts/cluster.sh stop ends it.
+	@scripts/cluster.sh start $(N)
 
 .PHONY: test
 test: all ## Build, then run every test there is; the last line counts them.

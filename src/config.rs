@@ -1,12 +1,32 @@
-//! The command line of the server.
+//! The command line of the server, and the files that it names.
+
+mod nodes;
+
+pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
+use crate::sys::resolve;
 use getopts::{Matches, Options};
-use std::path::PathBuf;
+use nodes::{Hints, NODES_FILE_BYTES_MAX};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The environment variable that holds the password, where there is one.
 pub const PASSWORD_VARIABLE: &str = "MEMENTO_PASSWORD";
+
+/// The cluster's file, in the home directory, where `-f` names no other.
+const CLUSTER_FILE: &str = ".memento";
+
+/// A secret is at least so long: who can reach the bus, or listen to it, gets a proof made with the secret and may try
+/// guesses on it at home, as many a second as the processor can hash. Sixteen random bytes withstand that.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// A file whose first line is wanted is read so far; a device without an end must not fill the memory.
+const LINE_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the server was told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +55,35 @@ pub struct Config {
     pub backlog: i32,
     /// Who may use DEBUG, as Redis has it: `no`body, `local` clients, or all (`yes`).
     pub debug_command: String,
+    /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
+    pub cluster: Option<ClusterConfig>,
+}
+
+/// The cluster as its file and the command line tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// All nodes, in the order of the file; addresses and names are unique. One alone is a cluster too.
+    pub members: Vec<Node>,
+    /// Which of them this node is.
+    pub own: usize,
+    /// What this node calls itself: `-i`, else the name in the file. No other member's name.
+    pub name: String,
+    /// What the nodes prove to each other that they know.
+    pub secret: Option<Vec<u8>>,
+    /// The file that told all this.
+    pub file: PathBuf,
+}
+
+impl ClusterConfig {
+    /// This node's own line.
+    pub fn own(&self) -> &Node {
+        &self.members[self.own]
+    }
+
+    /// Is every node on this box's loopback? Then nobody on another box can reach the bus.
+    pub fn is_local(&self) -> bool {
+        self.members.iter().all(|node| node.address.ip().is_loopback())
+    }
 }
 
 impl Default for Config {
@@ -52,6 +101,7 @@ impl Default for Config {
             keepalive_s: 300,
             backlog: 511,
             debug_command: "no".into(),
+            cluster: None,
         }
     }
 }
@@ -60,7 +110,7 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// To serve.
-    Run(Config),
+    Run(Box<Config>),
     /// To print this, and no more.
     Print(String),
 }
@@ -84,14 +134,24 @@ fn options() -> Options {
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
         .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
         .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
-        .optflag("c", "cluster", "not in this version: be a node of a cluster")
-        .optopt("f", "cluster-file", "not in this version: the cluster's file", "FILE")
-        .optopt("i", "node-name", "not in this version: this node's name", "NAME")
+        .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
+        .optopt("f", "cluster-file", "be a node of the cluster that this file tells of", "FILE")
+        .optopt("i", "node-name", "call this node so, or say which line of the file it is", "NAME")
+        .optopt("", "cluster-secret-file", "let in nodes only that know this file's first line", "FILE")
         .optflagmulti("v", "verbose", "log more")
         .optflag("h", "help", "print this and exit")
         .optflag("V", "version", "print the version and exit");
     options
 }
+
+/// What `--help` says of the cluster's file.
+const CLUSTER_HELP: &str = "
+The cluster's file has a line for every node, IP PORT NAME SELF, such as
+    127.0.0.1 8181 node0 1    # comments, blanks, tabs and empty lines are free
+PORT is the client port + 100. SELF is 1 on this node's own line and 0 on the others;
+where it is 0 on all, -i NAME, or -a and -p, say which line is this node's.
+scripts/build_cluster.py writes such files.
+";
 
 /// Reads a command line, the program's name not included.
 ///
@@ -101,23 +161,22 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
     let options = options();
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("h") {
-        return Ok(Action::Print(options.usage(
+        let options = options.usage(
             "Usage: memento [OPTIONS]\n       memento cli ...\n       memento benchmark ...\n\n\
              An in-memory key-value store: serves the text protocol until SIGTERM or SIGINT.",
-        )));
+        );
+        return Ok(Action::Print(options + CLUSTER_HELP));
     }
     if matches.opt_present("V") {
         return Ok(Action::Print(concat!("memento ", env!("CARGO_PKG_VERSION"), "\n").into()));
     }
     if let Some(word) = matches.free.first() {
-        return Err(format!("unexpected argument '{word}'; an address is given with -a, a port with -p"));
-    }
-    if let Some(option) = ["c", "f", "i"].into_iter().find(|option| matches.opt_present(option)) {
-        return Err(format!("-{option}: this version has no cluster; leave out -c, -f and -i"));
+        let what = if matches.opt_present("c") { "the cluster's file with -f" } else { "a port with -p" };
+        return Err(format!("unexpected argument '{word}'; an address is given with -a, {what}"));
     }
     let default = Config::default();
     let addresses = matches.opt_strs("a");
-    let config = Config {
+    let mut config = Config {
         addresses: if addresses.is_empty() { default.addresses } else { addresses },
         port: number(&matches, "port", 0, u16::MAX, default.port)?,
         socket: socket(&matches)?,
@@ -131,8 +190,129 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
         backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
         debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
+        cluster: None,
     };
-    Ok(Action::Run(config))
+    if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
+        config.join(&matches, file)?;
+    }
+    Ok(Action::Run(Box::new(config)))
+}
+
+impl Config {
+    /// Makes this the configuration of a node of the cluster that the file tells of.
+    fn join(&mut self, matches: &Matches, file: PathBuf) -> Result<(), String> {
+        if matches.opt_present("port") && self.port == 0 {
+            return Err("-p 0: a node of a cluster has the port that its line in the file says; leave out -p".into());
+        }
+        let name = matches.opt_str("node-name");
+        if let Some(name) = &name {
+            nodes::check_name(name).map_err(|why| format!("-i: {why}"))?;
+        }
+        // The default address says nothing about which line is meant; one that was given does.
+        let mut addresses: Vec<(String, Vec<IpAddr>)> = Vec::new();
+        for host in matches.opt_strs("a") {
+            let found = resolve::addresses(&host, 0).map_err(|error| format!("-a {host}: {error}"))?;
+            addresses.push((host, found.into_iter().map(|address| address.ip()).collect()));
+        }
+        let port = matches.opt_present("port").then_some(self.port);
+        let shown = file.display().to_string();
+        let bytes = read_nodes(matches, &file)?;
+        let nodes = nodes::parse(&shown, &bytes)?;
+        let own = nodes.own(&shown, Hints { name: name.as_deref(), addresses: &addresses, port })?;
+        let cluster = ClusterConfig {
+            own,
+            name: name.unwrap_or_else(|| nodes.members[own].name.clone()),
+            members: nodes.members,
+            secret: first_line(matches, "cluster-secret-file")?,
+            file,
+        };
+        if let Some(secret) = &cluster.secret
+            && secret.len() < SECRET_BYTES_MIN
+        {
+            return Err(format!(
+                "--cluster-secret-file: its first line has {} bytes; {SECRET_BYTES_MIN} are the least that \
+                 nobody guesses, such as those of 'head -c 24 /dev/urandom | base64'",
+                secret.len()
+            ));
+        }
+        let reachable = cluster.members.iter().find(|node| !node.address.ip().is_loopback());
+        if let Some(node) = reachable
+            && self.protected
+            && cluster.secret.is_none()
+        {
+            return Err(format!(
+                "{shown}: node {} ({}) is beyond loopback, and there is no secret: give every node the same \
+                 --cluster-secret-file, or --protected-mode no where all who can reach the bus are trusted",
+                node.name, node.address
+            ));
+        }
+        let client = cluster.own().client_address();
+        if addresses.is_empty() {
+            self.addresses = vec![client.ip().to_string()];
+        }
+        self.port = client.port();
+        self.cluster = Some(cluster);
+        Ok(())
+    }
+}
+
+/// The cluster's file, where a cluster is asked for.
+fn cluster_file(matches: &Matches, home: Option<OsString>) -> Result<Option<PathBuf>, String> {
+    if let Some(path) = matches.opt_str("cluster-file") {
+        return if path.is_empty() { Err("-f: the path is empty".into()) } else { Ok(Some(path.into())) };
+    }
+    if matches.opt_present("cluster") {
+        let home = home.filter(|home| !home.is_empty());
+        let home =
+            home.ok_or("-c: HOME is not set, so there is no ~/.memento; name the cluster's file with -f FILE")?;
+        return Ok(Some(Path::new(&home).join(CLUSTER_FILE)));
+    }
+    match [("i", "-i"), ("cluster-secret-file", "--cluster-secret-file")]
+        .into_iter()
+        .find(|(option, _)| matches.opt_present(option))
+    {
+        Some((_, shown)) => Err(format!("{shown}: this is for a node of a cluster; give -c or -f FILE too")),
+        None => Ok(None),
+    }
+}
+
+/// The bytes of the cluster's file; one too many where there are too many.
+fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
+    read_at_most(file, NODES_FILE_BYTES_MAX as u64 + 1).map_err(|why| {
+        let advice = match matches.opt_present("cluster-file") {
+            true => "it is to have a line for every node (-f)",
+            false => "-c alone reads this file; scripts/build_cluster.py makes such files, -f FILE names another",
+        };
+        format!("{}: {why}; {advice}", file.display())
+    })
+}
+
+/// The start of a file; the error is the reason alone.
+fn read_at_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let read = |path| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read(path).map_err(|error| {
+        let why = error.to_string();
+        why.split(" (os error").next().unwrap_or(&why).to_string()
+    })
+}
+
+/// The first line of the file that option `name` gives.
+fn first_line(matches: &Matches, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = matches.opt_str(name) else { return Ok(None) };
+    let text = read_at_most(Path::new(&path), LINE_FILE_BYTES_MAX).map_err(|why| format!("--{name}: {path}: {why}"))?;
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(format!("--{name}: {path}: its first line is empty"));
+    }
+    if line.len() as u64 == LINE_FILE_BYTES_MAX {
+        return Err(format!("--{name}: {path}: its first line is longer than {} KiB", LINE_FILE_BYTES_MAX >> 10));
+    }
+    Ok(Some(line.to_vec()))
 }
 
 /// The number that option `name` gives, between `least` and `most`.
@@ -150,17 +330,11 @@ where
 /// The first line of the password file; else what the environment says. A password on the command line would be seen
 /// by everybody on the box (ps), so there is no such option.
 fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = matches.opt_str("password-file") else {
-        let password = std::env::var_os(PASSWORD_VARIABLE).map(std::ffi::OsString::into_encoded_bytes);
-        return Ok(password.filter(|password| !password.is_empty()));
-    };
-    let text = std::fs::read(&path).map_err(|error| format!("--password-file: {path}: {error}"))?;
-    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(format!("--password-file: {path}: its first line is empty"));
+    if let Some(password) = first_line(matches, "password-file")? {
+        return Ok(Some(password));
     }
-    Ok(Some(line.to_vec()))
+    let password = std::env::var_os(PASSWORD_VARIABLE).map(OsString::into_encoded_bytes);
+    Ok(password.filter(|password| !password.is_empty()))
 }
 
 /// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).
@@ -189,6 +363,7 @@ fn mode(matches: &Matches, default: u32) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     fn run(line: &str) -> Result<Action, String> {
         let args: Vec<String> = line.split_whitespace().map(str::to_string).collect();
@@ -197,7 +372,7 @@ mod tests {
 
     fn config(line: &str) -> Config {
         match run(line) {
-            Ok(Action::Run(config)) => config,
+            Ok(Action::Run(config)) => *config,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -222,6 +397,7 @@ mod tests {
             keepalive_s: 0,
             backlog: 1,
             debug_command: "local".into(),
+            cluster: None,
         };
         assert_eq!(got, wanted);
     }
@@ -238,9 +414,18 @@ mod tests {
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),
             ("--enable-debug-command maybe", "--enable-debug-command: 'maybe' is none of no, local, yes"),
-            ("-c", "-c: this version has no cluster"),
-            ("-f x", "-f: this version has no cluster"),
-            ("-i x", "-i: this version has no cluster"),
+            ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
+            ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),
+            ("--cluster-secret-file x", "--cluster-secret-file: this is for a node of a cluster; give -c or -f"),
+            ("--cluster-file=", "-f: the path is empty"),
+            ("-f /no/such", "/no/such: No such file or directory; it is to have a line for every node (-f)"),
+            ("-f /tmp", "/tmp: Is a directory; "),
+            ("-f /dev/null", "/dev/null: there is no node in it; a line is IP PORT NAME SELF"),
+            ("-f /dev/zero", "/dev/zero: it is larger than 1 MiB"),
+            ("-f /no/such -p 0", "-p 0: a node of a cluster has the port that its line in the file says"),
+            ("-f /no/such -i a#b", "-i: 'a#b' is no name for a node; a name is 1 to 64 printable ASCII"),
+            ("-f /no/such -a no-such-host.invalid", "-a no-such-host.invalid: no host"),
+            ("--password-file /dev/zero", "--password-file: /dev/zero: its first line is longer than 64 KiB"),
             ("--protected-mode on", "--protected-mode: 'on' is none of yes, no"),
             ("--password-file /no/such", "--password-file: /no/such: No such file"),
             ("--nonsense", "nonsense"),
@@ -256,9 +441,179 @@ mod tests {
     #[test]
     fn help_names_every_option_and_its_default() {
         let Ok(Action::Print(help)) = run("--help") else { panic!("help") };
-        for word in ["-a", "-p", "-s", "-v", "-h", "-V", "6737", "0660", "10000", "--timeout", "300", "511"] {
+        for word in
+            ["-a", "-p", "-s", "-v", "-h", "-V", "6737", "0660", "10000", "--timeout", "300", "511", "~/.memento"]
+        {
+            assert!(help.contains(word), "{word} in {help}");
+        }
+        for word in ["-c, --cluster", "-f", "-i", "--cluster-secret-file", "IP PORT NAME SELF"] {
             assert!(help.contains(word), "{word} in {help}");
         }
         assert!(matches!(run("-V"), Ok(Action::Print(text)) if text.starts_with("memento ")));
+    }
+
+    /// A folder of this test's own, with these files, whose names the tests give as `@name`.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new(files: &[(&str, &str)]) -> Files {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let number = COUNT.fetch_add(1, Relaxed);
+            let folder = std::env::temp_dir().join(format!("memento-config-{}-{number}", std::process::id()));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for (name, text) in files {
+                std::fs::write(folder.join(name), text).expect("a file");
+            }
+            Files(folder)
+        }
+
+        fn line(&self, line: &str) -> String {
+            line.replace('@', &format!("{}/", self.0.display()))
+        }
+
+        #[track_caller]
+        fn config(&self, line: &str) -> (Config, ClusterConfig) {
+            let config = config(&self.line(line));
+            let cluster = config.cluster.clone().unwrap_or_else(|| panic!("{line}: no cluster"));
+            (config, cluster)
+        }
+
+        #[track_caller]
+        fn check_refused(&self, line: &str, words: &str) {
+            let words = self.line(words);
+            match run(&self.line(line)) {
+                Err(error) => assert!(error.contains(&words), "{line}:\n got    {error}\n wanted {words}"),
+                Ok(_) => panic!("{line} was taken, and {words} was wanted"),
+            }
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const LOCAL: &str = "# three nodes\n127.0.0.1 8181 node0 0\n127.0.0.1 8182 node1 1\n127.0.0.1 8183 node2 0\n";
+    const NOBODY: &str = "127.0.0.1 8181 node0 0\n127.0.0.1 8182 node1 0\n::1 8182 node2 0\n";
+    const WIDE: &str = "10.0.0.1 8181 a 1\n10.0.0.2 8181 b 0\nfd00::3 8181 c 0\n";
+
+    #[test]
+    fn a_cluster_listens_where_its_own_line_says() {
+        let files = Files::new(&[("conf", LOCAL), ("nobody", NOBODY), ("secret", "0123456789abcdef\r\nmore\n")]);
+        let (config, cluster) = files.config("-f @conf");
+        assert_eq!((config.addresses, config.port), (vec!["127.0.0.1".to_string()], 8082));
+        assert_eq!((cluster.own, cluster.name.as_str(), cluster.members.len()), (1, "node1", 3));
+        assert_eq!(cluster.file, files.0.join("conf"));
+        assert_eq!(cluster.own().client_address(), "127.0.0.1:8082".parse().unwrap());
+        assert!(cluster.is_local() && cluster.secret.is_none());
+
+        // What is given besides and agrees is kept as it is given.
+        let (config, cluster) =
+            files.config("-c -f @conf -a 0.0.0.0 -a ::1 -p 8082 -i other --cluster-secret-file @secret");
+        assert_eq!((config.addresses, config.port), (vec!["0.0.0.0".to_string(), "::1".to_string()], 8082));
+        assert_eq!((cluster.own, cluster.name.as_str()), (1, "other"));
+        assert_eq!((cluster.own().name.as_str(), cluster.secret.as_deref()), ("node1", Some(&b"0123456789abcdef"[..])));
+        assert_eq!(files.config("-f @conf -i node1").1.name, "node1");
+
+        for (line, own, name, address) in [
+            ("-i node0", 0, "node0", "127.0.0.1"),
+            ("-i node2 -a ::1 -p 8082", 2, "node2", "::1"),
+            ("-a localhost -p 8081", 0, "node0", "localhost"),
+            ("-a ::1 -p 8082", 2, "node2", "::1"),
+            ("-a ::ffff:127.0.0.1 -p 8082", 1, "node1", "::ffff:127.0.0.1"),
+            ("-a :: -p 8082", 2, "node2", "::"),
+            ("-a 0.0.0.0 -p 8082 -i free", 1, "free", "0.0.0.0"),
+            ("-a ::1", 2, "node2", "::1"),
+            ("-p 8081", 0, "node0", "127.0.0.1"),
+        ] {
+            let (config, cluster) = files.config(&format!("-f @nobody {line}"));
+            assert_eq!((cluster.own, cluster.name.as_str()), (own, name), "{line}");
+            assert_eq!(config.addresses, [address], "{line}");
+            assert_eq!(config.port, cluster.own().client_address().port(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_agree_with_the_file_is_refused() {
+        let files = Files::new(&[("conf", LOCAL), ("nobody", NOBODY)]);
+        for (line, words) in [
+            ("-f @conf -i node2", "-i node2: @conf:4 has this name for another node; this one is 'node1' of line 3"),
+            (
+                "-f @conf -p 8182",
+                "-p 8182: @conf:3 says that this node's bus port is 8182, so its client port is 8082 (bus port - 100); \
+                 leave out -p, or change one of them",
+            ),
+            (
+                "-f @conf -a ::1 -a 10.0.0.1",
+                "-a ::1 -a 10.0.0.1: @conf:3 says that this node is 127.0.0.1; leave out -a, or let it be that or 0.0.0.0",
+            ),
+            ("-f @conf -a ::", "-a ::: @conf:3 says that this node is 127.0.0.1"),
+            ("-f @nobody -i node0 -p 8082", "-p 8082: @nobody:1 says that this node's bus port is 8181"),
+            ("-f @nobody -i node2 -a 127.0.0.1", "-a 127.0.0.1: @nobody:3 says that this node is ::1; leave out -a"),
+            (
+                "-f @nobody",
+                "@nobody: no line has SELF 1; -i NAME, or -a ADDRESS and -p PORT, say which line is this node's",
+            ),
+            (
+                "-f @nobody -i x",
+                "-i x: @nobody has no node of that name, and no line with SELF 1; its nodes are node0, node1",
+            ),
+            (
+                "-f @nobody -a 127.0.0.1 -p 8083",
+                "-a 127.0.0.1 -p 8083: no line of @nobody has SELF 1 or is this address (PORT is the client port + 100); \
+                 its clients' addresses are 127.0.0.1:8081, 127.0.0.1:8082, [::1]:8082",
+            ),
+            ("-f @nobody -p 8082", "-p 8082: this may be line 2 or 3 of @nobody, and none has SELF 1; -i NAME, or"),
+            ("-f @nobody -a 127.0.0.1", "-a 127.0.0.1: this may be line 1 or 2 of @nobody"),
+            ("-c -f @none", "@none: No such file or directory; it is to have a line for every node"),
+        ] {
+            files.check_refused(line, words);
+        }
+    }
+
+    #[test]
+    fn beyond_loopback_a_cluster_wants_a_secret() {
+        let files = Files::new(&[
+            ("wide", WIDE),
+            ("short", "0123456789abcde\n"),
+            ("long", "0123456789abcdef"),
+            ("empty", "\nx"),
+        ]);
+        files.check_refused(
+            "-f @wide",
+            "@wide: node a (10.0.0.1:8181) is beyond loopback, and there is no secret: give every node the same \
+             --cluster-secret-file, or --protected-mode no",
+        );
+        files.check_refused(
+            "-f @wide --cluster-secret-file @short",
+            "--cluster-secret-file: its first line has 15 bytes; 16 are the least",
+        );
+        files.check_refused("-f @wide --cluster-secret-file @empty", "@empty: its first line is empty");
+        files.check_refused("-f @wide --cluster-secret-file @none", "--cluster-secret-file: @none: No such file");
+        let (config, cluster) = files.config("-f @wide --cluster-secret-file @long");
+        assert!(config.protected && !cluster.is_local() && cluster.secret.is_some());
+        // A password is the clients' affair: the bus stays as open as it was.
+        files.check_refused("-f @wide --password-file @long", "there is no secret");
+        assert!(files.config("-f @wide --protected-mode no").1.secret.is_none());
+    }
+
+    #[test]
+    fn the_file_is_in_the_home_directory_where_none_is_named() {
+        let of = |line: &str, home: Option<&str>| {
+            let matches = options().parse(line.split_whitespace()).expect("options");
+            cluster_file(&matches, home.map(Into::into))
+        };
+        assert_eq!(of("-c", Some("/home/me")), Ok(Some("/home/me/.memento".into())));
+        assert_eq!(of("-c -f here", Some("/home/me")), Ok(Some("here".into())));
+        assert_eq!(of("-f here", None), Ok(Some("here".into())));
+        assert_eq!(of("", Some("/home/me")), Ok(None));
+        for home in [None, Some("")] {
+            let error = of("-c", home).unwrap_err();
+            assert!(error.starts_with("-c: HOME is not set") && error.contains("-f FILE"), "{error}");
+        }
+        let matches = options().parse(["-c"]).expect("options");
+        let error = read_nodes(&matches, Path::new("/no/such/.memento")).unwrap_err();
+        assert!(error.starts_with("/no/such/.memento: No such file or directory; -c alone reads this file"), "{error}");
     }
 }

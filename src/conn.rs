@@ -5,7 +5,8 @@
 
 use crate::buffer::BufferPool;
 use crate::limits::{
-    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
+    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_MAX, SEND_PIECES_MAX,
+    TURN_REPLY_BYTES,
 };
 use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece, Words};
 use std::collections::VecDeque;
@@ -50,6 +51,11 @@ pub enum Flow {
     Continue,
     /// Ends, once the replies so far are sent.
     Close,
+    /// The reply comes later, to the place that was named; the requests behind it go on, their replies wait for it.
+    Later,
+    /// As [`Flow::Later`], and nothing further is executed before [`Connection::uncork`]: where it went, there is no
+    /// room for more.
+    Cork,
     /// The reply comes later, to the place that was named; until then no further request is executed.
     Wait,
 }
@@ -91,8 +97,12 @@ pub struct Connection {
     /// Bytes of stored values in the backlog.
     pinned_bytes: usize,
     phase: Phase,
-    /// Whether a waiting reply holds up the requests behind it.
-    held: bool,
+    /// The waiting reply that holds up the requests behind it.
+    held: Option<Place>,
+    /// Whether the requests hold for room elsewhere.
+    corked: bool,
+    /// How many replies are waited for.
+    waiting: u16,
     /// Whether `input` may hold a whole request, whose client had its share of the turn.
     stalled: bool,
     next_place: u32,
@@ -109,7 +119,9 @@ impl Default for Connection {
             backlog_bytes: 0,
             pinned_bytes: 0,
             phase: Phase::Open,
-            held: false,
+            held: None,
+            corked: false,
+            waiting: 0,
             stalled: false,
             next_place: 0,
             overflowed: false,
@@ -174,14 +186,19 @@ impl Connection {
                 Parsed::Request { consumed, form } => {
                     used += consumed;
                     let place = Place(self.next_place);
-                    match service.serve(Args::new(bytes, &desk.words), form, &mut desk.output, place) {
+                    let flow = service.serve(Args::new(bytes, &desk.words), form, &mut desk.output, place);
+                    match flow {
                         Flow::Continue => {}
                         Flow::Close => self.phase = Phase::Closing,
-                        Flow::Wait => {
+                        Flow::Later | Flow::Cork | Flow::Wait => {
                             self.next_place = self.next_place.wrapping_add(1);
                             self.queue_output(desk);
                             self.backlog.push_back(Part::Waiting(place));
-                            self.held = true;
+                            self.waiting += 1;
+                            self.corked |= flow == Flow::Cork;
+                            if flow == Flow::Wait {
+                                self.held = Some(place);
+                            }
                         }
                     }
                     if self.phase == Phase::Closing {
@@ -233,9 +250,26 @@ impl Connection {
         self.stalled = false;
     }
 
+    /// Whether nobody else is waited for.
+    fn may_go_on(&self) -> bool {
+        self.held.is_none() && !self.corked && usize::from(self.waiting) < REPLIES_WAITING_MAX
+    }
+
+    /// There is room again where the last request went.
+    pub fn uncork(&mut self) {
+        self.corked = false;
+    }
+
+    /// From now on the requests behind the reply at `place` wait for it, if it is still to come.
+    pub fn hold(&mut self, place: Place) {
+        if self.backlog.iter().any(|part| matches!(part, Part::Waiting(other) if *other == place)) {
+            self.held = Some(place);
+        }
+    }
+
     /// Whether one more request may be executed in this turn.
     fn may_execute(&self, output: &Output) -> bool {
-        !self.held
+        self.may_go_on()
             && output.copied_bytes() < TURN_REPLY_BYTES
             && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
             && self.pinned_bytes + output.shared_bytes() < OUTPUT_PINNED_BYTES
@@ -255,7 +289,7 @@ impl Connection {
 
     /// Whether bytes may be read for it: it is open, and has room for what they ask for.
     pub fn wants_read(&self) -> bool {
-        self.phase == Phase::Open && !self.stalled && !self.held && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
+        self.phase == Phase::Open && !self.stalled && self.may_go_on() && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
     }
 
     /// Whether something could be sent if the socket took it.
@@ -267,7 +301,7 @@ impl Connection {
     /// only when half of the backlog is gone, so that they do not go on one by one.
     pub fn can_resume(&self) -> bool {
         self.stalled
-            && !self.held
+            && self.may_go_on()
             && self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
             && self.pinned_bytes <= OUTPUT_PINNED_BYTES / 2
     }
@@ -284,13 +318,14 @@ impl Connection {
 
     /// Whether nothing is left to do for it: one side has ended, and nothing is owed.
     pub fn is_done(&self) -> bool {
-        let executed = self.phase == Phase::Closing || self.phase == Phase::PeerEnded && !self.stalled && !self.held;
+        let executed =
+            self.phase == Phase::Closing || self.phase == Phase::PeerEnded && !self.stalled && self.waiting == 0;
         executed && self.backlog.is_empty()
     }
 
     /// Whether it waits for nobody but its client.
     pub fn is_idle(&self) -> bool {
-        !self.stalled && !self.held && self.backlog.is_empty()
+        !self.stalled && self.backlog.is_empty()
     }
 
     /// Whether the output may be sent at once, or something is queued before it.
@@ -340,7 +375,10 @@ impl Connection {
             }
             if whole {
                 self.backlog.remove(at);
-                self.held = false;
+                self.waiting -= 1;
+                if self.held == Some(place) {
+                    self.held = None;
+                }
             }
         }
         desk.output.clear(TURN_REPLY_BYTES);

@@ -18,7 +18,7 @@
 //! | files | what they do |
 //! | --- | --- |
 //! | `main.rs` | server, client or benchmark, by name |
-//! | `config.rs` | the server's command line |
+//! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs` | how long things took |
@@ -33,6 +33,7 @@
 //! | `proto/text.rs`, `resp.rs` | the line protocol; RESP requests |
 //! | `proto/words.rs` | a request's words as spans of the bytes received |
 //! | `proto/reply.rs`, `output.rs`, `number.rs` | answers, typed, and what they are written to; integers |
+//! | `proto/typed.rs` | answers between nodes, before any client's encoding |
 //! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
 //! | `conn/tests.rs` | its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
@@ -55,6 +56,8 @@
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
+//! | `cluster/mod.rs` | which node holds which slot, and the links between nodes |
+//! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
@@ -78,6 +81,7 @@ pub mod benchmark;
 pub mod buffer;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod conn;

@@ -68,6 +68,9 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
+/// So many replies of one client may be waited for at a time before its next requests wait too.
+pub const REPLIES_WAITING_MAX: usize = 256;
+
 /// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
 pub const SEND_PIECES_MAX: usize = 64;
 
@@ -137,6 +140,9 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
 
+/// A reply between nodes is nested at most so deep; none of ours comes to half of it.
+pub const TYPED_DEPTH_MAX: usize = 16;
+
 /// What is echoed of a client's words in an error is cut here.
 pub const ECHO_BYTES_MAX: usize = 128;
 
@@ -161,6 +167,60 @@ pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
 /// A log line is at most so long: what `poll(2)` promises that a pipe takes at once.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
+/// A message between nodes travels in pieces of at most so many bytes, and others go between them.
+pub const BUS_PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// A frame between nodes may be so long, its header included.
+pub const FRAME_BYTES_MAX: usize = BUS_PIECE_BYTES_MAX + 64;
+
+/// A frame from a peer that has not shown to be a node of ours may be so long. The list of all nodes fits.
+pub const STRANGER_BYTES_MAX: usize = 16 * 1024;
+
+/// A cluster has at most so many nodes.
+pub const NODES_MAX: usize = 256;
+
+/// So many accepted connections may be no links that are up; the oldest goes for one more.
+pub const STRANGERS_MAX: usize = NODES_MAX + 16;
+
+/// So many long messages take turns on a link; those behind them wait.
+pub const LINK_STREAMS_MAX: usize = 16;
+
+/// Requests to one node that may be unanswered before whoever asks is to stop ...
+pub const LINK_REQUESTS_MAX: usize = 16 * 1024;
+
+/// ... and their bytes, sent or not; long values that lie where they are stored do not count.
+pub const LINK_BYTES_MAX: usize = 4 << 20;
+
+/// Requests of one node that may be unanswered at all: many that were asked at once go over [`LINK_REQUESTS_MAX`].
+pub const LINK_REQUESTS_HARD_MAX: usize = 1 << 20;
+
+/// While so much waits to be sent to a node, no more of its requests are executed: it does not take its answers.
+pub const LINK_UNSENT_BYTES: usize = 4 << 20;
+
+/// Received of a node and not looked at yet: beyond this it is not read from while what is there can go on.
+pub const LINK_LEFT_BYTES: usize = 256 * 1024;
+
+/// A node that lets so much lie, since it does not take its answers, is given up.
+pub const LINK_LEFT_BYTES_MAX: usize = 64 << 20;
+
+/// A new link's hellos must be done after so long.
+pub const HELLO_MS: u64 = 1000;
+
+/// A link whose hellos are done waits for so long until it is welcomed.
+pub const SPARE_MS: u64 = 3000;
+
+/// A ping is sent on each link so often.
+pub const HEARTBEAT_MS: u64 = 500;
+
+/// A link on which nothing came for so long is broken.
+pub const SILENCE_MS: u64 = 1500;
+
+/// A link that could not be made is tried again after so long, then after twice that ...
+pub const REDIAL_MS: u64 = 50;
+
+/// ... and so on, up to this.
+pub const REDIAL_MS_MAX: u64 = 1000;
+
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);
@@ -178,3 +238,14 @@ const _: () = assert!(SEND_PIECES_MAX <= 1024);
 const _: () = assert!(LCS_STEPS_MAX < 1 << 32);
 const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
 const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);
+const _: () = assert!(NODES_MAX <= SLOTS && NODES_MAX <= u16::MAX as usize);
+const _: () = assert!(STRANGER_BYTES_MAX < FRAME_BYTES_MAX);
+// A refusal carries the addresses of all nodes, of at most 19 bytes each.
+const _: () = assert!(NODES_MAX * 19 + 64 < STRANGER_BYTES_MAX);
+const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
+const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
+// Silence is noticed within two seconds, and one lost ping is not silence.
+const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);
+// A spare link lives until the silence of the other one is noticed.
+const _: () = assert!(SILENCE_MS + HELLO_MS < SPARE_MS);
+const _: () = assert!(REDIAL_MS < REDIAL_MS_MAX);

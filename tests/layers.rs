@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reactor", &["sys", "timer"]),
     ("command", &["proto", "store"]),
     ("conn", &["buffer", "proto"]),
-    ("cluster", &["proto::reply", "store::slot", "timer"]),
+    ("cluster", &["proto", "store::slot", "timer"]),
     ("config", &["sys"]),
     ("client", &["proto", "sys::resolve"]),
     // The command table's names and help, nothing that runs a command.

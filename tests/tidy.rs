@@ -276,7 +276,9 @@ fn help_lists_every_target() {
     let listed: BTreeSet<String> =
         listed.map(|line| line.split_whitespace().next().expect("a word").to_string()).collect();
     assert_eq!(listed, targets);
-    for name in ["all", "run", "test", "check", "bench", "fuzz", "size", "install", "uninstall", "clean", "help"] {
+    for name in
+        ["all", "run", "cluster", "test", "check", "bench", "fuzz", "size", "install", "uninstall", "clean", "help"]
+    {
         assert!(targets.contains(name), "no target {name}");
     }
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::testkit::{Random, seeds};
 
-/// Answers the words joined by `+`; `wait` waits, `quit` closes, `big` answers a stored value.
+/// Answers the words joined by `+`; `wait`, `later` and `cork` are answered later, `quit` closes, `big` answers a stored
+/// value.
 struct Joined {
     waiting: Vec<Place>,
     big: Rc<Vec<u8>>,
@@ -33,9 +34,13 @@ impl Service for Joined {
 
     fn serve(&mut self, args: Args<'_>, _form: Form, output: &mut Output, place: Place) -> Flow {
         match args.name() {
-            b"wait" => {
+            b"wait" | b"later" | b"cork" => {
                 self.waiting.push(place);
-                return Flow::Wait;
+                return match args.name() {
+                    b"wait" => Flow::Wait,
+                    b"later" => Flow::Later,
+                    _ => Flow::Cork,
+                };
             }
             b"quit" => return Flow::Close,
             b"big" => output.push_shared(&self.big),
@@ -120,19 +125,57 @@ fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
 
 #[test]
 fn replies_may_be_filled_in_any_order() {
-    let (mut conn, mut desk, _) = start();
-    for number in [7, 8] {
-        conn.queue_bytes(b"<", &mut desk.pool);
-        conn.backlog.push_back(Part::Waiting(Place(number)));
-    }
-    conn.queue_bytes(b">", &mut desk.pool);
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"a\nlater\nb\nlater\nc\n", &mut desk, &mut service);
+    let (first, second) = (service.waiting[0], service.waiting[1]);
+    assert_eq!(send(&mut conn, &mut desk, 3), b"a+;");
     desk.output.push(b"second");
-    assert!(conn.fill(Place(8), &mut desk, true));
-    assert_eq!(send(&mut conn, &mut desk, 1), b"<");
+    assert!(conn.fill(second, &mut desk, true));
+    assert_eq!(send(&mut conn, &mut desk, 1), b"");
+    assert!(conn.wants_read() && !conn.is_idle());
     desk.output.push(b"first");
-    assert!(conn.fill(Place(7), &mut desk, true));
-    assert_eq!(send(&mut conn, &mut desk, 4), b"first<second>");
-    assert_eq!(conn.backlog_bytes, 0);
+    assert!(conn.fill(first, &mut desk, true));
+    assert_eq!(send(&mut conn, &mut desk, 4), b"firstb+;secondc+;");
+    assert_eq!((conn.backlog_bytes, conn.waiting), (0, 0));
+    assert!(!conn.fill(first, &mut desk, true));
+}
+
+#[test]
+fn so_many_replies_are_waited_for_and_no_more() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute("later\n".repeat(REPLIES_WAITING_MAX + 1).as_bytes(), &mut desk, &mut service);
+    assert_eq!(service.waiting.len(), REPLIES_WAITING_MAX);
+    assert!(!conn.wants_read() && !conn.can_resume());
+    conn.fill(service.waiting[1], &mut desk, true);
+    assert!(conn.can_resume());
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(service.waiting.len(), REPLIES_WAITING_MAX + 1);
+}
+
+#[test]
+fn a_corked_connection_waits_for_room_whatever_is_answered() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"cork\nnext\n", &mut desk, &mut service);
+    desk.output.push(b"done;");
+    conn.fill(service.waiting[0], &mut desk, true);
+    assert!(!conn.wants_read() && !conn.can_resume());
+    conn.uncork();
+    assert!(conn.can_resume());
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 99), b"done;next+;");
+}
+
+#[test]
+fn who_ended_its_side_is_waited_for_until_all_is_answered() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.execute(b"later\nwait\nnext\n", &mut desk, &mut service);
+    conn.peer_ended();
+    conn.fill(service.waiting[0], &mut desk, true);
+    assert!(!conn.is_done() && !conn.can_resume());
+    conn.fill(service.waiting[1], &mut desk, true);
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, 99), b"next+;");
+    assert!(conn.is_done());
 }
 
 #[test]

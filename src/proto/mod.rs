@@ -8,11 +8,13 @@ mod output;
 mod reply;
 mod resp;
 mod text;
+mod typed;
 mod words;
 
 pub use number::{Digits, integer};
 pub use output::{Output, Piece};
 pub use reply::{Encoding, Face, Progress, Reply};
+pub use typed::{Malformed, Token, Typed, TypedReader};
 pub use words::{Args, OwnedArgs, Word, Words};
 
 use crate::limits::{LINE_BYTES_MAX, UNAUTHENTICATED_BYTES_MAX};

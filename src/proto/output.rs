@@ -65,6 +65,16 @@ impl Output {
         self.shared.is_empty().then_some(&self.bytes)
     }
 
+    /// The copied bytes alone, without the stored values between them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The stored values alone, in order.
+    pub fn longs(&self) -> impl ExactSizeIterator<Item = &Rc<Vec<u8>>> {
+        self.shared.iter().map(|(_, value)| value)
+    }
+
     /// Everything, in order.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let mut at = 0;

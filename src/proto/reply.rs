@@ -1,9 +1,10 @@
-//! Replies: one vocabulary, three encodings, written straight into the output.
+//! Replies: one vocabulary, four encodings, written straight into the output.
 //!
 //! A command says what its answer is, typed; how it is written is decided here. In the text protocol a list is
 //! flattened, one item a line with bare LF between them, and CRLF ends the whole reply and only that. RESP2 and RESP3
-//! are those of Redis's protocol specification.
+//! are those of Redis's protocol specification. Between nodes a reply stays typed (`typed.rs`).
 
+use super::typed::{self, Token};
 use super::{Digits, Output};
 use std::rc::Rc;
 
@@ -17,6 +18,8 @@ pub enum Encoding {
     Resp2,
     /// Redis's protocol, version 3.
     Resp3,
+    /// Typed, for another node, which encodes it for its client: every call is kept as it was made.
+    Bus,
 }
 
 /// How a command's answer is written in the text protocol, where it has a form of its own there.
@@ -87,12 +90,16 @@ impl<'a> Reply<'a> {
 
     /// Writes what follows in another encoding: HELLO answers in the one that it asks for.
     pub fn set_encoding(&mut self, encoding: Encoding) {
+        debug_assert!(self.progress.encoding != Encoding::Bus, "a client's encoding is its own node's affair");
         self.progress.encoding = encoding;
     }
 
     /// What follows, the answers inside that of EXEC, has this face.
     pub fn set_face(&mut self, face: Face) {
         self.progress.face = face;
+        if self.progress.encoding == Encoding::Bus {
+            typed::push(self.output, Token::Face(face));
+        }
     }
 
     /// The reply `OK`.
@@ -105,6 +112,7 @@ impl<'a> Reply<'a> {
         match (self.progress.encoding, self.progress.face) {
             (Encoding::Text, Face::Silent) => self.progress.pending -= 1,
             (Encoding::Text, _) => self.text(status.as_bytes()),
+            (Encoding::Bus, _) => self.typed(Token::Simple(status)),
             _ => self.line(b"+", status.as_bytes()),
         }
     }
@@ -115,6 +123,7 @@ impl<'a> Reply<'a> {
             Encoding::Text => self.text(b"(null)"),
             Encoding::Resp2 => self.line(b"$", b"-1"),
             Encoding::Resp3 => self.line(b"_", b""),
+            Encoding::Bus => self.typed(Token::Null),
         }
     }
 
@@ -122,6 +131,7 @@ impl<'a> Reply<'a> {
     pub fn null_array(&mut self) {
         match self.progress.encoding {
             Encoding::Resp2 => self.line(b"*", b"-1"),
+            Encoding::Bus => self.typed(Token::NullArray),
             _ => self.null(),
         }
     }
@@ -132,6 +142,7 @@ impl<'a> Reply<'a> {
             (Encoding::Text, Face::OkOrNull) if number <= 0 => self.text(b"(null)"),
             (Encoding::Text, Face::OkOrNull | Face::Ok) => self.text(b"OK"),
             (Encoding::Text, _) => self.text(Digits::of(number).bytes()),
+            (Encoding::Bus, _) => self.typed(Token::Integer(number)),
             _ => self.line(b":", Digits::of(number).bytes()),
         }
     }
@@ -140,6 +151,7 @@ impl<'a> Reply<'a> {
     pub fn double(&mut self, digits: &str) {
         match self.progress.encoding {
             Encoding::Resp3 => self.line(b",", digits.as_bytes()),
+            Encoding::Bus => self.typed(Token::Double(digits)),
             _ => self.bulk(digits.as_bytes()),
         }
     }
@@ -148,32 +160,41 @@ impl<'a> Reply<'a> {
     pub fn boolean(&mut self, truth: bool) {
         match self.progress.encoding {
             Encoding::Resp3 => self.line(b"#", if truth { b"t" } else { b"f" }),
+            Encoding::Bus => self.typed(Token::Boolean(truth)),
             _ => self.integer(truth.into()),
         }
     }
 
     /// A value's bytes, copied.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        if self.progress.encoding == Encoding::Text {
-            return self.text(bytes);
+        match self.progress.encoding {
+            Encoding::Text => self.text(bytes),
+            Encoding::Bus => self.typed(Token::Bulk(bytes)),
+            Encoding::Resp2 | Encoding::Resp3 => {
+                self.length(b"$", bytes.len());
+                self.output.push(bytes);
+                self.output.push(b"\r\n");
+                self.end();
+            }
         }
-        self.length(b"$", bytes.len());
-        self.output.push(bytes);
-        self.output.push(b"\r\n");
-        self.end();
     }
 
     /// A value's bytes, sent from where they are stored.
     pub fn shared(&mut self, value: &Rc<Vec<u8>>) {
-        if self.progress.encoding == Encoding::Text {
-            self.begin_text();
-            self.output.push_shared(value);
-            return self.end_text();
+        match self.progress.encoding {
+            Encoding::Text => {
+                self.begin_text();
+                self.output.push_shared(value);
+                self.end_text();
+            }
+            Encoding::Bus => self.typed(Token::Long(value)),
+            Encoding::Resp2 | Encoding::Resp3 => {
+                self.length(b"$", value.len());
+                self.output.push_shared(value);
+                self.output.push(b"\r\n");
+                self.end();
+            }
         }
-        self.length(b"$", value.len());
-        self.output.push_shared(value);
-        self.output.push(b"\r\n");
-        self.end();
     }
 
     /// Text of several lines, each ended by CRLF, for a person to read.
@@ -190,6 +211,7 @@ impl<'a> Reply<'a> {
                 }
                 self.end_text();
             }
+            Encoding::Bus => self.typed(Token::Verbatim(text)),
             Encoding::Resp2 => self.bulk(text.as_bytes()),
             Encoding::Resp3 => {
                 self.length(b"=", text.len() + 4);
@@ -203,54 +225,60 @@ impl<'a> Reply<'a> {
 
     /// A list; its `length` values follow.
     pub fn array(&mut self, length: usize) {
-        self.open(b"*", length, length);
+        self.open(Token::Array(length), b"*", length, length);
     }
 
     /// A list without an order; its `length` values follow.
     pub fn set(&mut self, length: usize) {
         let mark = if self.progress.encoding == Encoding::Resp3 { b"~" } else { b"*" };
-        self.open(mark, length, length);
+        self.open(Token::Set(length), mark, length, length);
     }
 
     /// A map; `length` times [`Reply::field`] and a value follow.
     pub fn map(&mut self, length: usize) {
         match self.progress.encoding {
-            Encoding::Resp3 => self.open(b"%", length, length),
-            _ => self.open(b"*", length * 2, length),
+            Encoding::Resp3 => self.open(Token::Map(length), b"%", length, length),
+            _ => self.open(Token::Map(length), b"*", length * 2, length),
         }
     }
 
     /// The name of the map's next value.
     pub fn field(&mut self, name: &str) {
-        if self.progress.encoding == Encoding::Text {
-            self.text_field(name.as_bytes());
-        } else {
-            // A field is no value of its own: it is not counted.
-            self.progress.pending += 1;
-            self.bulk(name.as_bytes());
+        match self.progress.encoding {
+            Encoding::Text => self.text_field(name.as_bytes()),
+            Encoding::Bus => typed::push(self.output, Token::Field(name)),
+            Encoding::Resp2 | Encoding::Resp3 => {
+                // A field is no value of its own: it is not counted.
+                self.progress.pending += 1;
+                self.bulk(name.as_bytes());
+            }
         }
     }
 
     /// As [`Reply::field`], of a map from integers.
     pub fn integer_field(&mut self, number: i64) {
         let digits = Digits::of(number);
-        if self.progress.encoding == Encoding::Text {
-            self.text_field(digits.bytes());
-        } else {
-            self.progress.pending += 1;
-            self.line(b":", digits.bytes());
+        match self.progress.encoding {
+            Encoding::Text => self.text_field(digits.bytes()),
+            Encoding::Bus => typed::push(self.output, Token::IntegerField(number)),
+            Encoding::Resp2 | Encoding::Resp3 => {
+                self.progress.pending += 1;
+                self.line(b":", digits.bytes());
+            }
         }
     }
 
     /// An error; `text` begins with its code, `ERR` or another, and has no line end in it.
     pub fn error(&mut self, text: &str) {
-        if self.progress.encoding == Encoding::Text {
-            self.begin_text();
-            self.output.push(b"(error) ");
-            self.output.push(text.strip_prefix("ERR ").unwrap_or(text).as_bytes());
-            self.end_text();
-        } else {
-            self.line(b"-", text.as_bytes());
+        match self.progress.encoding {
+            Encoding::Text => {
+                self.begin_text();
+                self.output.push(b"(error) ");
+                self.output.push(text.strip_prefix("ERR ").unwrap_or(text).as_bytes());
+                self.end_text();
+            }
+            Encoding::Bus => self.typed(Token::Error(text)),
+            Encoding::Resp2 | Encoding::Resp3 => self.line(b"-", text.as_bytes()),
         }
     }
 
@@ -258,8 +286,38 @@ impl<'a> Reply<'a> {
     pub fn unknown_command(&mut self, error: &str) {
         match self.progress.encoding {
             Encoding::Text => self.text(b"(Unknown command)"),
-            _ => self.error(error),
+            Encoding::Bus => self.typed(Token::UnknownCommand(error)),
+            Encoding::Resp2 | Encoding::Resp3 => self.error(error),
         }
+    }
+
+    /// Makes the call that a token stands for.
+    pub(super) fn token(&mut self, token: Token<'_>) {
+        match token {
+            Token::Face(face) => self.set_face(face),
+            Token::Simple(status) => self.simple(status),
+            Token::Null => self.null(),
+            Token::NullArray => self.null_array(),
+            Token::Integer(number) => self.integer(number),
+            Token::Double(digits) => self.double(digits),
+            Token::Boolean(truth) => self.boolean(truth),
+            Token::Bulk(bytes) => self.bulk(bytes),
+            Token::Long(value) => self.shared(value),
+            Token::Verbatim(text) => self.verbatim(text),
+            Token::Array(length) => self.array(length),
+            Token::Set(length) => self.set(length),
+            Token::Map(length) => self.map(length),
+            Token::Field(name) => self.field(name),
+            Token::IntegerField(number) => self.integer_field(number),
+            Token::Error(text) => self.error(text),
+            Token::UnknownCommand(error) => self.unknown_command(error),
+        }
+    }
+
+    /// A value for another node, of one token.
+    fn typed(&mut self, token: Token<'_>) {
+        typed::push(self.output, token);
+        self.end();
     }
 
     /// A RESP value of one line.
@@ -278,9 +336,11 @@ impl<'a> Reply<'a> {
     }
 
     /// Begins a list that is announced with `announced` items and to which `values` values are still to be counted.
-    fn open(&mut self, mark: &[u8; 1], announced: usize, values: usize) {
+    fn open(&mut self, token: Token<'_>, mark: &[u8; 1], announced: usize, values: usize) {
         self.progress.pending += values;
-        if self.progress.encoding != Encoding::Text {
+        if self.progress.encoding == Encoding::Bus {
+            self.typed(token);
+        } else if self.progress.encoding != Encoding::Text {
             self.length(mark, announced);
             self.end();
         } else if self.progress.pending == 1 && !self.progress.begun {

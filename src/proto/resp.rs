@@ -9,6 +9,7 @@ use crate::limits::{
     UNAUTHENTICATED_BYTES_MAX, VALUE_BYTES_MAX,
 };
 use std::mem;
+use std::rc::Rc;
 
 /// The space for a long word grows by at least so much at a time.
 const LONG_STEP_BYTES: usize = 32 * 1024;
@@ -148,7 +149,7 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
         return Some(input.len());
     }
     match array.long.take() {
-        Some(long) => array.words.push_long(long.bytes),
+        Some(long) => array.words.push_long(Rc::new(long.bytes)),
         None => array.words.push(array.at, array.at + length),
     }
     array.at += behind + 2;

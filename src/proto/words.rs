@@ -38,14 +38,14 @@ impl Words {
     }
 
     /// Adds the word from `start` to `end` of the request's bytes.
-    pub(super) fn push(&mut self, start: usize, end: usize) {
+    pub fn push(&mut self, start: usize, end: usize) {
         self.spans.push(Span { start: start as u32, end: end as u32 });
     }
 
     /// Adds a long word.
-    pub(super) fn push_long(&mut self, bytes: Vec<u8>) {
+    pub fn push_long(&mut self, word: Rc<Vec<u8>>) {
         self.spans.push(Span { start: LONG, end: self.long.len() as u32 });
-        self.long.push(Rc::new(bytes));
+        self.long.push(word);
     }
 
     /// The memory that they take, in bytes.
@@ -150,10 +150,7 @@ impl OwnedArgs {
                     owned.bytes.extend_from_slice(bytes);
                     owned.words.push(start, owned.bytes.len());
                 }
-                Word::Long(word) => {
-                    owned.words.spans.push(Span { start: LONG, end: owned.words.long.len() as u32 });
-                    owned.words.long.push(Rc::clone(word));
-                }
+                Word::Long(word) => owned.words.push_long(Rc::clone(word)),
             }
         }
         owned

@@ -17,7 +17,7 @@ mod graveyard;
 mod hash;
 mod node;
 mod page;
-mod slot;
+pub mod slot;
 mod view;
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ fn tamper(random: &mut Random, call: Call, length: usize) -> io::Result<usize> {
         Call::Accept if dice < 15 => Err(Errno::ECONNABORTED.into()),
         Call::Accept if dice < 20 => Err(Errno::EMFILE.into()),
         Call::Accept if dice < 22 => Err(Errno::ENOBUFS.into()),
+        Call::Connect if dice < 20 => Err(Errno::ECONNREFUSED.into()),
         Call::Receive | Call::Send if dice < 10 => Err(Errno::EAGAIN.into()),
         Call::Receive | Call::Send if dice < 60 && length > 1 => Ok(1 + random.below(length.min(64))),
         Call::Receive | Call::Send if dice < 75 && length > 1 => Ok(1 + random.below(length)),

@@ -37,6 +37,8 @@ pub(crate) enum Call {
     Wait,
     /// `accept4(2)`.
     Accept,
+    /// `connect(2)`.
+    Connect,
     /// `recv(2)`.
     Receive,
     /// `send(2)` and `sendmsg(2)`.

@@ -4,12 +4,12 @@ use super::{Call, fault, retry};
 use nix::errno::Errno;
 use nix::sys::socket::{
     self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, UnixAddr, setsockopt, sockopt,
+    SockaddrStorage, UnixAddr, getsockopt, setsockopt, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
@@ -186,6 +186,42 @@ pub struct Socket {
 }
 
 impl Socket {
+    /// Begins to connect to `peer` from the address `local` (its port is of the kernel's choice). The socket becomes
+    /// writable when it is decided; [`Socket::connect_outcome`] then tells how.
+    ///
+    /// # Errors
+    /// Those of `socket(2)`, `bind(2)` and `connect(2)`, as far as they are known at once.
+    pub fn connect(local: IpAddr, peer: SocketAddr) -> io::Result<Socket> {
+        fault::allow(Call::Connect, 1)?;
+        let family = if peer.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
+        setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+        match local {
+            IpAddr::V4(v4) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(v4, 0)))?,
+            IpAddr::V6(v6) => socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(v6, 0, 0, 0)))?,
+        }
+        let outcome = match peer {
+            SocketAddr::V4(v4) => socket::connect(fd.as_raw_fd(), &SockaddrIn::from(v4)),
+            SocketAddr::V6(v6) => socket::connect(fd.as_raw_fd(), &SockaddrIn6::from(v6)),
+        };
+        match outcome {
+            // Interrupted, it goes on all the same (connect(2)).
+            Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(Socket { fd }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How a connect that was begun has ended.
+    ///
+    /// # Errors
+    /// Those of `connect(2)`.
+    pub fn connect_outcome(&self) -> io::Result<()> {
+        match getsockopt(&self.fd, sockopt::SocketError)? {
+            0 => Ok(()),
+            number => Err(io::Error::from_raw_os_error(number)),
+        }
+    }
+
     /// Receives into `buffer`; 0 means that the peer has ended its side.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ need nc
 
 "$BIN/memento" -h >"$SCRATCH/got" || fail 'memento -h' 'exit code 0' "$?"
 for option in --address --port --socket --socket-mode --verbose --help --version --maxclients --timeout \
-    --tcp-keepalive --tcp-backlog; do
+    --tcp-keepalive --tcp-backlog --cluster --cluster-file --node-name --cluster-secret-file; do
     grep -q -e "$option" "$SCRATCH/got" || fail 'memento -h' "$option in it" "$(cat "$SCRATCH/got")"
 done
 
@@ -34,6 +34,8 @@ refused 2 --no-such-option
 refused 2 -p 65536
 refused 2 -p word
 refused 2 -c cluster.conf
+refused 2 -c -f "$SCRATCH/none"
+refused 2 -i name
 
 start_server -s "$SCRATCH/sock"
 refused 1 -p "$PORT"

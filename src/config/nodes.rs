@@ -1,0 +1,436 @@
+//! The cluster's file: one node a line, `IP PORT NAME SELF`, and which of the lines is this node's own.
+//!
+//! Nothing here reads a file or the command line; texts come in, and a mistake goes out as one sentence that begins
+//! with the file's name and the line's number.
+
+use crate::limits::NODES_MAX;
+use std::net::{IpAddr, SocketAddr};
+
+/// The bus port of a node is its client port and so much more.
+const BUS_PORT_OFFSET: u16 = 100;
+
+/// A node's name may be so long: it stands in tables and in every log line about the node.
+const NODE_NAME_BYTES_MAX: usize = 64;
+
+/// The file may be so large; 256 lines of the longest kind are a thirtieth of it.
+pub const NODES_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// What a line is to look like, for the mistakes whose remedy is to see it.
+const FORM: &str = "a line is IP PORT NAME SELF, such as '127.0.0.1 8181 node0 0'";
+
+/// What a name is to look like.
+const NAME_FORM: &str = "a name is 1 to 64 printable ASCII characters without blanks and '#'";
+
+/// A line of the cluster's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Where the other nodes reach it: its canonical IP, and the port of the bus.
+    pub address: SocketAddr,
+    /// What it is called.
+    pub name: String,
+}
+
+impl Node {
+    /// Where clients reach it.
+    pub fn client_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.address.port() - BUS_PORT_OFFSET)
+    }
+}
+
+/// What the command line says about which line is this node's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hints<'a> {
+    /// `-i`.
+    pub name: Option<&'a str>,
+    /// `-a`: each as it was given, with what it stands for; none where it was not given.
+    pub addresses: &'a [(String, Vec<IpAddr>)],
+    /// `-p`.
+    pub port: Option<u16>,
+}
+
+/// A file that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nodes {
+    /// In the order of the file.
+    pub members: Vec<Node>,
+    /// The line of each, from 1.
+    lines: Vec<usize>,
+    /// Which of them has SELF 1.
+    marked: Option<usize>,
+}
+
+/// Reads the file's bytes; `file` is its name, for the mistakes.
+///
+/// # Errors
+/// A sentence with file and line, for the first mistake in it.
+pub fn parse(file: &str, bytes: &[u8]) -> Result<Nodes, String> {
+    if bytes.len() > NODES_FILE_BYTES_MAX {
+        return Err(format!("{file}: it is larger than 1 MiB, so it cannot be a list of at most {NODES_MAX} nodes"));
+    }
+    // Editors of another system begin a text with this mark.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let mut nodes = Nodes { members: Vec::new(), lines: Vec::new(), marked: None };
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let number = index + 1;
+        nodes.add(number, line.strip_suffix(b"\r").unwrap_or(line)).map_err(|why| format!("{file}:{number}: {why}"))?;
+    }
+    if nodes.members.is_empty() {
+        return Err(format!("{file}: there is no node in it; {FORM}"));
+    }
+    Ok(nodes)
+}
+
+impl Nodes {
+    /// Takes one line, with or without a node in it.
+    fn add(&mut self, number: usize, line: &[u8]) -> Result<(), String> {
+        let content = line.split(|&byte| byte == b'#').next().unwrap_or_default();
+        let fields: Vec<&[u8]> =
+            content.split(|&byte| matches!(byte, b' ' | b'\t')).filter(|field| !field.is_empty()).collect();
+        if fields.is_empty() {
+            return Ok(());
+        }
+        // A byte that does not show would make every other message a riddle.
+        if let Some(byte) = content.iter().find(|&&byte| byte != b'\t' && !(b' '..=b'~').contains(&byte)) {
+            return Err(format!("byte 0x{byte:02x} is no printable ASCII character; only comments may have others"));
+        }
+        let &[ip, port, name, marked] = fields.as_slice() else {
+            let count = fields.len();
+            return Err(format!("{count} field{} instead of 4; {FORM}", if count == 1 { "" } else { "s" }));
+        };
+        // All bytes are ASCII by now.
+        let [ip, port, name, marked] = [ip, port, name, marked].map(|field| str::from_utf8(field).unwrap_or_default());
+        let address = SocketAddr::new(ip_of(ip)?, port_of(port)?);
+        check_name(name)?;
+        let marked = match marked {
+            "0" => false,
+            "1" => true,
+            _ => return Err(format!("SELF is '{}'; it is 1 on this node's own line, 0 on all others", cut(marked))),
+        };
+        self.check_unique(address, name)?;
+        if self.members.len() == NODES_MAX {
+            return Err(format!("one node too many; a cluster has at most {NODES_MAX}"));
+        }
+        if marked {
+            if let Some(first) = self.marked {
+                let first = self.lines[first];
+                return Err(format!("SELF is 1 here and on line {first}; only this node's own line has it"));
+            }
+            self.marked = Some(self.members.len());
+        }
+        self.members.push(Node { address, name: name.to_string() });
+        self.lines.push(number);
+        Ok(())
+    }
+
+    /// Is there room beside the nodes before for one with this address and name?
+    fn check_unique(&self, address: SocketAddr, name: &str) -> Result<(), String> {
+        for (node, line) in self.members.iter().zip(&self.lines) {
+            if node.address == address {
+                return Err(format!("the address {address} is on line {line} already; every node has its own"));
+            }
+            if node.name == name {
+                return Err(format!("the name '{name}' is on line {line} already; every node has its own"));
+            }
+            if node.address.ip() != address.ip() {
+                continue;
+            }
+            // They could never listen both.
+            for (bus, other) in [(node.address.port(), address.port()), (address.port(), node.address.port())] {
+                if bus == other - BUS_PORT_OFFSET {
+                    return Err(format!(
+                        "port {bus} of {} is a bus port here or on line {line}, and a client port \
+                         (bus port - {BUS_PORT_OFFSET}) on the other; choose ports that do not meet",
+                        address.ip()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of this node's own line: the one with SELF 1; else the one that the name says; else the one that
+    /// address and port say. What else is said must not contradict it.
+    ///
+    /// # Errors
+    /// A sentence that says what to do, where no line is this node's or something does not agree.
+    pub fn own(&self, file: &str, hints: Hints<'_>) -> Result<usize, String> {
+        let named = hints.name.and_then(|name| self.members.iter().position(|node| node.name == name));
+        let own = match self.marked.or(named) {
+            Some(own) => own,
+            None => self.placed(file, hints)?,
+        };
+        if let (Some(name), Some(other)) = (hints.name, named.filter(|&other| other != own)) {
+            return Err(format!(
+                "-i {name}: {file}:{} has this name for another node; this one is '{}' of line {}",
+                self.lines[other], self.members[own].name, self.lines[own]
+            ));
+        }
+        self.check_agreement(file, own, hints)?;
+        Ok(own)
+    }
+
+    /// The one line that fits what was given of address and port.
+    fn placed(&self, file: &str, hints: Hints<'_>) -> Result<usize, String> {
+        const HOW: &str = "-i NAME, or -a ADDRESS and -p PORT, say which line is this node's";
+        if hints.addresses.is_empty() && hints.port.is_none() {
+            return Err(match hints.name {
+                None => format!("{file}: no line has SELF 1; {HOW}"),
+                Some(name) => format!(
+                    "-i {name}: {file} has no node of that name, and no line with SELF 1; its nodes are {}",
+                    list(self.members.iter().map(|node| node.name.clone()))
+                ),
+            });
+        }
+        let fitting: Vec<usize> = (0..self.members.len())
+            .filter(|&index| {
+                let client = self.members[index].client_address();
+                hints.port.is_none_or(|port| port == client.port())
+                    && (hints.addresses.is_empty() || covered(hints.addresses, client.ip()))
+            })
+            .collect();
+        let given = given(hints);
+        match fitting.as_slice() {
+            &[own] => Ok(own),
+            [] => Err(format!(
+                "{given}: no line of {file} has SELF 1 or is this address (PORT is the client port + \
+                 {BUS_PORT_OFFSET}); its clients' addresses are {}",
+                list(self.members.iter().map(|node| node.client_address().to_string()))
+            )),
+            several => Err(format!(
+                "{given}: this may be line {} of {file}, and none has SELF 1; {HOW}",
+                several.iter().map(|&index| self.lines[index].to_string()).collect::<Vec<_>>().join(" or ")
+            )),
+        }
+    }
+
+    /// Address and port, where given, are those of the own line.
+    fn check_agreement(&self, file: &str, own: usize, hints: Hints<'_>) -> Result<(), String> {
+        let (node, line) = (&self.members[own], self.lines[own]);
+        let client = node.client_address();
+        if let Some(port) = hints.port.filter(|&port| port != client.port()) {
+            return Err(format!(
+                "-p {port}: {file}:{line} says that this node's bus port is {}, so its client port is {} \
+                 (bus port - {BUS_PORT_OFFSET}); leave out -p, or change one of them",
+                node.address.port(),
+                client.port()
+            ));
+        }
+        if !hints.addresses.is_empty() && !covered(hints.addresses, client.ip()) {
+            let given = given(Hints { port: None, ..hints });
+            let wildcard = if client.is_ipv4() { "0.0.0.0" } else { "::" };
+            return Err(format!(
+                "{given}: {file}:{line} says that this node is {}; leave out -a, or let it be that or {wildcard}",
+                client.ip()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Is the address one of those given, or under a wildcard among them? A wildcard covers its own family alone, since
+/// that is all that is listened on.
+fn covered(addresses: &[(String, Vec<IpAddr>)], ip: IpAddr) -> bool {
+    addresses.iter().flat_map(|(_, given)| given).any(|given| {
+        let given = given.to_canonical();
+        given == ip || (given.is_unspecified() && given.is_ipv4() == ip.is_ipv4())
+    })
+}
+
+/// The options as they were given.
+fn given(hints: Hints<'_>) -> String {
+    let addresses = hints.addresses.iter().map(|(text, _)| format!("-a {text}"));
+    addresses.chain(hints.port.map(|port| format!("-p {port}"))).collect::<Vec<_>>().join(" ")
+}
+
+/// The first few, and how many more there are: a message stays a line.
+fn list(items: impl ExactSizeIterator<Item = String>) -> String {
+    let count = items.len();
+    let first: Vec<String> = items.take(8).collect();
+    let more = count - first.len();
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
+}
+
+/// An address that a node may have, in its canonical form.
+fn ip_of(text: &str) -> Result<IpAddr, String> {
+    if text.starts_with('[') {
+        return Err(format!("'{}' has brackets; an IPv6 address stands here as it is, such as ::1", cut(text)));
+    }
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        return Err(format!("'{}' is no numeric IP address; one such as 10.0.0.1 or fd00::1 is wanted", cut(text)));
+    };
+    let ip = ip.to_canonical();
+    let why = match ip {
+        _ if ip.is_unspecified() => "stands for every address of a box; the others must know which one to connect to",
+        _ if ip.is_multicast() => "is a multicast address; a node has one of its own",
+        IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address; a node has one of its own",
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            "is a link-local address, which means another box on every link; a global or unique local one is wanted"
+        }
+        _ => return Ok(ip),
+    };
+    Err(format!("{ip} {why}"))
+}
+
+/// A port that the bus may have.
+fn port_of(text: &str) -> Result<u16, String> {
+    // As people write numbers: `parse` would take a plus too.
+    let digits = Some(text).filter(|text| !text.starts_with('+'));
+    let port = digits.and_then(|text| text.parse().ok()).filter(|&port| port > BUS_PORT_OFFSET);
+    port.ok_or_else(|| {
+        let least = BUS_PORT_OFFSET + 1;
+        format!(
+            "PORT is '{}'; a number from {least} to 65535 is wanted: the client port + {BUS_PORT_OFFSET}",
+            cut(text)
+        )
+    })
+}
+
+/// May a node be called so?
+///
+/// # Errors
+/// A sentence that says what a name is.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let shows = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if shows && (1..=NODE_NAME_BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(format!("'{}' is no name for a node; {NAME_FORM}", cut(name)))
+}
+
+/// What a message shows of a field: as much as fits into a line.
+fn cut(text: &str) -> String {
+    let plain = |char: char| if char.is_control() { '?' } else { char };
+    let shown: String = text.chars().take(NODE_NAME_BYTES_MAX).map(plain).collect();
+    if text.chars().count() > NODE_NAME_BYTES_MAX { format!("{shown}...") } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(text: &str) -> Vec<String> {
+        let nodes = parse("conf", text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        let shown = |(index, node): (usize, &Node)| {
+            let marked = if nodes.marked == Some(index) { " *" } else { "" };
+            format!("{} {}{marked}", node.address, node.name)
+        };
+        nodes.members.iter().enumerate().map(shown).collect()
+    }
+
+    #[test]
+    fn lines_are_read_however_they_are_set() {
+        for text in [
+            "127.0.0.1 8181 node0 1\nfd00::1 101 b 0\n",
+            "127.0.0.1 8181 node0 1\nfd00::1 101 b 0",
+            "\u{feff}127.0.0.1 8181 node0 1\r\nfd00::1 101 b 0\r\n",
+            "\n \t \n# nodes\n\t127.0.0.1\t 8181  node0\t1 \t\n  #x\nFD00:0:0::1 0101 b 0# \u{fc}\u{0} 1 2 3\n\r\n",
+            "::ffff:127.0.0.1 8181 node0 1#\nfd00::1 101 b 0#",
+        ] {
+            assert_eq!(members(text), ["127.0.0.1:8181 node0 *", "[fd00::1]:101 b"], "{text:?}");
+        }
+        assert_eq!(
+            members("::1 65535 !$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 0"),
+            ["[::1]:65535 !$%&'()*+,-./:;<=>?@[\\]^_`{|}~"]
+        );
+        assert_eq!(members(&format!("::1 8181 {} 1", "n".repeat(64))).len(), 1);
+        // Ports may meet on different boxes.
+        assert_eq!(members("10.0.0.1 8181 a 0\n10.0.0.2 8281 b 0\n10.0.0.3 8181 c 0 # x").len(), 3);
+    }
+
+    #[test]
+    fn every_mistake_has_its_words() {
+        let long = "n".repeat(65);
+        for (text, wanted) in [
+            ("", "conf: there is no node in it; a line is IP PORT NAME SELF, such as '127.0.0.1 8181 node0 0'"),
+            ("# nothing\n\n", "conf: there is no node in it"),
+            ("127.0.0.1 8181 node0\n", "conf:1: 3 fields instead of 4; a line is IP PORT NAME SELF"),
+            ("\n127.0.0.1:8181\n", "conf:2: 1 field instead of 4; a line is"),
+            ("127.0.0.1 8181 node 0 1\n", "conf:1: 5 fields instead of 4"),
+            ("127.0.0.1 8181 node # 1\n", "conf:1: 3 fields instead of 4"),
+            (
+                "localhost 8181 a 0\n",
+                "conf:1: 'localhost' is no numeric IP address; one such as 10.0.0.1 or fd00::1 is",
+            ),
+            ("127.0.0.01 8181 a 0\n", "conf:1: '127.0.0.01' is no numeric IP address"),
+            ("127.1 8181 a 0\n", "conf:1: '127.1' is no numeric IP address"),
+            ("fe80::1%eth0 8181 a 0\n", "conf:1: 'fe80::1%eth0' is no numeric IP address"),
+            ("fe80::1 8181 a 0\n", "conf:1: fe80::1 is a link-local address"),
+            ("[::1] 8181 a 0\n", "conf:1: '[::1]' has brackets; an IPv6 address stands here as it is, such as ::1"),
+            ("0.0.0.0 8181 a 0\n", "conf:1: 0.0.0.0 stands for every address of a box; the others must know"),
+            (":: 8181 a 0\n", "conf:1: :: stands for every address"),
+            ("::ffff:0.0.0.0 8181 a 0\n", "conf:1: 0.0.0.0 stands for every address"),
+            ("224.0.0.1 8181 a 0\n", "conf:1: 224.0.0.1 is a multicast address"),
+            ("ff02::1 8181 a 0\n", "conf:1: ff02::1 is a multicast address"),
+            ("255.255.255.255 8181 a 0\n", "conf:1: 255.255.255.255 is the broadcast address"),
+            ("::1 100 a 0\n", "conf:1: PORT is '100'; a number from 101 to 65535 is wanted: the client port + 100"),
+            ("::1 0 a 0\n", "conf:1: PORT is '0'"),
+            ("::1 65536 a 0\n", "conf:1: PORT is '65536'"),
+            ("::1 -8181 a 0\n", "conf:1: PORT is '-8181'"),
+            ("::1 +8181 a 0\n", "conf:1: PORT is '+8181'"),
+            ("::1 a 8181 0\n", "conf:1: PORT is 'a'"),
+            ("::1 8181 a 2\n", "conf:1: SELF is '2'; it is 1 on this node's own line, 0 on all others"),
+            ("::1 8181 a yes\n", "conf:1: SELF is 'yes'"),
+            ("::1 8181 a 01\n", "conf:1: SELF is '01'"),
+            (
+                &format!("::1 8181 {long} 0\n"),
+                "n...' is no name for a node; a name is 1 to 64 printable ASCII characters",
+            ),
+            (
+                "::1 8181 a 1\n\n::1 8182 b 1\n",
+                "conf:3: SELF is 1 here and on line 1; only this node's own line has it",
+            ),
+            ("::1 8181 a 0\n::1 8181 b 0\n", "conf:2: the address [::1]:8181 is on line 1 already"),
+            ("127.0.0.1 8181 a 0\n#\n::ffff:127.0.0.1 8181 b 0\n", "conf:3: the address 127.0.0.1:8181 is on line 1"),
+            ("::1 8181 a 0\n::1 8182 a 0\n", "conf:2: the name 'a' is on line 1 already; every node has its own"),
+            (
+                "::1 8181 a 0\n::1 8281 b 0\n",
+                "conf:2: port 8181 of ::1 is a bus port here or on line 1, and a client port",
+            ),
+            (
+                "::1 8281 a 0\n::1 8181 b 0\n",
+                "conf:2: port 8181 of ::1 is a bus port here or on line 1, and a client port",
+            ),
+            (
+                "::1 8181 k\u{fc}che 0\n",
+                "conf:1: byte 0xc3 is no printable ASCII character; only comments may have others",
+            ),
+            ("::1 8181 a\u{7f} 0\n", "conf:1: byte 0x7f is no printable ASCII character"),
+            ("::1 8181 a 0\r::1 8182 b 0\r", "conf:1: byte 0x0d is no printable ASCII character"),
+            ("::1 8181 a 0\n\u{0}\n", "conf:2: byte 0x00 is no printable ASCII character"),
+        ] {
+            let error = parse("conf", text.as_bytes()).expect_err(text);
+            let fits = if wanted.starts_with("conf") { error.starts_with(wanted) } else { error.contains(wanted) };
+            assert!(fits && !error.contains('\n'), "{text:?}:\n got    {error}\n wanted {wanted}");
+        }
+        let error = parse("conf", b"::1 8181 a 0\n::1 8182 \xff 0\n").unwrap_err();
+        assert!(error.starts_with("conf:2: byte 0xff"), "{error}");
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused() {
+        let text: String = (0..=NODES_MAX).map(|number| format!("::1 {} n{number} 0\n", 101 + 200 * number)).collect();
+        assert_eq!(members(text.rsplit_once("\n::").expect("lines").0).len(), NODES_MAX);
+        let error = parse("conf", text.as_bytes()).unwrap_err();
+        assert_eq!(error, "conf:257: one node too many; a cluster has at most 256");
+
+        let mut text = b"::1 8181 a 0\n#".to_vec();
+        text.resize(NODES_FILE_BYTES_MAX, b'x');
+        assert!(parse("conf", &text).is_ok());
+        text.push(b'x');
+        let error = parse("conf", &text).unwrap_err();
+        assert!(error.starts_with("conf: it is larger than 1 MiB"), "{error}");
+        // One line of all that is not shown whole.
+        let error = parse("conf", &vec![b'9'; NODES_FILE_BYTES_MAX]).unwrap_err();
+        assert!(error.len() < 200, "{error}");
+        let error = parse("conf", format!("::1 {} a 0", "9".repeat(1_000_000)).as_bytes()).unwrap_err();
+        assert!(error.len() < 300, "{error}");
+    }
+
+    #[test]
+    fn names_that_are_given_are_names() {
+        for name in ["", "a b", "a\tb", "#a", "k\u{fc}che", "a\u{7f}", &"n".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        assert_eq!(check_name("node-0.rack/1"), Ok(()));
+    }
+}
