@@ -8,7 +8,8 @@ ports = [int(port) for port in sys.argv[1:]]
 
 for protocol in (2, 3):
     for first in ports:
-        r = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", first)], protocol=protocol)
+        nodes = [ClusterNode("127.0.0.1", first)]
+        r = RedisCluster(startup_nodes=nodes, protocol=protocol)
         assert {node.port for node in r.get_nodes()} == set(ports), r.get_nodes()
         assert {node.port for node in r.get_primaries()} == set(ports), r.get_primaries()
         for number in range(500):
@@ -28,12 +29,14 @@ for protocol in (2, 3):
         assert r.exists(*[f"pyc:{number}" for number in range(500)]) == 250
         assert r.keyslot("123456789") == 12739 == r.cluster_keyslot("123456789")
         assert r.cluster_info(target_nodes=RedisCluster.RANDOM)["cluster_state"] == "ok"
-        # It asks every node, and each tells of itself alone after READONLY.
-        r.readonly(target_nodes=RedisCluster.ALL_NODES)
-        found = list(r.scan_iter("pyc:*", count=50))
+        assert r.dbsize(target_nodes=nodes) == len(r.keys(target_nodes=nodes)) == 252
+        # It asks every node, and each tells of itself alone when the connection says READONLY first.
+        reader = RedisCluster(startup_nodes=nodes, protocol=protocol, read_from_replicas=True)
+        found = list(reader.scan_iter("pyc:*", count=50))
         assert len(found) == len(set(found)) == 250, f"{len(found)} keys, {len(set(found))} different ones"
-        assert r.dbsize() == 252
-        r.readwrite(target_nodes=RedisCluster.ALL_NODES)
+        assert reader.dbsize(target_nodes=RedisCluster.PRIMARIES) == 252
+        assert len(reader.keys("*", target_nodes=RedisCluster.PRIMARIES)) == 252
+        reader.close()
         assert r.flushall(target_nodes=RedisCluster.RANDOM)
         assert r.get("pyc:1") is None
         r.close()

@@ -37,7 +37,7 @@ fn a_node_that_pauses_holds_up_only_who_waits_for_it() {
     let (own, paused, well) = (cluster.key_of(0, 0), cluster.key_of(1, 0), cluster.key_of(2, 0));
     let (mut client, mut bystander, mut other) = (cluster.connect(0), cluster.connect(0), cluster.connect(2));
     client.expect(&format!("SET {paused} 0"), "OK");
-    let links = cluster.link_lines();
+    let links = cluster.links_broken();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let stop = &stop;
@@ -63,7 +63,7 @@ fn a_node_that_pauses_holds_up_only_who_waits_for_it() {
         }
         assert!(worst < BYSTANDER && worst_other < BYSTANDER, "bystanders waited {worst:?} and {worst_other:?}");
     });
-    assert_eq!(cluster.link_lines(), links, "a link broke in a pause of a second");
+    assert_eq!(cluster.links_broken(), links, "a link broke in a pause of a second");
 }
 
 #[test]

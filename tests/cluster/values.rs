@@ -37,7 +37,7 @@ fn through_every_node(bytes: usize, pairs: &[(usize, usize)], longest: Duration)
     let cluster = Cluster::start(3);
     let mut random = Random(seed());
     let mut value = random.bytes(bytes);
-    let links = cluster.link_lines();
+    let links = cluster.links_broken();
     let mut clients = cluster.connect_all();
     let small: Vec<String> = (0..3).map(|node| cluster.key_of(node, 1)).collect();
     small.iter().for_each(|key| clients[0].expect(&format!("SET {key} small"), "OK"));
@@ -87,7 +87,7 @@ fn through_every_node(bytes: usize, pairs: &[(usize, usize)], longest: Duration)
     });
     println!("pings took {worst:?} at most");
     assert!(worst < longest, "a ping took {worst:?}");
-    assert_eq!(cluster.link_lines(), links, "a link broke");
+    assert_eq!(cluster.links_broken(), links, "a link broke");
 }
 
 #[test]

@@ -225,12 +225,10 @@ impl Cluster {
         start.elapsed()
     }
 
-    /// The lines in the logs of all nodes that tell of links.
-    pub fn link_lines(&self) -> Vec<String> {
-        let lines = |server: &Server| -> Vec<String> {
-            server.log().lines().filter(|line| line.contains("link")).map(str::to_string).collect()
-        };
-        self.nodes.iter().flatten().flat_map(lines).collect()
+    /// How often a link that was up broke, as all nodes that run count it.
+    #[track_caller]
+    pub fn links_broken(&self) -> u64 {
+        self.nodes.iter().flatten().map(|server| cluster_info(&mut server.connect(), "cluster_links_broken")).sum()
     }
 }
 
