@@ -311,6 +311,17 @@ impl Connection {
         self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
     }
 
+    /// Whether a reply is waited for.
+    pub fn waits(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Whether the reply at `place` is the first one that is waited for.
+    pub fn is_next(&self, place: Place) -> bool {
+        let first = self.backlog.iter().find(|part| matches!(part, Part::Waiting(_)));
+        matches!(first, Some(Part::Waiting(next)) if *next == place)
+    }
+
     /// Whether we were the ones to end the conversation.
     pub fn is_closing(&self) -> bool {
         self.phase == Phase::Closing

@@ -41,9 +41,11 @@
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
+//! | `command/tests/cluster.rs` | tests of commands in a cluster |
 //! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
+//! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
@@ -56,7 +58,12 @@
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
-//! | `cluster/mod.rs` | which node holds which slot, and the links between nodes |
+//! | `cluster/mod.rs` | what the cluster is told, asked and asks for: a state machine without sockets or clock |
+//! | `cluster/map.rs` | which node owns which slot |
+//! | `cluster/links.rs`, `handshake.rs`, `messages.rs` | how links begin and end; who the peer is; requests and replies |
+//! | `cluster/node.rs`, `link.rs`, `requests.rs` | what is known of a node, of a link; requests that are not answered yet |
+//! | `cluster/outbox.rs`, `inbox.rs` | what is to be sent on a link; what came in pieces |
+//! | `cluster/tests.rs`, `cluster/tests/wires.rs`, `handshake.rs`, `messages.rs` | its tests, over wires in memory |
 //! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |

@@ -68,6 +68,12 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
+/// So much is received from another node at a time: a piece of a long value.
+pub const BUS_RECEIVE_BYTES: usize = 64 * 1024;
+
+/// So much is sent to another node in a turn.
+pub const BUS_SEND_BYTES_PER_TURN: usize = 256 * 1024;
+
 /// So many replies of one client may be waited for at a time before its next requests wait too.
 pub const REPLIES_WAITING_MAX: usize = 256;
 
@@ -192,7 +198,7 @@ pub const LINK_REQUESTS_MAX: usize = 16 * 1024;
 pub const LINK_BYTES_MAX: usize = 4 << 20;
 
 /// Requests of one node that may be unanswered at all: many that were asked at once go over [`LINK_REQUESTS_MAX`].
-pub const LINK_REQUESTS_HARD_MAX: usize = 1 << 20;
+pub const LINK_REQUESTS_HARD_MAX: usize = (1 << 20) - 1;
 
 /// While so much waits to be sent to a node, no more of its requests are executed: it does not take its answers.
 pub const LINK_UNSENT_BYTES: usize = 4 << 20;

@@ -53,6 +53,13 @@ counters! {
     closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
+    cluster_forwarded, "requests", "Requests sent to other nodes, each part of one that was cut up counted.";
+    cluster_served, "requests", "Requests executed for other nodes.";
+    cluster_links_broken, "links", "Links to other nodes that were up and broke.";
+    cluster_links_refused, "links", "Links of other nodes that were refused.";
+    cluster_frames_refused, "frames", "Frames of other nodes that were none.";
+    cluster_outcomes_unknown, "replies", "Writes whose link broke before they were answered.";
+    cluster_down_replies, "replies", "Requests refused because a node was not linked.";
     turns, "turns", "Passes of the loop.";
     turn_worst_us, "microseconds", "The longest pass of the loop, waiting not included.";
 }

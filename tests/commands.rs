@@ -3,6 +3,8 @@
 //! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
 //! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/cluster.rs"]
+mod cluster_cases;
 #[path = "commands/connection.rs"]
 mod connection_cases;
 #[path = "commands/keys.rs"]
@@ -23,6 +25,7 @@ type Case = (&'static str, fn(&mut Server));
 const CASES: &[Case] = &[
     ("ACL", acl),
     ("APPEND", append),
+    ("ASKING", cluster_cases::asking),
     ("AUTH", connection_cases::auth),
     ("CLIENT", connection_cases::client),
     ("DISCARD", connection_cases::discard),
@@ -33,6 +36,8 @@ const CASES: &[Case] = &[
     ("SELECT", connection_cases::select),
     ("UNWATCH", connection_cases::unwatch),
     ("WATCH", connection_cases::watch),
+    ("CLUSTER", cluster_cases::cluster),
+    ("CLUSTERINFO", cluster_cases::clusterinfo),
     ("COMMAND", command),
     ("COPY", keys_cases::copy),
     ("CONFIG", config),
@@ -83,6 +88,8 @@ const CASES: &[Case] = &[
     ("PTTL", pttl),
     ("QUIT", quit),
     ("RANDOMKEY", keys_cases::randomkey),
+    ("READONLY", cluster_cases::readonly),
+    ("READWRITE", cluster_cases::readwrite),
     ("RENAME", keys_cases::rename),
     ("RENAMENX", keys_cases::renamenx),
     ("SCAN", scan),

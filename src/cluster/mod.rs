@@ -16,16 +16,29 @@
 //! is called. A link ends when [`Cluster::poll_close`] names it, or when [`Cluster::handle_closed`] tells that its
 //! connection did; its id means nothing afterwards, and is ignored.
 
+mod handshake;
+mod inbox;
+mod link;
+mod links;
 mod map;
+mod messages;
+mod node;
+mod outbox;
+mod requests;
 pub mod sha256;
 pub mod wire;
 
 pub use map::{Map, Member, NodeId};
 pub use wire::{Purpose, Reason};
 
-use crate::proto::{Args, Output, Typed, Word};
+use crate::limits::{LINK_LEFT_BYTES, LINK_UNSENT_BYTES};
+use crate::proto::{Args, Output, Typed, Words};
+use crate::timer::Timers;
+use inbox::Stall;
+use link::{Links, Phase};
+use node::Node;
+use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 
 /// A connection to another node, or to what may be one. Those of links that ended are never given again.
@@ -246,17 +259,64 @@ pub struct PeerView<'a> {
     pub last_error: &'a str,
 }
 
+/// What is lent to the handling of a frame, so that nothing is allocated for it.
+#[derive(Default)]
+struct Desk {
+    words: Words,
+    output: Output,
+}
+
 /// See the module. `T` is the ticket that comes back with an answer.
 pub struct Cluster<T> {
     map: Map,
-    tickets: PhantomData<T>,
+    identity: Identity,
+    nodes: Vec<Node<T>>,
+    links: Links,
+    /// How many nodes have a link that is up.
+    linked: usize,
+    has_formed: bool,
+    /// When nodes are dialled.
+    dials: Timers<NodeId>,
+    /// When links are looked at.
+    timers: Timers<LinkId>,
+    closing: VecDeque<LinkId>,
+    sending: VecDeque<LinkId>,
+    rooms: VecDeque<NodeId>,
+    desk: Desk,
+    /// Of this node, for the others to know.
+    keys: u64,
+    random: u64,
+    nonces: u64,
+    pings: u64,
 }
 
-#[expect(unused_variables, reason = "signatures first")]
 impl<T> Cluster<T> {
     /// No link yet; every other node is dialled at once.
     pub fn new(map: Map, identity: Identity, now_ms: u64) -> Cluster<T> {
-        todo!()
+        let mut dials = Timers::new();
+        let others = map.ids().filter(|&node| node != map.own());
+        others.for_each(|node| dials.set(now_ms, node));
+        let mut nodes: Vec<Node<T>> = map.ids().map(|node| Node::new(map.member(node).name.clone(), now_ms)).collect();
+        nodes.iter_mut().for_each(|node| node.is_due = true);
+        nodes[map.own().index()].name.clone_from(&identity.name);
+        Cluster {
+            nodes,
+            links: Links::default(),
+            linked: 0,
+            has_formed: false,
+            dials,
+            timers: Timers::new(),
+            closing: VecDeque::new(),
+            sending: VecDeque::new(),
+            rooms: VecDeque::new(),
+            desk: Desk::default(),
+            keys: 0,
+            random: identity.seed,
+            nonces: 0,
+            pings: 0,
+            map,
+            identity,
+        }
     }
 
     /// The static map.
@@ -269,143 +329,107 @@ impl<T> Cluster<T> {
         self.map.own()
     }
 
-    // Links.
-
-    /// A node to be dialled now, from our listed address. Asked until none; the outcome is to be told, a late one
-    /// (after [`crate::limits::HELLO_MS`]) as a failure.
-    pub fn poll_connect(&mut self, now_ms: u64) -> Option<NodeId> {
-        todo!()
-    }
-
-    /// A connection that we dialled is there.
-    pub fn handle_connected(&mut self, now_ms: u64, node: NodeId) -> LinkId {
-        todo!()
-    }
-
-    /// A connection that we dialled cannot be made.
-    pub fn handle_connect_failed(&mut self, now_ms: u64, node: NodeId) {
-        todo!()
-    }
-
-    /// Somebody connected to our bus port. None: close the connection, it is nobody of ours.
-    pub fn handle_accepted(&mut self, now_ms: u64, peer: IpAddr) -> Option<LinkId> {
-        todo!()
-    }
-
-    /// Bytes came, or, with none, those that are left go on. Requests in them are executed, tickets answered.
-    pub fn handle_bytes(&mut self, now_ms: u64, link: LinkId, fresh: &[u8], host: &mut impl Host<T>) {
-        todo!()
-    }
-
-    /// A link's connection ended or broke.
-    pub fn handle_closed(&mut self, now_ms: u64, link: LinkId, why: &str, host: &mut impl Host<T>) {
-        todo!()
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now_ms: u64, host: &mut impl Host<T>) {
-        todo!()
-    }
-
-    /// When [`Cluster::poll_connect`] and [`Cluster::handle_timeout`] are to be called again.
-    pub fn next_timeout_ms(&self) -> Option<u64> {
-        todo!()
-    }
-
-    /// A link whose connection is to be closed now; nothing more of it is handled.
-    pub fn poll_close(&mut self) -> Option<LinkId> {
-        todo!()
-    }
-
-    /// Whether bytes are left that can go on without new ones.
-    pub fn can_resume(&self, link: LinkId) -> bool {
-        todo!()
-    }
-
-    /// Whether the link is to be read from: always, but while much is left that can go on in the next turn.
-    pub fn wants_read(&self, link: LinkId) -> bool {
-        todo!()
-    }
-
-    // Sending.
-
-    /// A link that has something new to send since it was named last.
-    pub fn poll_send(&mut self) -> Option<LinkId> {
-        todo!()
-    }
-
-    /// The next pieces to send, in order, and how many.
-    pub fn gather<'a>(&'a self, link: LinkId, pieces: &mut [IoSlice<'a>]) -> usize {
-        todo!()
-    }
-
-    /// So many bytes of what was gathered are sent.
-    pub fn advance(&mut self, link: LinkId, count: usize) {
-        todo!()
-    }
-
-    /// Whether something could be sent if the socket took it.
-    pub fn wants_write(&self, link: LinkId) -> bool {
-        todo!()
-    }
-
-    // Requests.
-
-    /// Whether a node is linked.
+    /// Whether a node is linked; this one is not, to itself.
     pub fn is_up(&self, node: NodeId) -> bool {
-        todo!()
+        self.nodes[node.index()].up.is_some()
     }
 
-    /// Whether every node is linked.
+    /// Whether every other node is linked.
     pub fn is_formed(&self) -> bool {
-        todo!()
+        self.linked + 1 == self.map.len()
     }
 
     /// How many other nodes are linked.
     pub fn linked(&self) -> usize {
-        todo!()
+        self.linked
     }
-
-    /// Sends a request. The ticket comes back with its answer; at once, when the node is not linked.
-    pub fn request<'w>(
-        &mut self,
-        node: NodeId,
-        head: RequestHead,
-        words: impl Iterator<Item = Word<'w>>,
-        ticket: T,
-    ) -> Result<Sent, T> {
-        todo!()
-    }
-
-    /// Sends a [`Purpose::Forget`], which is not answered; says whether the node is linked.
-    pub fn tell<'w>(&mut self, node: NodeId, client: u64, words: impl Iterator<Item = Word<'w>>) -> bool {
-        todo!()
-    }
-
-    /// A node that was full and has room again, or is gone.
-    pub fn poll_room(&mut self) -> Option<NodeId> {
-        todo!()
-    }
-
-    /// Answers a request that was to be answered later.
-    pub fn reply(&mut self, caller: Caller, output: &Output) {
-        todo!()
-    }
-
-    /// A large answer that was offered may come.
-    pub fn grant(&mut self, node: NodeId, id: u32) {
-        todo!()
-    }
-
-    // Looks.
 
     /// What is known of another node.
     pub fn peer(&self, node: NodeId) -> PeerView<'_> {
-        todo!()
+        let known = &self.nodes[node.index()];
+        let link = known.up.and_then(|up| self.links.get(up));
+        PeerView {
+            name: &known.name,
+            up: known.up.is_some(),
+            since_ms: known.since_ms,
+            rtt_us: known.rtt_us,
+            keys: known.keys,
+            incarnation: known.incarnation,
+            in_flight: known.requests.len(),
+            unsent_bytes: link.map_or(0, |link| link.outbox.unsent_bytes()),
+            sent_bytes: known.sent_bytes,
+            received_bytes: known.received_bytes,
+            sent_requests: known.requests.made(),
+            executed_requests: known.executed_requests,
+            last_error: &known.last_error,
+        }
     }
 
     /// How many keys this node holds, to be told to the others.
     pub fn set_keys(&mut self, keys: u64) {
-        todo!()
+        self.keys = keys;
+    }
+
+    /// Whether bytes are left that can go on without new ones: [`Cluster::handle_bytes`] with none does that.
+    pub fn can_resume(&self, link: LinkId) -> bool {
+        let Some(link) = self.links.get(link) else { return false };
+        match link.inbox.stall {
+            Stall::Incomplete => false,
+            Stall::Time => true,
+            Stall::Unsent => link.outbox.waiting_bytes() <= LINK_UNSENT_BYTES / 2,
+        }
+    }
+
+    /// Whether the link is to be read from: always, but while much is left that can go on in the next turn. A full
+    /// outbox is no reason, so two nodes never wait for each other.
+    pub fn wants_read(&self, link: LinkId) -> bool {
+        let Some(known) = self.links.get(link) else { return false };
+        known.phase != Phase::Ending && (known.inbox.left.len() < LINK_LEFT_BYTES || !self.can_resume(link))
+    }
+
+    /// A link that has something new to send since it was named last.
+    pub fn poll_send(&mut self) -> Option<LinkId> {
+        while let Some(id) = self.sending.pop_front() {
+            let Some(link) = self.links.get_mut(id) else { continue };
+            link.is_named = false;
+            if !link.outbox.is_empty() {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// The next pieces to send, in order, and how many. They are as they are until [`Cluster::advance`] is called, and
+    /// more may follow them then.
+    pub fn gather<'a>(&'a self, link: LinkId, pieces: &mut [IoSlice<'a>]) -> usize {
+        self.links.get(link).map_or(0, |link| link.outbox.gather(pieces))
+    }
+
+    /// So many bytes of what was gathered are sent.
+    pub fn advance(&mut self, id: LinkId, count: usize) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.outbox.advance(count);
+        if let Some(node) = link.node {
+            self.nodes[node.index()].sent_bytes += count as u64;
+        }
+        if link.phase == Phase::Ending && link.outbox.is_empty() {
+            self.drop_unsent(id);
+        }
+    }
+
+    /// Whether something could be sent if the socket took it.
+    pub fn wants_write(&self, link: LinkId) -> bool {
+        self.links.get(link).is_some_and(|link| !link.outbox.is_empty())
+    }
+
+    /// Tells, once, that every node is linked.
+    fn look_whether_formed(&mut self, host: &mut impl Host<T>) {
+        if !self.has_formed && self.is_formed() {
+            self.has_formed = true;
+            host.notice(Notice::Formed);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

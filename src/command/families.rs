@@ -1,15 +1,23 @@
 //! The subcommands of the commands that are families: rows within rows, in Redis's order of names.
 
+use super::route::Reach;
 use super::sub::Subcommand;
 use super::table::{Flags, Keys};
-use super::{admin, client, docs, latency, memory, object, settings, slowlog};
+use super::{admin, client, cluster, docs, latency, memory, object, settings, slowlog};
 
 const SUB: Subcommand = Subcommand::ROW;
 const SUB_ADMIN: Subcommand = Subcommand { flags: Flags::ADMIN, ..SUB };
-const SUB_KEY: Subcommand = Subcommand { arity: 3, keys: Keys::SECOND, flags: Flags::READONLY, ..SUB };
+const SUB_KEY: Subcommand =
+    Subcommand { arity: 3, keys: Keys::SECOND, reach: Reach::Slot, flags: Flags::READONLY, ..SUB };
+/// Of what is the same on every node.
+const SUB_ANYWHERE: Subcommand = Subcommand { reach: Reach::Anywhere, ..SUB };
 
-pub(super) const ACL: &[Subcommand] =
-    &[Subcommand { name: "acl|whoami", summary: "Return the current connection username", run: admin::whoami, ..SUB }];
+pub(super) const ACL: &[Subcommand] = &[Subcommand {
+    name: "acl|whoami",
+    summary: "Return the current connection username",
+    run: admin::whoami,
+    ..SUB_ANYWHERE
+}];
 
 pub(super) const CLIENT: &[Subcommand] = &[
     Subcommand { name: "client|getname", summary: "Return the connection's name", run: client::get_name, ..SUB },
@@ -82,6 +90,63 @@ pub(super) const CLIENT: &[Subcommand] = &[
     Subcommand { name: "client|unpause", summary: "Let all clients go on", run: client::unpause, ..SUB_ADMIN },
 ];
 
+pub(super) const CLUSTER: &[Subcommand] = &[
+    Subcommand {
+        name: "cluster|countkeysinslot",
+        usage: "<slot>",
+        summary: "Return the number of keys in <slot>, of 16384 that stand for 8192",
+        arity: 3,
+        reach: Reach::Number,
+        flags: Flags::READONLY,
+        run: cluster::count_keys_in_slot,
+        ..SUB
+    },
+    Subcommand {
+        name: "cluster|getkeysinslot",
+        usage: "<slot> <count>",
+        summary: "Return key names stored in <slot>, at most <count>",
+        arity: 4,
+        reach: Reach::Number,
+        flags: Flags::READONLY,
+        run: cluster::get_keys_in_slot,
+        ..SUB
+    },
+    Subcommand { name: "cluster|info", summary: "Return information about the cluster", run: cluster::info, ..SUB },
+    Subcommand {
+        name: "cluster|keyslot",
+        usage: "<key>",
+        summary: "Return the hash slot for <key>, of 16384",
+        arity: 3,
+        run: cluster::key_slot,
+        ..SUB_ANYWHERE
+    },
+    Subcommand {
+        name: "cluster|links",
+        summary: "Return information about all network links between this node and its peers",
+        run: cluster::links,
+        ..SUB
+    },
+    Subcommand { name: "cluster|myid", summary: "Return the node id", run: cluster::my_id, ..SUB },
+    Subcommand {
+        name: "cluster|nodes",
+        summary: "Return cluster configuration seen by node, a line each node",
+        run: cluster::nodes,
+        ..SUB
+    },
+    Subcommand {
+        name: "cluster|shards",
+        summary: "Return information about slot range mappings and the nodes associated with them",
+        run: cluster::shards,
+        ..SUB
+    },
+    Subcommand {
+        name: "cluster|slots",
+        summary: "Return information about slots range mappings",
+        run: cluster::slots,
+        ..SUB
+    },
+];
+
 pub(super) const OBJECT: &[Subcommand] = &[
     Subcommand {
         name: "object|encoding",
@@ -118,7 +183,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         name: "command|count",
         summary: "Return the total number of commands in this server",
         run: docs::count,
-        ..SUB
+        ..SUB_ANYWHERE
     },
     Subcommand {
         name: "command|docs",
@@ -126,7 +191,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         summary: "Return documentation details about several commands, all where none is named",
         arity: -2,
         run: docs::docs,
-        ..SUB
+        ..SUB_ANYWHERE
     },
     Subcommand {
         name: "command|getkeys",
@@ -134,7 +199,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         summary: "Return the keys from a full command",
         arity: -4,
         run: docs::get_keys,
-        ..SUB
+        ..SUB_ANYWHERE
     },
     Subcommand {
         name: "command|getkeysandflags",
@@ -142,7 +207,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         summary: "Return the keys and the access flags from a full command",
         arity: -4,
         run: docs::get_keys_and_flags,
-        ..SUB
+        ..SUB_ANYWHERE
     },
     Subcommand {
         name: "command|info",
@@ -150,7 +215,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         summary: "Return details about several commands, all where none is named",
         arity: -2,
         run: docs::info,
-        ..SUB
+        ..SUB_ANYWHERE
     },
     Subcommand {
         name: "command|list",
@@ -158,7 +223,7 @@ pub(super) const COMMAND: &[Subcommand] = &[
         summary: "Return a list of all commands in this server",
         arity: -2,
         run: docs::list,
-        ..SUB
+        ..SUB_ANYWHERE
     },
 ];
 
@@ -247,9 +312,8 @@ pub(super) const MEMORY: &[Subcommand] = &[
         usage: "<key> [SAMPLES <count>]",
         summary: "Return memory in bytes used by <key> and its value",
         arity: -3,
-        keys: Keys::SECOND,
-        flags: Flags::READONLY,
         run: memory::usage,
+        ..SUB_KEY
     },
 ];
 

@@ -84,7 +84,7 @@ fn server(ctx: &Ctx<'_>, text: &mut String) {
     // The version whose behaviour clients can count on; they choose by it what they send.
     field(text, "redis_version", REDIS_VERSION);
     field(text, "memento_version", env!("CARGO_PKG_VERSION"));
-    field(text, "redis_mode", "standalone");
+    field(text, "redis_mode", mode(ctx));
     field(text, "os", &ctx.node.kernel);
     field(text, "arch_bits", usize::BITS);
     field(text, "monotonic_clock", "POSIX clock_gettime");
@@ -97,6 +97,11 @@ fn server(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "uptime_in_days", uptime_s / 86_400);
     field(text, "config_file", "");
     field(text, "io_threads_active", 0);
+}
+
+/// What Redis calls the way in which it serves.
+pub(super) fn mode(ctx: &Ctx<'_>) -> &'static str {
+    if ctx.topology.is_cluster() { "cluster" } else { "standalone" }
 }
 
 /// What Redis would call itself.
@@ -149,13 +154,20 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "instantaneous_ops_per_sec", commands as u64);
     field(text, "instantaneous_input_kbps", format_args!("{:.2}", bytes_in / 1024.0));
     field(text, "instantaneous_output_kbps", format_args!("{:.2}", bytes_out / 1024.0));
-    for (counter, value) in COUNTERS.iter().zip(ctx.stats.values()) {
-        field(text, counter.name, value);
-    }
+    counters(ctx, text, false);
     for name in ["evicted_keys", "evicted_clients", "total_forks", "latest_fork_usec"] {
         field(text, name, 0);
     }
     field(text, "log_lines_dropped", log::dropped());
+}
+
+/// What is counted, of the cluster or of all else.
+fn counters(ctx: &Ctx<'_>, text: &mut String, of_cluster: bool) {
+    for (counter, value) in COUNTERS.iter().zip(ctx.stats.values()) {
+        if counter.name.starts_with("cluster_") == of_cluster {
+            field(text, counter.name, value);
+        }
+    }
 }
 
 fn replication(ctx: &Ctx<'_>, text: &mut String) {
@@ -204,8 +216,15 @@ fn percentiles(histogram: &Histogram) -> String {
     format!("p50={:.3},p99={:.3},p99.9={:.3}", of(50.0), of(99.0), of(99.9))
 }
 
-fn cluster(_ctx: &Ctx<'_>, text: &mut String) {
-    field(text, "cluster_enabled", 0);
+fn cluster(ctx: &Ctx<'_>, text: &mut String) {
+    field(text, "cluster_enabled", u8::from(ctx.topology.is_cluster()));
+    if ctx.topology.is_cluster() {
+        let nodes = ctx.topology.nodes();
+        field(text, "cluster_state", super::cluster::state(&nodes));
+        field(text, "cluster_nodes", nodes.len());
+        field(text, "cluster_linked", nodes.iter().filter(|node| node.up && !node.own).count());
+        counters(ctx, text, true);
+    }
 }
 
 /// How long the loop's turns took: what a client waits for, however short its own command is.

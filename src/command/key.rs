@@ -136,8 +136,14 @@ pub(super) fn flush(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 
 /// `FLUSHDB [ASYNC | SYNC]`, `FLUSHALL [ASYNC | SYNC]`: as FLUSH, whichever way is asked for.
 pub(super) fn flush_all(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    check_flush(args)?;
+    flush(ctx, args, reply)
+}
+
+/// Refuses a way of flushing that there is not.
+pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
     match args.get(1).map(<[u8]>::to_ascii_uppercase).as_deref() {
-        None | Some(b"ASYNC" | b"SYNC") if args.len() <= 2 => flush(ctx, args, reply),
+        None | Some(b"ASYNC" | b"SYNC") if args.len() <= 2 => Ok(()),
         _ => Err(CommandError::Syntax),
     }
 }
@@ -165,6 +171,9 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     if found.bytes_used() > SCAN_BYTES_MAX {
         return Err(CommandError::other("the keys here are too long to be listed"));
     }
+    // In a cluster the walk goes on at the next node, unless the client asks each by itself.
+    let behind = || ctx.slots.filter(|_| !ctx.session.readonly)?.behind();
+    let next = next.or_else(behind);
     reply.array(2);
     reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());
     reply.array(found.len());
@@ -173,7 +182,7 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// A cursor as Redis reads it, by strtoul(3): digits with or without a sign, a negative one wrapping around.
-fn parse_cursor(text: &[u8]) -> Option<Cursor> {
+pub(super) fn parse_cursor(text: &[u8]) -> Option<Cursor> {
     // To C, a string ends with its first NUL.
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod client;
+mod cluster;
 mod counter;
 mod decimal;
 mod docs;
@@ -18,6 +19,7 @@ mod lcs;
 mod measure;
 mod memory;
 mod object;
+mod route;
 mod session;
 mod set;
 mod settings;
@@ -29,7 +31,9 @@ mod transaction;
 mod walk;
 
 pub use client::{Clients, Filter, Pause};
+pub use cluster::{NoCluster, NodeView, Topology};
 pub use measure::Measures;
+pub use route::{Merge, OwnSlots, Reach, Route};
 pub use session::{Names, Replies, Session};
 pub use settings::{DebugAccess, Settings, apply_log_level};
 pub use slowlog::{Shown, SlowLog};
@@ -39,9 +43,10 @@ pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
 use crate::limits::ECHO_BYTES_MAX;
-use crate::proto::{Args, OwnedArgs, Reply};
+use crate::proto::{Args, Encoding, OwnedArgs, Reply};
 use crate::stats::Stats;
 use crate::store::{EntryRef, Store, Value};
+use route::Aim;
 use std::fmt;
 
 /// The version of Redis whose commands, answers and errors are followed; what clients are told.
@@ -150,6 +155,10 @@ pub struct Ctx<'a> {
     pub pause: &'a mut Option<Pause>,
     /// What else the operating system knows.
     pub host: &'a Host,
+    /// The slots that are this node's; none where there is no cluster.
+    pub slots: Option<OwnSlots>,
+    /// The cluster, to be shown.
+    pub topology: &'a dyn Topology,
 }
 
 /// Who may come in.
@@ -184,6 +193,8 @@ pub enum Flow {
     Wait(Deferred),
     /// The server ends, as on SIGTERM; no reply.
     Shutdown,
+    /// The request is to be executed elsewhere, and the reply comes from there; nothing is written.
+    Away(Route),
 }
 
 /// Why a reply comes later.
@@ -257,10 +268,15 @@ impl CommandError {
 type Outcome = Result<Flow, CommandError>;
 
 /// Executes one request, or queues it in a transaction. Writes exactly one reply, unless the flow says that there is
-/// none.
+/// none, or that it comes later.
+///
+/// In a cluster, a request that is not this node's alone is not executed but sent [`Flow::Away`]. One whose reply is
+/// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.last = Some(spec);
-    let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
+    let arrived = reply.encoding() == Encoding::Bus;
+    let admitted = choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen));
+    let flow = match admitted.and_then(|chosen| Ok((chosen, aim(spec, ctx, chosen, args, arrived)?))) {
         Err((sub, error)) => {
             ctx.measures.reject((spec.place(), sub));
             let error = if spec.flags.has(Flags::ENDS_MULTI) {
@@ -271,11 +287,33 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
             };
             refuse(ctx, &error, reply)
         }
-        Ok(_) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
-            transaction::queue(ctx, spec, args, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
+        Ok((_, aim)) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
+            transaction::queue(ctx, spec, args, aim, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
         }
-        Ok(chosen) => run(spec, chosen, ctx, args, reply),
+        Ok((_, Aim { route: Some(route), .. })) => match (spec.check)(args) {
+            Ok(()) => Flow::Away(route),
+            Err(error) => refuse(ctx, &error, reply),
+        },
+        Ok((chosen, _)) => run(spec, chosen, ctx, args, reply),
     };
+    if !ctx.watches.is_empty() {
+        transaction::mark_changes(ctx);
+    }
+    flow
+}
+
+/// Whether a request is one that a node may have another one execute: about keys, and about nothing of this node's own.
+pub fn may_travel(spec: &'static CommandSpec, args: Args<'_>) -> bool {
+    let reach = choose(spec, args).map(|(sub, _)| sub.map_or(spec.reach, |sub| spec.subcommands[sub].reach));
+    matches!(reach, Ok(Reach::Slot | Reach::Split(_) | Reach::Cluster(_) | Reach::Scan | Reach::Number))
+}
+
+/// Executes a transaction that was queued at another node: the words that [`Transaction::words`] gave there. What its
+/// client watches is in the session.
+pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    let exec = lookup(b"exec").expect("EXEC has a row");
+    ctx.session.last = Some(exec);
+    let flow = run(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.watches.is_empty() {
         transaction::mark_changes(ctx);
     }
@@ -348,6 +386,19 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
     Err((chosen.0, error))
 }
 
+/// What a request concerns; nothing where there is no cluster, and this node's keys where another one has sent it here.
+fn aim(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen, args: Args<'_>, arrived: bool) -> Result<Aim, Rejection> {
+    let Some(own) = ctx.slots else { return Ok(Aim::default()) };
+    let (sub, handler) = chosen;
+    let row = sub.map(|sub| &spec.subcommands[sub]);
+    let aim = route::aim(spec, row, handler.is_none(), ctx.session, own, args).map_err(|error| (sub, error))?;
+    match arrived {
+        true if aim.bound => Err((sub, CommandError::other("another node has nothing to ask of this one but keys"))),
+        true => Ok(Aim::default()),
+        false => Ok(aim),
+    }
+}
+
 /// What who comes from elsewhere is told while no password keeps the others out.
 const DENIED: &str = "DENIED memento is running in protected mode because protected mode is enabled and no password is \
     set. In this mode connections are only accepted from the box itself. To let others in, either give the server a \
@@ -379,9 +430,11 @@ pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     reply.unknown_command(&format!("ERR unknown command '{name}', with args beginning with: {shown}"));
 }
 
-/// A client has gone: nobody watches for it any more.
+/// A client has gone: nobody watches for it any more. Where it watched keys of another node, the session says so in
+/// `forget_elsewhere`.
 pub fn forget(session: &mut Session, watches: &mut Watches, store: &mut Store) {
     if let Some(mut transaction) = session.transaction.take() {
+        session.forget_elsewhere = transaction.watch_elsewhere().or(session.forget_elsewhere);
         transaction::forget(&mut transaction, watches, session.id);
         store.track_changes(!watches.is_empty());
     }

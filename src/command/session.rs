@@ -4,6 +4,7 @@ use super::transaction::{Transaction, unwatch};
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer};
 use crate::limits::NAME_BYTES_MAX;
 use crate::proto::{Args, Encoding, Form, Reply};
+use crate::store::SlotId;
 
 /// What the server knows of a client. Small: what few clients have is boxed.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Session {
     pub replies: Replies,
     /// Whether eviction passes it over (CLIENT NO-EVICT).
     pub no_evict: bool,
+    /// Whether what it asks of all keys is about this node's alone (READONLY).
+    pub readonly: bool,
     /// Whether its reads leave no trace in what eviction knows (CLIENT NO-TOUCH).
     pub no_touch: bool,
     /// The last command that it sent.
@@ -30,6 +33,8 @@ pub struct Session {
     pub names: Option<Box<Names>>,
     /// What it has queued since MULTI, and what it watches.
     pub transaction: Option<Box<Transaction>>,
+    /// The slot, another node's, whose keys it no longer watches: the server takes this and tells the owner.
+    pub forget_elsewhere: Option<SlotId>,
 }
 
 /// What a client calls itself.
@@ -68,9 +73,11 @@ impl Session {
             replies: Replies::On,
             no_evict: false,
             no_touch: false,
+            readonly: false,
             last: None,
             names: None,
             transaction: None,
+            forget_elsewhere: None,
         }
     }
 
@@ -125,7 +132,9 @@ pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     unwatch(ctx);
     let session = &mut *ctx.session;
     let authenticated = ctx.access.password.is_none();
+    let forget_elsewhere = session.forget_elsewhere;
     *session = Session::new(session.id, session.since_ms, authenticated, session.denied);
+    session.forget_elsewhere = forget_elsewhere;
     if reply.encoding() != Encoding::Text {
         reply.set_encoding(Encoding::Resp2);
     }
@@ -239,7 +248,7 @@ fn greet(ctx: &Ctx<'_>, reply: &mut Reply<'_>) {
     reply.field("id");
     reply.integer(ctx.session.id as i64);
     reply.field("mode");
-    reply.bulk(b"standalone");
+    reply.bulk(super::info::mode(ctx).as_bytes());
     reply.field("role");
     reply.bulk(b"master");
     reply.field("modules");

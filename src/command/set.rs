@@ -71,12 +71,15 @@ fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, time: Time, name: &'static st
 
 /// `MSET key value [key value ...]`
 pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    if args.len().is_multiple_of(2) {
-        return Err(CommandError::Arity("mset"));
-    }
+    check_mset(args)?;
     store_pairs(ctx, args);
     reply.ok();
     Ok(Flow::Continue)
+}
+
+/// Refuses a key without a value.
+pub(super) fn check_mset(args: Args<'_>) -> Result<(), CommandError> {
+    if args.len().is_multiple_of(2) { Err(CommandError::Arity("mset")) } else { Ok(()) }
 }
 
 /// `MSETNX key value [key value ...]`: 1 when they were set, 0 when one of the keys was there and nothing is set.

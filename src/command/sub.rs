@@ -1,5 +1,6 @@
 //! Commands that are families of subcommands: finding the one that is meant, and HELP.
 
+use super::route::Reach;
 use super::table::{CommandSpec, Flags, Handler, Keys};
 use super::{CommandError, Ctx, Flow, Outcome, echo};
 use crate::proto::{Args, Reply};
@@ -17,6 +18,8 @@ pub struct Subcommand {
     pub arity: i32,
     /// Which of the words are keys.
     pub keys: Keys,
+    /// What it concerns in a cluster.
+    pub reach: Reach,
     /// What generic code must know of it.
     pub flags: Flags,
     /// The handler.
@@ -25,8 +28,16 @@ pub struct Subcommand {
 
 impl Subcommand {
     /// What a subcommand says where it says nothing.
-    pub(super) const ROW: Subcommand =
-        Subcommand { name: "", usage: "", summary: "", arity: 2, keys: Keys::NONE, flags: Flags::NONE, run: alone };
+    pub(super) const ROW: Subcommand = Subcommand {
+        name: "",
+        usage: "",
+        summary: "",
+        arity: 2,
+        keys: Keys::NONE,
+        reach: Reach::Node,
+        flags: Flags::NONE,
+        run: alone,
+    };
 
     /// The name without the command's.
     pub fn word(&self) -> &'static str {

@@ -2,12 +2,19 @@
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
 use super::families;
+use super::route::{Merge, Reach};
 use super::sub::{self, Subcommand};
-use super::{Ctx, Outcome, Shown, admin, counter, docs, expiry, info, key, lcs, session, set, string, transaction};
+use super::{
+    CommandError, Ctx, Outcome, Shown, admin, cluster, counter, docs, expiry, info, key, lcs, session, set, string,
+    transaction,
+};
 use crate::proto::{Args, Face, Reply};
 
 /// What runs a command.
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome;
+
+/// Refuses a request by its words alone.
+pub type Check = fn(Args<'_>) -> Result<(), CommandError>;
 
 /// A command.
 #[derive(Debug)]
@@ -24,6 +31,11 @@ pub struct CommandSpec {
     pub arity: i32,
     /// Which of its words are keys.
     pub keys: Keys,
+    /// What it concerns in a cluster.
+    pub reach: Reach,
+    /// What is wrong with a request of the right length that its handler would refuse whatever the keys hold; asked
+    /// before it is cut up or sent to several nodes, since none may do its part then.
+    pub check: Check,
     /// Which word takes the rest of the line in the text protocol; 0: none.
     pub rest: usize,
     /// What generic code must know of it.
@@ -55,6 +67,8 @@ pub enum Family {
     Connection,
     /// The node and the whole store.
     Server,
+    /// The cluster.
+    Cluster,
 }
 
 impl Family {
@@ -68,6 +82,7 @@ impl Family {
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
+            Family::Cluster => "cluster",
         }
     }
 
@@ -79,6 +94,7 @@ impl Family {
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
+            Family::Cluster => "cluster",
         }
     }
 
@@ -89,7 +105,7 @@ impl Family {
             Family::Key | Family::Expiry => Some("@keyspace"),
             Family::Transaction => Some("@transaction"),
             Family::Connection => Some("@connection"),
-            Family::Server => None,
+            Family::Server | Family::Cluster => None,
         }
     }
 }
@@ -110,7 +126,7 @@ impl Keys {
     pub const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
     const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
     pub(super) const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
-    const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(super) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
     const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
@@ -173,6 +189,11 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// As a number that another node of the same version reads.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Their names, as COMMAND INFO gives them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Flags::NAMES.into_iter().filter(move |&(flag, _)| self.has(flag)).map(|(_, name)| name)
@@ -221,6 +242,8 @@ const ROW: CommandSpec = CommandSpec {
     family: Family::Server,
     arity: 1,
     keys: Keys::NONE,
+    reach: Reach::Node,
+    check: |_| Ok(()),
     rest: 0,
     flags: Flags::NONE,
     face: Face::Typed,
@@ -229,14 +252,25 @@ const ROW: CommandSpec = CommandSpec {
     run: session::ping,
 };
 
-const STRING: CommandSpec = CommandSpec { family: Family::String, arity: 2, keys: Keys::ONE, ..ROW };
-const COUNTER: CommandSpec =
-    CommandSpec { family: Family::Counter, arity: -2, keys: Keys::ONE, flags: STORE_FAST, ..ROW };
-const KEY: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
-const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, keys: Keys::ONE, ..ROW };
+/// What a row with keys says where it says nothing.
+const SLOT: CommandSpec = CommandSpec { keys: Keys::ONE, reach: Reach::Slot, ..ROW };
+const STRING: CommandSpec = CommandSpec { family: Family::String, arity: 2, ..SLOT };
+const COUNTER: CommandSpec = CommandSpec { family: Family::Counter, arity: -2, flags: STORE_FAST, ..SLOT };
+const KEY: CommandSpec = CommandSpec { family: Family::Key, ..SLOT };
+/// Rows of the whole keyspace.
+const SPACE: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
+const FLUSH: CommandSpec = CommandSpec {
+    summary: "Delete every key",
+    reach: Reach::Cluster(Merge::Ok),
+    flags: WRITE,
+    run: key::flush,
+    ..SPACE
+};
+const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, ..SLOT };
 const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
 const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
+const CLUSTER: CommandSpec = CommandSpec { family: Family::Cluster, ..ROW };
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -259,6 +293,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "asking",
+        summary: "Do nothing: any node takes any command for any key",
+        flags: Flags::FAST,
+        run: cluster::asking,
+        ..CLUSTER
+    },
+    CommandSpec {
         name: "auth",
         usage: "[user] password",
         summary: "Authenticate; the only user is default",
@@ -277,10 +318,26 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..FAMILY
     },
     CommandSpec {
+        name: "cluster",
+        usage: "COUNTKEYSINSLOT ... | GETKEYSINSLOT ... | HELP | INFO | KEYSLOT | LINKS | MYID | NODES | SHARDS | SLOTS",
+        summary: "Tell of the cluster as Redis Cluster does",
+        arity: -2,
+        subcommands: families::CLUSTER,
+        run: sub::alone,
+        ..CLUSTER
+    },
+    CommandSpec {
+        name: "clusterinfo",
+        summary: "Show the nodes of the cluster in a table",
+        run: cluster::table,
+        ..CLUSTER
+    },
+    CommandSpec {
         name: "command",
         usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
         summary: "Tell of the commands that there are",
         arity: -1,
+        reach: Reach::Anywhere,
         subcommands: families::COMMAND,
         run: docs::command,
         ..ROW
@@ -302,7 +359,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: key::copy,
         ..KEY
     },
-    CommandSpec { name: "dbsize", summary: "Count the keys", flags: READ_FAST, run: key::dbsize, ..KEY },
+    CommandSpec {
+        name: "dbsize",
+        summary: "Count the keys",
+        reach: Reach::Cluster(Merge::Sum),
+        flags: READ_FAST,
+        run: key::dbsize,
+        ..SPACE
+    },
     CommandSpec {
         name: "debug",
         usage: "SLEEP seconds",
@@ -348,6 +412,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Delete keys",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Split(Merge::Sum),
         flags: WRITE,
         face: Face::OkOrNull,
         run: key::del,
@@ -373,6 +438,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "message",
         summary: "Answer the message",
         arity: 2,
+        reach: Reach::Anywhere,
         rest: 1,
         run: session::echo,
         ..CONNECTION
@@ -381,6 +447,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "exec",
         shown: Shown::Nothing,
         summary: "Execute what was queued since MULTI, as one",
+        reach: Reach::Handled,
         flags: Flags::IMMEDIATE.and(Flags::ENDS_MULTI),
         run: transaction::exec,
         ..TRANSACTION
@@ -391,6 +458,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Count how many of the keys exist",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Split(Merge::Sum),
         flags: READ_FAST,
         run: key::exists,
         ..KEY
@@ -431,24 +499,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: expiry::expiretime,
         ..EXPIRY
     },
-    CommandSpec { name: "flush", summary: "Delete every key", flags: WRITE, run: key::flush, ..KEY },
+    CommandSpec { name: "flush", ..FLUSH },
     CommandSpec {
         name: "flushall",
         usage: "[ASYNC | SYNC]",
-        summary: "Delete every key",
         arity: -1,
-        flags: WRITE,
+        check: key::check_flush,
         run: key::flush_all,
-        ..KEY
+        ..FLUSH
     },
     CommandSpec {
         name: "flushdb",
         usage: "[ASYNC | SYNC]",
-        summary: "Delete every key",
         arity: -1,
-        flags: WRITE,
+        check: key::check_flush,
         run: key::flush_all,
-        ..KEY
+        ..FLUSH
     },
     CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_FAST, run: string::get, ..STRING },
     CommandSpec {
@@ -473,7 +539,6 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "key",
         summary: "Answer a key's properties: value, creation and expiry time",
         arity: 2,
-        keys: Keys::ONE,
         flags: READ_FAST,
         run: key::getp,
         ..KEY
@@ -551,9 +616,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "pattern",
         summary: "List the keys that match a glob pattern",
         arity: 2,
+        reach: Reach::Cluster(Merge::List),
         flags: READ,
         run: key::keys,
-        ..KEY
+        ..SPACE
     },
     CommandSpec {
         name: "latency",
@@ -585,6 +651,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Answer several values",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Split(Merge::Items),
         flags: READ_FAST,
         run: string::mget,
         ..STRING
@@ -595,6 +662,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set several values",
         arity: -3,
         keys: Keys::PAIRS,
+        check: set::check_mset,
+        reach: Reach::Split(Merge::Ok),
         flags: STORE,
         run: set::mset,
         ..STRING
@@ -616,6 +685,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Tell how a value is stored, in the terms of Redis",
         family: Family::Key,
         keys: Keys::SECOND,
+        reach: Reach::Slot,
         flags: READ,
         subcommands: families::OBJECT,
         ..FAMILY
@@ -659,6 +729,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "[message]",
         summary: "Answer PONG, or the message",
         arity: -1,
+        reach: Reach::Anywhere,
         flags: Flags::FAST.and(Flags::UNPROTECTED),
         run: session::ping,
         ..CONNECTION
@@ -702,7 +773,28 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: session::quit,
         ..CONNECTION
     },
-    CommandSpec { name: "randomkey", summary: "Answer some key", flags: READ, run: key::randomkey, ..KEY },
+    CommandSpec {
+        name: "randomkey",
+        summary: "Answer some key",
+        reach: Reach::Cluster(Merge::Any),
+        flags: READ,
+        run: key::randomkey,
+        ..SPACE
+    },
+    CommandSpec {
+        name: "readonly",
+        summary: "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of this node alone",
+        flags: Flags::FAST,
+        run: cluster::readonly,
+        ..CLUSTER
+    },
+    CommandSpec {
+        name: "readwrite",
+        summary: "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of the whole cluster again",
+        flags: Flags::FAST,
+        run: cluster::readwrite,
+        ..CLUSTER
+    },
     CommandSpec {
         name: "rename",
         usage: "key newkey",
@@ -735,15 +827,17 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
         summary: "List keys a few at a time; a key present throughout is listed",
         arity: -2,
+        reach: Reach::Scan,
         flags: READ,
         run: key::scan,
-        ..KEY
+        ..SPACE
     },
     CommandSpec {
         name: "select",
         usage: "index",
         summary: "Choose the keyspace; there is one, 0",
         arity: 2,
+        reach: Reach::Anywhere,
         run: session::select,
         ..CONNECTION
     },
@@ -823,6 +917,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "time",
         summary: "Answer the wall clock: seconds since the Unix epoch, and microseconds",
+        reach: Reach::Anywhere,
         flags: Flags::FAST,
         run: admin::time,
         ..ROW
@@ -833,6 +928,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Count how many of the keys exist",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Split(Merge::Sum),
         flags: READ_FAST,
         run: key::exists,
         ..KEY
@@ -850,7 +946,6 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "key",
         summary: "Answer what a key holds: string, or none",
         arity: 2,
-        keys: Keys::ONE,
         flags: READ_FAST,
         run: key::kind,
         ..KEY
@@ -861,6 +956,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Delete keys",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Split(Merge::Sum),
         flags: WRITE_FAST,
         face: Face::OkOrNull,
         run: key::del,
@@ -869,6 +965,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "unwatch",
         summary: "Forget the watched keys",
+        reach: Reach::Anywhere,
         flags: Flags::FAST,
         run: transaction::unwatch_all,
         ..TRANSACTION
@@ -879,6 +976,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Let EXEC do nothing if one of the keys has changed by then",
         arity: -2,
         keys: Keys::ALL,
+        reach: Reach::Handled,
         run: transaction::watch,
         ..TRANSACTION
     },

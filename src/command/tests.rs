@@ -1,6 +1,9 @@
 //! Commands asked without a server: what the text protocol has no words for (the options of SET), and what no client
 //! can see.
 
+#[cfg(test)]
+mod cluster;
+
 use super::*;
 use crate::proto::{Encoding, Face, Output, Parsed, Parser, Words};
 
@@ -27,9 +30,14 @@ struct Desk {
     session: Session,
     access: Access,
     watches: Watches,
+    pause: Option<Pause>,
+    slots: Option<OwnSlots>,
+    topology: Box<dyn Topology>,
 }
 
 const NOW: Now = Now { ms: 5_000, wall_offset_ms: 1_700_000_000_000 };
+
+static HOST: Host = Host { clock_ns: || 0, cpu_us: || (0, 0) };
 
 struct Nowhere;
 
@@ -68,6 +76,9 @@ impl Desk {
             session: Session::new(1, 0, true, false),
             access: Access::default(),
             watches: Watches::default(),
+            pause: None,
+            slots: None,
+            topology: Box::new(NoCluster),
         }
     }
 
@@ -76,10 +87,34 @@ impl Desk {
         let (input, mut words) = (format!("{request}\r\n"), Words::default());
         let parsed = Parser::default().parse(input.as_bytes(), &mut words, true, |_| 0);
         assert!(matches!(parsed, Parsed::Request { .. }), "{request}");
-        let args = Args::new(input.as_bytes(), &words);
-        let Desk { store, now, stats, node, settings, measures, slowlog, session, access, watches } = self;
-        let host = &Host { clock_ns: || 0, cpu_us: || (0, 0) };
-        let mut ctx = Ctx {
+        let (mut output, args) = (Output::default(), Args::new(input.as_bytes(), &words));
+        self.serve(args, &mut Reply::new(&mut output, Encoding::Text, Face::Typed));
+        String::from_utf8_lossy(output.plain().expect("a short answer")).trim_end_matches("\r\n").into()
+    }
+
+    /// Executes a request.
+    fn serve(&mut self, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+        let spec = lookup(args.name()).expect("a command");
+        execute(spec, &mut self.ctx(), args, reply)
+    }
+
+    fn ctx(&mut self) -> Ctx<'_> {
+        let Desk {
+            store,
+            now,
+            stats,
+            node,
+            settings,
+            measures,
+            slowlog,
+            session,
+            access,
+            watches,
+            pause,
+            slots,
+            topology,
+        } = self;
+        Ctx {
             store,
             now: *now,
             stats,
@@ -92,13 +127,11 @@ impl Desk {
             peer: &Nowhere,
             access,
             watches,
-            pause: &mut None,
-            host,
-        };
-        let mut output = Output::default();
-        let spec = lookup(args.name()).expect("a command");
-        execute(spec, &mut ctx, args, &mut Reply::new(&mut output, Encoding::Text, Face::Typed));
-        String::from_utf8_lossy(output.plain().expect("a short answer")).trim_end_matches("\r\n").into()
+            pause,
+            host: &HOST,
+            slots: *slots,
+            topology: &**topology,
+        }
     }
 
     #[track_caller]

@@ -1,8 +1,11 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH: requests that are queued and executed as one.
 
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choose, run};
+use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
+use super::table::{Flags, Keys};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choose, lookup, run};
 use crate::limits::TRANSACTION_BYTES_MAX;
-use crate::proto::{Args, Face, OwnedArgs, Reply};
+use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
+use crate::store::SlotId;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -15,6 +18,16 @@ pub struct Transaction {
     poisoned: bool,
     queue: Vec<(&'static CommandSpec, OwnedArgs)>,
     queue_bytes: usize,
+    /// In a cluster, the slots of the queued keys.
+    span: Span,
+    /// In a cluster, the first queued request that this node alone can execute.
+    bound: Option<&'static str>,
+    /// In a cluster, the slot of the watched keys.
+    watched_slot: Option<SlotId>,
+    /// Whether that is another node's, which watches them.
+    elsewhere: bool,
+    /// Whether that node was lost, and with it what it knew: the keys count as changed.
+    lost: bool,
     /// The watched keys, and whether there was such a key: its expiry then counts as a change.
     watched: HashMap<Rc<[u8]>, bool>,
     watched_bytes: usize,
@@ -32,6 +45,28 @@ impl Transaction {
     /// The memory that the queue takes, in bytes.
     pub fn bytes_used(&self) -> usize {
         self.queue_bytes + self.watched_bytes
+    }
+
+    /// The slot of the keys that another node watches for the client.
+    pub fn watch_elsewhere(&self) -> Option<SlotId> {
+        self.watched_slot.filter(|_| self.elsewhere)
+    }
+
+    /// The node that watches for the client was lost: EXEC will do nothing, as if a key had changed.
+    pub fn lose_watch(&mut self) {
+        (self.elsewhere, self.lost) = (false, true);
+    }
+
+    /// The transaction as one request of many words: EXEC, then for each queued request the number of its words, and
+    /// its words. [`super::execute_queued`] executes it. The numbers are put where the caller says.
+    pub fn words<'a>(&'a self, counts: &'a mut Vec<Digits>) -> impl Iterator<Item = Word<'a>> {
+        counts.clear();
+        counts.extend(self.queue.iter().map(|(_, owned)| Digits::of(owned.args().len() as i64)));
+        let requests =
+            self.queue.iter().zip(&*counts).flat_map(|((_, owned), count)| {
+                std::iter::once(Word::Received(count.bytes())).chain(owned.args().words())
+            });
+        std::iter::once(Word::Received(b"EXEC")).chain(requests)
     }
 }
 
@@ -98,14 +133,22 @@ pub(super) fn abort(ctx: &mut Ctx<'_>, error: &CommandError) -> CommandError {
     CommandError::Other(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
-/// Queues a request.
-pub(super) fn queue(ctx: &mut Ctx<'_>, spec: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+/// Queues a request that concerns this.
+pub(super) fn queue(
+    ctx: &mut Ctx<'_>,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+    aim: Aim,
+    reply: &mut Reply<'_>,
+) -> Outcome {
     let Some(transaction) = &mut ctx.session.transaction else { return Ok(Flow::Continue) };
     let owned = OwnedArgs::new(args);
     if transaction.bytes_used() + owned.bytes_used() > TRANSACTION_BYTES_MAX {
         transaction.poisoned = true;
         return Err(too_large());
     }
+    transaction.span = transaction.span.and(aim.span);
+    transaction.bound = transaction.bound.or(aim.bound.then_some(spec.name));
     transaction.queue_bytes += owned.bytes_used();
     transaction.queue.push((spec, owned));
     reply.set_face(Face::Typed);
@@ -147,6 +190,11 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
     if !is_open(ctx) {
         return Err(CommandError::other("EXEC without MULTI"));
     }
+    if let Some(own) = ctx.slots
+        && let Some(slot) = owned_elsewhere(ctx, own)?
+    {
+        return Ok(Flow::Away(Route::Exec(slot)));
+    }
     let changed = watched_changed(ctx);
     unwatch(ctx);
     let Some(transaction) = ctx.session.transaction.take() else { return Ok(Flow::Continue) };
@@ -159,18 +207,85 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
         return Ok(Flow::Continue);
     }
     reply.array(transaction.queue.len());
+    Ok(run_all(ctx, transaction.queue.iter().map(|(spec, owned)| (*spec, owned.args())), reply))
+}
+
+/// Executes queued requests, one after the other.
+fn run_all<'a>(
+    ctx: &mut Ctx<'_>,
+    requests: impl Iterator<Item = (&'static CommandSpec, Args<'a>)>,
+    reply: &mut Reply<'_>,
+) -> Flow {
     let mut after = Flow::Continue;
-    for (spec, owned) in &transaction.queue {
+    for (spec, args) in requests {
         reply.set_face(spec.face);
         // It was found before it was queued.
-        let Ok(chosen) = choose(spec, owned.args()) else { continue };
-        match run(spec, chosen, ctx, owned.args(), reply) {
+        let Ok(chosen) = choose(spec, args) else { continue };
+        match run(spec, chosen, ctx, args, reply) {
             Flow::Continue => {}
             Flow::Wait(deferred) => at_once(ctx, deferred, reply),
             other => after = other,
         }
     }
-    Ok(after)
+    after
+}
+
+/// The slot that the transaction is to be executed at, if it is another node's. Where there is no such slot, because
+/// the keys are in several or what is queued is this node's affair, the transaction is over.
+fn owned_elsewhere(ctx: &mut Ctx<'_>, own: OwnSlots) -> Result<Option<SlotId>, CommandError> {
+    let Some(transaction) = ctx.session.transaction.as_deref() else { return Ok(None) };
+    // What will do nothing does it here.
+    if transaction.poisoned || transaction.lost {
+        return Ok(None);
+    }
+    let error = match transaction.span.and(transaction.watched_slot.map_or(Span::None, Span::One)) {
+        Span::None => return Ok(None),
+        Span::One(slot) if own.has(slot) => return Ok(None),
+        Span::One(slot) => match transaction.bound {
+            None => return Ok(Some(slot)),
+            Some(name) => CommandError::Other(format!(
+                "EXECABORT Transaction discarded because of: '{name}' concerns this node, the keys are another node's"
+            )),
+        },
+        Span::Many => cross_slot(),
+    };
+    unwatch(ctx);
+    ctx.session.transaction = None;
+    Err(error)
+}
+
+/// Executes a transaction of another node's client, as [`Transaction::words`] wrote it.
+pub(super) fn exec_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let requests = read_queue(args);
+    let changed = watched_changed(ctx);
+    unwatch(ctx);
+    let requests = requests?;
+    if changed {
+        reply.null_array();
+        return Ok(Flow::Continue);
+    }
+    reply.array(requests.len());
+    Ok(run_all(ctx, requests.into_iter(), reply))
+}
+
+/// The requests in the words of a transaction. All that may be refused is refused before the first one is executed.
+fn read_queue(args: Args<'_>) -> Result<Vec<(&'static CommandSpec, Args<'_>)>, CommandError> {
+    let malformed = || CommandError::other("another node sent a transaction that is none");
+    let (mut requests, mut at) = (Vec::new(), 1);
+    while let Some(count) = args.get(at) {
+        let count = crate::proto::integer(count).and_then(|count| usize::try_from(count).ok());
+        let request = count.and_then(|count| args.part(at + 1, count)).ok_or_else(malformed)?;
+        let spec = lookup(request.name()).ok_or_else(malformed)?;
+        let (sub, handler) = choose(spec, request).map_err(|(_, error)| error)?;
+        let reach = sub.map_or(spec.reach, |sub| spec.subcommands[sub].reach);
+        let foreign = matches!(reach, Reach::Node | Reach::Handled) && handler.is_some();
+        if foreign || spec.flags.has(Flags::IMMEDIATE) {
+            return Err(malformed());
+        }
+        at += 1 + request.len();
+        requests.push((spec, request));
+    }
+    Ok(requests)
 }
 
 /// Inside a transaction nothing can wait: a walk is done whole, which is what makes it part of one moment.
@@ -188,7 +303,19 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     if is_open(ctx) {
         return Err(CommandError::other("WATCH inside MULTI is not allowed"));
     }
+    let own = ctx.slots.filter(|_| reply.encoding() != Encoding::Bus);
+    let slot = if own.is_some() { one_slot(Keys::ALL, args)? } else { None };
     let transaction = ctx.session.transaction.get_or_insert_default();
+    if let Some(own) = own {
+        if transaction.watched_slot.is_some_and(|watched| Some(watched) != slot) {
+            return Err(cross_slot());
+        }
+        transaction.watched_slot = slot;
+        if let Some(slot) = slot.filter(|&slot| !own.has(slot)) {
+            transaction.elsewhere = true;
+            return Ok(Flow::Away(Route::Watch(slot)));
+        }
+    }
     for key in args.from(1) {
         if transaction.watched.contains_key(key) {
             continue;
@@ -216,6 +343,7 @@ pub(super) fn unwatch_all(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<
 /// Forgets what the client watches.
 pub(super) fn unwatch(ctx: &mut Ctx<'_>) {
     if let Some(transaction) = &mut ctx.session.transaction {
+        ctx.session.forget_elsewhere = transaction.watch_elsewhere().or(ctx.session.forget_elsewhere);
         forget(transaction, ctx.watches, ctx.session.id);
         if !transaction.open {
             ctx.session.transaction = None;
@@ -230,13 +358,15 @@ pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, clien
         watches.remove(&key, client);
     }
     transaction.watched_bytes = 0;
+    (transaction.watched_slot, transaction.elsewhere, transaction.lost) = (None, false, false);
     watches.changed.remove(&client);
 }
 
 /// Whether a key that the client watches was changed or has ended.
 fn watched_changed(ctx: &Ctx<'_>) -> bool {
     let Some(transaction) = &ctx.session.transaction else { return false };
-    ctx.watches.changed.contains(&ctx.session.id)
+    transaction.lost
+        || ctx.watches.changed.contains(&ctx.session.id)
         || transaction.watched.iter().any(|(key, &existed)| existed && ctx.store.get(key, ctx.now.ms).is_none())
 }
 

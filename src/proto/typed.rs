@@ -157,6 +157,16 @@ impl<'a> Typed<'a> {
         Typed { bytes, longs }
     }
 
+    /// Its bytes, the long values left out.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its long values, in order.
+    pub fn longs(&self) -> &'a [Rc<Vec<u8>>] {
+        self.longs
+    }
+
     /// Its tokens, from the first one on.
     pub fn reader(&self) -> TypedReader<'a> {
         TypedReader { bytes: self.bytes, longs: self.longs }

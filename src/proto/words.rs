@@ -69,19 +69,20 @@ pub struct Args<'a> {
     bytes: &'a [u8],
     words: &'a Words,
     first: usize,
+    end: usize,
 }
 
 impl<'a> Args<'a> {
     /// The words that lie in `bytes`, the beginning of the request; at least one.
     pub fn new(bytes: &'a [u8], words: &'a Words) -> Args<'a> {
         debug_assert!(!words.spans.is_empty());
-        Args { bytes, words, first: 0 }
+        Args { bytes, words, first: 0, end: words.spans.len() }
     }
 
     /// How many words, the name included.
     #[expect(clippy::len_without_is_empty, reason = "a request has at least its name")]
     pub fn len(&self) -> usize {
-        self.words.spans.len() - self.first
+        self.end - self.first
     }
 
     /// The command's name as it was sent.
@@ -91,12 +92,15 @@ impl<'a> Args<'a> {
 
     /// Word `index`, 0 being the name, where there is one.
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        self.words.spans.get(self.first + index).map(|&span| self.slice(span))
+        self.spans().get(index).map(|&span| self.slice(span))
     }
 
     /// Word `index`, which must be there, and how it lies.
     pub fn word(&self, index: usize) -> Word<'a> {
-        let span = self.words.spans[self.first + index];
+        self.word_at(self.spans()[index])
+    }
+
+    fn word_at(&self, span: Span) -> Word<'a> {
         match span.start {
             LONG => Word::Long(&self.words.long[span.end as usize]),
             _ => Word::Received(self.slice(span)),
@@ -106,14 +110,29 @@ impl<'a> Args<'a> {
     /// The words from `first` on.
     pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let args = *self;
-        let spans = self.words.spans.get(self.first + first..).unwrap_or(&[]);
+        let spans = self.spans().get(first..).unwrap_or(&[]);
         spans.iter().map(move |&span| args.slice(span))
+    }
+
+    /// All the words, for who cares where they lie.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = Word<'a>> + use<'a> {
+        let args = *self;
+        self.spans().iter().map(move |&span| args.word_at(span))
     }
 
     /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.
     pub fn nested(&self, first: usize) -> Option<Args<'a>> {
-        let nested = Args { first: self.first + first, ..*self };
-        (nested.first < self.words.spans.len()).then_some(nested)
+        self.part(first, self.len().checked_sub(first)?)
+    }
+
+    /// The request of `count` words that begins with word `first` of this one, if there are so many and one at least.
+    pub fn part(&self, first: usize, count: usize) -> Option<Args<'a>> {
+        let end = first.checked_add(count).filter(|&end| first < end && end <= self.len())?;
+        Some(Args { first: self.first + first, end: self.first + end, ..*self })
+    }
+
+    fn spans(&self) -> &'a [Span] {
+        &self.words.spans[self.first..self.end]
     }
 
     fn slice(&self, span: Span) -> &'a [u8] {
@@ -128,7 +147,7 @@ impl Index<usize> for Args<'_> {
     type Output = [u8];
 
     fn index(&self, index: usize) -> &[u8] {
-        self.slice(self.words.spans[self.first + index])
+        self.slice(self.spans()[index])
     }
 }
 
@@ -142,9 +161,14 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// A copy of these words.
     pub fn new(args: Args<'_>) -> OwnedArgs {
+        OwnedArgs::of(args.words())
+    }
+
+    /// A copy of these words, of which there is one at least.
+    pub fn of<'a>(words: impl Iterator<Item = Word<'a>>) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
-        for index in 0..args.len() {
-            match args.word(index) {
+        for word in words {
+            match word {
                 Word::Received(bytes) => {
                     let start = owned.bytes.len();
                     owned.bytes.extend_from_slice(bytes);

@@ -2,9 +2,12 @@
 
 use super::clients;
 use super::engine::{Promise, Serving};
+use super::forward::Awaited;
+use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::command::{self, Deferred, Peer, Replies, Session, WRONG_PASSWORD, Walk};
-use crate::conn::{Connection, Desk, Place};
+use crate::cluster::Offer;
+use crate::conn::{self, Connection, Desk, Place};
 use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
 use crate::proto::{Face, Output, Reply};
 use std::io::{self, IoSlice};
@@ -28,12 +31,27 @@ pub(super) struct Client {
     lingering: bool,
     /// Whether it reads no more.
     deaf: bool,
+    /// Whether it got a reply of another node in this turn, which is not sent yet.
+    pub(super) touched: bool,
+    /// The long answers of other nodes that it waits for.
+    offers: Option<Box<Offers>>,
 }
 
 impl Client {
     pub(super) fn new(socket: Socket, session: Session, now_ms: u64) -> Client {
         let conn = Connection::default();
-        Client { socket, conn, session, promise: None, active_ms: now_ms, queued: false, lingering: false, deaf: false }
+        Client {
+            socket,
+            conn,
+            session,
+            promise: None,
+            active_ms: now_ms,
+            queued: false,
+            lingering: false,
+            deaf: false,
+            touched: false,
+            offers: None,
+        }
     }
 
     /// The walk that makes its next reply.
@@ -53,6 +71,18 @@ impl Client {
     /// Whether it can go on without another byte from its socket.
     fn can_go_on(&mut self) -> bool {
         !self.lingering && if self.walk().is_some() { self.conn.has_room() } else { self.conn.can_resume() }
+    }
+
+    /// Another node offers a long answer for the reply at `place`: whether it may come now.
+    pub(super) fn take_offer(&mut self, place: Place, offer: Offer) -> bool {
+        self.offers.get_or_insert_default().take(&self.conn, place, offer)
+    }
+
+    /// The answer to the reply at `place` has come.
+    pub(super) fn end_offer(&mut self, place: Place) {
+        if let Some(offers) = &mut self.offers {
+            offers.done(place);
+        }
     }
 
     /// When bytes last moved.
@@ -148,11 +178,11 @@ impl Server {
 
     /// Executes what is whole after `received` more bytes, and sends the replies with one call.
     fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
-        let Server { reactor, engine, desk, receive, .. } = self;
+        let Server { reactor, engine, desk, receive, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
         engine.begin_share();
-        let mut serving =
-            Serving { engine, session: &mut client.session, peer: &client.socket, promise: None, http: false };
+        let bus = bus.as_deref_mut();
+        let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
         let broken = client.conn.execute(&receive[..received], desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
         if let Some(error) = broken {
@@ -193,7 +223,7 @@ impl Server {
 
     /// Executes what waited for the end of a pause.
     pub(super) fn end_pause(&mut self, token: Token) {
-        let Server { reactor, engine, desk, .. } = self;
+        let Server { reactor, engine, desk, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
         let paused = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::Paused(..)));
         let Some(Promise { place, deferred: Deferred::Paused(row, args), encoding, muted }) = paused.map(|it| *it)
@@ -203,8 +233,15 @@ impl Server {
         engine.node.waiting -= 1;
         client.active_ms = engine.now.ms;
         let Client { socket, conn, session, .. } = client;
-        let mut serving = Serving { engine, session, peer: socket, promise: None, http: false };
+        let mut serving = Serving::of_client(engine, session, socket, token, bus.as_deref_mut());
         let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
+        if let command::Flow::Away(route) = flow {
+            let awaited = Awaited::new(token, place, encoding, row, muted);
+            // Its place is there already, and holds what is behind it until it is answered.
+            if serving.forward(row, route, args.args(), &mut desk.output, awaited) != conn::Flow::Continue {
+                return self.finish(token, Ok(()));
+            }
+        }
         // CLIENT REPLY ON, held up, is answered.
         if muted && session.replies != Replies::On {
             desk.output.clear(TURN_REPLY_BYTES);
@@ -222,7 +259,7 @@ impl Server {
                 conn.close();
                 Ok(())
             }
-            command::Flow::Continue | command::Flow::Unanswered => Ok(()),
+            command::Flow::Continue | command::Flow::Unanswered | command::Flow::Away(_) => Ok(()),
         };
         let outcome = outcome.and_then(|()| self.send_backlog(token));
         self.finish(token, outcome);
@@ -275,6 +312,14 @@ impl Server {
         send(client, desk, engine)
     }
 
+    /// Sends a client what other nodes have answered.
+    pub(super) fn send_touched(&mut self, token: Token) {
+        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
+        client.touched = false;
+        let outcome = self.send_backlog(token);
+        self.finish(token, outcome);
+    }
+
     fn send_backlog(&mut self, token: Token) -> Result<(), End> {
         let Server { reactor, engine, desk, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
@@ -308,6 +353,14 @@ impl Server {
         if client.can_go_on() && !client.queued {
             client.queued = true;
             self.resumes.push_back(token);
+        }
+        if let Some(offers) = &mut client.offers
+            && let Some(bus) = &mut self.bus
+        {
+            while let Some(offer) = offers.next(&client.conn) {
+                bus.cluster.grant(offer.node, offer.id);
+            }
+            client.offers.take_if(|offers| offers.is_empty());
         }
         let interest = Interest { read: client.conn.wants_read(), write: client.conn.wants_write() };
         self.watch(token, interest);
@@ -351,7 +404,8 @@ impl Server {
             return self.finish(token, outcome);
         }
         let Some(timeout_ms) = idle_timeout_ms else { return };
-        if client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..))) {
+        let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
+        if paused || client.conn.waits() {
             // It is not idle, it is held up.
             client.active_ms = self.engine.now.ms;
         }
@@ -377,6 +431,15 @@ impl Server {
         node.waiting -= usize::from(client.promise.is_some());
         self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
         command::forget(&mut client.session, watches, store);
+        if let Some(bus) = &mut self.bus {
+            if let Some(slot) = client.session.forget_elsewhere {
+                bus.tell_to_forget(slot, client.session.id);
+            }
+            // What nobody waits for any more comes all the same, and so comes to its end at the node that keeps it.
+            for offer in client.offers.iter().flat_map(|offers| offers.kept()) {
+                bus.cluster.grant(offer.node, offer.id);
+            }
+        }
         client.conn.dismantle(&mut self.desk.pool);
         match end {
             End::Done => log::write(Level::Debug, format_args!("a client went, {} are here", node.clients)),

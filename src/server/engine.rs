@@ -1,9 +1,13 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, Node, Now, Pause, Peer, Replies, Session,
-    Settings, SlowLog, Watches, execute, execute_unknown,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
+    Replies, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
 };
+use super::Token;
+use super::bus::Bus;
+use super::forward::Awaited;
+use super::topology::AnyCluster;
 use crate::conn::{Flow, Place, Service};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
@@ -36,6 +40,8 @@ pub(super) struct Engine {
     pub(super) watches: Watches,
     /// Until when which clients are held up.
     pub(super) pause: Option<Pause>,
+    /// The slots that are this node's; none without a cluster.
+    pub(super) slots: Option<OwnSlots>,
     /// The row that the parser has asked for: that of the request that comes next.
     row: Option<&'static CommandSpec>,
     /// When the wall clock was last compared.
@@ -58,6 +64,7 @@ impl Engine {
             access,
             watches: Watches::default(),
             pause: None,
+            slots: None,
             row: None,
             compared_ms: now_ms,
         }
@@ -127,6 +134,10 @@ pub(super) struct Serving<'a> {
     pub(super) promise: Option<Promise>,
     /// Whether it turned out to be a browser.
     pub(super) http: bool,
+    /// The client's name in the loop; none where it is another node's.
+    pub(super) client: Option<Token>,
+    /// The other nodes, where there are any to be asked.
+    pub(super) bus: Option<&'a mut Bus>,
 }
 
 impl Service for Serving<'_> {
@@ -165,6 +176,7 @@ impl Service for Serving<'_> {
             Some(row) => command::Flow::Wait(Deferred::Paused(row, OwnedArgs::new(args))),
             None => self.execute(row, args, output, encoding),
         };
+        self.forget_elsewhere();
         let skipped = self.session.replies == Replies::Skip;
         let muted = skipped || before == Replies::Off && self.session.replies == Replies::Off;
         if skipped {
@@ -180,6 +192,13 @@ impl Service for Serving<'_> {
                 self.promise = Some(Promise { place, deferred, encoding, muted });
                 Flow::Wait
             }
+            command::Flow::Away(route) => match (row, self.client) {
+                (Some(row), Some(client)) => {
+                    self.forward(row, route, args, output, Awaited::new(client, place, encoding, row, muted))
+                }
+                // What comes from another node is never sent on to a third.
+                _ => Flow::Continue,
+            },
             command::Flow::Shutdown => {
                 self.engine.shutdown = true;
                 Flow::Close
@@ -188,7 +207,23 @@ impl Service for Serving<'_> {
     }
 }
 
-impl Serving<'_> {
+impl<'a> Serving<'a> {
+    /// The engine at the service of a client of ours.
+    pub(super) fn of_client(
+        engine: &'a mut Engine,
+        session: &'a mut Session,
+        peer: &'a dyn Peer,
+        client: Token,
+        bus: Option<&'a mut Bus>,
+    ) -> Serving<'a> {
+        Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus }
+    }
+
+    /// The engine at the service of another node's client.
+    pub(super) fn of_node(engine: &'a mut Engine, session: &'a mut Session, peer: &'a dyn Peer) -> Serving<'a> {
+        Serving { engine, session, peer, promise: None, http: false, client: None, bus: None }
+    }
+
     /// Executes one request, a row's or an unknown one.
     pub(super) fn execute(
         &mut self,
@@ -197,9 +232,30 @@ impl Serving<'_> {
         output: &mut Output,
         encoding: Encoding,
     ) -> command::Flow {
-        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, pause, .. } =
+        let mut ctx = self.ctx();
+        match row {
+            Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
+            None => {
+                execute_unknown(&mut ctx, args, &mut Reply::new(output, encoding, Face::Typed));
+                command::Flow::Continue
+            }
+        }
+    }
+
+    /// Executes what a client of another node has queued.
+    pub(super) fn execute_queued(&mut self, args: Args<'_>, output: &mut Output) {
+        execute_queued(&mut self.ctx(), args, &mut Reply::new(output, Encoding::Bus, Face::Typed));
+    }
+
+    fn ctx(&mut self) -> Ctx<'_> {
+        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, pause, slots, .. } =
             &mut *self.engine;
-        let mut ctx = Ctx {
+        let topology: &dyn Topology = match (&self.bus, *slots) {
+            (Some(bus), _) => &bus.cluster,
+            (None, Some(_)) => &AnyCluster,
+            (None, None) => &NoCluster,
+        };
+        Ctx {
             store,
             now: *now,
             stats,
@@ -214,13 +270,8 @@ impl Serving<'_> {
             watches,
             pause,
             host: &HOST,
-        };
-        match row {
-            Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
-            None => {
-                execute_unknown(&mut ctx, args, &mut Reply::new(output, encoding, Face::Typed));
-                command::Flow::Continue
-            }
+            slots: *slots,
+            topology,
         }
     }
 }

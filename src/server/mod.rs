@@ -3,10 +3,16 @@
 //! One pass of the loop is a turn: wait, read the clock, serve who is ready as far as the turn's share goes, go on
 //! with who was cut short, see to deadlines, take back memory.
 
+mod bus;
 mod client;
 mod clients;
 mod engine;
+mod forward;
+mod hands;
+mod merge;
+mod offers;
 mod start;
+mod topology;
 
 use crate::command::{Node, Session};
 use crate::config::Config;
@@ -21,6 +27,7 @@ use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
 use crate::sys::socket::{Listener, Socket, TcpOptions};
+use bus::{Bus, Link};
 use client::{Client, End};
 use engine::Engine;
 use std::collections::VecDeque;
@@ -30,16 +37,19 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Everything with a descriptor.
 enum Source {
     Listener(Listener),
+    BusListener(Listener),
     Signals(Signals),
     Client(Client),
+    Link(Link),
 }
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Source::Listener(listener) => listener.as_fd(),
+            Source::Listener(listener) | Source::BusListener(listener) => listener.as_fd(),
             Source::Signals(signals) => signals.as_fd(),
             Source::Client(client) => client.as_fd(),
+            Source::Link(link) => link.as_fd(),
         }
     }
 }
@@ -58,6 +68,8 @@ pub struct Server {
     /// What the walks of all clients hold.
     walk_bytes: usize,
     listeners: Vec<Token>,
+    /// The other nodes, where this one is in a cluster.
+    bus: Option<Box<Bus>>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
     /// Whether protected mode keeps out who is not local.
@@ -125,6 +137,7 @@ impl Server {
         self.serve_resumed();
         self.serve_deadlines();
         self.serve_paused();
+        self.serve_bus();
         self.take_back();
         self.apply_settings();
         self.see_to_the_end();
@@ -177,7 +190,8 @@ impl Server {
             Stage::Ended => Some(0),
         };
         let pause_ms = self.engine.pause.map(|pause| pause.until_ms);
-        [ending_ms, pause_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
+        let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
+        [ending_ms, pause_ms, bus_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
@@ -207,6 +221,11 @@ impl Server {
     fn serve(&mut self, event: Event) -> usize {
         match self.reactor.get_mut(event.token) {
             Some(Source::Client(_)) => self.serve_client(event),
+            Some(Source::Link(_)) => self.serve_link(event),
+            Some(Source::BusListener(_)) => {
+                self.accept_links(event.token);
+                0
+            }
             Some(Source::Listener(_)) => {
                 self.accept(event.token);
                 0
@@ -223,7 +242,8 @@ impl Server {
         while let Some(token) = self.reactor.expired(self.engine.now.ms) {
             match self.reactor.get_mut(token) {
                 Some(Source::Client(_)) => self.client_deadline(token),
-                Some(Source::Listener(_)) => self.watch(token, Interest::READ),
+                Some(Source::Listener(_) | Source::BusListener(_)) => self.watch(token, Interest::READ),
+                Some(Source::Link(_)) => self.link_deadline(token),
                 _ => {}
             }
         }
@@ -307,6 +327,7 @@ impl Server {
         let Err(error) = self.reactor.set_interest(token, interest) else { return };
         match self.reactor.get_mut(token) {
             Some(Source::Client(_)) => self.close(token, End::Error(error)),
+            Some(Source::Link(_)) => self.break_link(token, &error),
             _ => self.reactor.set_deadline(token, Some(self.engine.now.ms + ACCEPT_RETRY_MS)),
         }
     }

@@ -1,7 +1,10 @@
 //! From a configuration to a server that listens.
 
+use super::bus::Bus;
 use super::{Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
-use crate::command::{self, Access, DebugAccess, Settings};
+use crate::cluster::{Cluster, Identity, Map, Member};
+use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
+use crate::config::ClusterConfig;
 use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::sys::epoll::Interest;
@@ -22,7 +25,9 @@ impl Server {
         resource::steady_malloc();
         let version = env!("CARGO_PKG_VERSION");
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
-        let clients_max = bound_clients(config.clients_max)?;
+        // Of each pair of nodes there may be two links for a while, and strangers at the door.
+        let links = config.cluster.as_ref().map_or(0, |cluster| 4 * cluster.members.len());
+        let clients_max = bound_clients(config.clients_max, DESCRIPTORS_RESERVED + links)?;
         settings.clients_max = clients_max;
         let memory_bytes = resource::memory_bytes();
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
@@ -36,6 +41,16 @@ impl Server {
         );
         let mut reactor = Reactor::new(EVENTS_MAX)?;
         let (listeners, tcp_port) = listen(config)?;
+        let started_ms = clock::boot_ms();
+        let bus = config.cluster.as_ref().map(|cluster| join(cluster, config, started_ms)).transpose()?;
+        let bus = match bus {
+            Some((bus, listener)) => {
+                log::write(Level::Info, format_args!("the bus listens on {}", listener.name()));
+                reactor.insert(Source::BusListener(listener), Interest::READ)?;
+                Some(Box::new(bus))
+            }
+            None => None,
+        };
         // Only now: until here a signal ends the program by itself, also where listening hangs.
         reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
         let exposed = listeners.iter().any(|listener| !listener.is_local());
@@ -54,19 +69,22 @@ impl Server {
             .into_iter()
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
             .collect::<io::Result<_>>()?;
-        let started_ms = clock::boot_ms();
         settings.port = tcp_port;
+        let slots = bus.as_ref().map(|bus| OwnSlots::new(bus.map().slots(bus.map().own())));
         let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
         let access = Access { password: config.password.clone() };
+        let mut engine = Engine::new(node, settings, access, started_ms);
+        engine.slots = slots;
         Ok(Server {
             reactor,
-            engine: Engine::new(node, settings, access, started_ms),
+            engine,
             desk: Desk::default(),
             receive: vec![0; RECEIVE_BYTES].into(),
             resumes: VecDeque::new(),
             paused: VecDeque::new(),
             walk_bytes: 0,
             listeners,
+            bus,
             accept_failure_told: false,
             guarded,
             noise: Noise::default(),
@@ -75,6 +93,38 @@ impl Server {
             turn_end_ms: started_ms,
         })
     }
+}
+
+/// What this node has of its cluster, and the listener for the other nodes.
+fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bus, Listener)> {
+    let mut members: Vec<Member> =
+        cluster.members.iter().map(|node| Member { address: node.address, name: node.name.clone() }).collect();
+    members[cluster.own].name.clone_from(&cluster.name);
+    let map = Map::new(members, cluster.own().address).map_err(|why| io::Error::other(format!("{}: {why}", cluster.file.display())))?;
+    if !cluster.is_local() && cluster.secret.is_none() {
+        log::write(
+            Level::Warn,
+            format_args!("the bus has no secret: whoever has a listed address may join, and read and change every key"),
+        );
+    }
+    let own = map.member(map.own()).address;
+    // No probes of the kernel: the nodes ask each other whether they live, and sooner.
+    let listener = Listener::tcp(own, config.backlog, TcpOptions { keepalive_s: 0 })
+        .map_err(|error| named(format_args!("cannot listen on {own} for the other nodes"), &error))?;
+    // RandomState is keyed from the system's randomness.
+    let random = RandomState::new();
+    let identity = Identity {
+        name: cluster.name.clone(),
+        incarnation: random.hash_one(0),
+        has_password: config.password.is_some(),
+        secret: cluster.secret.clone(),
+        seed: random.hash_one(1),
+    };
+    log::write(
+        Level::Info,
+        format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.display()),
+    );
+    Ok((Bus::new(Cluster::new(map, identity, now_ms)), listener))
 }
 
 /// What is known of a node that has just started.
@@ -106,21 +156,21 @@ fn settings(config: &Config) -> Settings {
         keepalive_s: config.keepalive_s,
         log_level: if config.verbose { "verbose" } else { "notice" },
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
-        make_room: |clients| possible_clients(clients).map_or(0, |(possible, _)| possible),
+        make_room: |clients| possible_clients(clients, DESCRIPTORS_RESERVED).map_or(0, |(possible, _)| possible),
         ..Settings::default()
     }
 }
 
 /// How many clients there is room for, after making more if need be, and how many descriptors that comes from.
-fn possible_clients(wanted: usize) -> io::Result<(usize, u64)> {
-    let descriptors = resource::raise_descriptors(wanted.saturating_add(DESCRIPTORS_RESERVED) as u64)?;
-    let possible = usize::try_from(descriptors).unwrap_or(CLIENTS_MAX).saturating_sub(DESCRIPTORS_RESERVED).max(1);
+fn possible_clients(wanted: usize, reserved: usize) -> io::Result<(usize, u64)> {
+    let descriptors = resource::raise_descriptors(wanted.saturating_add(reserved) as u64)?;
+    let possible = usize::try_from(descriptors).unwrap_or(CLIENTS_MAX).saturating_sub(reserved).max(1);
     Ok((possible, descriptors))
 }
 
 /// How many clients the descriptors allow; says so where it is fewer than asked for.
-fn bound_clients(wanted: usize) -> io::Result<usize> {
-    let (possible, descriptors) = possible_clients(wanted)?;
+fn bound_clients(wanted: usize, reserved: usize) -> io::Result<usize> {
+    let (possible, descriptors) = possible_clients(wanted, reserved)?;
     if possible < wanted {
         log::write(
             Level::Warn,

@@ -45,8 +45,13 @@ impl Cursor {
         Cursor((slot.index() as u64) << SLOT_SHIFT | position.0)
     }
 
+    /// The place before everything in a slot.
+    pub fn at(slot: SlotId) -> Cursor {
+        Cursor::new(slot, Position::START)
+    }
+
     /// The slot.
-    pub(super) fn slot(self) -> SlotId {
+    pub fn slot(self) -> SlotId {
         SlotId::wrapping((self.0 >> SLOT_SHIFT) as usize)
     }
 

@@ -14,11 +14,16 @@ impl SlotId {
 
     /// The slot of a key: CRC16 of its tag, or of the whole key where it has none, modulo [`SLOTS`].
     pub fn of_key(key: &[u8]) -> SlotId {
-        SlotId::wrapping(crc16(hashed_part(key)) as usize)
+        SlotId::wrapping(SlotId::crc_of_key(key).into())
     }
 
-    /// The slot with this number modulo [`SLOTS`].
-    pub(super) fn wrapping(number: usize) -> SlotId {
+    /// The CRC16 that decides a key's slot, here and for clients that know another number of slots.
+    pub fn crc_of_key(key: &[u8]) -> u16 {
+        crc16(hashed_part(key))
+    }
+
+    /// The slot with this number modulo [`SLOTS`]. Clients of a cluster, which count twice as many, mean that one.
+    pub fn wrapping(number: usize) -> SlotId {
         SlotId((number % SLOTS) as u16)
     }
 

@@ -21,6 +21,9 @@ impl Interest {
     /// Reading alone.
     pub const READ: Interest = Interest { read: true, write: false };
 
+    /// Writing alone.
+    pub const WRITE: Interest = Interest { read: false, write: true };
+
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.read);

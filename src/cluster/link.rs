@@ -1,0 +1,167 @@
+//! One link: how far it is, what is to be sent on it, what came. And the table of all links.
+
+use super::inbox::Inbox;
+use super::outbox::{Outbox, OwnedReply};
+use super::{LinkId, NodeId};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The peer's hello is to come.
+    Hello,
+    /// Its proof is to come.
+    Proof,
+    /// The hellos are done. The node with the lower address says welcome, now or when it has no other link.
+    Spare,
+    /// Requests and replies travel.
+    Up,
+    /// We refused the peer; its list of nodes may still come.
+    Refused,
+    /// It ends; what is to be sent still is, nothing that comes is looked at.
+    Ending,
+}
+
+/// What the proofs are made of, and what holds once they are right.
+#[derive(Default)]
+pub(super) struct Handshake {
+    /// Our hello, the whole frame.
+    pub(super) own_hello: Vec<u8>,
+    /// The peer's hello, the whole frame.
+    pub(super) peer_hello: Vec<u8>,
+    pub(super) name: String,
+    pub(super) has_password: bool,
+    /// Whether how the lists of nodes differ is worth telling.
+    pub(super) tells_difference: bool,
+}
+
+/// A request of the peer that is not answered yet.
+pub(super) enum Open {
+    /// The host answers it later.
+    Executing,
+    /// Its answer is large and waits for the grant.
+    Held(OwnedReply),
+}
+
+/// See the module.
+pub(super) struct Link {
+    /// Whether we dialled.
+    pub(super) initiated: bool,
+    /// Where the peer is connected from, or was dialled.
+    pub(super) peer: IpAddr,
+    /// Which node it is, once that is known: for one that we dialled at once, else when its hello said so.
+    pub(super) node: Option<NodeId>,
+    /// That of its hello.
+    pub(super) incarnation: u64,
+    pub(super) phase: Phase,
+    /// Only until the link is up.
+    pub(super) handshake: Option<Box<Handshake>>,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    /// The order in which links began.
+    pub(super) number: u64,
+    /// Whether it stands among those to be closed.
+    pub(super) is_closing: bool,
+    /// Whether it stands among those that have something new to send.
+    pub(super) is_named: bool,
+    /// When something came last.
+    pub(super) heard_ms: u64,
+    /// Whether time was given, since then, for bytes that waited while we did not look.
+    pub(super) was_waited_for: bool,
+    /// When the next ping is due; before the link is up, when it must have got further.
+    pub(super) due_ms: u64,
+    /// Its deadline among the timers.
+    pub(super) wake_ms: u64,
+    /// The ping that is not answered yet, and when it was sent.
+    pub(super) ping: Option<(u64, u64)>,
+    pub(super) open: BTreeMap<u32, Open>,
+}
+
+impl Link {
+    pub(super) fn new(now_ms: u64, peer: IpAddr, node: Option<NodeId>) -> Link {
+        Link {
+            initiated: node.is_some(),
+            peer,
+            node,
+            incarnation: 0,
+            phase: Phase::Hello,
+            handshake: Some(Box::default()),
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            number: 0,
+            is_closing: false,
+            is_named: false,
+            heard_ms: now_ms,
+            was_waited_for: false,
+            due_ms: now_ms,
+            wake_ms: 0,
+            ping: None,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is a spare one to this node.
+    pub(super) fn is_spare_to(&self, node: NodeId) -> bool {
+        self.phase == Phase::Spare && self.node == Some(node)
+    }
+}
+
+/// All links, by their ids.
+#[derive(Default)]
+pub(super) struct Links {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    made: u64,
+}
+
+#[derive(Default)]
+struct Place {
+    generation: u32,
+    link: Option<Box<Link>>,
+}
+
+impl Links {
+    pub(super) fn insert(&mut self, mut link: Link) -> LinkId {
+        self.made += 1;
+        link.number = self.made;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            self.places.len() as u32 - 1
+        });
+        let place = &mut self.places[index as usize];
+        place.link = Some(Box::new(link));
+        LinkId { index, generation: place.generation }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: LinkId) -> Option<&Link> {
+        let place = self.places.get(id.index())?;
+        if place.generation == id.generation { place.link.as_deref() } else { None }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        let place = self.places.get_mut(id.index())?;
+        if place.generation == id.generation { place.link.as_deref_mut() } else { None }
+    }
+
+    /// Takes a link out; its id means nothing afterwards.
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let place = self.places.get_mut(id.index())?;
+        if place.generation != id.generation {
+            return None;
+        }
+        let link = place.link.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(id.index);
+        Some(*link)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.places.iter().enumerate().filter_map(|(index, place)| {
+            let id = LinkId { index: index as u32, generation: place.generation };
+            place.link.as_deref().map(|link| (id, link))
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! The cluster's hands in the server: requests of other nodes are executed, answers reach the clients that wait for them,
+//! news reach the log.
+
+use super::engine::{Engine, Serving};
+use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket};
+use super::{Level, Noise, Source, log, merge};
+use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Reason, Request, Side};
+use crate::command::{self, Deferred, Peer, may_travel};
+use crate::conn::Desk;
+use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
+use crate::proto::{Encoding, Face, Output, Reply};
+use crate::reactor::Reactor;
+use std::net::{IpAddr, SocketAddr};
+
+/// What the cluster may use of the server.
+pub(super) struct Hands<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) reactor: &'a mut Reactor<Source>,
+    pub(super) desk: &'a mut Desk,
+    pub(super) forwards: &'a mut Forwards,
+    pub(super) noise: &'a mut Noise,
+    pub(super) walk_bytes: &'a mut usize,
+}
+
+/// Where a request of another node comes from.
+struct OtherNode<'a>(&'a str);
+
+impl Peer for OtherNode<'_> {
+    fn address(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn is_local(&self) -> bool {
+        false
+    }
+}
+
+impl Host<Ticket> for Hands<'_> {
+    fn execute(&mut self, request: Request<'_>, output: &mut Output) -> Executed {
+        self.engine.stats.cluster_served += 1;
+        match request.purpose {
+            Purpose::Plain => return self.execute_plain(&request, output),
+            Purpose::Watch => self.watch(&request, output),
+            Purpose::Forget => self.forget(&request),
+            Purpose::Exec => self.execute_transaction(&request, output),
+        }
+        Executed::Now
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer<'_>) {
+        match ticket {
+            Ticket::Whole(node, awaited) => self.answer_whole(node, awaited, &answer),
+            Ticket::Watch(node, awaited) => {
+                let well = matches!(answer, Answer::Reply(typed) if typed.error().is_none());
+                if !well
+                    && let Some(Source::Client(client)) = self.reactor.get_mut(awaited.client)
+                    && let Some(transaction) = &mut client.session.transaction
+                {
+                    transaction.lose_watch();
+                }
+                self.answer_whole(node, awaited, &answer);
+            }
+            Ticket::Part { split, part } => {
+                let outcome = match answer {
+                    Answer::Reply(typed) => Outcome::of_typed(typed),
+                    Answer::Failed { .. } => Outcome::Failed,
+                };
+                self.end_part(split, part, outcome);
+            }
+        }
+    }
+
+    fn offer(&mut self, ticket: &Ticket, offer: Offer) -> bool {
+        match *ticket {
+            // A client that has gone has nobody to keep it for, but it must come to an end all the same.
+            Ticket::Whole(_, Awaited { client, place, .. }) => match self.reactor.get_mut(client) {
+                Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
+                _ => true,
+            },
+            Ticket::Watch(..) | Ticket::Part { .. } => true,
+        }
+    }
+
+    fn has_time(&self) -> bool {
+        self.engine.has_time()
+    }
+
+    fn notice(&mut self, notice: Notice<'_>) {
+        match notice {
+            Notice::Up { node } => log::write(Level::Info, format_args!("linked with {}", self.forwards.bus_name(node))),
+            Notice::Formed => log::write(Level::Info, format_args!("Cluster successfully formed")),
+            Notice::Down { node, why } => {
+                self.engine.stats.cluster_links_broken += 1;
+                let name = self.forwards.bus_name(node);
+                log::write(Level::Warn, format_args!("the link to {name} is lost: {why}"));
+                for mut session in self.forwards.forget_node(node) {
+                    command::forget(&mut session, &mut self.engine.watches, &mut self.engine.store);
+                }
+                self.lose_watches(node);
+            }
+            Notice::Junk { peer, why } => {
+                self.engine.stats.cluster_frames_refused += 1;
+                let text = format_args!("a link from {peer} is closed, what it sent is no node's: {why}");
+                self.noise.write(self.engine.now.ms, text);
+            }
+            Notice::Refused { node, peer, by, reason } => {
+                self.engine.stats.cluster_links_refused += 1;
+                let (who, verb) = (self.who(node, peer), if by == Side::Us { "is refused" } else { "refuses us" });
+                self.noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", why(reason)));
+            }
+            Notice::Differs { node, peer, ours, theirs } => {
+                let who = self.who(node, peer);
+                let (ours, theirs) = (list(ours), list(theirs));
+                let text = format_args!("{who} has another list of nodes: only ours has {ours}, only theirs {theirs}");
+                log::write(Level::Warn, text);
+            }
+            Notice::PasswordDiffers { node } => {
+                let name = self.forwards.bus_name(node);
+                let text = format_args!("of this node and {name} only one wants a password: set it on both, or on none");
+                log::write(Level::Warn, text);
+            }
+        }
+    }
+}
+
+/// Why a node wants no link, and what to do about it.
+fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Version => "the two speak different versions, run the same release on all nodes",
+        Reason::List => "the lists of nodes differ, give all nodes the same",
+        Reason::Secret => "the secrets differ, or only one has one: give all nodes the same --cluster-secret-file",
+        Reason::NotListed => "it comes from an address that is not in the list of nodes",
+        Reason::Itself => "it says to be this very node",
+        Reason::OtherNode => "another node answers at its address",
+        Reason::Enough => "it has links already",
+    }
+}
+
+/// Addresses in a row, a few of many.
+fn list(addresses: &[SocketAddr]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = addresses.iter().take(SHOWN).map(SocketAddr::to_string).collect();
+    match addresses.len() {
+        0 => "none".into(),
+        count if count > SHOWN => format!("{} and {} more", shown.join(", "), count - SHOWN),
+        _ => shown.join(", "),
+    }
+}
+
+impl Hands<'_> {
+    /// Executes a request that needs nothing but the store.
+    fn execute_plain(&mut self, request: &Request<'_>, output: &mut Output) -> Executed {
+        let Some(row) = command::lookup(request.args.name()).filter(|row| may_travel(row, request.args)) else {
+            Reply::new(output, Encoding::Bus, Face::Typed).error("ERR a node asks for what no node does for another");
+            return Executed::Now;
+        };
+        let peer = OtherNode(&self.forwards.names[request.from.index()]);
+        let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
+        match serving.execute(Some(row), request.args, output, Encoding::Bus) {
+            command::Flow::Wait(Deferred::Walk(walk)) => {
+                self.forwards.begin_errand(walk, Origin::Node(request.caller));
+                Executed::Later
+            }
+            _ => Executed::Now,
+        }
+    }
+
+    /// Watches keys for a client of another node.
+    fn watch(&mut self, request: &Request<'_>, output: &mut Output) {
+        let watch = command::lookup(b"watch");
+        let mut session = self.forwards.take_watcher(request.from, request.client);
+        let peer = OtherNode(&self.forwards.names[request.from.index()]);
+        Serving::of_node(self.engine, &mut session, &peer).execute(watch, request.args, output, Encoding::Bus);
+        self.forwards.keep_watcher(request.from, request.client, session);
+    }
+
+    /// Watches nothing for that client any more.
+    fn forget(&mut self, request: &Request<'_>) {
+        let mut session = self.forwards.take_watcher(request.from, request.client);
+        command::forget(&mut session, &mut self.engine.watches, &mut self.engine.store);
+    }
+
+    /// Executes what a client of another node has queued, unless a key that it watches has changed.
+    fn execute_transaction(&mut self, request: &Request<'_>, output: &mut Output) {
+        let mut session = self.forwards.take_watcher(request.from, request.client);
+        let peer = OtherNode(&self.forwards.names[request.from.index()]);
+        Serving::of_node(self.engine, &mut session, &peer).execute_queued(request.args, output);
+    }
+
+    /// What a node has watched for our clients it has forgotten: their transactions do nothing.
+    fn lose_watches(&mut self, node: NodeId) {
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+                && let Some(transaction) = &mut client.session.transaction
+                && transaction.watch_elsewhere().is_some_and(|slot| self.forwards.owner(slot) == node)
+            {
+                transaction.lose_watch();
+            }
+        }
+    }
+
+    /// Who is at the other end of a link: a node, as far as one is known.
+    fn who(&self, node: Option<NodeId>, peer: IpAddr) -> String {
+        node.map_or_else(|| format!("a link from {peer}"), |node| self.forwards.bus_name(node).to_string())
+    }
+
+    /// The answer to a request that went to one node.
+    fn answer_whole(&mut self, node: NodeId, awaited: Awaited, answer: &Answer<'_>) {
+        let Awaited { client, place, encoding, face, muted, writes } = awaited;
+        let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
+        let mut reply = Reply::new(&mut self.desk.output, encoding, face);
+        let error = match answer {
+            _ if muted => None,
+            // What is checked can be passed on.
+            Answer::Reply(typed) if typed.check().and_then(|()| typed.reader().pass_value(&mut reply)).is_ok() => None,
+            Answer::Reply(_) => Some(merge::strange(self.forwards.name(node))),
+            Answer::Failed { .. } => {
+                self.engine.stats.cluster_outcomes_unknown += u64::from(writes);
+                Some(merge::broken(self.forwards.name(node), writes))
+            }
+        };
+        if let Some(text) = error {
+            self.engine.stats.count_error(&text);
+            reply.error(&text);
+        }
+        waiting.conn.fill(place, self.desk, true);
+        waiting.end_offer(place);
+        self.forwards.touch(waiting, client);
+    }
+
+    /// A part of a split has come; the last one makes the answer.
+    fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) {
+        let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
+        let Awaited { client, place, .. } = split.awaited;
+        let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
+        if let Some(error) = merge::answer(&split, self.forwards, &mut self.desk.output) {
+            self.engine.stats.count_error(&error);
+        }
+        waiting.conn.fill(place, self.desk, true);
+        self.forwards.touch(waiting, client);
+    }
+
+    /// Does a piece of the walk that was asked for first.
+    pub(super) fn step_errand(&mut self, cluster: &mut Cluster<Ticket>) {
+        let Some(Errand { mut walk, mut output, origin }) = self.forwards.next_errand() else { return };
+        *self.walk_bytes -= walk.bytes_used();
+        let room = WALK_BYTES_MAX - *self.walk_bytes;
+        if !walk.step(&self.engine.store, self.engine.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
+            *self.walk_bytes += walk.bytes_used();
+            return self.forwards.go_on_errand(Errand { walk, output, origin });
+        }
+        match origin {
+            Origin::Node(caller) => cluster.reply(caller, &output),
+            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(&output)),
+        }
+    }
+}
