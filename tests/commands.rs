@@ -140,7 +140,23 @@ fn every_case_holds() {
 
 /// Their cases tell of a node alone: of its clients, its settings, its figures, its end, or its share of a walk.
 const OF_A_NODE: &[&str] = &[
-    "AUTH", "CLIENT", "CONFIG", "DEBUG", "HELLO", "INFO", "LATENCY", "MEMORY", "RESET", "SCAN", "SHUTDOWN", "SLOWLOG",
+    "ASKING",
+    "AUTH",
+    "CLIENT",
+    "CLUSTER",
+    "CLUSTERINFO",
+    "CONFIG",
+    "DEBUG",
+    "HELLO",
+    "INFO",
+    "LATENCY",
+    "MEMORY",
+    "READONLY",
+    "READWRITE",
+    "RESET",
+    "SCAN",
+    "SHUTDOWN",
+    "SLOWLOG",
 ];
 
 /// Their cases have keys of several slots; with a tag they are tried in oracle.rs.

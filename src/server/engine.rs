@@ -1,13 +1,13 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
-use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
-    Replies, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
-};
 use super::Token;
 use super::bus::Bus;
 use super::forward::Awaited;
 use super::topology::AnyCluster;
+use crate::command::{
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
+    Replies, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
+};
 use crate::conn::{Flow, Place, Service};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;

@@ -1,11 +1,11 @@
 //! Requests whose keys other nodes have: where they go, who waits for the answer, and how answers of several nodes
 //! become one.
 
-use super::bus::Bus;
-use super::engine::Serving;
-use super::client::Client;
-use super::merge;
 use super::Token;
+use super::bus::Bus;
+use super::client::Client;
+use super::engine::Serving;
+use super::merge;
 use crate::cluster::{Caller, Map, NodeId, Purpose, RequestHead, Sent};
 use crate::command::{self, CommandSpec, Deferred, Flags, Merge, Route, Session, Walk};
 use crate::conn::{Flow, Place};

@@ -87,7 +87,9 @@ impl Host<Ticket> for Hands<'_> {
 
     fn notice(&mut self, notice: Notice<'_>) {
         match notice {
-            Notice::Up { node } => log::write(Level::Info, format_args!("linked with {}", self.forwards.bus_name(node))),
+            Notice::Up { node } => {
+                log::write(Level::Info, format_args!("linked with {}", self.forwards.bus_name(node)))
+            }
             Notice::Formed => log::write(Level::Info, format_args!("Cluster successfully formed")),
             Notice::Down { node, why } => {
                 self.engine.stats.cluster_links_broken += 1;
@@ -116,7 +118,8 @@ impl Host<Ticket> for Hands<'_> {
             }
             Notice::PasswordDiffers { node } => {
                 let name = self.forwards.bus_name(node);
-                let text = format_args!("of this node and {name} only one wants a password: set it on both, or on none");
+                let text =
+                    format_args!("of this node and {name} only one wants a password: set it on both, or on none");
                 log::write(Level::Warn, text);
             }
         }

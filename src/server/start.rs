@@ -100,7 +100,8 @@ fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bu
     let mut members: Vec<Member> =
         cluster.members.iter().map(|node| Member { address: node.address, name: node.name.clone() }).collect();
     members[cluster.own].name.clone_from(&cluster.name);
-    let map = Map::new(members, cluster.own().address).map_err(|why| io::Error::other(format!("{}: {why}", cluster.file.display())))?;
+    let map = Map::new(members, cluster.own().address)
+        .map_err(|why| io::Error::other(format!("{}: {why}", cluster.file.display())))?;
     if !cluster.is_local() && cluster.secret.is_none() {
         log::write(
             Level::Warn,
@@ -120,10 +121,7 @@ fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bu
         secret: cluster.secret.clone(),
         seed: random.hash_one(1),
     };
-    log::write(
-        Level::Info,
-        format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.display()),
-    );
+    log::write(Level::Info, format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.display()));
     Ok((Bus::new(Cluster::new(map, identity, now_ms)), listener))
 }
 
