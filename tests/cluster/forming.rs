@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::support::cluster::{Cluster, FORMED, cluster_info, within};
-use super::support::{Scratch, Server, Start, alone, program, run_to_end, show, together};
+use super::support::{Scratch, Server, Start, alone, holds_within, program, run_to_end, show, together};
 use super::{ask_array, not_linked};
 
 /// A line of the log, as CLUSTER.md has it.
@@ -192,9 +192,12 @@ fn a_name_of_the_command_line_is_shown() {
     let key = cluster.key_of(1, 0);
     cluster.kill(1);
     let mut client = cluster.connect(0);
-    within(Duration::from_secs(1), "an error that has the name", || {
-        client.ask(&format!("GET {key}")).starts_with("(error) CLUSTERDOWN node kitchen (127.0.0.1:")
+    let (mut answer, wanted) = (String::new(), format!("(error) CLUSTERDOWN node kitchen ({})", cluster.address(1)));
+    let seen = holds_within(Duration::from_secs(1), || {
+        answer = client.ask(&format!("GET {key}"));
+        answer.starts_with(&wanted)
     });
+    assert!(seen, "{answer}");
 }
 
 #[test]

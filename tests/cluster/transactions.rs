@@ -1,13 +1,13 @@
 //! MULTI, EXEC and WATCH through nodes that do not own the keys.
 
-use super::support::cluster::{Cluster, ask_array};
+use super::support::cluster::{Cluster, array, ask_array};
 use super::support::{Client, together, wait_for};
 
 /// Sends the requests one by one; each answers what stands beside it.
 #[track_caller]
 fn check(client: &mut Client, cases: &[(&str, &str)], tag: &str) {
     for (request, wanted) in cases {
-        client.expect(&request.replace('~', tag), &wanted.replace('~', tag));
+        client.expect_line(&request.replace('~', tag), &wanted.replace('~', tag));
     }
 }
 
@@ -37,10 +37,10 @@ fn a_transaction_runs_where_its_keys_are() {
                 ],
                 &tag,
             );
-            let answer = client.ask("EXEC");
+            let answer = client.ask_line("EXEC");
             let wanted = "OK\na b\nOK\n(null)\n(null)\nOK\n1\n(error) value is not an integer or out of range\na bc\n2";
             assert!(answer == wanted, "owner {owner}, asked {asked}: {answer:?}");
-            client.expect(&format!("MGET {tag}k {tag}n"), "a bc\n1");
+            client.expect_line(&format!("MGET {tag}k {tag}n"), "a bc\n1");
             check(
                 &mut client,
                 &[
@@ -76,7 +76,7 @@ fn a_transaction_answers_in_each_protocol() {
         for asked in 0..3 {
             for protocol in ["2", "3"] {
                 let mut client = cluster.connect(asked);
-                client.expect("FLUSH", "OK");
+                client.expect_line("FLUSH", "OK");
                 ask_array(&mut client, &["HELLO", protocol]);
                 let key = |name: &str| format!("{tag}{name}");
                 for words in [
@@ -90,9 +90,11 @@ fn a_transaction_answers_in_each_protocol() {
                     &["INCRBYFLOAT", &key("n"), "0.5"],
                 ] {
                     if words[0] == "SET" {
-                        assert_eq!(ask_array(&mut client, &["MULTI"]), "+OK\r\n");
+                        client.send(array(&["MULTI"]));
+                        assert_eq!(client.line(), "+OK");
                     }
-                    assert_eq!(ask_array(&mut client, words), "+QUEUED\r\n");
+                    client.send(array(words));
+                    assert_eq!(client.line(), "+QUEUED");
                 }
                 let null = if protocol == "2" { "$-1\r\n" } else { "_\r\n" };
                 let wanted = format!(
@@ -117,47 +119,47 @@ fn a_transaction_crosses_no_slots() {
     for asked in 0..3 {
         let mut client = cluster.connect(asked);
         for other in [&second, &beside] {
-            client.expect("MULTI", "OK");
-            client.expect(&format!("SET {first} v"), "QUEUED");
-            client.expect(&format!("SET {other} v"), "QUEUED");
-            client.expect("EXEC", crossing);
-            client.expect(&format!("EXISTS {first} {other}"), "0");
-            client.expect("EXEC", "(error) EXEC without MULTI");
+            client.expect_line("MULTI", "OK");
+            client.expect_line(&format!("SET {first} v"), "QUEUED");
+            client.expect_line(&format!("SET {other} v"), "QUEUED");
+            client.expect_line("EXEC", crossing);
+            client.expect_line(&format!("EXISTS {first} {other}"), "0");
+            client.expect_line("EXEC", "(error) EXEC without MULTI");
             for request in ["MSETNX a 1 b 2", "RENAME a b", "RENAMENX a b", "COPY a b", "LCS a b", "WATCH a b"] {
                 let request = request.replace(" a", &format!(" {first}")).replace(" b", &format!(" {other}"));
-                client.expect(&request, crossing);
+                client.expect_line(&request, crossing);
             }
             // What is watched counts, wherever it is.
-            client.expect(&format!("WATCH {first}"), "OK");
-            client.expect(&format!("WATCH {other}"), crossing);
-            client.expect("UNWATCH", "OK");
-            client.expect(&format!("WATCH {first}"), "OK");
-            client.expect("MULTI", "OK");
-            client.expect(&format!("SET {other} v"), "QUEUED");
-            client.expect("EXEC", crossing);
-            client.expect(&format!("EXISTS {first} {other}"), "0");
+            client.expect_line(&format!("WATCH {first}"), "OK");
+            client.expect_line(&format!("WATCH {other}"), crossing);
+            client.expect_line("UNWATCH", "OK");
+            client.expect_line(&format!("WATCH {first}"), "OK");
+            client.expect_line("MULTI", "OK");
+            client.expect_line(&format!("SET {other} v"), "QUEUED");
+            client.expect_line("EXEC", crossing);
+            client.expect_line(&format!("EXISTS {first} {other}"), "0");
         }
         for request in ["DBSIZE", "KEYS *", "FLUSHALL"] {
-            client.expect("MULTI", "OK");
-            client.expect(request, "QUEUED");
-            client.expect(&format!("SET {first} v"), "QUEUED");
-            client.expect("EXEC", crossing);
-            client.expect(&format!("EXISTS {first}"), "0");
+            client.expect_line("MULTI", "OK");
+            client.expect_line(request, "QUEUED");
+            client.expect_line(&format!("SET {first} v"), "QUEUED");
+            client.expect_line("EXEC", crossing);
+            client.expect_line(&format!("EXISTS {first}"), "0");
         }
         // An error in the queue is told when it is made.
-        client.expect("MULTI", "OK");
-        client.expect(&format!("RENAME {first} {second}"), crossing);
-        client.expect("EXEC", "(error) EXECABORT Transaction discarded because of previous errors.");
+        client.expect_line("MULTI", "OK");
+        client.expect_line(&format!("RENAME {first} {second}"), crossing);
+        client.expect_line("EXEC", "(error) EXECABORT Transaction discarded because of previous errors.");
     }
 }
 
 /// A transaction under WATCH; whether it ran.
 #[track_caller]
 fn runs(client: &mut Client, key: &str) -> bool {
-    client.expect("MULTI", "OK");
-    client.expect(&format!("GET {key}"), "QUEUED");
-    client.expect(&format!("SET {key}:done{{{key}}} 1"), "QUEUED");
-    match client.ask("EXEC").as_str() {
+    client.expect_line("MULTI", "OK");
+    client.expect_line(&format!("GET {key}"), "QUEUED");
+    client.expect_line(&format!("SET {key}:done{{{key}}} 1"), "QUEUED");
+    match client.ask_line("EXEC").as_str() {
         "(null)" => false,
         answer => {
             assert!(answer.ends_with("\nOK"), "{answer}");
@@ -177,7 +179,7 @@ fn a_key_is_watched_through_any_node() {
         for asked in 0..3 {
             for toucher in 0..3 {
                 let (mut client, mut other) = (cluster.connect(asked), cluster.connect(toucher));
-                other.expect(&format!("SET {key} v"), "OK");
+                other.expect_line(&format!("SET {key} v"), "OK");
                 for (request, touches) in [
                     ("SET key 2", true),
                     ("GET key", false),
@@ -190,26 +192,26 @@ fn a_key_is_watched_through_any_node() {
                     ("FLUSH", true),
                     ("MSET key a unrelated b", true),
                 ] {
-                    client.expect(&format!("WATCH {key}"), "OK");
-                    other.ask(&request.replace("key", &key).replace("other", &tagged));
+                    client.expect_line(&format!("WATCH {key}"), "OK");
+                    other.ask_line(&request.replace("key", &key).replace("other", &tagged));
                     let ran = runs(&mut client, &key);
                     assert_eq!(ran, !touches, "owner {owner}, asked {asked}, {request} through {toucher}");
                     // The watch is over either way.
-                    other.ask(&format!("SET {key} {asked}"));
+                    other.ask_line(&format!("SET {key} {asked}"));
                     assert!(runs(&mut client, &key));
                 }
-                client.expect(&format!("WATCH {key} {tagged}"), "OK");
-                other.expect(&format!("SET {tagged} v"), "OK");
-                client.expect("UNWATCH", "OK");
+                client.expect_line(&format!("WATCH {key} {tagged}"), "OK");
+                other.expect_line(&format!("SET {tagged} v"), "OK");
+                client.expect_line("UNWATCH", "OK");
                 assert!(runs(&mut client, &key));
-                client.expect(&format!("WATCH {key} {tagged}"), "OK");
-                other.expect(&format!("SET {tagged} v"), "OK");
-                client.expect("MULTI", "OK");
-                client.expect("DISCARD", "OK");
+                client.expect_line(&format!("WATCH {key} {tagged}"), "OK");
+                other.expect_line(&format!("SET {tagged} v"), "OK");
+                client.expect_line("MULTI", "OK");
+                client.expect_line("DISCARD", "OK");
                 assert!(runs(&mut client, &key));
                 // One's own change counts as well.
-                client.expect(&format!("WATCH {key}"), "OK");
-                client.expect(&format!("SET {key} mine"), "OK");
+                client.expect_line(&format!("WATCH {key}"), "OK");
+                client.expect_line(&format!("SET {key} mine"), "OK");
                 assert!(!runs(&mut client, &key));
             }
         }
@@ -222,12 +224,12 @@ fn a_watched_key_that_ends_has_changed() {
     let cluster = Cluster::start(3);
     let key = cluster.key_of(2, 0);
     let (mut client, mut other) = (cluster.connect(0), cluster.connect(1));
-    client.expect(&format!("PSETEX {key} 30 v"), "OK");
-    client.expect(&format!("WATCH {key}"), "OK");
-    wait_for("the key to end", || other.ask(&format!("EXISTS {key}")) == "0");
+    client.expect_line(&format!("PSETEX {key} 30 v"), "OK");
+    client.expect_line(&format!("WATCH {key}"), "OK");
+    wait_for("the key to end", || other.ask_line(&format!("EXISTS {key}")) == "0");
     assert!(!runs(&mut client, &key));
-    client.expect(&format!("PSETEX {key} 100000 v"), "OK");
-    client.expect(&format!("WATCH {key}"), "OK");
+    client.expect_line(&format!("PSETEX {key} 100000 v"), "OK");
+    client.expect_line(&format!("WATCH {key}"), "OK");
     assert!(runs(&mut client, &key));
 }
 
@@ -237,23 +239,23 @@ fn a_client_that_goes_watches_no_longer() {
     let cluster = Cluster::start(3);
     let key = cluster.key_of(2, 0);
     let mut owner = cluster.connect(2);
-    owner.expect(&format!("SET {key} v"), "OK");
+    owner.expect_line(&format!("SET {key} v"), "OK");
     for asked in 0..3 {
         for number in 0..20 {
             let mut client = cluster.connect(asked);
-            client.expect(&format!("WATCH {key}"), "OK");
+            client.expect_line(&format!("WATCH {key}"), "OK");
             match number % 4 {
                 0 => client.reset(),
                 1 => {
                     client.send("QUIT\r\n");
                     client.rest();
                 }
-                2 => client.expect("RESET", "RESET"),
+                2 => client.expect_line("RESET", "RESET"),
                 _ => drop(client),
             }
         }
     }
-    owner.expect(&format!("SET {key} w"), "OK");
+    owner.expect_line(&format!("SET {key} w"), "OK");
     // Another client does not inherit what one that is gone watched.
     for asked in 0..3 {
         let mut client = cluster.connect(asked);
@@ -275,11 +277,11 @@ fn optimistic_counting_loses_nothing() {
                 let mut client = cluster.connect(asked);
                 let mut done = 0;
                 while done < EACH {
-                    client.expect(&format!("WATCH {key}"), "OK");
-                    let count: usize = client.ask(&format!("GET {key}")).parse().unwrap_or(0);
-                    client.expect("MULTI", "OK");
-                    client.expect(&format!("SET {key} {}", count + 1), "QUEUED");
-                    match client.ask("EXEC").as_str() {
+                    client.expect_line(&format!("WATCH {key}"), "OK");
+                    let count: usize = client.ask_line(&format!("GET {key}")).parse().unwrap_or(0);
+                    client.expect_line("MULTI", "OK");
+                    client.expect_line(&format!("SET {key} {}", count + 1), "QUEUED");
+                    match client.ask_line("EXEC").as_str() {
                         "OK" => done += 1,
                         "(null)" => {}
                         other => panic!("{other}"),

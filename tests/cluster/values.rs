@@ -81,6 +81,8 @@ fn through_every_node(bytes: usize, pairs: &[(usize, usize)], longest: Duration)
                 }
             }
             let worst = asked.join().expect("the client of small values");
+            let turns: Vec<u64> = clients.iter_mut().map(|client| client.info("turn_worst_us")).collect();
+            println!("the longest turns took {turns:?} us");
             println!("small forwarded values took {worst:?} at most");
             assert!(worst < longest, "a small forwarded value took {worst:?}");
         });
@@ -148,11 +150,11 @@ fn long_words_travel_in_any_place() {
             client.expect(&format!("APPEND {tag}a {long}"), "OK");
             client.expect(&format!("APPEND {tag}a {long}"), "OK");
             client.expect(&format!("STRLEN {tag}a"), "1800000");
-            client.expect("MULTI", "OK");
-            client.expect(&format!("GETSET {tag}a {long}"), "QUEUED");
-            client.expect(&format!("SET {tag}b {long}"), "QUEUED");
-            client.expect(&format!("MGET {tag}a {tag}b"), "QUEUED");
-            let answer = client.ask("EXEC");
+            client.expect_line("MULTI", "OK");
+            client.expect_line(&format!("GETSET {tag}a {long}"), "QUEUED");
+            client.expect_line(&format!("SET {tag}b {long}"), "QUEUED");
+            client.expect_line(&format!("MGET {tag}a {tag}b"), "QUEUED");
+            let answer = client.ask_line("EXEC");
             let wanted = format!("{long}{long}\nOK\n{long}\n{long}");
             assert!(answer == wanted, "{} bytes instead of {}", answer.len(), wanted.len());
         }

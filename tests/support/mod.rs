@@ -544,6 +544,21 @@ impl Client {
         assert!(got == wanted, "\nrequest: {request}\nwanted:  {wanted:?}\ngot:     {got:?}");
     }
 
+    /// Sends one request whose answer has no CRLF but at its end, and returns it without. Within a transaction a second
+    /// request would be no mark: it would be queued.
+    #[track_caller]
+    pub fn ask_line(&mut self, request: &str) -> String {
+        self.send(format!("{request}\r\n"));
+        self.line()
+    }
+
+    /// Asks so and compares.
+    #[track_caller]
+    pub fn expect_line(&mut self, request: &str, wanted: &str) {
+        let got = self.ask_line(request);
+        assert!(got == wanted, "\nrequest: {request}\nwanted:  {wanted:?}\ngot:     {got:?}");
+    }
+
     /// The number that INFO has in a field.
     #[track_caller]
     pub fn info(&mut self, field: &str) -> u64 {
