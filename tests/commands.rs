@@ -147,6 +147,7 @@ const OF_A_NODE: &[&str] = &[
     "CLUSTERINFO",
     "CONFIG",
     "DEBUG",
+    "FLUSH",
     "HELLO",
     "INFO",
     "LATENCY",

@@ -188,6 +188,29 @@ fn walks_tell_of_all_nodes_or_of_one() {
     assert!(sum == COUNT && whole == keys, "{sum} keys on the nodes, {} different ones", whole.len());
 }
 
+/// What a client sends behind a walk is executed behind it.
+#[test]
+fn a_walk_keeps_its_place_in_the_pipeline() {
+    let _machine = together();
+    let cluster = Cluster::start(3);
+    let keys: Vec<String> = (0..12).map(|number| cluster.key_of(number % 3, number)).collect();
+    let sets: String = keys.iter().map(|key| format!("SET {key} v\r\n")).collect();
+    let done = "OK\r\n".repeat(keys.len());
+    for asked in 0..3 {
+        let mut client = cluster.connect(asked);
+        client.send(format!(
+            "FLUSH\r\nKEYS *\r\nDBSIZE\r\n{sets}DBSIZE\r\nKEYS *\r\nDEL {}\r\nDBSIZE\r\n",
+            keys.join(" ")
+        ));
+        let nothing = format!("OK\r\n(empty)\r\n0\r\n{done}{}\r\n", keys.len());
+        let got = String::from_utf8_lossy(&client.exactly(nothing.len())).into_owned();
+        assert!(got == nothing, "through node {asked}: {got:?}");
+        let listed = client.line();
+        assert_eq!(listed.split('\n').count(), keys.len(), "through node {asked}: {listed:?}");
+        assert_eq!((client.line(), client.line()), ("OK".to_string(), "0".to_string()));
+    }
+}
+
 #[test]
 fn a_walk_beside_writes_misses_nothing_that_stays() {
     const COUNT: usize = 3000;
