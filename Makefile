@@ -6,6 +6,7 @@ DESTDIR ?=
 ARGS ?=
 TIME ?= 60
 N ?= 3
+SEED ?= 1
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
@@ -63,6 +64,10 @@ bench: all ## Run the benchmark against a server started for it, and say on what
 .PHONY: fuzz
 fuzz: ## Feed each fuzz target with random bytes for TIME seconds; needs nightly and cargo-fuzz.
 	@scripts/fuzz.sh "" $(TIME)
+
+.PHONY: sim
+sim: ## Tell all that happens to the simulated cluster under SEED.
+	@scripts/sim.sh "$(SEED)"
 
 .PHONY: size
 size: all ## Print the size of the stripped binary, and how it is linked.

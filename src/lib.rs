@@ -65,6 +65,7 @@
 //! | `cluster/outbox.rs`, `inbox.rs` | what is to be sent on a link; what came in pieces |
 //! | `cluster/tests.rs`, `cluster/tests/wires.rs`, `handshake.rs`, `messages.rs` | its tests, over wires in memory |
 //! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
+//! | `cluster/sim.rs`, `cluster/sim/network.rs`, `node.rs`, `world.rs`, `mutant.rs` | tests only: a cluster on virtual time, and what must hold |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |

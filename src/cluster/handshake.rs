@@ -217,6 +217,8 @@ impl<T> Cluster<T> {
                 self.finish(now_ms, own);
             }
         }
+        #[cfg(test)]
+        self.mutate_up(node);
         self.look_after(now_ms, id);
         host.notice(Notice::Up { node });
         if handshake.has_password != self.identity.has_password {

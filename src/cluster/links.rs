@@ -279,6 +279,8 @@ impl<T> Cluster<T> {
             self.rooms.push_back(node);
         }
         known.requests.drain().for_each(|ticket| host.answer(ticket, Answer::Failed { node }));
+        #[cfg(test)]
+        self.mutate_down(node);
         host.notice(Notice::Down { node, why });
         self.dial_later(now_ms, node);
         self.welcome_spare(now_ms, node, host);

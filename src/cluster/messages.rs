@@ -271,6 +271,8 @@ impl<T> Cluster<T> {
         if so_far + bytes.len() as u64 > bytes_max {
             return Err("a message that is too long");
         }
+        #[cfg(test)]
+        let id = self.mutate_reply(node, id);
         let known = &mut self.nodes[node.index()];
         let Some(flight) = known.requests.remove(id) else { return Ok(()) };
         if known.is_full
@@ -351,11 +353,17 @@ impl<T> Cluster<T> {
         let Some(up) = known.up.filter(|_| known.requests.len() < LINK_REQUESTS_HARD_MAX) else { return Err(ticket) };
         let Some(link) = self.links.get_mut(up) else { return Err(ticket) };
         let id = known.requests.insert(ticket);
+        #[cfg(test)]
+        let asked = words.collect::<Vec<_>>();
+        #[cfg(test)]
+        let words = asked.iter().copied();
         let put = link.outbox.request(id, head, words);
         known.requests.weigh(id, put.bytes);
         known.is_full |= known.requests.len() >= LINK_REQUESTS_MAX || known.requests.bytes() >= LINK_BYTES_MAX;
         let full = known.is_full;
         self.name(up);
+        #[cfg(test)]
+        self.mutate_request(node, id, head, &asked);
         Ok(Sent { long: put.long, full })
     }
 

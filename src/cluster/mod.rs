@@ -26,6 +26,8 @@ mod node;
 mod outbox;
 mod requests;
 pub mod sha256;
+#[cfg(test)]
+mod sim;
 pub mod wire;
 
 pub use map::{Map, Member, NodeId};
@@ -288,6 +290,8 @@ pub struct Cluster<T> {
     random: u64,
     nonces: u64,
     pings: u64,
+    #[cfg(test)]
+    mutation: sim::Mutation,
 }
 
 impl<T> Cluster<T> {
@@ -314,6 +318,8 @@ impl<T> Cluster<T> {
             random: identity.seed,
             nonces: 0,
             pings: 0,
+            #[cfg(test)]
+            mutation: sim::Mutation::default(),
             map,
             identity,
         }

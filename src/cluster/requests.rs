@@ -114,6 +114,21 @@ impl<T> Requests<T> {
         flights.sort_unstable_by_key(|flight| flight.number);
         flights.into_iter().map(|flight| flight.ticket)
     }
+
+    /// An entry that stays, for a test to find.
+    #[cfg(test)]
+    pub(super) fn leak(&mut self) {
+        self.places.push(Place { uses: 0, flight: None });
+    }
+
+    /// The id of the request that was made first, of those that are unanswered.
+    #[cfg(test)]
+    pub(super) fn oldest(&self) -> Option<u32> {
+        let flights = self.places.iter().enumerate().filter_map(|(index, place)| {
+            place.flight.as_ref().map(|flight| (flight.number, index as u32 | place.uses << PLACE_BITS))
+        });
+        flights.min().map(|(_, id)| id)
+    }
 }
 
 #[cfg(test)]

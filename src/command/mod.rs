@@ -274,27 +274,11 @@ type Outcome = Result<Flow, CommandError>;
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.last = Some(spec);
-    let arrived = reply.encoding() == Encoding::Bus;
-    let admitted = choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen));
-    let flow = match admitted.and_then(|chosen| Ok((chosen, aim(spec, ctx, chosen, args, arrived)?))) {
-        Err((sub, error)) => {
-            ctx.measures.reject((spec.place(), sub));
-            let error = if spec.flags.has(Flags::ENDS_MULTI) {
-                transaction::abort(ctx, &error)
-            } else {
-                transaction::poison(ctx);
-                error
-            };
-            refuse(ctx, &error, reply)
-        }
-        Ok((_, aim)) if transaction::is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE) => {
-            transaction::queue(ctx, spec, args, aim, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
-        }
-        Ok((_, Aim { route: Some(route), .. })) => match (spec.check)(args) {
-            Ok(()) => Flow::Away(route),
-            Err(error) => refuse(ctx, &error, reply),
-        },
-        Ok((chosen, _)) => run(spec, chosen, ctx, args, reply),
+    let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
+        Err(rejection) => reject(spec, rejection, ctx, reply),
+        Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
+        Ok(_) if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
+        Ok(chosen) => run(spec, chosen, ctx, args, reply),
     };
     if !ctx.watches.is_empty() {
         transaction::mark_changes(ctx);
@@ -302,10 +286,31 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     flow
 }
 
-/// Whether a request is one that a node may have another one execute: about keys, and about nothing of this node's own.
-pub fn may_travel(spec: &'static CommandSpec, args: Args<'_>) -> bool {
-    let reach = choose(spec, args).map(|(sub, _)| sub.map_or(spec.reach, |sub| spec.subcommands[sub].reach));
-    matches!(reach, Ok(Reach::Slot | Reach::Split(_) | Reach::Cluster(_) | Reach::Scan | Reach::Number))
+/// Executes a request here, queues it, or says where it is to be executed.
+#[inline(never)]
+fn execute_in_cluster(
+    spec: &'static CommandSpec,
+    chosen: Chosen,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Flow {
+    let aim = match aim(spec, ctx, chosen, args, reply.encoding() == Encoding::Bus) {
+        Ok(aim) => aim,
+        Err(rejection) => return reject(spec, rejection, ctx, reply),
+    };
+    match aim.route {
+        _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
+        None => run(spec, chosen, ctx, args, reply),
+        Some(route) => match (spec.check)(args) {
+            Ok(()) => Flow::Away(route),
+            Err(error) => refuse(ctx, &error, reply),
+        },
+    }
+}
+
+fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    transaction::queue(ctx, spec, args, aim, reply).unwrap_or_else(|error| refuse(ctx, &error, reply))
 }
 
 /// Executes a transaction that was queued at another node: the words that [`Transaction::words`] gave there. What its
@@ -404,6 +409,19 @@ const DENIED: &str = "DENIED memento is running in protected mode because protec
     set. In this mode connections are only accepted from the box itself. To let others in, either give the server a \
     password with --password-file FILE or MEMENTO_PASSWORD, or switch this off with --protected-mode no, or let it \
     listen on the loopback interface alone, which is what it does without -a.";
+
+/// Answers a request that is not even tried.
+#[cold]
+fn reject(spec: &'static CommandSpec, (sub, error): Rejection, ctx: &mut Ctx<'_>, reply: &mut Reply<'_>) -> Flow {
+    ctx.measures.reject((spec.place(), sub));
+    let error = if spec.flags.has(Flags::ENDS_MULTI) {
+        transaction::abort(ctx, &error)
+    } else {
+        transaction::poison(ctx);
+        error
+    };
+    refuse(ctx, &error, reply)
+}
 
 /// Answers with an error, and counts it.
 #[cold]

@@ -112,9 +112,14 @@ impl Watches {
     }
 }
 
-/// Whether a request is to be queued instead of executed.
+/// Whether MULTI was said.
 pub(super) fn is_open(ctx: &Ctx<'_>) -> bool {
     ctx.session.transaction.as_ref().is_some_and(|transaction| transaction.open)
+}
+
+/// Whether a request of this row is to be queued instead of executed.
+pub(super) fn queues(ctx: &Ctx<'_>, spec: &CommandSpec) -> bool {
+    is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE)
 }
 
 /// A request was refused before it could be queued: EXEC will refuse the whole.

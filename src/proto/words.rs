@@ -67,42 +67,41 @@ pub enum Word<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
     bytes: &'a [u8],
-    words: &'a Words,
-    first: usize,
-    end: usize,
+    spans: &'a [Span],
+    long: &'a [Rc<Vec<u8>>],
 }
 
 impl<'a> Args<'a> {
     /// The words that lie in `bytes`, the beginning of the request; at least one.
     pub fn new(bytes: &'a [u8], words: &'a Words) -> Args<'a> {
         debug_assert!(!words.spans.is_empty());
-        Args { bytes, words, first: 0, end: words.spans.len() }
+        Args { bytes, spans: &words.spans, long: &words.long }
     }
 
     /// How many words, the name included.
     #[expect(clippy::len_without_is_empty, reason = "a request has at least its name")]
     pub fn len(&self) -> usize {
-        self.end - self.first
+        self.spans.len()
     }
 
     /// The command's name as it was sent.
     pub fn name(&self) -> &'a [u8] {
-        self.slice(self.words.spans[self.first])
+        self.slice(self.spans[0])
     }
 
     /// Word `index`, 0 being the name, where there is one.
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        self.spans().get(index).map(|&span| self.slice(span))
+        self.spans.get(index).map(|&span| self.slice(span))
     }
 
     /// Word `index`, which must be there, and how it lies.
     pub fn word(&self, index: usize) -> Word<'a> {
-        self.word_at(self.spans()[index])
+        self.word_at(self.spans[index])
     }
 
     fn word_at(&self, span: Span) -> Word<'a> {
         match span.start {
-            LONG => Word::Long(&self.words.long[span.end as usize]),
+            LONG => Word::Long(&self.long[span.end as usize]),
             _ => Word::Received(self.slice(span)),
         }
     }
@@ -110,14 +109,14 @@ impl<'a> Args<'a> {
     /// The words from `first` on.
     pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let args = *self;
-        let spans = self.spans().get(first..).unwrap_or(&[]);
+        let spans = self.spans.get(first..).unwrap_or(&[]);
         spans.iter().map(move |&span| args.slice(span))
     }
 
     /// All the words, for who cares where they lie.
     pub fn words(&self) -> impl ExactSizeIterator<Item = Word<'a>> + use<'a> {
         let args = *self;
-        self.spans().iter().map(move |&span| args.word_at(span))
+        self.spans.iter().map(move |&span| args.word_at(span))
     }
 
     /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.
@@ -127,17 +126,13 @@ impl<'a> Args<'a> {
 
     /// The request of `count` words that begins with word `first` of this one, if there are so many and one at least.
     pub fn part(&self, first: usize, count: usize) -> Option<Args<'a>> {
-        let end = first.checked_add(count).filter(|&end| first < end && end <= self.len())?;
-        Some(Args { first: self.first + first, end: self.first + end, ..*self })
-    }
-
-    fn spans(&self) -> &'a [Span] {
-        &self.words.spans[self.first..self.end]
+        let spans = self.spans.get(first..first.checked_add(count)?).filter(|spans| !spans.is_empty())?;
+        Some(Args { spans, ..*self })
     }
 
     fn slice(&self, span: Span) -> &'a [u8] {
         match span.start {
-            LONG => &self.words.long[span.end as usize],
+            LONG => &self.long[span.end as usize],
             start => &self.bytes[start as usize..span.end as usize],
         }
     }
@@ -147,7 +142,7 @@ impl Index<usize> for Args<'_> {
     type Output = [u8];
 
     fn index(&self, index: usize) -> &[u8] {
-        self.slice(self.spans()[index])
+        self.slice(self.spans[index])
     }
 }
 

@@ -4,8 +4,8 @@
 use super::engine::{Engine, Serving};
 use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket};
 use super::{Level, Noise, Source, log, merge};
-use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Reason, Request, Side};
-use crate::command::{self, Deferred, Peer, may_travel};
+use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
+use crate::command::{self, Deferred, Peer};
 use crate::conn::Desk;
 use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Reply};
@@ -108,7 +108,7 @@ impl Host<Ticket> for Hands<'_> {
             Notice::Refused { node, peer, by, reason } => {
                 self.engine.stats.cluster_links_refused += 1;
                 let (who, verb) = (self.who(node, peer), if by == Side::Us { "is refused" } else { "refuses us" });
-                self.noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", why(reason)));
+                self.noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", reason.text()));
             }
             Notice::Differs { node, peer, ours, theirs } => {
                 let who = self.who(node, peer);
@@ -126,19 +126,6 @@ impl Host<Ticket> for Hands<'_> {
     }
 }
 
-/// Why a node wants no link, and what to do about it.
-fn why(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Version => "the two speak different versions, run the same release on all nodes",
-        Reason::List => "the lists of nodes differ, give all nodes the same",
-        Reason::Secret => "the secrets differ, or only one has one: give all nodes the same --cluster-secret-file",
-        Reason::NotListed => "it comes from an address that is not in the list of nodes",
-        Reason::Itself => "it says to be this very node",
-        Reason::OtherNode => "another node answers at its address",
-        Reason::Enough => "it has links already",
-    }
-}
-
 /// Addresses in a row, a few of many.
 fn list(addresses: &[SocketAddr]) -> String {
     const SHOWN: usize = 8;
@@ -153,13 +140,10 @@ fn list(addresses: &[SocketAddr]) -> String {
 impl Hands<'_> {
     /// Executes a request that needs nothing but the store.
     fn execute_plain(&mut self, request: &Request<'_>, output: &mut Output) -> Executed {
-        let Some(row) = command::lookup(request.args.name()).filter(|row| may_travel(row, request.args)) else {
-            Reply::new(output, Encoding::Bus, Face::Typed).error("ERR a node asks for what no node does for another");
-            return Executed::Now;
-        };
+        let row = command::lookup(request.args.name());
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
-        match serving.execute(Some(row), request.args, output, Encoding::Bus) {
+        match serving.execute(row, request.args, output, Encoding::Bus) {
             command::Flow::Wait(Deferred::Walk(walk)) => {
                 self.forwards.begin_errand(walk, Origin::Node(request.caller));
                 Executed::Later

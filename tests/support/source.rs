@@ -59,7 +59,8 @@ fn read(root: &Path, path: &Path) -> Source {
     Source { path: name, text }
 }
 
-/// The paths of files that only tests compile: those whose `mod` line stands under `#[cfg(test)]`.
+/// The paths of files that only tests compile: those whose `mod` line stands under `#[cfg(test)]`, and what is in their
+/// folders.
 pub fn test_only(files: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
@@ -73,11 +74,12 @@ pub fn test_only(files: &[Source]) -> Vec<String> {
                 let mut path = file.module();
                 path.push(name);
                 let path = path.join("/");
-                found.extend([format!("src/{path}.rs"), format!("src/{path}/mod.rs")]);
+                let (own, folder) = (format!("src/{path}.rs"), format!("src/{path}/"));
+                let is_part = |path: &&String| **path == own || path.starts_with(&folder);
+                found.extend(files.iter().map(|file| &file.path).filter(is_part).cloned());
             }
         }
     }
-    found.retain(|path| files.iter().any(|file| file.path == *path));
     found
 }
 
