@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 seconds=${2:-60}
-targets=${1:-"parser parser_pieces"}
+targets=${1:-"parser parser_pieces bus"}
 fuzz=${CARGO_FUZZ:-$(command -v cargo-fuzz || true)}
 if [ -z "$fuzz" ]; then
     echo "fuzz: cargo-fuzz is missing; cargo install cargo-fuzz brings it" >&2
@@ -19,9 +19,13 @@ fi
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 for name in $targets; do
+    dictionary=
+    case $name in
+        parser*) dictionary=-dict=tests/fuzz/resp.dict ;;
+    esac
     mkdir -p "$target/corpus/$name" "$target/artifacts/$name"
     # Inputs longer than this show nothing that shorter ones do not, and cost time.
     RUSTUP_TOOLCHAIN=nightly "$fuzz" run --fuzz-dir tests/fuzz --target "$host" --target-dir "$target" \
         "$name" "$target/corpus/$name" -- -max_total_time="$seconds" -max_len=4096 \
-        -dict=tests/fuzz/resp.dict -artifact_prefix="$target/artifacts/$name/" -print_final_stats=1
+        ${dictionary:+"$dictionary"} -artifact_prefix="$target/artifacts/$name/" -print_final_stats=1
 done

@@ -74,6 +74,10 @@ pub const BUS_RECEIVE_BYTES: usize = 64 * 1024;
 /// So much is sent to another node in a turn.
 pub const BUS_SEND_BYTES_PER_TURN: usize = 256 * 1024;
 
+/// An answer of other nodes may be so large: all of it is held here before the first byte goes to the client, so that
+/// a link that breaks meanwhile makes it an error and not a half. As large as a request may be.
+pub const FORWARDED_REPLY_BYTES_MAX: u64 = REQUEST_BYTES_MAX as u64;
+
 /// So many replies of one client may be waited for at a time before its next requests wait too.
 pub const REPLIES_WAITING_MAX: usize = 256;
 

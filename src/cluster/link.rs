@@ -73,7 +73,7 @@ pub(super) struct Link {
     pub(super) due_ms: u64,
     /// Its deadline among the timers.
     pub(super) wake_ms: u64,
-    /// The ping that is not answered yet, and when it was sent.
+    /// The ping that is not answered yet, and when it was sent, in microseconds.
     pub(super) ping: Option<(u64, u64)>,
     pub(super) open: BTreeMap<u32, Open>,
 }

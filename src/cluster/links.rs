@@ -163,7 +163,7 @@ impl<T> Cluster<T> {
         let Some(link) = self.links.get_mut(id) else { return };
         self.pings += 1;
         // A ping that is not answered yet keeps its time, which is the one of interest.
-        link.ping.get_or_insert((self.pings, now_ms));
+        link.ping.get_or_insert((self.pings, self.clock_us));
         let token = link.ping.map_or(0, |(token, _)| token);
         wire::ping_frame(link.outbox.frames(), token, self.keys);
         link.due_ms = now_ms + HEARTBEAT_MS;

@@ -101,7 +101,7 @@ impl<T> Cluster<T> {
                 return (used, Stall::Unsent);
             }
             let handled = if phase == Phase::Up {
-                self.handle_frame(now_ms, id, frame, desk, host)
+                self.handle_frame(id, frame, desk, host)
             } else {
                 self.handle_young(now_ms, id, (frame, &bytes[used..used + taken]), host)
             };
@@ -121,7 +121,6 @@ impl<T> Cluster<T> {
     #[inline]
     fn handle_frame(
         &mut self,
-        now_ms: u64,
         id: LinkId,
         frame: Frame<'_>,
         desk: &mut Desk,
@@ -151,6 +150,10 @@ impl<T> Cluster<T> {
             }
             Frame::ReplySize { id: request, total } => self.handle_offer(node, request, total, host),
             Frame::Grant { id: request } => self.handle_grant(id, request),
+            Frame::Decline { id: request } => match link.open.remove(&request) {
+                Some(Open::Held(_)) => Ok(()),
+                _ => Err("a refusal of what was not offered"),
+            },
             Frame::Ping { token, keys } => {
                 self.nodes[node.index()].keys = keys;
                 wire::pong_frame(link.outbox.frames(), token, self.keys);
@@ -160,11 +163,11 @@ impl<T> Cluster<T> {
             Frame::Pong { token, keys } => {
                 let known = &mut self.nodes[node.index()];
                 known.keys = keys;
-                if let Some((asked, sent_ms)) = link.ping
+                if let Some((asked, sent_us)) = link.ping
                     && asked == token
                 {
                     link.ping = None;
-                    known.rtt_us = Some(now_ms.saturating_sub(sent_ms) * 1000);
+                    known.rtt_us = Some(self.clock_us.saturating_sub(sent_us));
                 }
                 Ok(())
             }
@@ -275,11 +278,7 @@ impl<T> Cluster<T> {
         let id = self.mutate_reply(node, id);
         let known = &mut self.nodes[node.index()];
         let Some(flight) = known.requests.remove(id) else { return Ok(()) };
-        if known.is_full
-            && known.requests.len() <= LINK_REQUESTS_MAX / 2
-            && known.requests.bytes() <= LINK_BYTES_MAX / 2
-        {
-            known.is_full = false;
+        if known.has_room_again() {
             self.rooms.push_back(node);
         }
         let typed = match &mut partial {
@@ -326,6 +325,24 @@ impl<T> Cluster<T> {
             wire::grant_frame(link.outbox.frames(), id);
             self.name(up);
         }
+    }
+
+    /// A large reply that was offered is not wanted: the request counts as answered, and its ticket is given back.
+    pub fn decline(&mut self, node: NodeId, id: u32) -> Option<T> {
+        let known = &mut self.nodes[node.index()];
+        let (flight, up) = (known.requests.get(id)?, known.up?);
+        if flight.announced.is_none() || flight.granted {
+            return None;
+        }
+        let flight = known.requests.remove(id)?;
+        if known.has_room_again() {
+            self.rooms.push_back(node);
+        }
+        if let Some(link) = self.links.get_mut(up) {
+            wire::decline_frame(link.outbox.frames(), id);
+            self.name(up);
+        }
+        Some(flight.ticket)
     }
 
     fn handle_grant(&mut self, link_id: LinkId, id: u32) -> Result<(), &'static str> {

@@ -239,7 +239,7 @@ pub struct PeerView<'a> {
     pub up: bool,
     /// Since when it is linked, or is not.
     pub since_ms: u64,
-    /// The time that the last ping took to be answered, as exact as the times that we are told (milliseconds).
+    /// The time that the last ping took to be answered, by the clock of [`Cluster::set_clock_us`].
     pub rtt_us: Option<u64>,
     /// How many keys it said to hold.
     pub keys: u64,
@@ -290,6 +290,7 @@ pub struct Cluster<T> {
     random: u64,
     nonces: u64,
     pings: u64,
+    clock_us: u64,
     #[cfg(test)]
     mutation: sim::Mutation,
 }
@@ -318,11 +319,17 @@ impl<T> Cluster<T> {
             random: identity.seed,
             nonces: 0,
             pings: 0,
+            clock_us: 0,
             #[cfg(test)]
             mutation: sim::Mutation::default(),
             map,
             identity,
         }
+    }
+
+    /// The time by a clock of the host's choice: round trips are measured by it, and nothing else.
+    pub fn set_clock_us(&mut self, clock_us: u64) {
+        self.clock_us = clock_us;
     }
 
     /// The static map.

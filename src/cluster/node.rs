@@ -2,6 +2,7 @@
 
 use super::requests::Requests;
 use super::{LinkId, Reason, Side};
+use crate::limits::{LINK_BYTES_MAX, LINK_REQUESTS_MAX};
 
 /// Our own try to link a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ pub(super) struct Node<T> {
 }
 
 impl<T> Node<T> {
+    /// Whether it was full and has half of its room again; it then is no longer full.
+    pub(super) fn has_room_again(&mut self) -> bool {
+        let has_room = self.requests.len() <= LINK_REQUESTS_MAX / 2 && self.requests.bytes() <= LINK_BYTES_MAX / 2;
+        has_room && std::mem::take(&mut self.is_full)
+    }
+
     pub(super) fn new(name: String, now_ms: u64) -> Node<T> {
         Node {
             name,

@@ -39,6 +39,7 @@ const REPLY_PART: u8 = 11;
 const REPLY_LONG: u8 = 12;
 const REPLY_SIZE: u8 = 13;
 const GRANT: u8 = 14;
+const DECLINE: u8 = 15;
 
 /// How many bytes stand before the bytes of a piece of a long value.
 pub const LONG_HEADER_BYTES: usize = LENGTH_BYTES + 1 + 4 + 4;
@@ -125,6 +126,11 @@ pub enum Frame<'a> {
     /// The large reply may be sent.
     Grant {
         /// That of the request.
+        id: u32,
+    },
+    /// The reply of which this was the size is not wanted any more.
+    Decline {
+        /// Which request's.
         id: u32,
     },
 }
@@ -287,7 +293,7 @@ pub fn decode(bytes: &[u8], limit: usize) -> Result<Option<(Frame<'_>, usize)>, 
     let Some(frame) = rest.get(..length) else {
         // Junk is told as early as possible, not only when as many bytes came as its beginning happens to announce.
         return match rest {
-            [kind, ..] if !(HELLO..=GRANT).contains(kind) => Err(Malformed::Kind(*kind)),
+            [kind, ..] if !(HELLO..=DECLINE).contains(kind) => Err(Malformed::Kind(*kind)),
             [HELLO, begun @ ..] if !MAGIC.starts_with(&begun[..begun.len().min(MAGIC.len())]) => {
                 Err(Malformed::NoMagic)
             }
@@ -346,6 +352,7 @@ fn other(kind: u8, mut body: Reader<'_>) -> Result<Frame<'_>, Malformed> {
         PONG => "a pong",
         REPLY_SIZE => "the size of a reply",
         GRANT => "a grant",
+        DECLINE => "a refusal of a reply",
         _ => return Err(Malformed::Kind(kind)),
     };
     let frame = match kind {
@@ -354,7 +361,8 @@ fn other(kind: u8, mut body: Reader<'_>) -> Result<Frame<'_>, Malformed> {
         PING => Frame::Ping { token: body.u64(what)?, keys: body.u64(what)? },
         PONG => Frame::Pong { token: body.u64(what)?, keys: body.u64(what)? },
         REPLY_SIZE => Frame::ReplySize { id: body.u32(what)?, total: body.u64(what)? },
-        _ => Frame::Grant { id: body.u32(what)? },
+        GRANT => Frame::Grant { id: body.u32(what)? },
+        _ => Frame::Decline { id: body.u32(what)? },
     };
     body.end(what)?;
     Ok(frame)
@@ -605,6 +613,13 @@ pub fn grant_frame(out: &mut Vec<u8>, id: u32) {
     frame.finish(out);
 }
 
+/// A frame that lets a large reply go, which nobody will ask for.
+pub fn decline_frame(out: &mut Vec<u8>, id: u32) {
+    let frame = Begun::new(out, DECLINE);
+    out.extend_from_slice(&id.to_le_bytes());
+    frame.finish(out);
+}
+
 /// IPv4 addresses written as IPv6 ones are the same; a scope means something on one machine only.
 fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
     match address.ip().to_canonical() {
@@ -797,6 +812,7 @@ mod tests {
         check(&reply, Frame::Reply { id: 8, bytes: b"typed" });
         check(&encoded(|out| reply_size_frame(out, 9, 1 << 40)), Frame::ReplySize { id: 9, total: 1 << 40 });
         check(&encoded(|out| grant_frame(out, u32::MAX)), Frame::Grant { id: u32::MAX });
+        check(&encoded(|out| decline_frame(out, 7)), Frame::Decline { id: 7 });
     }
 
     #[test]
@@ -845,7 +861,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         assert_eq!(malformed(0, b""), "a frame of the unknown kind 0");
-        assert_eq!(malformed(15, b"x"), "a frame of the unknown kind 15");
+        assert_eq!(malformed(16, b"x"), "a frame of the unknown kind 16");
         assert_eq!(malformed(HELLO, b"memento\0........"), "no hello of a node");
         assert_eq!(malformed(HELLO, b"mem"), "a hello that is too short");
         assert_eq!(malformed(PROOF, &[0; 31]), "a proof that is too short");

@@ -52,7 +52,9 @@ impl Bus {
     pub(super) fn new(cluster: Cluster<Ticket>) -> Bus {
         let forwards = Forwards::new(cluster.map());
         let receive = vec![0; BUS_RECEIVE_BYTES].into();
-        Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive }
+        let mut bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive };
+        bus.learn_names();
+        bus
     }
 
     /// Who is in the cluster.
@@ -73,6 +75,13 @@ impl Bus {
         if busy { Some(0) } else { self.cluster.next_timeout_ms() }
     }
 
+    /// Calls the nodes what they call themselves, once they are linked; before, what the list calls them.
+    fn learn_names(&mut self) {
+        for node in self.forwards.renamed() {
+            self.forwards.rename(node, self.cluster.peer(node).name);
+        }
+    }
+
     fn token_of(&self, link: LinkId) -> Option<Token> {
         self.connections.iter().find(|(known, _)| *known == link).map(|&(_, token)| token)
     }
@@ -84,6 +93,7 @@ impl Server {
         let Server { bus, reactor, engine, desk, noise, walk_bytes, .. } = self;
         let Bus { cluster, forwards, .. } = &mut **bus.as_mut()?;
         let now_ms = engine.now.ms;
+        cluster.set_clock_us(engine.measures.ended_ns / 1000);
         Some(act(cluster, now_ms, &mut Hands { engine, reactor, desk, forwards, noise, walk_bytes }))
     }
 
@@ -205,6 +215,7 @@ impl Server {
             bus.receive = receive;
             if bus.cluster.can_resume(link) && !bus.stalled.contains(&link) {
                 bus.stalled.push(link);
+                self.settle_link(token, link);
             }
         }
         count
@@ -239,9 +250,17 @@ impl Server {
             self.end_link(link, &why);
             return moved;
         }
-        let interest = Interest { read: true, write: bus.cluster.wants_write(link) };
-        self.watch(token, interest);
+        self.settle_link(token, link);
         moved
+    }
+
+    /// Decides what a link is watched for.
+    fn settle_link(&mut self, token: Token, link: LinkId) {
+        if let Some(bus) = &self.bus {
+            let interest =
+                Interest { read: bus.cluster.wants_read(link), write: bus.cluster.wants_write(link), ..Interest::NONE };
+            self.watch(token, interest);
+        }
     }
 
     /// Goes on with links whose requests were more than a turn's share.
@@ -255,10 +274,11 @@ impl Server {
                 }
                 cluster.can_resume(link)
             });
-            if goes_on == Some(true)
-                && let Some(bus) = &mut self.bus
-            {
+            let Some(bus) = &mut self.bus else { return };
+            if goes_on == Some(true) {
                 bus.stalled.push(link);
+            } else if let Some(token) = bus.token_of(link) {
+                self.settle_link(token, link);
             }
         }
     }
@@ -315,7 +335,11 @@ impl Server {
             cluster.set_keys(keys);
             cluster.handle_timeout(now_ms, hands);
             hands.step_errand(cluster);
+            hands.decline(cluster);
         });
+        if let Some(bus) = &mut self.bus {
+            bus.learn_names();
+        }
         self.close_links();
         self.dial();
         self.uncork();

@@ -31,6 +31,8 @@ pub(super) struct Client {
     lingering: bool,
     /// Whether it reads no more.
     deaf: bool,
+    /// Whether its connection is known to be gone, while requests of it are still to be executed.
+    gone: bool,
     /// Whether it got a reply of another node in this turn, which is not sent yet.
     pub(super) touched: bool,
     /// The long answers of other nodes that it waits for.
@@ -49,6 +51,7 @@ impl Client {
             queued: false,
             lingering: false,
             deaf: false,
+            gone: false,
             touched: false,
             offers: None,
         }
@@ -122,6 +125,11 @@ impl Server {
         let before = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
         let reads = client.conn.wants_read() && (event.readable || event.hangup);
         let outcome = match (event.writable, reads) {
+            // What it has sent is executed, though nobody will read the answers: it goes on when those before have come.
+            (false, false) if event.hangup && client.conn.waits() => {
+                (client.gone, client.deaf) = (true, true);
+                Ok(())
+            }
             // Where nothing can be read or written any more, a hang-up is all that there is to tell.
             // What was received of it before is executed first.
             (false, false) if event.hangup && !client.queued => Err(End::Error(io::ErrorKind::ConnectionReset.into())),
@@ -362,7 +370,10 @@ impl Server {
             }
             client.offers.take_if(|offers| offers.is_empty());
         }
-        let interest = Interest { read: client.conn.wants_read(), write: client.conn.wants_write() };
+        let interest = match (client.conn.wants_read(), client.conn.wants_write()) {
+            (false, false) if client.gone => Interest::GONE,
+            (read, write) => Interest { read, write, ..Interest::NONE },
+        };
         self.watch(token, interest);
     }
 

@@ -6,10 +6,10 @@ use super::bus::Bus;
 use super::client::Client;
 use super::engine::Serving;
 use super::merge;
-use crate::cluster::{Caller, Map, NodeId, Purpose, RequestHead, Sent};
+use crate::cluster::{Caller, Map, NodeId, Offer, Purpose, RequestHead, Sent};
 use crate::command::{self, CommandSpec, Deferred, Flags, Merge, Route, Session, Walk};
 use crate::conn::{Flow, Place};
-use crate::limits::TURN_REPLY_BYTES;
+use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX, TURN_REPLY_BYTES};
 use crate::proto::{Args, Encoding, Face, Output, OwnedArgs, Reply, Typed, Word};
 use crate::store::SlotId;
 use std::collections::{HashMap, VecDeque};
@@ -59,12 +59,24 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of(output: &Output) -> Outcome {
+    /// What was written to `output`, or that it was too much.
+    pub(super) fn of(output: &mut Output) -> Outcome {
+        refuse_overflow(output);
         Outcome::Whole { bytes: output.bytes().to_vec(), longs: output.longs().cloned().collect() }
     }
 
     pub(super) fn of_typed(typed: Typed<'_>) -> Outcome {
         Outcome::Whole { bytes: typed.bytes().to_vec(), longs: typed.longs().to_vec() }
+    }
+}
+
+/// An answer of which bytes were dropped, since there were too many, becomes an error.
+pub(super) fn refuse_overflow(output: &mut Output) {
+    if output.overflowed() {
+        output.clear(0);
+        let megabytes = OUTPUT_HARD_BYTES_MAX >> 20;
+        let text = format!("ERR the answer has more than {megabytes} MB, ask for fewer keys at a time");
+        Reply::new(output, Encoding::Bus, Face::Typed).error(&text);
     }
 }
 
@@ -84,6 +96,8 @@ pub(super) struct Split {
     /// Of each key, in the order of the request, the part that it is in; where that matters.
     pub(super) keys: Vec<u16>,
     waiting: usize,
+    /// Bytes of long answers that are on their way to it, or have come.
+    expected_bytes: u64,
 }
 
 /// A walk that another node, or a split of ours, has asked for.
@@ -120,13 +134,15 @@ pub(super) struct Forwards {
     pub(super) session: Session,
     /// Clients that got a reply in this turn which is not sent yet.
     pub(super) touched: Vec<Token>,
+    /// Answers too large to be passed on.
+    pub(super) declined: Vec<Offer>,
+    /// Nodes that have been linked, and have said how they are called.
+    pub(super) renamed: Vec<NodeId>,
 }
 
 impl Forwards {
     /// Nothing on its way, in a cluster of these nodes.
     pub(super) fn new(map: &Map) -> Forwards {
-        let name = |node| format!("node {} ({})", map.member(node).name, map.member(node).client_address());
-        let bus_name = |node| format!("node {} ({})", map.member(node).name, map.member(node).address);
         Forwards {
             map: map.clone(),
             splits: Vec::new(),
@@ -136,23 +152,33 @@ impl Forwards {
             watcher_id: u64::MAX,
             corked: Vec::new(),
             scratch: Output::default(),
-            names: map.ids().map(name).collect(),
-            bus_names: map.ids().map(bus_name).collect(),
+            names: vec![String::new(); map.len()],
+            bus_names: vec![String::new(); map.len()],
             session: Session::new(0, 0, true, false),
             touched: Vec::new(),
+            declined: Vec::new(),
+            renamed: map.ids().collect(),
         }
     }
 
     /// Notes a split whose parts are all waited for.
     fn begin(&mut self, awaited: Awaited, merge: Merge, nodes: impl Iterator<Item = NodeId>, keys: Vec<u16>) -> usize {
         let parts: Vec<Part> = nodes.map(|node| Part { node, outcome: Outcome::Waiting }).collect();
-        let split = Split { awaited, merge, waiting: parts.len(), parts, keys };
+        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
         if index == self.splits.len() {
             self.splits.push(None);
         }
         self.splits[index] = Some(split);
         index
+    }
+
+    /// So many more bytes are offered for a split: whether they may come.
+    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> bool {
+        let Some(split) = &mut self.splits[split] else { return false };
+        let fits = split.expected_bytes + bytes <= FORWARDED_REPLY_BYTES_MAX;
+        split.expected_bytes += if fits { bytes } else { 0 };
+        fits
     }
 
     /// A part has come out like this; gives the split back when it was the last one.
@@ -193,6 +219,18 @@ impl Forwards {
             (false, true) => Flow::Cork,
             (false, false) => Flow::Later,
         }
+    }
+
+    /// Which nodes may have said a new name since this was asked last.
+    pub(super) fn renamed(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.renamed)
+    }
+
+    /// A node calls itself this.
+    pub(super) fn rename(&mut self, node: NodeId, name: &str) {
+        let member = self.map.member(node);
+        self.names[node.index()] = format!("node {name} ({})", member.client_address());
+        self.bus_names[node.index()] = format!("node {name} ({})", member.address);
     }
 
     /// A client has got a reply, which is sent at the end of the turn.
@@ -332,7 +370,8 @@ impl Serving<'_> {
         let Asked { merge, groups, keys } = asked;
         let split = bus.forwards.begin(awaited, merge, groups.iter().map(|&(node, _)| node), keys);
         let head = RequestHead { purpose: Purpose::Plain, client: self.session.id, flags: row.flags.bits() };
-        let mut flow = Flow::Later;
+        // Walks take many turns, and what the client asks for next must not be done before they are.
+        let mut flow = if merge == Merge::List { Flow::Wait } else { Flow::Later };
         for (part, (node, places)) in groups.iter().enumerate().filter(|(_, (node, _))| *node != own) {
             let words = places.iter().map(|&place| args.word(place));
             // It was up a moment ago, and nothing has happened since.
@@ -374,7 +413,7 @@ impl Serving<'_> {
                 bus.forwards.errands.push_back(Errand { walk, output: Output::default(), origin });
                 None
             }
-            _ => Some(Outcome::of(&output)),
+            _ => Some(Outcome::of(&mut output)),
         };
         output.clear(TURN_REPLY_BYTES);
         bus.forwards.scratch = output;

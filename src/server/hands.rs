@@ -2,13 +2,13 @@
 //! news reach the log.
 
 use super::engine::{Engine, Serving};
-use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket};
+use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Noise, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
 use crate::command::{self, Deferred, Peer};
 use crate::conn::Desk;
-use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
-use crate::proto::{Encoding, Face, Output, Reply};
+use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
+use crate::proto::{Encoding, Face, Output, Reply, Typed};
 use crate::reactor::Reactor;
 use std::net::{IpAddr, SocketAddr};
 
@@ -38,13 +38,15 @@ impl Peer for OtherNode<'_> {
 impl Host<Ticket> for Hands<'_> {
     fn execute(&mut self, request: Request<'_>, output: &mut Output) -> Executed {
         self.engine.stats.cluster_served += 1;
+        let mut executed = Executed::Now;
         match request.purpose {
-            Purpose::Plain => return self.execute_plain(&request, output),
+            Purpose::Plain => executed = self.execute_plain(&request, output),
             Purpose::Watch => self.watch(&request, output),
             Purpose::Forget => self.forget(&request),
             Purpose::Exec => self.execute_transaction(&request, output),
         }
-        Executed::Now
+        refuse_overflow(output);
+        executed
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Answer<'_>) {
@@ -71,13 +73,25 @@ impl Host<Ticket> for Hands<'_> {
     }
 
     fn offer(&mut self, ticket: &Ticket, offer: Offer) -> bool {
+        if offer.bytes > FORWARDED_REPLY_BYTES_MAX {
+            self.forwards.declined.push(offer);
+            return false;
+        }
         match *ticket {
             // A client that has gone has nobody to keep it for, but it must come to an end all the same.
             Ticket::Whole(_, Awaited { client, place, .. }) => match self.reactor.get_mut(client) {
                 Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
                 _ => true,
             },
-            Ticket::Watch(..) | Ticket::Part { .. } => true,
+            // Parts come at once, since none can be sent before all are there; a split counts as one answer.
+            Ticket::Part { split, .. } => {
+                let fits = self.forwards.expect_more(split, offer.bytes);
+                if !fits {
+                    self.forwards.declined.push(offer);
+                }
+                fits
+            }
+            Ticket::Watch(..) => true,
         }
     }
 
@@ -88,7 +102,8 @@ impl Host<Ticket> for Hands<'_> {
     fn notice(&mut self, notice: Notice<'_>) {
         match notice {
             Notice::Up { node } => {
-                log::write(Level::Info, format_args!("linked with {}", self.forwards.bus_name(node)))
+                self.forwards.renamed.push(node);
+                log::write(Level::Info, format_args!("linked with {}", self.forwards.bus_name(node)));
             }
             Notice::Formed => log::write(Level::Info, format_args!("Cluster successfully formed")),
             Notice::Down { node, why } => {
@@ -191,6 +206,21 @@ impl Hands<'_> {
         node.map_or_else(|| format!("a link from {peer}"), |node| self.forwards.bus_name(node).to_string())
     }
 
+    /// Lets go the answers that are too large to be passed on.
+    pub(super) fn decline(&mut self, cluster: &mut Cluster<Ticket>) {
+        while let Some(offer) = self.forwards.declined.pop() {
+            let mut output = Output::default();
+            let megabytes = offer.bytes >> 20;
+            let name = self.forwards.name(offer.node);
+            let text =
+                format!("ERR the answer has {megabytes} MB, too much to be passed on: ask {name} itself, or for less");
+            Reply::new(&mut output, Encoding::Bus, Face::Typed).error(&text);
+            if let Some(ticket) = cluster.decline(offer.node, offer.id) {
+                self.answer(ticket, Answer::Reply(Typed::new(output.bytes(), &[])));
+            }
+        }
+    }
+
     /// The answer to a request that went to one node.
     fn answer_whole(&mut self, node: NodeId, awaited: Awaited, answer: &Answer<'_>) {
         let Awaited { client, place, encoding, face, muted, writes } = awaited;
@@ -237,8 +267,11 @@ impl Hands<'_> {
             return self.forwards.go_on_errand(Errand { walk, output, origin });
         }
         match origin {
-            Origin::Node(caller) => cluster.reply(caller, &output),
-            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(&output)),
+            Origin::Node(caller) => {
+                refuse_overflow(&mut output);
+                cluster.reply(caller, &output);
+            }
+            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(&mut output)),
         }
     }
 }

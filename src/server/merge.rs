@@ -177,7 +177,7 @@ mod tests {
         let outcomes = parts.iter().map(|write| {
             let mut output = Output::default();
             write(&mut Reply::new(&mut output, Encoding::Bus, Face::Typed));
-            Outcome::of(&output)
+            Outcome::of(&mut output)
         });
         text(merge, &outcomes.collect::<Vec<_>>(), keys, random)
     }

@@ -6,28 +6,33 @@ use nix::sys::epoll::{EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
 use std::os::fd::AsFd;
 
-/// What a descriptor is watched for. Errors and hang-ups are always reported.
+/// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     /// Bytes, a connection or the end can be read.
     pub read: bool,
     /// Bytes can be written.
     pub write: bool,
+    /// That the connection is gone or broken is reported for as long as it is so; else once.
+    pub hangup: bool,
 }
 
 impl Interest {
     /// Errors and hang-ups alone.
-    pub const NONE: Interest = Interest { read: false, write: false };
+    pub const NONE: Interest = Interest { read: false, write: false, hangup: true };
     /// Reading alone.
-    pub const READ: Interest = Interest { read: true, write: false };
-
+    pub const READ: Interest = Interest { read: true, write: false, hangup: true };
     /// Writing alone.
-    pub const WRITE: Interest = Interest { read: false, write: true };
+    pub const WRITE: Interest = Interest { read: false, write: true, hangup: true };
+    /// Nothing: that it is gone is known.
+    pub const GONE: Interest = Interest { read: false, write: false, hangup: false };
 
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.read);
         flags.set(EpollFlags::EPOLLOUT, self.write);
+        // They are reported whatever is asked for (epoll_ctl(2)); but once only where that is said.
+        flags.set(EpollFlags::EPOLLET, !self.hangup);
         flags
     }
 }

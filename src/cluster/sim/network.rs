@@ -17,6 +17,8 @@ pub(super) struct Network {
     held: Vec<Vec<bool>>,
     /// So many bytes are on their way in one direction of a connection at most.
     pub(super) window_bytes: usize,
+    /// Whether bytes are changed on their way, which TCP does not let happen: a node that writes nonsense does that.
+    pub(super) garbles: bool,
     /// A piece takes at most so long.
     pub(super) delay_ms_max: u64,
 }
@@ -90,6 +92,7 @@ impl Network {
             connections: Vec::new(),
             dials: Vec::new(),
             held: vec![vec![false; nodes]; nodes],
+            garbles: false,
             window_bytes: [300, 5_000, 80_000, 400_000][random.below(4)],
             delay_ms_max: [0, 1, 3, 20][random.below(4)],
         }
@@ -158,6 +161,13 @@ impl Network {
 
     /// A side sends bytes.
     pub(super) fn send(&mut self, now_ms: u64, connection: usize, side: usize, bytes: Vec<u8>, random: &mut Random) {
+        let mut bytes = bytes;
+        if self.garbles && random.below(30) == 0 {
+            for _ in 0..1 + random.below(4) {
+                let at = random.below(bytes.len());
+                bytes[at] = random.next() as u8;
+            }
+        }
         let delay_ms = random.below(self.delay_ms_max as usize + 1) as u64;
         let [first, second] = &mut self.connections[connection].sides;
         let (own, other) = if side == 0 { (first, second) } else { (second, first) };

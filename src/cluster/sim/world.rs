@@ -204,6 +204,8 @@ pub(super) struct World {
     pub(super) figures: Figures,
     /// Nothing goes wrong, so no request may fail.
     pub(super) calm: bool,
+    /// Nothing is expected of the outcome, but that nobody panics.
+    pub(super) garbled: bool,
     /// The first thing that was wrong.
     pub(super) failure: Option<String>,
     trace: Option<VecDeque<String>>,
@@ -221,6 +223,7 @@ impl World {
             owed: vec![vec![0; nodes]; nodes],
             figures: Figures::default(),
             calm,
+            garbled: false,
             failure: None,
             trace: (trace != Trace::Off).then(VecDeque::new),
             printed: trace == Trace::Printed,
@@ -242,7 +245,7 @@ impl World {
 
     /// Something is wrong; the first of it counts.
     pub(super) fn fail(&mut self, what: impl FnOnce() -> String) {
-        if self.failure.is_none() {
+        if self.failure.is_none() && !self.garbled {
             let what = what();
             self.say(|| format!("WRONG: {what}"));
             self.failure = Some(what);
@@ -319,6 +322,7 @@ impl World {
         if !same {
             let lengths: Vec<_> = args.from(0).map(<[u8]>::len).collect();
             self.fail(|| format!("{serial} changed its words on the way; their lengths are {lengths:?}"));
+            return None;
         }
         // A client's requests are executed in its order, also over a link's end.
         let last = std::mem::replace(&mut self.executed_last[client][node], serial);
