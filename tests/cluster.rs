@@ -5,6 +5,8 @@
 
 #[path = "cluster/answers.rs"]
 mod answers;
+#[path = "cluster/endings.rs"]
+mod endings;
 #[path = "cluster/failures.rs"]
 mod failures;
 #[path = "cluster/forming.rs"]

@@ -1,11 +1,12 @@
 //! How nodes find each other, and what a node answers before they have.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::support::cluster::{Cluster, FORMED, cluster_info, within};
-use super::support::{Scratch, Server, Start, alone, holds_within, program, run_to_end, show, together};
+use super::support::{Scratch, Server, Start, alone, holds_within, program, run_to_end, show, skip, together};
 use super::{ask_array, not_linked};
 
 /// A line of the log, as CLUSTER.md has it.
@@ -58,6 +59,45 @@ fn seven_nodes_form_within_three_seconds() {
         clients[(owner + 5) % 7].expect(&format!("GET {key}"), "v");
     }
     (0..7).for_each(|node| is_logged_once(cluster.node(node)));
+}
+
+/// Three nodes on these addresses, which answer for each other.
+#[track_caller]
+fn forms_on(ips: [&str; 3]) {
+    let mut cluster = Cluster::prepare(3);
+    for node in 0..3 {
+        let line =
+            |other: usize| format!("{} {} n{other} {}\n", ips[other], cluster.bus_port(other), u8::from(other == node));
+        fs::write(cluster.file(node), (0..3).map(line).collect::<String>()).expect("to write");
+        let server = cluster.start_of(node, &[]).start();
+        cluster.put(node, server);
+    }
+    cluster.wait_until_formed();
+    let mut clients = cluster.connect_all();
+    for number in 0..60 {
+        clients[number % 3].expect(&format!("SET key:{number} {number}"), "OK");
+        clients[(number + 1) % 3].expect(&format!("GET key:{number}"), &number.to_string());
+    }
+    let nodes = clients[0].ask("CLUSTER NODES");
+    for node in 0..3 {
+        let shown = format!(" {}:{}@{}", ips[node], cluster.port(node), cluster.bus_port(node));
+        assert!(nodes.contains(&shown), "{shown:?} in {nodes}");
+    }
+}
+
+#[test]
+fn nodes_of_the_newer_family_form() {
+    let _machine = together();
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip("this machine has no IPv6");
+    }
+    forms_on(["::1"; 3]);
+}
+
+#[test]
+fn nodes_on_several_addresses_form() {
+    let _machine = together();
+    forms_on(["127.0.0.1", "127.0.0.2", "127.3.2.1"]);
 }
 
 #[test]

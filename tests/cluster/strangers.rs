@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,16 +51,6 @@ fn junk_on_the_bus_harms_nobody() {
     let descriptors = cluster.node(0).descriptors();
     let mut bystander = cluster.connect(0);
     let before_kb = cluster.node(0).resident_kb();
-    // What a node says first, as it would be on the wire, to be cut and spoilt.
-    let hello = {
-        let mut first = vec![0; 4096];
-        let mut stream = stranger(bus);
-        // A node that is dialled may wait for the dialler's hello.
-        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a deadline");
-        let count = stream.read(&mut first).unwrap_or(0);
-        first.truncate(count);
-        first
-    };
     let http = b"GET / HTTP/1.1\r\nHost: memento\r\nAccept: */*\r\n\r\n".to_vec();
     let redis = b"*1\r\n$4\r\nPING\r\n".to_vec();
     let mut junk = vec![
@@ -77,14 +67,6 @@ fn junk_on_the_bus_harms_nobody() {
         let length = 1 + random.below(3000);
         random.bytes(length)
     }));
-    if !hello.is_empty() {
-        junk.extend((0..20).map(|_| {
-            let mut spoilt = hello.clone();
-            let place = random.below(spoilt.len());
-            spoilt[place] ^= 1 << random.below(8);
-            spoilt
-        }));
-    }
     let start = Instant::now();
     let ((), worst) = beside(&mut bystander, || {
         for (number, bytes) in junk.iter().enumerate() {
@@ -112,6 +94,86 @@ fn junk_on_the_bus_harms_nobody() {
             cluster.connect(node).expect(&format!("SET {} v", cluster.key_of(owner, 9)), "OK");
         }
     }
+}
+
+/// What a node says first is taken down by one that it dials, and said again by others: whole, cut, spoilt, with more
+/// behind it. Where a secret is shared that comes to nothing.
+#[test]
+fn hellos_that_are_spoilt_or_said_again_harm_nobody() {
+    let _machine = together();
+    let mut random = Random(seed());
+    let mut cluster = Cluster::prepare(3);
+    let secret = cluster.path("secret");
+    fs::write(&secret, "what the nodes share\n").expect("to write a secret");
+    let options = ["--cluster-secret-file", secret.to_str().expect("a plain path")];
+    let absent = TcpListener::bind(("127.0.0.1", cluster.bus_port(2))).expect("the port of the absent node");
+    for node in 0..2 {
+        let server = cluster.start_of(node, &options).start();
+        cluster.put(node, server);
+    }
+    let mut client = cluster.connect(0);
+    let request = format!("SET {} v", cluster.key_of(1, 0));
+    within(Duration::from_secs(3), "the two to be linked", || client.ask(&request) == "OK");
+    let mut hellos: Vec<Vec<u8>> = Vec::new();
+    while hellos.len() < 6 {
+        let (mut stream, _) = absent.accept().expect("a node that dials");
+        stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a deadline");
+        let mut piece = [0; 4096];
+        let count = stream.read(&mut piece).unwrap_or(0);
+        assert!(count > 0, "who dials says hello first");
+        // And is answered by another's hello, or by its own.
+        let answer = hellos.last().map_or(&piece[..count], Vec::as_slice);
+        let _ = stream.write_all(answer);
+        let _ = stream.read(&mut [0; 4096]);
+        hellos.push(piece[..count].to_vec());
+    }
+    let spoil = |random: &mut Random, hello: &[u8]| {
+        let mut bytes = hello.to_vec();
+        match random.below(5) {
+            0 => {}
+            1 => bytes.truncate(random.below(bytes.len())),
+            2 => bytes.extend(random.bytes(200)),
+            _ => {
+                let place = random.below(bytes.len());
+                bytes[place] ^= 1 << random.below(8);
+            }
+        }
+        bytes
+    };
+    thread::scope(|scope| {
+        for target in 0..2 {
+            let bus = SocketAddr::from(([127, 0, 0, 1], cluster.bus_port(target)));
+            for _ in 0..40 {
+                let place = random.below(hellos.len());
+                let hello = spoil(&mut random, &hellos[place]);
+                scope.spawn(move || {
+                    let mut stream = stranger(bus);
+                    let _ = stream.write_all(&hello);
+                    let _ = stream.read_to_end(&mut Vec::new());
+                });
+            }
+        }
+        for _ in 0..6 {
+            let (mut stream, _) = absent.accept().expect("a node that dials");
+            let place = random.below(hellos.len());
+            let hello = spoil(&mut random, &hellos[place]);
+            scope.spawn(move || {
+                stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
+                let _ = stream.write_all(&hello);
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+        }
+        for number in 0..200 {
+            client.expect(&format!("SET {} {number}", cluster.key_of(1, 0)), "OK");
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    assert_eq!(cluster.links_broken(), 0, "a link broke");
+    drop(absent);
+    let server = cluster.start_of(2, &options).start();
+    cluster.put(2, server);
+    cluster.wait_until_formed();
+    client.expect(&format!("SET {} v", cluster.key_of(2, 0)), "OK");
 }
 
 #[test]
