@@ -79,8 +79,8 @@ fn forms_on(ips: [&str; 3]) {
         clients[(number + 1) % 3].expect(&format!("GET key:{number}"), &number.to_string());
     }
     let nodes = clients[0].ask("CLUSTER NODES");
-    for node in 0..3 {
-        let shown = format!(" {}:{}@{}", ips[node], cluster.port(node), cluster.bus_port(node));
+    for (node, ip) in ips.iter().enumerate() {
+        let shown = format!(" {ip}:{}@{}", cluster.port(node), cluster.bus_port(node));
         assert!(nodes.contains(&shown), "{shown:?} in {nodes}");
     }
 }
