@@ -5,6 +5,8 @@
 
 #[path = "cluster/answers.rs"]
 mod answers;
+#[path = "cluster/cost.rs"]
+mod cost;
 #[path = "cluster/endings.rs"]
 mod endings;
 #[path = "cluster/failures.rs"]
