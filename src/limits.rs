@@ -180,6 +180,12 @@ pub const LOG_LINE_BYTES_MAX: usize = 4096;
 /// A message between nodes travels in pieces of at most so many bytes, and others go between them.
 pub const BUS_PIECE_BYTES_MAX: usize = 64 * 1024;
 
+/// A reply between nodes of more bytes travels in pieces too, so that shorter ones overtake it.
+pub const BUS_WHOLE_REPLY_BYTES_MAX: usize = 16 * 1024;
+
+/// The kernel takes no more bytes for a node when so many are not sent yet: what it has taken, nothing can overtake.
+pub const BUS_KERNEL_BYTES: u32 = 128 * 1024;
+
 /// A frame between nodes may be so long, its header included.
 pub const FRAME_BYTES_MAX: usize = BUS_PIECE_BYTES_MAX + 64;
 
@@ -247,6 +253,7 @@ const _: () = assert!(SEND_PIECES_MAX <= 1024);
 // A common subsequence's length, at most the root of it, is kept in 16 bits.
 const _: () = assert!(LCS_STEPS_MAX < 1 << 32);
 const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
+const _: () = assert!(BUS_WHOLE_REPLY_BYTES_MAX <= BUS_PIECE_BYTES_MAX);
 const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);
 const _: () = assert!(NODES_MAX <= SLOTS && NODES_MAX <= u16::MAX as usize);
 const _: () = assert!(STRANGER_BYTES_MAX < FRAME_BYTES_MAX);

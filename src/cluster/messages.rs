@@ -8,8 +8,8 @@ use super::{
     Answer, Caller, Cluster, Desk, Executed, Host, LinkId, NodeId, Offer, Purpose, Request, RequestHead, Sent,
 };
 use crate::limits::{
-    ARGS_MAX, BUS_PIECE_BYTES_MAX, FRAME_BYTES_MAX, LINK_BYTES_MAX, LINK_LEFT_BYTES_MAX, LINK_REQUESTS_HARD_MAX,
-    LINK_REQUESTS_MAX, LINK_UNSENT_BYTES, REQUEST_BYTES_MAX, STRANGER_BYTES_MAX,
+    ARGS_MAX, BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, FRAME_BYTES_MAX, LINK_BYTES_MAX, LINK_LEFT_BYTES_MAX,
+    LINK_REQUESTS_HARD_MAX, LINK_REQUESTS_MAX, LINK_UNSENT_BYTES, REQUEST_BYTES_MAX, STRANGER_BYTES_MAX,
 };
 use crate::proto::{Args, Output, Typed, Word};
 use std::mem;
@@ -406,7 +406,7 @@ fn put_reply(link: &mut Link, id: u32, output: &Output) {
     if output.overflowed() {
         // Nothing that could be sent is whole. No reply is empty, so the other side takes it for what it is.
         link.outbox.short_reply(id, &[]);
-    } else if bytes <= BUS_PIECE_BYTES_MAX && output.plain().is_some() {
+    } else if bytes <= BUS_WHOLE_REPLY_BYTES_MAX && output.plain().is_some() {
         link.outbox.short_reply(id, output.bytes());
     } else if bytes <= BUS_PIECE_BYTES_MAX {
         link.outbox.reply(id, OwnedReply::new(output));

@@ -1,12 +1,12 @@
 //! What is to be sent on one link: frames in one buffer, and between them pieces of values, sent from where they lie.
 //!
-//! A message that is no longer than a piece is put in whole. A longer one is a stream: when little else is left to
+//! A message that is short enough is put in whole. A longer one is a stream: when little else is left to
 //! send, the next stream in turn puts in its next piece. So a small frame never waits for more than the pieces that are
 //! in already, and streams never wait for each other.
 
 use super::RequestHead;
 use super::wire;
-use crate::limits::{BUS_PIECE_BYTES_MAX, LINK_STREAMS_MAX};
+use crate::limits::{BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, LINK_STREAMS_MAX};
 use crate::proto::{Output, Word};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -118,7 +118,12 @@ impl Outbox {
 
     /// Puts a message in, whole or as a stream; says whether it is one.
     fn put(&mut self, mut stream: Stream) -> bool {
-        if stream.left_bytes() <= BUS_PIECE_BYTES_MAX {
+        let whole_bytes_max = match stream.kind {
+            Kind::Request { .. } => BUS_PIECE_BYTES_MAX,
+            // Replies may overtake each other.
+            Kind::Reply { .. } => BUS_WHOLE_REPLY_BYTES_MAX,
+        };
+        if stream.left_bytes() <= whole_bytes_max {
             while self.put_piece(&mut stream) {}
             return false;
         }

@@ -8,7 +8,8 @@ use super::hands::Hands;
 use super::{Event, Interest, Level, Server, Socket, Source, Token, log};
 use crate::cluster::{Cluster, LinkId, Map, NodeId};
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, BUS_RECEIVE_BYTES, BUS_SEND_BYTES_PER_TURN, HELLO_MS, SEND_PIECES_MAX, TURN_REPLY_BYTES,
+    ACCEPTS_PER_TURN_MAX, BUS_KERNEL_BYTES, BUS_RECEIVE_BYTES, BUS_SEND_BYTES_PER_TURN, HELLO_MS, SEND_PIECES_MAX,
+    TURN_REPLY_BYTES,
 };
 use crate::store::SlotId;
 use std::io::{self, IoSlice};
@@ -115,6 +116,7 @@ impl Server {
         let Some(peer) = socket.peer() else { return };
         let link = self.with_cluster(|cluster, now_ms, _| cluster.handle_accepted(now_ms, peer.ip()));
         let Some(link) = link.flatten() else { return };
+        socket.limit_unsent(BUS_KERNEL_BYTES);
         match self.reactor.insert(Source::Link(Link { socket, stage: Stage::Known(link) }), Interest::READ) {
             Ok(token) => {
                 if let Some(bus) = &mut self.bus {
@@ -152,6 +154,7 @@ impl Server {
         if let (Some(link), Some(Source::Link(connection)), Some(bus)) =
             (link, self.reactor.get_mut(token), &mut self.bus)
         {
+            connection.socket.limit_unsent(BUS_KERNEL_BYTES);
             connection.stage = Stage::Known(link);
             bus.connections.push((link, token));
             self.watch(token, Interest::READ);

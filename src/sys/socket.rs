@@ -211,6 +211,22 @@ impl Socket {
         }
     }
 
+    /// Lets the kernel take no more to be sent when `bytes` are not sent yet (tcp(7) lacks it; socket option
+    /// `TCP_NOTSENT_LOWAT`, Linux 3.12).
+    pub fn limit_unsent(&self, bytes: u32) {
+        // SAFETY: the option's value is this number, whose address and size are given, and the descriptor is ours.
+        let _ = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_NOTSENT_LOWAT,
+                (&raw const bytes).cast(),
+                size_of::<u32>() as libc::socklen_t,
+            )
+        };
+        // A kernel without it keeps more: that is slower for some, and wrong for nobody.
+    }
+
     /// How a connect that was begun has ended.
     ///
     /// # Errors
