@@ -173,12 +173,11 @@ impl Forwards {
         index
     }
 
-    /// So many more bytes are offered for a split: whether they may come.
-    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> bool {
-        let Some(split) = &mut self.splits[split] else { return false };
-        let fits = split.expected_bytes + bytes <= FORWARDED_REPLY_BYTES_MAX;
-        split.expected_bytes += if fits { bytes } else { 0 };
-        fits
+    /// So many more bytes are offered for a split: the reply that they are for, unless they are too many.
+    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> Option<Awaited> {
+        let split = self.splits[split].as_mut()?;
+        split.expected_bytes += bytes;
+        (split.expected_bytes <= FORWARDED_REPLY_BYTES_MAX).then_some(split.awaited)
     }
 
     /// A part has come out like this; gives the split back when it was the last one.

@@ -77,21 +77,18 @@ impl Host<Ticket> for Hands<'_> {
             self.forwards.declined.push(offer);
             return false;
         }
-        match *ticket {
-            // A client that has gone has nobody to keep it for, but it must come to an end all the same.
-            Ticket::Whole(_, Awaited { client, place, .. }) => match self.reactor.get_mut(client) {
-                Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
-                _ => true,
-            },
-            // Parts come at once, since none can be sent before all are there; a split counts as one answer.
-            Ticket::Part { split, .. } => {
-                let fits = self.forwards.expect_more(split, offer.bytes);
-                if !fits {
-                    self.forwards.declined.push(offer);
-                }
-                fits
-            }
-            Ticket::Watch(..) => true,
+        let awaited = match *ticket {
+            Ticket::Whole(_, awaited) | Ticket::Watch(_, awaited) => Some(awaited),
+            Ticket::Part { split, .. } => self.forwards.expect_more(split, offer.bytes),
+        };
+        let Some(Awaited { client, place, .. }) = awaited else {
+            self.forwards.declined.push(offer);
+            return false;
+        };
+        match self.reactor.get_mut(client) {
+            Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
+            // Nobody is left to keep it for, but it must come to an end.
+            _ => true,
         }
     }
 
@@ -248,12 +245,16 @@ impl Hands<'_> {
     /// A part of a split has come; the last one makes the answer.
     fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) {
         let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
-        let Awaited { client, place, .. } = split.awaited;
+        let Awaited { client, place, writes, .. } = split.awaited;
+        if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
+            self.engine.stats.cluster_outcomes_unknown += 1;
+        }
         let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
         if let Some(error) = merge::answer(&split, self.forwards, &mut self.desk.output) {
             self.engine.stats.count_error(&error);
         }
         waiting.conn.fill(place, self.desk, true);
+        waiting.end_offer(place);
         self.forwards.touch(waiting, client);
     }
 

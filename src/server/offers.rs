@@ -52,12 +52,16 @@ impl Offers {
         self.kept.iter().map(|(_, offer)| *offer)
     }
 
-    /// One that is larger than the bound comes too, when it is the next one to be sent and what is before it has been
-    /// sent: it could never come otherwise, and all behind it would wait.
+    /// One that is larger than the bound comes too, all parts of it, when it is the next one to be sent and what is before
+    /// it has been sent: it could never come otherwise, and all behind it would wait.
     fn fits(&self, conn: &Connection, place: Place, bytes: u64) -> bool {
         let bound = OUTPUT_PINNED_BYTES as u64;
         let (_, pinned) = conn.output_bytes();
-        let pinned = pinned as u64 + self.coming.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        pinned + bytes <= bound || conn.is_next(place) && pinned <= bound
+        let coming = |same: bool| {
+            let counted = self.coming.iter().filter(move |(other, _)| (*other == place) == same);
+            counted.map(|(_, bytes)| bytes).sum::<u64>()
+        };
+        let others = pinned as u64 + coming(false);
+        others + coming(true) + bytes <= bound || conn.is_next(place) && others <= bound
     }
 }
