@@ -226,10 +226,10 @@ fn unread_answers_of_several_nodes_cost_their_limit() {
     client.send(format!("MGET {}\r\n", keys.join(" ")).repeat(COUNT));
     let (mut most_kb, mut last) = ([0; 3], Instant::now());
     wait_for("the nodes to stop growing", || {
-        for node in 0..3 {
+        for (node, most_kb) in most_kb.iter_mut().enumerate() {
             let now_kb = cluster.node(node).resident_kb();
-            if now_kb > most_kb[node] {
-                (most_kb[node], last) = (now_kb, Instant::now());
+            if now_kb > *most_kb {
+                (*most_kb, last) = (now_kb, Instant::now());
             }
         }
         last.elapsed() > Duration::from_millis(500)
