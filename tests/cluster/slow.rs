@@ -204,3 +204,43 @@ fn two_nodes_that_flood_each_other_go_on() {
         assert!(holds_within(Duration::from_secs(60), || ends.iter().all(|end| end.is_finished())));
     });
 }
+
+/// What is put together of several nodes' long values is a copy, of which a client that does not read may not have many.
+#[test]
+fn unread_answers_of_several_nodes_cost_their_limit() {
+    const VALUES: usize = 15;
+    const COUNT: usize = 60;
+    // Of one answer two thirds come from other nodes.
+    const GROWTH_KB_MAX: i64 = 100 * 1024;
+    let _machine = alone();
+    let cluster = Cluster::start(3);
+    let value = "v".repeat(1_000_000);
+    let keys: Vec<String> = (0..VALUES).map(|number| cluster.key_of(number % 3, number)).collect();
+    let (mut setter, mut bystander) = (cluster.connect(1), cluster.connect(0));
+    for key in &keys {
+        setter.expect(&format!("SET {key} {value}"), "OK");
+    }
+    bystander.barrier();
+    let before_kb = [0, 1, 2].map(|node| cluster.node(node).resident_kb());
+    let mut client = cluster.connect(0);
+    client.send(format!("MGET {}\r\n", keys.join(" ")).repeat(COUNT));
+    let (mut most_kb, mut last) = ([0; 3], Instant::now());
+    wait_for("the nodes to stop growing", || {
+        for (node, most_kb) in most_kb.iter_mut().enumerate() {
+            let now_kb = cluster.node(node).resident_kb();
+            if now_kb > *most_kb {
+                (*most_kb, last) = (now_kb, Instant::now());
+            }
+        }
+        last.elapsed() > Duration::from_millis(500)
+    });
+    let grown_kb = [0, 1, 2].map(|node| most_kb[node] - before_kb[node]);
+    bystander.barrier();
+    let wanted = format!("{}\r\n", vec![value; VALUES].join("\n"));
+    for number in 0..COUNT {
+        let got = client.exactly(wanted.len());
+        assert!(got == wanted.as_bytes(), "reply {number}: {}", show(&got));
+    }
+    println!("{COUNT} unread answers of {VALUES} MB: grown {grown_kb:?} kB");
+    assert!(grown_kb.iter().all(|&kb| kb <= GROWTH_KB_MAX), "the nodes grew by {grown_kb:?} kB");
+}
