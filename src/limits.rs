@@ -216,6 +216,10 @@ pub const LINK_REQUESTS_HARD_MAX: usize = (1 << 20) - 1;
 /// While so many copied bytes wait to be sent to a node, no more of its requests are executed: it does not take its answers.
 pub const LINK_UNSENT_BYTES: usize = 4 << 20;
 
+/// Answers to one node that wait to be asked for, or to be sent, may take so much, values that lie where they are stored
+/// aside; whose answer finds no room gets an error.
+pub const LINK_HELD_BYTES_MAX: usize = 256 << 20;
+
 /// Received of a node and not looked at yet: beyond this it is not read from while what is there can go on.
 pub const LINK_LEFT_BYTES: usize = 256 * 1024;
 
@@ -263,6 +267,8 @@ const _: () = assert!(STRANGER_BYTES_MAX < FRAME_BYTES_MAX);
 // A refusal carries the addresses of all nodes, of at most 19 bytes each.
 const _: () = assert!(NODES_MAX * 19 + 64 < STRANGER_BYTES_MAX);
 const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
+// Two of the largest find room beside what waits for the socket.
+const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
 // Silence is noticed within two seconds, and one lost ping is not silence.
 const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);

@@ -76,6 +76,8 @@ pub(super) struct Link {
     /// The ping that is not answered yet, and when it was sent, in microseconds.
     pub(super) ping: Option<(u64, u64)>,
     pub(super) open: BTreeMap<u32, Open>,
+    /// The copied bytes of the answers among them that wait for their grants.
+    pub(super) held_bytes: usize,
 }
 
 impl Link {
@@ -98,6 +100,7 @@ impl Link {
             wake_ms: 0,
             ping: None,
             open: BTreeMap::new(),
+            held_bytes: 0,
         }
     }
 

@@ -8,10 +8,11 @@ use super::{
     Answer, Caller, Cluster, Desk, Executed, Host, LinkId, NodeId, Offer, Purpose, Request, RequestHead, Sent,
 };
 use crate::limits::{
-    ARGS_MAX, BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, FRAME_BYTES_MAX, LINK_BYTES_MAX, LINK_LEFT_BYTES_MAX,
-    LINK_REQUESTS_HARD_MAX, LINK_REQUESTS_MAX, LINK_UNSENT_BYTES, REQUEST_BYTES_MAX, STRANGER_BYTES_MAX,
+    ARGS_MAX, BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, FRAME_BYTES_MAX, LINK_BYTES_MAX, LINK_HELD_BYTES_MAX,
+    LINK_LEFT_BYTES_MAX, LINK_REQUESTS_HARD_MAX, LINK_REQUESTS_MAX, LINK_UNSENT_BYTES, REQUEST_BYTES_MAX,
+    STRANGER_BYTES_MAX,
 };
-use crate::proto::{Args, Output, Typed, Word};
+use crate::proto::{Args, Encoding, Face, Output, Reply, Typed, Word};
 use std::mem;
 
 /// A request may have so many bytes; that of a client that is as long as it may be fits, the marks of its words too.
@@ -22,6 +23,10 @@ const EXEC_WORDS_MAX: usize = 16 * ARGS_MAX;
 
 /// A [`Purpose::Forget`] has this id, which no other request has; nothing is answered to it.
 const NO_ID: u32 = u32::MAX;
+
+/// What a client is told whose answer finds no room.
+const TOO_MANY_HELD: &str =
+    "ERR the answer is lost: too many long ones wait to be passed on, ask for fewer at a time or for less";
 
 /// A request as its last frame tells it.
 struct Arrived<'a> {
@@ -151,7 +156,10 @@ impl<T> Cluster<T> {
             Frame::ReplySize { id: request, total } => self.handle_offer(node, request, total, host),
             Frame::Grant { id: request } => self.handle_grant(id, request),
             Frame::Decline { id: request } => match link.open.remove(&request) {
-                Some(Open::Held(_)) => Ok(()),
+                Some(Open::Held(reply)) => {
+                    link.held_bytes -= reply.bytes.len();
+                    Ok(())
+                }
                 _ => Err("a refusal of what was not offered"),
             },
             Frame::Ping { token, keys } => {
@@ -348,7 +356,10 @@ impl<T> Cluster<T> {
     fn handle_grant(&mut self, link_id: LinkId, id: u32) -> Result<(), &'static str> {
         let Some(link) = self.links.get_mut(link_id) else { return Ok(()) };
         match link.open.remove(&id) {
-            Some(Open::Held(reply)) => link.outbox.reply(id, reply),
+            Some(Open::Held(reply)) => {
+                link.held_bytes -= reply.bytes.len();
+                link.outbox.reply(id, reply);
+            }
             _ => return Err("a grant of what was not offered"),
         }
         self.name(link_id);
@@ -410,8 +421,15 @@ fn put_reply(link: &mut Link, id: u32, output: &Output) {
         link.outbox.short_reply(id, output.bytes());
     } else if bytes <= BUS_PIECE_BYTES_MAX {
         link.outbox.reply(id, OwnedReply::new(output));
+    } else if link.held_bytes + link.outbox.copied_bytes() + output.copied_bytes() > LINK_HELD_BYTES_MAX {
+        // Its link is fed by clients that ask for more than they take. A request does not wait for room, since what
+        // makes room stands behind it on the link.
+        let mut error = Output::default();
+        Reply::new(&mut error, Encoding::Bus, Face::Typed).error(TOO_MANY_HELD);
+        link.outbox.short_reply(id, error.bytes());
     } else {
         wire::reply_size_frame(link.outbox.frames(), id, bytes as u64);
+        link.held_bytes += output.copied_bytes();
         link.open.insert(id, Open::Held(OwnedReply::new(output)));
     }
 }

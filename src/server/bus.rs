@@ -75,7 +75,7 @@ impl Bus {
 
     /// Until when the loop may sleep; `Some(0)` where something is left to do.
     pub(super) fn wake_ms(&self) -> Option<u64> {
-        let busy = !self.stalled.is_empty() || self.forwards.has_errands();
+        let busy = !self.stalled.is_empty() || self.forwards.has_errands() || !self.forwards.declined.is_empty();
         if busy { Some(0) } else { self.cluster.next_timeout_ms() }
     }
 
@@ -227,8 +227,7 @@ impl Server {
         }
         if let Some(bus) = &mut self.bus {
             bus.receive = receive;
-            if bus.cluster.can_resume(link) && !bus.stalled.contains(&link) {
-                bus.stalled.push(link);
+            if bus.cluster.can_resume(link) {
                 self.settle_link(token, link);
             }
         }
@@ -268,9 +267,14 @@ impl Server {
         moved
     }
 
-    /// Decides what a link is watched for.
+    /// Decides what a link is watched for, and whether it is queued to go on.
     fn settle_link(&mut self, token: Token, link: LinkId) {
-        if let Some(bus) = &self.bus {
+        if let Some(bus) = &mut self.bus {
+            // Also where it could not go on before the peer took its answers: no further byte may come of that peer, if
+            // all that it has to ask lies here.
+            if bus.cluster.can_resume(link) && !bus.stalled.contains(&link) {
+                bus.stalled.push(link);
+            }
             let interest =
                 Interest { read: bus.cluster.wants_read(link), write: bus.cluster.wants_write(link), ..Interest::NONE };
             self.watch(token, interest);
@@ -350,6 +354,7 @@ impl Server {
             cluster.handle_timeout(now_ms, hands);
             hands.step_errand(cluster);
             hands.decline(cluster);
+            hands.forget_orphans(cluster);
         });
         if let Some(bus) = &mut self.bus {
             bus.learn_names();

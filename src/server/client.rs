@@ -243,7 +243,9 @@ impl Server {
         client.active_ms = engine.now.ms;
         let Client { socket, conn, session, .. } = client;
         let mut serving = Serving::of_client(engine, session, socket, token, bus.as_deref_mut());
+        let before = serving.session.replies;
         let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
+        serving.forget_elsewhere();
         if let command::Flow::Away(route) = flow {
             let awaited = Awaited::new(token, place, encoding, row, muted);
             // Its place is there already, and holds what is behind it until it is answered.
@@ -252,7 +254,7 @@ impl Server {
             }
         }
         // CLIENT REPLY ON, held up, is answered.
-        if muted && session.replies != Replies::On {
+        if muted && !(before == Replies::Off && session.replies == Replies::On) {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         let whole = !matches!(flow, command::Flow::Wait(_));
@@ -447,10 +449,8 @@ impl Server {
             if let Some(slot) = client.session.forget_elsewhere {
                 bus.tell_to_forget(slot, client.session.id);
             }
-            // What nobody waits for any more comes all the same, and so comes to its end at the node that keeps it.
-            for offer in client.offers.iter().flat_map(|offers| offers.kept()) {
-                bus.cluster.grant(offer.node, offer.id);
-            }
+            // What nobody waits for any more is let go by the node that keeps it.
+            bus.forwards.declined.extend(client.offers.iter().flat_map(|offers| offers.kept()));
         }
         client.conn.dismantle(&mut self.desk.pool);
         match end {

@@ -41,8 +41,8 @@ impl Awaited {
 pub(super) enum Ticket {
     /// It is a client's reply, which this node makes.
     Whole(NodeId, Awaited),
-    /// It is the reply to WATCH: unless it is well, EXEC must do nothing.
-    Watch(NodeId, Awaited),
+    /// It is the reply to WATCH of the client with this number: unless it is well, EXEC must do nothing.
+    Watch(NodeId, Awaited, u64),
     /// It is a part of one.
     Part { split: usize, part: usize },
 }
@@ -134,8 +134,10 @@ pub(super) struct Forwards {
     pub(super) session: Session,
     /// Clients that got a reply in this turn which is not sent yet.
     pub(super) touched: Vec<Token>,
-    /// Answers too large to be passed on.
+    /// Answers too large to be passed on, or that nobody waits for any more.
     pub(super) declined: Vec<Offer>,
+    /// Clients that went while a node was asked to watch for them.
+    pub(super) orphans: Vec<(NodeId, u64)>,
     /// Nodes that have been linked, and have said how they are called.
     pub(super) renamed: Vec<NodeId>,
 }
@@ -157,6 +159,7 @@ impl Forwards {
             session: Session::new(0, 0, true, false),
             touched: Vec::new(),
             declined: Vec::new(),
+            orphans: Vec::new(),
             renamed: map.ids().collect(),
         }
     }
@@ -173,11 +176,12 @@ impl Forwards {
         index
     }
 
-    /// So many more bytes are offered for a split: the reply that they are for, unless they are too many.
+    /// So many more bytes are offered for a split: who waits for it, unless they make it too large.
     pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> Option<Awaited> {
         let split = self.splits[split].as_mut()?;
-        split.expected_bytes += bytes;
-        (split.expected_bytes <= FORWARDED_REPLY_BYTES_MAX).then_some(split.awaited)
+        let fits = split.expected_bytes + bytes <= FORWARDED_REPLY_BYTES_MAX;
+        split.expected_bytes += if fits { bytes } else { 0 };
+        fits.then_some(split.awaited)
     }
 
     /// A part has come out like this; gives the split back when it was the last one.
@@ -269,9 +273,11 @@ impl Forwards {
         })
     }
 
-    /// Keeps the session of a client of another node: it watches something.
+    /// Keeps the session of a client of another node, if it watches something.
     pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        self.watchers.insert((node, client), session);
+        if session.transaction.is_some() {
+            self.watchers.insert((node, client), session);
+        }
     }
 
     /// A node has gone, and all its clients with it.
@@ -304,7 +310,7 @@ impl Serving<'_> {
             }
             Route::Watch(slot) => {
                 let node = bus.map().owner(slot);
-                self.send_whole(bus, row, Purpose::Watch, args.words(), Ticket::Watch(node, awaited))
+                self.send_whole(bus, row, Purpose::Watch, args.words(), Ticket::Watch(node, awaited, self.session.id))
             }
             Route::Exec(slot) => self.send_transaction(bus, row, bus.map().owner(slot), awaited),
             Route::Cluster(merge) => {
@@ -318,6 +324,10 @@ impl Serving<'_> {
         };
         self.bus = Some(bus);
         sent.unwrap_or_else(|error| {
+            if let (Route::Watch(_), Some(transaction)) = (route, &mut self.session.transaction) {
+                // Nobody watches the keys, so nobody could tell that they have changed.
+                transaction.lose_watch();
+            }
             self.engine.stats.count_error(&error);
             if !awaited.muted {
                 Reply::new(output, awaited.encoding, awaited.face).error(&error);
@@ -335,7 +345,7 @@ impl Serving<'_> {
         words: impl Iterator<Item = Word<'w>>,
         ticket: Ticket,
     ) -> Decision {
-        let (Ticket::Whole(node, awaited) | Ticket::Watch(node, awaited)) = ticket else { unreachable!("no part") };
+        let (Ticket::Whole(node, awaited) | Ticket::Watch(node, awaited, _)) = ticket else { unreachable!("no part") };
         let head = RequestHead { purpose, client: self.session.id, flags: row.flags.bits() };
         let Ok(sent) = bus.cluster.request(node, head, words, ticket) else {
             return Err(self.not_linked(bus, node));

@@ -9,7 +9,7 @@ use crate::command::{self, Deferred, Peer};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Reply, Typed};
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Token};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the cluster may use of the server.
@@ -52,14 +52,8 @@ impl Host<Ticket> for Hands<'_> {
     fn answer(&mut self, ticket: Ticket, answer: Answer<'_>) {
         match ticket {
             Ticket::Whole(node, awaited) => self.answer_whole(node, awaited, &answer),
-            Ticket::Watch(node, awaited) => {
-                let well = matches!(answer, Answer::Reply(typed) if typed.error().is_none());
-                if !well
-                    && let Some(Source::Client(client)) = self.reactor.get_mut(awaited.client)
-                    && let Some(transaction) = &mut client.session.transaction
-                {
-                    transaction.lose_watch();
-                }
+            Ticket::Watch(node, awaited, client) => {
+                self.end_watch(node, awaited.client, client, &answer);
                 self.answer_whole(node, awaited, &answer);
             }
             Ticket::Part { split, part } => {
@@ -73,22 +67,20 @@ impl Host<Ticket> for Hands<'_> {
     }
 
     fn offer(&mut self, ticket: &Ticket, offer: Offer) -> bool {
-        if offer.bytes > FORWARDED_REPLY_BYTES_MAX {
-            self.forwards.declined.push(offer);
-            return false;
-        }
         let awaited = match *ticket {
-            Ticket::Whole(_, awaited) | Ticket::Watch(_, awaited) => Some(awaited),
+            Ticket::Whole(_, awaited) => Some(awaited),
+            Ticket::Watch(..) => return true,
+            // A split counts as one answer.
             Ticket::Part { split, .. } => self.forwards.expect_more(split, offer.bytes),
         };
-        let Some(Awaited { client, place, .. }) = awaited else {
-            self.forwards.declined.push(offer);
-            return false;
-        };
-        match self.reactor.get_mut(client) {
-            Some(Source::Client(waiting)) => waiting.take_offer(place, offer),
-            // Nobody is left to keep it for, but it must come to an end.
-            _ => true,
+        let fits = awaited.filter(|_| offer.bytes <= FORWARDED_REPLY_BYTES_MAX);
+        match fits.map(|Awaited { client, place, .. }| (self.reactor.get_mut(client), place)) {
+            Some((Some(Source::Client(waiting)), place)) => waiting.take_offer(place, offer),
+            // It is too large, or nobody waits for it any more.
+            _ => {
+                self.forwards.declined.push(offer);
+                false
+            }
         }
     }
 
@@ -186,6 +178,31 @@ impl Hands<'_> {
         Serving::of_node(self.engine, &mut session, &peer).execute_queued(request.args, output);
     }
 
+    /// What has become of a WATCH at another node.
+    fn end_watch(&mut self, node: NodeId, token: Token, client: u64, answer: &Answer<'_>) {
+        let well = matches!(answer, Answer::Reply(typed) if typed.error().is_none());
+        match self.reactor.get_mut(token) {
+            // It may watch keys of another node by now.
+            Some(Source::Client(waiting)) if !well => {
+                if let Some(transaction) = &mut waiting.session.transaction
+                    && transaction.watch_elsewhere().is_some_and(|slot| self.forwards.owner(slot) == node)
+                {
+                    transaction.lose_watch();
+                }
+            }
+            Some(_) => {}
+            // That it went was told when it went, which overtakes a long request.
+            None => self.forwards.orphans.push((node, client)),
+        }
+    }
+
+    /// Lets other nodes forget what they watch for clients that have gone.
+    pub(super) fn forget_orphans(&mut self, cluster: &mut Cluster<Ticket>) {
+        for (node, client) in self.forwards.orphans.drain(..) {
+            cluster.tell(node, client, std::iter::empty());
+        }
+    }
+
     /// What a node has watched for our clients it has forgotten: their transactions do nothing.
     fn lose_watches(&mut self, node: NodeId) {
         for token in self.reactor.tokens() {
@@ -203,7 +220,7 @@ impl Hands<'_> {
         node.map_or_else(|| format!("a link from {peer}"), |node| self.forwards.bus_name(node).to_string())
     }
 
-    /// Lets go the answers that are too large to be passed on.
+    /// Lets go the answers that are too large to be passed on, or that nobody waits for any more.
     pub(super) fn decline(&mut self, cluster: &mut Cluster<Ticket>) {
         while let Some(offer) = self.forwards.declined.pop() {
             let mut output = Output::default();

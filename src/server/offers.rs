@@ -1,7 +1,8 @@
 //! Long answers of other nodes: how much of them a client may have on their way.
 //!
 //! A node keeps a long answer until it is asked for, where it costs nothing: it lies in its store. Here it would be a copy.
-//! So a client that does not read gets no more of them than it may pin of this node's own values.
+//! So a client that does not read gets no more of them than it may pin of this node's own values. The parts of a split
+//! are offers for the same reply, and are counted as one.
 
 use crate::cluster::Offer;
 use crate::conn::{Connection, Place};
@@ -29,9 +30,11 @@ impl Offers {
         fits
     }
 
-    /// What came for the reply at `place` is there, all of it.
+    /// The reply at `place` is there, all of it, or an error in its stead: nothing more of it is to come.
     pub(super) fn done(&mut self, place: Place) {
         self.coming.retain(|(other, _)| *other != place);
+        // Where the link broke, what was offered on it is no more.
+        self.kept.retain(|(other, _)| *other != place);
     }
 
     /// A kept answer that may come now.
@@ -56,12 +59,11 @@ impl Offers {
     /// it has been sent: it could never come otherwise, and all behind it would wait.
     fn fits(&self, conn: &Connection, place: Place, bytes: u64) -> bool {
         let bound = OUTPUT_PINNED_BYTES as u64;
-        let (_, pinned) = conn.output_bytes();
-        let coming = |same: bool| {
-            let counted = self.coming.iter().filter(move |(other, _)| (*other == place) == same);
-            counted.map(|(_, bytes)| bytes).sum::<u64>()
+        let (copied, pinned) = conn.output_bytes();
+        let coming = |own: bool| {
+            self.coming.iter().filter(|(other, _)| (*other == place) == own).map(|(_, bytes)| bytes).sum::<u64>()
         };
-        let others = pinned as u64 + coming(false);
+        let others = (copied + pinned) as u64 + coming(false);
         others + coming(true) + bytes <= bound || conn.is_next(place) && others <= bound
     }
 }
