@@ -210,11 +210,6 @@ impl Outbox {
         self.waiting_bytes() + self.streams.iter().map(Stream::left_bytes).sum::<usize>()
     }
 
-    /// The bytes that are not sent and lie here alone, unlike values, which are shared with who stores them.
-    pub(super) fn copied_bytes(&self) -> usize {
-        self.bytes.len() + self.streams.iter().map(|stream| stream.head.len()).sum::<usize>()
-    }
-
     /// Whether all is sent.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting_bytes() == 0
