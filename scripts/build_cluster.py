@@ -66,10 +66,12 @@ def node_of(text):
     return ip_of(host, text), int(port)
 
 
-def check_unique(nodes):
-    """No two nodes may meet on a port, be it for clients or for the bus."""
+def check_nodes(nodes):
+    """No two nodes may meet on a port, be it for clients or for the bus, and each must reach all others."""
     taken = {}
     for ip, port in nodes:
+        if ip.version != nodes[0][0].version:
+            raise Mistake("%s and %s: the nodes need all IPv4 addresses or all IPv6 ones" % (nodes[0][0], ip))
         for number, use in ((port, "client"), (port + BUS_PORT_OFFSET, "bus")):
             shown = "[%s]:%d" % (ip, port) if ip.version == 6 else "%s:%d" % (ip, port)
             if (ip, number) in taken:
@@ -137,7 +139,7 @@ def main(arguments):
         nodes = [node_of(text) for text in options.nodes]
         if len(nodes) > NODES_MAX:
             raise Mistake("%d nodes are too many; a cluster has at most %d" % (len(nodes), NODES_MAX))
-        check_unique(nodes)
+        check_nodes(nodes)
         if not os.path.isdir(options.dir):
             raise Mistake("--dir: there is no directory '%s'" % options.dir)
     except Mistake as mistake:

@@ -495,12 +495,14 @@ mod tests {
     }
 
     const LOCAL: &str = "# three nodes\n127.0.0.1 8181 node0 0\n127.0.0.1 8182 node1 1\n127.0.0.1 8183 node2 0\n";
-    const NOBODY: &str = "127.0.0.1 8181 node0 0\n127.0.0.1 8182 node1 0\n::1 8182 node2 0\n";
-    const WIDE: &str = "10.0.0.1 8181 a 1\n10.0.0.2 8181 b 0\nfd00::3 8181 c 0\n";
+    const NOBODY: &str = "127.0.0.1 8181 node0 0\n127.0.0.1 8182 node1 0\n127.0.0.2 8182 node2 0\n";
+    const SIX: &str = "::1 8181 node0 0\n::1 8182 node1 0\n";
+    const WIDE: &str = "10.0.0.1 8181 a 1\n10.0.0.2 8181 b 0\n10.0.0.3 8181 c 0\n";
 
     #[test]
     fn a_cluster_listens_where_its_own_line_says() {
-        let files = Files::new(&[("conf", LOCAL), ("nobody", NOBODY), ("secret", "0123456789abcdef\r\nmore\n")]);
+        let files =
+            Files::new(&[("conf", LOCAL), ("nobody", NOBODY), ("six", SIX), ("secret", "0123456789abcdef\r\nmore\n")]);
         let (config, cluster) = files.config("-f @conf");
         assert_eq!((config.addresses, config.port), (vec!["127.0.0.1".to_string()], 8082));
         assert_eq!((cluster.own, cluster.name.as_str(), cluster.members.len()), (1, "node1", 3));
@@ -518,13 +520,12 @@ mod tests {
 
         for (line, own, name, address) in [
             ("-i node0", 0, "node0", "127.0.0.1"),
-            ("-i node2 -a ::1 -p 8082", 2, "node2", "::1"),
+            ("-i node2 -a 127.0.0.2 -p 8082", 2, "node2", "127.0.0.2"),
             ("-a localhost -p 8081", 0, "node0", "localhost"),
-            ("-a ::1 -p 8082", 2, "node2", "::1"),
+            ("-a 127.0.0.2 -p 8082", 2, "node2", "127.0.0.2"),
             ("-a ::ffff:127.0.0.1 -p 8082", 1, "node1", "::ffff:127.0.0.1"),
-            ("-a :: -p 8082", 2, "node2", "::"),
-            ("-a 0.0.0.0 -p 8082 -i free", 1, "free", "0.0.0.0"),
-            ("-a ::1", 2, "node2", "::1"),
+            ("-a 0.0.0.0 -p 8081 -i free", 0, "free", "0.0.0.0"),
+            ("-a 127.0.0.2", 2, "node2", "127.0.0.2"),
             ("-p 8081", 0, "node0", "127.0.0.1"),
         ] {
             let (config, cluster) = files.config(&format!("-f @nobody {line}"));
@@ -532,6 +533,8 @@ mod tests {
             assert_eq!(config.addresses, [address], "{line}");
             assert_eq!(config.port, cluster.own().client_address().port(), "{line}");
         }
+        let (config, cluster) = files.config("-f @six -a :: -p 8082");
+        assert_eq!((cluster.own, config.addresses), (1, vec!["::".to_string()]));
     }
 
     #[test]
@@ -550,7 +553,10 @@ mod tests {
             ),
             ("-f @conf -a ::", "-a ::: @conf:3 says that this node is 127.0.0.1"),
             ("-f @nobody -i node0 -p 8082", "-p 8082: @nobody:1 says that this node's bus port is 8181"),
-            ("-f @nobody -i node2 -a 127.0.0.1", "-a 127.0.0.1: @nobody:3 says that this node is ::1; leave out -a"),
+            (
+                "-f @nobody -i node2 -a 127.0.0.1",
+                "-a 127.0.0.1: @nobody:3 says that this node is 127.0.0.2; leave out -a",
+            ),
             (
                 "-f @nobody",
                 "@nobody: no line has SELF 1; -i NAME, or -a ADDRESS and -p PORT, say which line is this node's",
@@ -562,7 +568,7 @@ mod tests {
             (
                 "-f @nobody -a 127.0.0.1 -p 8083",
                 "-a 127.0.0.1 -p 8083: no line of @nobody has SELF 1 or is this address (PORT is the client port + 100); \
-                 its clients' addresses are 127.0.0.1:8081, 127.0.0.1:8082, [::1]:8082",
+                 its clients' addresses are 127.0.0.1:8081, 127.0.0.1:8082, 127.0.0.2:8082",
             ),
             ("-f @nobody -p 8082", "-p 8082: this may be line 2 or 3 of @nobody, and none has SELF 1; -i NAME, or"),
             ("-f @nobody -a 127.0.0.1", "-a 127.0.0.1: this may be line 1 or 2 of @nobody"),

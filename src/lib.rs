@@ -37,7 +37,7 @@
 //! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
 //! | `conn/tests.rs` | its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
-//! | `command/table.rs` | a row a command: everything that generic code knows of it |
+//! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
@@ -64,11 +64,16 @@
 //! | `cluster/node.rs`, `link.rs`, `requests.rs` | what is known of a node, of a link; requests that are not answered yet |
 //! | `cluster/outbox.rs`, `inbox.rs` | what is to be sent on a link; what came in pieces |
 //! | `cluster/tests.rs`, `cluster/tests/wires.rs`, `handshake.rs`, `messages.rs` | its tests, over wires in memory |
-//! | `cluster/wire.rs`, `sha256.rs` | the frames between nodes; SHA-256 and HMAC, for the proof of the secret |
+//! | `cluster/wire.rs`, `cluster/wire/encode.rs`, `cluster/wire/words.rs` | the frames between nodes, read and written |
+//! | `cluster/wire/tests.rs` | their tests |
+//! | `cluster/sha256.rs` | SHA-256 and HMAC, for the proof of the secret |
 //! | `cluster/sim.rs`, `cluster/sim/network.rs`, `node.rs`, `world.rs`, `mutant.rs` | tests only: a cluster on virtual time, and what must hold |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
+//! | `server/bus.rs`, `server/hands.rs` | connections to other nodes; what the cluster does in the server |
+//! | `server/forward.rs`, `server/merge.rs`, `server/offers.rs` | requests for other nodes; one answer from several; long ones |
+//! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |

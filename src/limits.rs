@@ -198,6 +198,9 @@ pub const NODES_MAX: usize = 256;
 /// So many accepted connections may be no links that are up; the oldest goes for one more.
 pub const STRANGERS_MAX: usize = NODES_MAX + 16;
 
+/// A node that cannot be reached for so long is told of in the log.
+pub const MISSED_MS: u64 = 5000;
+
 /// So many long messages take turns on a link; those behind them wait.
 pub const LINK_STREAMS_MAX: usize = 16;
 
@@ -210,7 +213,7 @@ pub const LINK_BYTES_MAX: usize = 4 << 20;
 /// Requests of one node that may be unanswered at all: many that were asked at once go over [`LINK_REQUESTS_MAX`].
 pub const LINK_REQUESTS_HARD_MAX: usize = (1 << 20) - 1;
 
-/// While so much waits to be sent to a node, no more of its requests are executed: it does not take its answers.
+/// While so many copied bytes wait to be sent to a node, no more of its requests are executed: it does not take its answers.
 pub const LINK_UNSENT_BYTES: usize = 4 << 20;
 
 /// Answers to one node that wait to be asked for, or to be sent, may take so much, values that lie where they are stored

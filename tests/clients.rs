@@ -1,5 +1,5 @@
 //! Clients and tools that others wrote, unchanged, against memento: the crate `redis`, redis-cli, redis-benchmark,
-//! redis-py, and node's two where node is there.
+//! redis-py, and node's two where node is there; then their clients of a cluster against three nodes.
 //!
 //! `MEMENTO_TEST_SERVER=host:port` sends them to a server that runs already, which tries the tests themselves on a real
 //! Redis. They leave keys there.
@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use redis::{Commands, Connection, IntoConnectionInfo, RedisResult};
+use support::cluster::{Cluster, cluster_info};
 use support::{Scratch, Server, need, root, show, skip};
 
 /// A server to talk to: one of this test's own, or one that the environment names.
@@ -317,20 +318,23 @@ fn installed(what: &str, command: &mut Command) -> bool {
     output.status.success()
 }
 
+/// A folder with redis-py; none where it cannot be installed, which is said.
+fn redis_py() -> Option<Scratch> {
+    let folder = Scratch::new();
+    let mut pip = limited("python3", 300);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+        .arg(folder.path(""))
+        .arg("redis");
+    installed("redis-py", &mut pip).then_some(folder)
+}
+
 #[test]
 fn redis_py_is_content() {
     let _machine = support::together();
     if !need("python3") {
         return;
     }
-    let folder = Scratch::new();
-    let mut pip = limited("python3", 300);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-        .arg(folder.path(""))
-        .arg("redis");
-    if !installed("redis-py", &mut pip) {
-        return;
-    }
+    let Some(folder) = redis_py() else { return };
     let target = Target::new();
     let mut python = limited("python3", 120);
     python.arg(root().join("tests/clients/redis_py.py")).arg(&target.port);
@@ -339,14 +343,13 @@ fn redis_py_is_content() {
     assert!(text.contains("is content"), "{text}");
 }
 
-/// Node is no tool of this repository: where it is missing, nothing is lost that the others do not show as well.
-#[test]
-fn node_clients_are_content() {
-    let _machine = support::together();
+/// A folder with node-redis and ioredis. Node is no tool of this repository: where it is missing, nothing is lost that
+/// the others do not show as well.
+fn node_packages() -> Option<Scratch> {
     let node = Command::new("npm").arg("--version").output().is_ok_and(|output| output.status.success());
     if !node {
         eprintln!("skipped: node and npm are not installed");
-        return;
+        return None;
     }
     let folder = Scratch::new();
     let mut npm = limited("npm", 300);
@@ -354,11 +357,137 @@ fn node_clients_are_content() {
     npm.arg(folder.path("")).args(["redis", "ioredis"]);
     if !run(&mut npm, b"").status.success() {
         eprintln!("skipped: node-redis and ioredis cannot be installed");
-        return;
+        return None;
     }
+    Some(folder)
+}
+
+#[test]
+fn node_clients_are_content() {
+    let _machine = support::together();
+    let Some(folder) = node_packages() else { return };
     let target = Target::new();
     let mut node = limited("node", 120);
     node.arg(root().join("tests/clients/node.mjs")).arg(&target.port).arg(folder.path(""));
     let text = succeeds(&mut node, b"");
     assert!(text.contains("node-redis is content") && text.contains("ioredis is content"), "{text}");
+}
+
+// Clients of a cluster.
+
+/// So few requests may have gone to a node that does not own their keys: those without a key, and the first ones.
+const FORWARDED_MAX: u64 = 100;
+
+/// How many requests the nodes forwarded to each other, in all.
+fn forwarded(cluster: &Cluster) -> u64 {
+    (0..cluster.len()).map(|node| cluster_info(&mut cluster.connect(node), "cluster_forwarded")).sum()
+}
+
+/// Does this, of which the nodes forward next to nothing.
+#[track_caller]
+fn goes_to_the_owners(cluster: &Cluster, work: impl FnOnce()) {
+    let before = forwarded(cluster);
+    work();
+    let count = forwarded(cluster) - before;
+    assert!(count <= FORWARDED_MAX, "{count} requests were forwarded");
+}
+
+/// The ports of its nodes.
+fn ports(cluster: &Cluster) -> Vec<String> {
+    (0..cluster.len()).map(|node| cluster.port(node).to_string()).collect()
+}
+
+#[test]
+fn the_crate_redis_finds_the_owners() {
+    const COUNT: usize = 1000;
+    let _machine = support::together();
+    let cluster = Cluster::start(3);
+    for protocol in ["resp2", "resp3"] {
+        goes_to_the_owners(&cluster, || {
+            let url = format!("redis://{}/?protocol={protocol}", cluster.address(1));
+            let client = redis::cluster::ClusterClient::new(vec![url]).expect("a client");
+            let mut con = client.get_connection().expect("a connection");
+            for number in 0..COUNT {
+                let _: () = con.set(format!("rsc:{number}"), number).expect("to set");
+            }
+            for number in 0..COUNT {
+                assert_eq!(con.get::<_, usize>(format!("rsc:{number}")).expect("to get"), number);
+            }
+            let mut pipe = redis::cluster::cluster_pipe();
+            for number in 0..COUNT {
+                pipe.incr(format!("rsc:{number}"), 1);
+            }
+            let sums: Vec<usize> = pipe.query(&mut con).expect("a pipeline");
+            assert_eq!(sums, (1..=COUNT).collect::<Vec<_>>());
+            // Keys of several nodes: it splits them itself.
+            let keys: Vec<String> = (0..20).map(|number| format!("rsc:{number}")).collect();
+            let values: Vec<usize> = con.mget(&keys).expect("many");
+            assert_eq!(values, (1..=20).collect::<Vec<_>>());
+            let _: () = con.mset(&[("{rsc}a", 1), ("{rsc}b", 2)]).expect("a pair");
+            assert_eq!(con.del::<_, usize>(&["{rsc}a", "{rsc}b"]).expect("to delete"), 2);
+        });
+    }
+}
+
+#[test]
+fn redis_py_finds_the_owners() {
+    let _machine = support::together();
+    if !need("python3") {
+        return;
+    }
+    let Some(folder) = redis_py() else { return };
+    let cluster = Cluster::start(3);
+    let mut python = limited("python3", 120);
+    python.arg(root().join("tests/clients/redis_py_cluster.py")).args(ports(&cluster));
+    python.env("PYTHONPATH", folder.path(""));
+    goes_to_the_owners(&cluster, || {
+        let text = succeeds(&mut python, b"");
+        assert!(text.contains("RedisCluster is content"), "{text}");
+    });
+}
+
+#[test]
+fn node_clients_find_the_owners() {
+    let _machine = support::together();
+    let Some(folder) = node_packages() else { return };
+    let cluster = Cluster::start(3);
+    let mut node = limited("node", 120);
+    node.arg(root().join("tests/clients/node_cluster.mjs")).arg(folder.path("")).args(ports(&cluster));
+    goes_to_the_owners(&cluster, || {
+        let text = succeeds(&mut node, b"");
+        assert!(text.contains("createCluster is content") && text.contains("ioredis's Cluster is content"), "{text}");
+    });
+}
+
+/// It works through any node, whether it knows of clusters or not; with -c it is never sent elsewhere.
+#[test]
+fn redis_cli_works_through_any_node() {
+    let _machine = support::together();
+    if !need("redis-cli") {
+        return;
+    }
+    let cluster = Cluster::start(3);
+    for port in ports(&cluster) {
+        for options in [&[][..], &["-c"], &["-3"], &["-c", "-3"]] {
+            let tool = || {
+                let mut command = limited("redis-cli", 60);
+                command.args(["-h", "127.0.0.1", "-p", &port]).args(options);
+                command
+            };
+            let lines: String =
+                (0..20).map(|number| format!("SET clic:{number} {number}\nGET clic:{number}\n")).collect();
+            let wanted: String = (0..20).map(|number| format!("OK\n{number}\n")).collect();
+            assert_eq!(succeeds(&mut tool(), lines.as_bytes()), wanted, "{options:?}");
+            assert_eq!(succeeds(tool().args(["CLUSTER", "KEYSLOT", "123456789"]), b""), "12739\n");
+            assert_eq!(succeeds(tool().arg("DBSIZE"), b""), "20\n");
+            let found = succeeds(tool().args(["--scan", "--pattern", "clic:*"]), b"");
+            assert_eq!(found.lines().count(), 20, "{found}");
+            let lines = b"MULTI\nSET {clic}a 1\nINCR {clic}a\nEXEC\nDEL {clic}a\nMGET clic:1 clic:2 clic:3\n";
+            assert_eq!(succeeds(&mut tool(), lines), "OK\nQUEUED\nQUEUED\nOK\n2\n1\n1\n2\n3\n", "{options:?}");
+        }
+    }
+    // What redis-cli itself finds out about a cluster.
+    let first = cluster.address(0).to_string();
+    let text = succeeds(limited("redis-cli", 60).args(["--cluster", "check", &first]), b"");
+    assert!(text.contains("All 16384 slots covered"), "{text}");
 }

@@ -16,6 +16,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use memento::command::COMMANDS;
+use support::cluster::Cluster;
 use support::{Client, Server, now_ms, wait_for};
 
 /// A row's name and its case, which gets a server of its own.
@@ -132,6 +133,50 @@ fn every_case_holds() {
         let outcome = std::panic::catch_unwind(|| case(&mut Server::start(&[])));
         if outcome.is_err() {
             failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "failed, with the reasons above: {failed:?}");
+}
+
+/// Their cases tell of a node alone: of its clients, its settings, its figures, its end, or its share of a walk.
+const OF_A_NODE: &[&str] = &[
+    "ASKING",
+    "AUTH",
+    "CLIENT",
+    "CLUSTER",
+    "CLUSTERINFO",
+    "CONFIG",
+    "DEBUG",
+    "FLUSH",
+    "HELLO",
+    "INFO",
+    "LATENCY",
+    "MEMORY",
+    "READONLY",
+    "READWRITE",
+    "RESET",
+    "SCAN",
+    "SHUTDOWN",
+    "SLOWLOG",
+];
+
+/// Their cases have keys of several slots; with a tag they are tried in oracle.rs.
+const OF_SEVERAL_SLOTS: &[&str] = &["COPY", "LCS", "MSETNX", "MULTI", "RENAME", "RENAMENX", "WATCH"];
+
+#[test]
+fn every_case_holds_through_every_node_of_a_cluster() {
+    let _machine = support::together();
+    let left_out = [OF_A_NODE, OF_SEVERAL_SLOTS].concat();
+    assert!(left_out.iter().all(|name| CASES.iter().any(|(case, _)| case == name)), "{left_out:?}");
+    let mut cluster = Cluster::start(3);
+    let mut failed = Vec::new();
+    for (name, case) in CASES.iter().filter(|(name, _)| !left_out.contains(name)) {
+        for node in 0..cluster.len() {
+            cluster.connect(node).expect("FLUSH", "OK");
+            let server = cluster.node_mut(node);
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(server))).is_err() {
+                failed.push(format!("{name} through node {node}"));
+            }
         }
     }
     assert!(failed.is_empty(), "failed, with the reasons above: {failed:?}");

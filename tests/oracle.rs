@@ -24,7 +24,9 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use differences::DIFFERENCES;
+use generator::{Step, Word};
 use run::{Counts, Pair};
+use support::cluster::Cluster;
 use support::reference::Reference;
 use support::{Server, show};
 
@@ -46,8 +48,13 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Runs the seeds; the failures found, each with its smallest run.
-fn compare(pair: &Pair, seeds: impl Iterator<Item = u64>, counts: &mut Counts) -> String {
+/// Runs the seeds, each after this change of its steps; the failures found, each with its smallest run.
+fn compare(
+    pair: &Pair,
+    seeds: impl Iterator<Item = u64>,
+    change: impl Fn(&mut Vec<Step>),
+    counts: &mut Counts,
+) -> String {
     let without = std::env::var("MEMENTO_ORACLE_WITHOUT").unwrap_or_default();
     let without: Vec<&str> = without.split(',').collect();
     let mut failures = String::new();
@@ -55,6 +62,7 @@ fn compare(pair: &Pair, seeds: impl Iterator<Item = u64>, counts: &mut Counts) -
     for seed in seeds {
         let mut steps = generator::steps(seed, REQUESTS_PER_RUN);
         generator::leave_out(&mut steps, &without);
+        change(&mut steps);
         let Err(mismatch) = run::run(pair, &steps, run::PATIENCE, counts) else { continue };
         let seeds = seen.entry(mismatch.signature()).or_default();
         seeds.push(seed);
@@ -104,7 +112,7 @@ fn memento_answers_as_redis_does() {
     let seeds = one.map_or(1..=runs, |seed| seed..=seed);
     let start = Instant::now();
     let mut counts = Counts::default();
-    let failures = compare(&pair, seeds, &mut counts);
+    let failures = compare(&pair, seeds, |_| (), &mut counts);
     let mut report =
         format!("oracle: {} requests compared in {:.1} s\n", counts.requests, start.elapsed().as_secs_f64());
     for (difference, count) in DIFFERENCES.iter().zip(counts.differences) {
@@ -126,7 +134,7 @@ fn the_oracle_agrees_with_itself() {
     let (Some(redis), Some(other)) = (Reference::start(), Reference::start()) else { return };
     let pair = Pair { redis: redis.address(), memento: other.address() };
     let mut counts = Counts::default();
-    let failures = compare(&pair, 1_000_001..=1_000_012, &mut counts);
+    let failures = compare(&pair, 1_000_001..=1_000_012, |_| (), &mut counts);
     assert!(failures.is_empty(), "{failures}");
     assert!(counts.requests > 10_000, "only {} requests", counts.requests);
 }
@@ -137,4 +145,124 @@ fn a_seed_is_a_run() {
     let text = |seed| run::describe(&generator::steps(seed, 500));
     assert_eq!(text(7), text(7));
     assert_ne!(text(7), text(8));
+}
+
+/// What wants all its keys in one slot of a cluster.
+const OF_ONE_SLOT: &[&str] =
+    &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS"];
+
+/// So many seeds for one way through a cluster, and others for the next.
+fn cluster_seeds(way: usize, count: u64) -> std::ops::Range<u64> {
+    match number("MEMENTO_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = 2_000_000 + way as u64 * count;
+            first..first + count
+        }
+    }
+}
+
+/// Whatever a single server answers, a cluster does through any node: with keys of all slots, then with all keys in one
+/// slot, in turn of each node, where transactions and the commands of two keys are asked for as well.
+#[test]
+fn a_cluster_answers_as_one_server_does() {
+    let _machine = support::together();
+    let (single, cluster) = (Server::start(&[]), Cluster::start(3));
+    let mut failures = String::new();
+    let mut counts = Counts::default();
+    for asked in 0..3 {
+        let pair = Pair { redis: single.address(), memento: cluster.address(asked) };
+        let spread = |steps: &mut Vec<Step>| generator::leave_out(steps, OF_ONE_SLOT);
+        let found = compare(&pair, cluster_seeds(asked, 5), spread, &mut counts);
+        if !found.is_empty() {
+            write!(failures, "\nthrough node {asked}, keys of all slots:{found}").expect("to write to a string");
+        }
+        for owner in 0..3 {
+            let tag = cluster.tag_of(owner);
+            let together = |steps: &mut Vec<Step>| generator::put_in_one_slot(steps, &tag);
+            let found = compare(&pair, cluster_seeds(3 + 3 * asked + owner, 3), together, &mut counts);
+            if !found.is_empty() {
+                write!(failures, "\nthrough node {asked}, keys of node {owner}:{found}").expect("to write to a string");
+            }
+        }
+    }
+    say(&format!("a cluster beside one server: {} requests compared\n", counts.requests));
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// What is answered late, or tells of the moment, of the server or of an order that is its own.
+const NOT_IN_LINES: &[&str] = &[
+    "CLIENT",
+    "AUTH",
+    "GETP",
+    "HELLO",
+    "INFO",
+    "TIME",
+    "KEYS",
+    "SCAN",
+    "RANDOMKEY",
+    "TTL",
+    "PTTL",
+    "EXPIRETIME",
+    "PEXPIRETIME",
+    "LATENCY",
+    "SLOWLOG",
+    "MEMORY",
+];
+
+/// The requests of the steps as lines of text.
+fn lines(steps: &[Step]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in steps {
+        let Step::Talk { groups, .. } = step else { continue };
+        for request in groups.iter().flatten().filter(|request| !request.silent) {
+            let words: Vec<Vec<u8>> = request.words.iter().map(Word::resolve).collect();
+            let plain = |word: &Vec<u8>| !word.is_empty() && word.iter().all(u8::is_ascii_graphic);
+            let left_out = NOT_IN_LINES.iter().any(|name| words[0].eq_ignore_ascii_case(name.as_bytes()));
+            if words.iter().all(plain) && !left_out {
+                lines.push(String::from_utf8(words.join(&b' ')).expect("plain bytes"));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_cluster_answers_lines_as_one_server_does() {
+    const AT_ONCE: usize = 40;
+    let _machine = support::together();
+    let (single, cluster) = (Server::start(&[]), Cluster::start(3));
+    let mut compared = 0;
+    // Every third run waits for keys to end, which they do not do at the same moment on both.
+    for seed in cluster_seeds(0, 15).filter(|seed| !seed.is_multiple_of(3)) {
+        for (asked, owner) in (0..3).flat_map(|asked| [None, Some(0), Some(1), Some(2)].map(|owner| (asked, owner))) {
+            let mut steps = generator::steps(seed, REQUESTS_PER_RUN / 2);
+            match owner {
+                Some(owner) => generator::put_in_one_slot(&mut steps, &cluster.tag_of(owner)),
+                None => generator::leave_out(&mut steps, OF_ONE_SLOT),
+            }
+            let mut clients = [single.connect(), cluster.connect(asked)];
+            clients.iter_mut().for_each(|client| client.expect("FLUSH", "OK"));
+            for piece in lines(&steps).chunks(AT_ONCE) {
+                let request = piece.join("\n");
+                let answers = clients.each_mut().map(|client| {
+                    client.send(format!("{request}\nRESET\nECHO --end--\n"));
+                    client.until(b"--end--\r\n")
+                });
+                let [wanted, got] = answers;
+                let [wanted, got] = [wanted, got].map(String::into_bytes);
+                let same = wanted.iter().zip(&got).take_while(|(wanted, got)| wanted == got).count();
+                let around =
+                    |bytes: &[u8]| show(&bytes[same.saturating_sub(60).min(bytes.len())..(same + 60).min(bytes.len())]);
+                assert!(
+                    wanted == got,
+                    "MEMENTO_SEED={seed}, node {asked}, keys of {owner:?}:\n{request}\none server: {}\ncluster:    {}",
+                    around(&wanted),
+                    around(&got)
+                );
+                compared += piece.len();
+            }
+        }
+    }
+    assert!(compared > 5_000 || number("MEMENTO_SEED").is_some(), "only {compared} requests");
 }

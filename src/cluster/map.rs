@@ -2,7 +2,7 @@
 
 use super::sha256::sha256;
 use crate::limits::{NODES_MAX, SLOTS};
-use crate::store::SlotId;
+use crate::store::slot::SlotId;
 use std::net::SocketAddr;
 use std::ops::Range;
 

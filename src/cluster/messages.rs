@@ -102,7 +102,7 @@ impl<T> Cluster<T> {
             };
             let is_request = matches!(frame, Frame::Request { .. });
             let is_answered = is_request || matches!(frame, Frame::Ping { .. });
-            if is_answered && link.outbox.waiting_bytes() >= LINK_UNSENT_BYTES {
+            if is_answered && link.outbox.copied_bytes() >= LINK_UNSENT_BYTES {
                 return (used, Stall::Unsent);
             }
             let handled = if phase == Phase::Up {

@@ -389,7 +389,7 @@ impl<T> Cluster<T> {
         match link.inbox.stall {
             Stall::Incomplete => false,
             Stall::Time => true,
-            Stall::Unsent => link.outbox.waiting_bytes() <= LINK_UNSENT_BYTES / 2,
+            Stall::Unsent => link.outbox.copied_bytes() <= LINK_UNSENT_BYTES / 2,
         }
     }
 

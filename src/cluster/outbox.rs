@@ -27,6 +27,8 @@ pub(super) struct Outbox {
     shared_bytes: usize,
     /// Messages that are put in piece by piece. The first few take turns, those behind them wait.
     streams: VecDeque<Stream>,
+    /// Bytes of their heads that are not put in yet: these are copies, as `bytes` are.
+    head_bytes: usize,
     /// Whose turn it is.
     turn: usize,
 }
@@ -127,6 +129,7 @@ impl Outbox {
             while self.put_piece(&mut stream) {}
             return false;
         }
+        self.head_bytes += stream.head.len();
         self.streams.push_back(stream);
         self.fill();
         true
@@ -137,7 +140,10 @@ impl Outbox {
         while !self.streams.is_empty() && self.waiting_bytes() < BUS_PIECE_BYTES_MAX {
             let index = self.turn % self.streams.len().min(LINK_STREAMS_MAX);
             let Some(mut stream) = self.streams.remove(index) else { return };
-            if self.put_piece(&mut stream) {
+            let before = stream.head_at;
+            let goes_on = self.put_piece(&mut stream);
+            self.head_bytes -= if goes_on { stream.head_at } else { stream.head.len() } - before;
+            if goes_on {
                 self.streams.insert(index, stream);
                 self.turn = index + 1;
             } else {
@@ -193,14 +199,15 @@ impl Outbox {
         self.bytes.len() - self.sent + self.shared_bytes
     }
 
+    /// Copied bytes that are not sent.
+    #[inline]
+    pub(super) fn copied_bytes(&self) -> usize {
+        self.bytes.len() - self.sent + self.head_bytes
+    }
+
     /// All bytes that are not sent.
     pub(super) fn unsent_bytes(&self) -> usize {
         self.waiting_bytes() + self.streams.iter().map(Stream::left_bytes).sum::<usize>()
-    }
-
-    /// The bytes that are not sent and lie here alone, unlike values, which are shared with who stores them.
-    pub(super) fn copied_bytes(&self) -> usize {
-        self.bytes.len() + self.streams.iter().map(|stream| stream.head.len()).sum::<usize>()
     }
 
     /// Whether all is sent.

@@ -1,6 +1,7 @@
 //! What is measured of commands: how often each ran, how long it took, how it failed; and what the node does a second.
 
-use super::table::{COMMANDS, CommandSpec};
+use super::COMMANDS;
+use super::table::CommandSpec;
 use crate::limits::{RATE_SAMPLE_MS, RATE_SAMPLES};
 use crate::stats::{Histogram, Stats};
 use std::collections::VecDeque;

@@ -125,6 +125,14 @@ impl Nodes {
     /// Is there room beside the nodes before for one with this address and name?
     fn check_unique(&self, address: SocketAddr, name: &str) -> Result<(), String> {
         for (node, line) in self.members.iter().zip(&self.lines) {
+            // Each node connects to all others from the address that stands here.
+            if node.address.is_ipv4() != address.is_ipv4() {
+                let (this, that) = if address.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+                return Err(format!(
+                    "{} is an {this} address, line {line} has an {that} one; the nodes need all the one or all the other",
+                    address.ip()
+                ));
+            }
             if node.address == address {
                 return Err(format!("the address {address} is on line {line} already; every node has its own"));
             }
@@ -320,13 +328,13 @@ mod tests {
     #[test]
     fn lines_are_read_however_they_are_set() {
         for text in [
-            "127.0.0.1 8181 node0 1\nfd00::1 101 b 0\n",
-            "127.0.0.1 8181 node0 1\nfd00::1 101 b 0",
-            "\u{feff}127.0.0.1 8181 node0 1\r\nfd00::1 101 b 0\r\n",
-            "\n \t \n# nodes\n\t127.0.0.1\t 8181  node0\t1 \t\n  #x\nFD00:0:0::1 0101 b 0# \u{fc}\u{0} 1 2 3\n\r\n",
-            "::ffff:127.0.0.1 8181 node0 1#\nfd00::1 101 b 0#",
+            "127.0.0.1 8181 node0 1\n10.9.0.1 101 b 0\n",
+            "127.0.0.1 8181 node0 1\n10.9.0.1 101 b 0",
+            "\u{feff}127.0.0.1 8181 node0 1\r\n10.9.0.1 101 b 0\r\n",
+            "\n \t \n# nodes\n\t127.0.0.1\t 8181  node0\t1 \t\n  #x\n::FFFF:10.9.0.1 0101 b 0# \u{fc}\u{0} 1 2 3\n\r\n",
+            "::ffff:127.0.0.1 8181 node0 1#\n10.9.0.1 101 b 0#",
         ] {
-            assert_eq!(members(text), ["127.0.0.1:8181 node0 *", "[fd00::1]:101 b"], "{text:?}");
+            assert_eq!(members(text), ["127.0.0.1:8181 node0 *", "10.9.0.1:101 b"], "{text:?}");
         }
         assert_eq!(
             members("::1 65535 !$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 0"),
@@ -362,6 +370,11 @@ mod tests {
             ("224.0.0.1 8181 a 0\n", "conf:1: 224.0.0.1 is a multicast address"),
             ("ff02::1 8181 a 0\n", "conf:1: ff02::1 is a multicast address"),
             ("255.255.255.255 8181 a 0\n", "conf:1: 255.255.255.255 is the broadcast address"),
+            (
+                "127.0.0.1 8181 a 0\n\n::1 8182 b 0\n",
+                "conf:3: ::1 is an IPv6 address, line 1 has an IPv4 one; the nodes need all the one or all the other",
+            ),
+            ("::1 8181 a 0\n::ffff:127.0.0.1 8182 b 0\n", "conf:2: 127.0.0.1 is an IPv4 address, line 1 has an IPv6"),
             ("::1 100 a 0\n", "conf:1: PORT is '100'; a number from 101 to 65535 is wanted: the client port + 100"),
             ("::1 0 a 0\n", "conf:1: PORT is '0'"),
             ("::1 65536 a 0\n", "conf:1: PORT is '65536'"),

@@ -51,6 +51,42 @@ impl Digits {
     }
 }
 
+/// Appends a number, seven bits a byte, the lowest first; all bytes but the last have the highest bit set.
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// The number at the beginning of `bytes`, and how many bytes it takes; none where there is no whole one, or where it
+/// does not fit.
+#[inline]
+pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match *bytes {
+        [first @ 0..0x80, ..] => Some((first.into(), 1)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut number = 0;
+    for (index, &byte) in bytes.iter().enumerate().take(10) {
+        let bits = u64::from(byte & 0x7f);
+        // The tenth byte has room for one bit.
+        if index == 9 && bits > 1 {
+            return None;
+        }
+        number |= bits << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((number, index + 1));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +107,20 @@ mod tests {
         }
         assert_eq!(integer(b"-9223372036854775809"), None);
         assert_eq!(integer(b"99999999999999999999999999"), None);
+    }
+
+    #[test]
+    fn varints() {
+        for shift in 0..64 {
+            for number in [(1u64 << shift) - 1, 1 << shift, u64::MAX >> shift] {
+                let mut out = Vec::new();
+                put_varint(&mut out, number);
+                assert_eq!(varint(&out), Some((number, out.len())));
+                (0..out.len()).for_each(|end| assert_eq!(varint(&out[..end]), None));
+            }
+        }
+        assert_eq!(varint(&[0xff; 20]), None);
+        let beyond = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
+        assert_eq!(varint(&beyond), None);
     }
 }

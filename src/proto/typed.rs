@@ -4,7 +4,7 @@
 //! made, and writes the very bytes. Long values are no part of the bytes: they lie beside them, in order. What comes
 //! from another node is not trusted: lengths, depth and text are checked, and junk is [`Malformed`].
 
-use super::{Face, Output, Reply};
+use super::{Face, Output, Reply, varint};
 use crate::limits::TYPED_DEPTH_MAX;
 use std::rc::Rc;
 
@@ -281,20 +281,9 @@ impl<'a> TypedReader<'a> {
     }
 
     fn number(&mut self) -> Result<u64, Malformed> {
-        let mut number = 0u64;
-        for (at, &byte) in self.bytes.iter().enumerate().take(10) {
-            let group = u64::from(byte & 0x7F);
-            // The tenth group has room for one bit.
-            if at == 9 && group > 1 {
-                return Err(Malformed);
-            }
-            number |= group << (7 * at);
-            if byte < 0x80 {
-                self.bytes = &self.bytes[at + 1..];
-                return Ok(number);
-            }
-        }
-        Err(Malformed)
+        let (number, taken) = varint(self.bytes).ok_or(Malformed)?;
+        self.bytes = &self.bytes[taken..];
+        Ok(number)
     }
 
     /// A number of items, each of which takes `item_bytes` at least: more cannot follow.

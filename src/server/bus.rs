@@ -8,8 +8,8 @@ use super::hands::Hands;
 use super::{Event, Interest, Level, Server, Socket, Source, Token, log};
 use crate::cluster::{Cluster, LinkId, Map, NodeId};
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, BUS_KERNEL_BYTES, BUS_RECEIVE_BYTES, BUS_SEND_BYTES_PER_TURN, HELLO_MS, SEND_PIECES_MAX,
-    TURN_REPLY_BYTES,
+    ACCEPTS_PER_TURN_MAX, BUS_KERNEL_BYTES, BUS_RECEIVE_BYTES, BUS_SEND_BYTES_PER_TURN, HELLO_MS, MISSED_MS,
+    SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
 use crate::store::SlotId;
 use std::io::{self, IoSlice};
@@ -26,6 +26,8 @@ pub(super) struct Bus {
     stalled: Vec<LinkId>,
     /// Where links are received into.
     receive: Box<[u8]>,
+    /// Nodes of which the log tells that they cannot be reached; they were not linked since.
+    missed: Vec<bool>,
 }
 
 /// A connection of the bus.
@@ -53,7 +55,8 @@ impl Bus {
     pub(super) fn new(cluster: Cluster<Ticket>) -> Bus {
         let forwards = Forwards::new(cluster.map());
         let receive = vec![0; BUS_RECEIVE_BYTES].into();
-        let mut bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive };
+        let missed = vec![false; cluster.map().len()];
+        let mut bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive, missed };
         bus.learn_names();
         bus
     }
@@ -80,6 +83,7 @@ impl Bus {
     fn learn_names(&mut self) {
         for node in self.forwards.renamed() {
             self.forwards.rename(node, self.cluster.peer(node).name);
+            self.missed[node.index()] = false;
         }
     }
 
@@ -162,9 +166,16 @@ impl Server {
     }
 
     fn dial_failed(&mut self, node: NodeId, error: &io::Error) {
-        let bus = self.bus.as_ref().expect("who dials has a bus");
-        let name = bus.map().member(node).name.clone();
-        log::write(Level::Debug, format_args!("node {name} cannot be reached: {error}"));
+        if let Some(bus) = &mut self.bus {
+            let (name, since_ms) = (bus.forwards.bus_name(node), bus.cluster.peer(node).since_ms);
+            log::write(Level::Debug, format_args!("{name} cannot be reached: {error}"));
+            let missed = self.engine.now.ms >= since_ms + MISSED_MS;
+            if missed && !std::mem::replace(&mut bus.missed[node.index()], true) {
+                let seconds = MISSED_MS / 1000;
+                let text = format_args!("{name} cannot be reached for {seconds} seconds, and is tried on: {error}");
+                log::write(Level::Warn, text);
+            }
+        }
         self.with_cluster(|cluster, now_ms, _| cluster.handle_connect_failed(now_ms, node));
     }
 

@@ -125,8 +125,9 @@ impl Server {
         let before = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
         let reads = client.conn.wants_read() && (event.readable || event.hangup);
         let outcome = match (event.writable, reads) {
-            // What it has sent is executed, though nobody will read the answers: it goes on when those before have come.
-            (false, false) if event.hangup && client.conn.waits() => {
+            // What it has sent is executed, though nobody will read the answers: it goes on when those of other nodes
+            // have come.
+            (false, false) if event.hangup && client.conn.waits() && client.promise.is_none() => {
                 (client.gone, client.deaf) = (true, true);
                 Ok(())
             }

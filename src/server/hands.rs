@@ -262,7 +262,10 @@ impl Hands<'_> {
     /// A part of a split has come; the last one makes the answer.
     fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) {
         let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
-        let Awaited { client, place, .. } = split.awaited;
+        let Awaited { client, place, writes, .. } = split.awaited;
+        if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
+            self.engine.stats.cluster_outcomes_unknown += 1;
+        }
         let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
         if let Some(error) = merge::answer(&split, self.forwards, &mut self.desk.output) {
             self.engine.stats.count_error(&error);

@@ -55,8 +55,8 @@ impl Offers {
         self.kept.iter().map(|(_, offer)| *offer)
     }
 
-    /// One that is larger than the bound comes too, when it is the next one to be sent and what is before it has been
-    /// sent: it could never come otherwise, and all behind it would wait.
+    /// One that is larger than the bound comes too, all parts of it, when it is the next one to be sent and what is before
+    /// it has been sent: it could never come otherwise, and all behind it would wait.
     fn fits(&self, conn: &Connection, place: Place, bytes: u64) -> bool {
         let bound = OUTPUT_PINNED_BYTES as u64;
         let (copied, pinned) = conn.output_bytes();

@@ -186,7 +186,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "client-id",
-        reason: "each counts its own connections, which HELLO and CLIENT ID tell",
+        reason: "each counts its own connections, which HELLO and CLIENT ID tell; a node of a cluster says that it is one",
         excuses: |exchange| {
             if exchange.name(&["CLIENT"]) && exchange.word(1, "ID") {
                 return exchange.near(i64::MAX);
@@ -195,6 +195,9 @@ pub const DIFFERENCES: &[Difference] = &[
                 let mut items = reply.items.clone();
                 let place = items.iter().position(|item| item.text == b"id")?;
                 items.get_mut(place + 1).filter(|id| id.kind == b':')?.text.clear();
+                let place = items.iter().position(|item| item.text == b"mode")?;
+                let modes: [&[u8]; 2] = [b"standalone", b"cluster"];
+                items.get_mut(place + 1).filter(|mode| modes.contains(&&mode.text[..]))?.text.clear();
                 Some((reply.kind, items))
             };
             exchange.name(&["HELLO"])

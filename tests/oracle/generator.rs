@@ -403,6 +403,67 @@ pub fn leave_out(steps: &mut Vec<Step>, names: &[&str]) {
     });
 }
 
+/// Where the keys of these stand among the words: the first, and how far it is to the next; 0 where there is but one.
+const KEY_PLACES: &[(&str, usize, usize)] = &[
+    ("MGET", 1, 1),
+    ("DEL", 1, 1),
+    ("UNLINK", 1, 1),
+    ("EXISTS", 1, 1),
+    ("TOUCH", 1, 1),
+    ("WATCH", 1, 1),
+    ("MSET", 1, 2),
+    ("MSETNX", 1, 2),
+    ("OBJECT", 2, 0),
+    ("MEMORY", 2, 0),
+];
+
+/// Puts this before every key, and before the patterns that keys are looked for with: in a cluster all are then of one
+/// slot. What tells of the whole cluster, or of a node alone, is no part of a transaction with keys of another node and is
+/// left out; the walks are not.
+pub fn put_in_one_slot(steps: &mut Vec<Step>, tag: &str) {
+    leave_out(steps, &["KEYS", "RANDOMKEY", "DBSIZE", "FLUSHALL", "FLUSHDB"]);
+    leave_out(steps, &["CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "DEBUG", "INFO", "COMMAND", "ACL", "AUTH", "MEMORY"]);
+    // Not by name, which would take the walks out as well.
+    leave_out(steps, &["scan"]);
+    let tagged = |word: &mut Word| {
+        if let Word::Bytes(bytes) = word {
+            bytes.splice(0..0, tag.bytes());
+        }
+    };
+    for step in steps {
+        match step {
+            Step::Talk { groups, .. } => {
+                for request in groups.iter_mut().flatten() {
+                    let Word::Bytes(name) = &request.words[0] else { continue };
+                    let name = name.to_ascii_uppercase();
+                    let of_two: &[&[u8]] = &[b"RENAME", b"RENAMENX", b"COPY", b"LCS"];
+                    let places: Vec<usize> = match KEY_PLACES.iter().find(|place| place.0.as_bytes() == name) {
+                        Some((_, first, 0)) => vec![*first],
+                        Some((_, first, step)) => (*first..request.words.len()).step_by(*step).collect(),
+                        None if of_two.contains(&&name[..]) => vec![1, 2],
+                        None if WITHOUT_KEYS.iter().any(|other| other.as_bytes() == name) => Vec::new(),
+                        None => vec![1],
+                    };
+                    for place in places {
+                        request.words.get_mut(place).map(tagged);
+                    }
+                }
+            }
+            Step::Walk { options, .. } => {
+                let place = options.iter().position(|word| *word == Word::from("MATCH"));
+                place.and_then(|place| options.get_mut(place + 1)).map(tagged);
+            }
+            Step::Wait { .. } | Step::Alone { .. } => {}
+        }
+    }
+}
+
+/// Names whose first word is no key.
+const WITHOUT_KEYS: &[&str] = &[
+    "PING", "ECHO", "HELLO", "RESET", "CLIENT", "CONFIG", "COMMAND", "SLOWLOG", "LATENCY", "DEBUG", "INFO", "TIME",
+    "ACL", "AUTH", "SELECT", "MULTI", "EXEC", "DISCARD", "UNWATCH",
+];
+
 impl Generator {
     fn steps(&mut self, seed: u64, requests: usize) -> Vec<Step> {
         let mut steps = Vec::new();

@@ -51,9 +51,11 @@ built node2.conf '127.0.0.1 8181 node0 0' '127.0.0.1 8182 node1 0' '127.0.0.1 81
 
 # In the order given, IPv6 in brackets, from any directory.
 rm -f ./*
-build '[fd00:0::2]:65435' localhost:8081 --dir "$FILES" 10.0.0.1:1
+build '[fd00:0::2]:65435' '[::1]:8081' --dir "$FILES" '[fd00::3]:1'
 [ "$CODE" -eq 0 ] || fail 'build_cluster.py' 'exit code 0' "$CODE: $(cat "$SCRATCH/got")"
-built node2.conf 'fd00::2 65535 node0 0' '127.0.0.1 8181 node1 0' '10.0.0.1 101 node2 1'
+built node2.conf 'fd00::2 65535 node0 0' '::1 8181 node1 0' 'fd00::3 101 node2 1'
+build localhost:8081
+built node0.conf '127.0.0.1 8181 node0 1'
 rm -f ./*
 
 # refused TEXT WORD...: exit code 2, a message with the text, and nothing written.
@@ -66,6 +68,7 @@ refused() {
     there
 }
 good=127.0.0.1:8081
+refused '127.0.0.1 and ::1: the nodes need all IPv4 addresses or all IPv6' $good '[::1]:8082'
 refused 'HOST:PORT'
 refused '127.0.0.1: HOST:PORT is wanted' $good 127.0.0.1
 refused '::1:8081: HOST:PORT is wanted, for IPv6 [ADDRESS]:PORT' $good ::1:8081
@@ -107,7 +110,7 @@ memento() {
 }
 
 # The port is wrong on purpose: memento tells of the line that it takes for its own, and ends.
-build $good '[::1]:8082'
+build $good '127.0.0.2:8082'
 memento '-p 1: node0.conf:3 says that this node'"'"'s bus port is 8181' -f node0.conf -p 1
 memento '-p 1: node1.conf:4 says that this node'"'"'s bus port is 8182' -c -f node1.conf -p 1
 HOME=$FILES

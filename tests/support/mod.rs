@@ -6,6 +6,7 @@
 // Every test program compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod cluster;
 pub mod reference;
 pub mod source;
 
@@ -151,6 +152,7 @@ impl Drop for Scratch {
 
 /// How a server is to be started.
 pub struct Start {
+    prefix: Vec<String>,
     arguments: Vec<String>,
     descriptors: Option<u64>,
     listeners: usize,
@@ -160,7 +162,13 @@ impl Start {
     /// With these options, on a port that the system chooses where they name none.
     pub fn new(arguments: &[&str]) -> Start {
         let arguments = arguments.iter().map(|text| text.to_string()).collect();
-        Start { arguments, descriptors: None, listeners: 1 }
+        Start { prefix: Vec::new(), arguments, descriptors: None, listeners: 1 }
+    }
+
+    /// By way of another program with its options, which becomes the server: the process id must stay that of the child.
+    pub fn within(mut self, prefix: &[&str]) -> Start {
+        self.prefix = prefix.iter().map(|text| text.to_string()).collect();
+        self
     }
 
     /// Under a limit of descriptors.
@@ -184,9 +192,17 @@ impl Start {
                 shell.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(program());
                 shell
             }
-            None => Command::new(program()),
+            None => match self.prefix.split_first() {
+                Some((first, rest)) => {
+                    let mut command = Command::new(first);
+                    command.args(rest).arg(program());
+                    command
+                }
+                None => Command::new(program()),
+            },
         };
-        if !self.arguments.iter().any(|argument| argument == "-p") {
+        // The file of a cluster tells the port.
+        if !self.arguments.iter().any(|argument| argument == "-p" || argument == "-f") {
             command.args(["-p", "0"]);
         }
         command.args(&self.arguments).stdin(Stdio::null());
@@ -528,6 +544,21 @@ impl Client {
         assert!(got == wanted, "\nrequest: {request}\nwanted:  {wanted:?}\ngot:     {got:?}");
     }
 
+    /// Sends one request whose answer has no CRLF but at its end, and returns it without. Within a transaction a second
+    /// request would be no mark: it would be queued.
+    #[track_caller]
+    pub fn ask_line(&mut self, request: &str) -> String {
+        self.send(format!("{request}\r\n"));
+        self.line()
+    }
+
+    /// Asks so and compares.
+    #[track_caller]
+    pub fn expect_line(&mut self, request: &str, wanted: &str) {
+        let got = self.ask_line(request);
+        assert!(got == wanted, "\nrequest: {request}\nwanted:  {wanted:?}\ngot:     {got:?}");
+    }
+
     /// The number that INFO has in a field.
     #[track_caller]
     pub fn info(&mut self, field: &str) -> u64 {
@@ -601,15 +632,17 @@ pub fn ping_until(client: &mut Client, stop: &AtomicBool) -> (Duration, usize) {
     (worst, count)
 }
 
+/// Sets the flag when it goes: work that fails must end those beside it too, or the test would hang instead of failing.
+pub struct StopAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Does the work while a bystander pings; gives what came of it, and the bystander's longest wait.
 pub fn beside<T>(bystander: &mut Client, work: impl FnOnce() -> T) -> (T, Duration) {
-    /// Work that fails must end the pings too, or the test would hang instead of failing.
-    struct StopAtEnd<'a>(&'a AtomicBool);
-    impl Drop for StopAtEnd<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let pinging = scope.spawn(|| ping_until(bystander, &stop));
