@@ -159,6 +159,10 @@ pub const ECHO_BYTES_MAX: usize = 128;
 /// Log lines that outsiders can cause are written so far apart.
 pub const NOISE_MS: u64 = 1000;
 
+/// What happens again and again, such as refusals of the same node, is logged less and less often, down to once in so
+/// many milliseconds.
+pub const NOISE_MS_MAX: u64 = 60_000;
+
 /// The slow log keeps so many words of a request (Redis has the same bound) ...
 pub const SLOW_ARGUMENTS_MAX: usize = 32;
 

@@ -57,6 +57,8 @@ pub struct Settings {
     pub slow_entries_max: usize,
     /// The least that is logged, one of Redis's words.
     pub log_level: &'static str,
+    /// Whether it is a node of a cluster.
+    pub is_clustered: bool,
     /// Whether a client has changed something that the server has not looked at yet.
     pub changed: bool,
     /// Makes room for so many clients; gives for how many there is.
@@ -78,6 +80,7 @@ impl Default for Settings {
             slower_than_us: 10_000,
             slow_entries_max: 128,
             log_level: "notice",
+            is_clustered: false,
             changed: false,
             make_room: |clients| clients,
         }
@@ -124,7 +127,7 @@ macro_rules! settings {
 settings! {
     "appendonly", Change::Same, |_| "no".into();
     "bind", Change::Same, |now| now.addresses.join(" ");
-    "cluster-enabled", Change::Never, |_| "no".into();
+    "cluster-enabled", Change::Never, |now| (if now.is_clustered { "yes" } else { "no" }).into();
     "daemonize", Change::Never, |_| "no".into();
     "databases", Change::Never, |_| "1".into();
     "enable-debug-command", Change::Never, |now| {
@@ -326,6 +329,13 @@ mod tests {
                 assert!(change(&mut now, "x y").is_err(), "{}", setting.name);
             }
         }
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_says_that_it_is_one() {
+        let get = SETTINGS.iter().find(|setting| setting.name == "cluster-enabled").expect("Redis's setting").get;
+        assert_eq!(get(&Settings::default()), "no");
+        assert_eq!(get(&Settings { is_clustered: true, ..Settings::default() }), "yes");
     }
 
     #[test]

@@ -95,11 +95,11 @@ impl Bus {
 impl Server {
     /// Lends the cluster and all that it may use. Nothing happens on a node that is alone.
     fn with_cluster<T>(&mut self, act: impl FnOnce(&mut Cluster<Ticket>, u64, &mut Hands<'_>) -> T) -> Option<T> {
-        let Server { bus, reactor, engine, desk, noise, walk_bytes, .. } = self;
+        let Server { bus, reactor, engine, desk, walk_bytes, .. } = self;
         let Bus { cluster, forwards, .. } = &mut **bus.as_mut()?;
         let now_ms = engine.now.ms;
         cluster.set_clock_us(engine.measures.ended_ns / 1000);
-        Some(act(cluster, now_ms, &mut Hands { engine, reactor, desk, forwards, noise, walk_bytes }))
+        Some(act(cluster, now_ms, &mut Hands { engine, reactor, desk, forwards, walk_bytes }))
     }
 
     /// Accepts the connections of other nodes.
@@ -172,7 +172,9 @@ impl Server {
             let missed = self.engine.now.ms >= since_ms + MISSED_MS;
             if missed && !std::mem::replace(&mut bus.missed[node.index()], true) {
                 let seconds = MISSED_MS / 1000;
-                let text = format_args!("{name} cannot be reached for {seconds} seconds, and is tried on: {error}");
+                let text = format_args!(
+                    "{name} cannot be reached for {seconds} seconds: {error}; it is tried again every second"
+                );
                 log::write(Level::Warn, text);
             }
         }

@@ -1,11 +1,11 @@
 //! Requests whose keys other nodes have: where they go, who waits for the answer, and how answers of several nodes
 //! become one.
 
-use super::Token;
 use super::bus::Bus;
 use super::client::Client;
 use super::engine::Serving;
 use super::merge;
+use super::{Noise, Token};
 use crate::cluster::{Caller, Map, NodeId, Offer, Purpose, RequestHead, Sent};
 use crate::command::{self, CommandSpec, Deferred, Flags, Merge, Route, Session, Walk};
 use crate::conn::{Flow, Place};
@@ -140,6 +140,36 @@ pub(super) struct Forwards {
     pub(super) orphans: Vec<(NodeId, u64)>,
     /// Nodes that have been linked, and have said how they are called.
     pub(super) renamed: Vec<NodeId>,
+    pub(super) noises: Noises,
+}
+
+/// What the bus can make others write to the log. Each node has its own share, so that no node's trouble hides that of
+/// another; all that is not in the list of nodes has one together.
+pub(super) struct Noises {
+    pub(super) junk: Noise,
+    /// For each node, and behind them for strangers: that it is refused, and how its list differs.
+    of_nodes: Vec<[Noise; 2]>,
+}
+
+impl Noises {
+    pub(super) fn new(nodes: usize) -> Noises {
+        Noises { junk: Noise::fading(), of_nodes: vec![[Noise::fading(), Noise::fading()]; nodes + 1] }
+    }
+
+    fn of(&mut self, node: Option<NodeId>) -> &mut [Noise; 2] {
+        let strangers = self.of_nodes.len() - 1;
+        &mut self.of_nodes[node.map_or(strangers, NodeId::index)]
+    }
+
+    /// For lines that say that a node is refused, or refuses us.
+    pub(super) fn refusals(&mut self, node: Option<NodeId>) -> &mut Noise {
+        &mut self.of(node)[0]
+    }
+
+    /// For lines that say how a node's list differs.
+    pub(super) fn differences(&mut self, node: Option<NodeId>) -> &mut Noise {
+        &mut self.of(node)[1]
+    }
 }
 
 impl Forwards {
@@ -161,6 +191,7 @@ impl Forwards {
             declined: Vec::new(),
             orphans: Vec::new(),
             renamed: map.ids().collect(),
+            noises: Noises::new(map.len()),
         }
     }
 

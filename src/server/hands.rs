@@ -3,7 +3,7 @@
 
 use super::engine::{Engine, Serving};
 use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
-use super::{Level, Noise, Source, log, merge};
+use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
 use crate::command::{self, Deferred, Peer};
 use crate::conn::Desk;
@@ -18,7 +18,6 @@ pub(super) struct Hands<'a> {
     pub(super) reactor: &'a mut Reactor<Source>,
     pub(super) desk: &'a mut Desk,
     pub(super) forwards: &'a mut Forwards,
-    pub(super) noise: &'a mut Noise,
     pub(super) walk_bytes: &'a mut usize,
 }
 
@@ -106,19 +105,21 @@ impl Host<Ticket> for Hands<'_> {
             }
             Notice::Junk { peer, why } => {
                 self.engine.stats.cluster_frames_refused += 1;
-                let text = format_args!("a link from {peer} is closed, what it sent is no node's: {why}");
-                self.noise.write(self.engine.now.ms, text);
+                let text =
+                    format_args!("a connection from {peer} to the bus is closed, what it sent is no node's: {why}");
+                self.forwards.noises.junk.write(self.engine.now.ms, text);
             }
             Notice::Refused { node, peer, by, reason } => {
                 self.engine.stats.cluster_links_refused += 1;
                 let (who, verb) = (self.who(node, peer), if by == Side::Us { "is refused" } else { "refuses us" });
-                self.noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", reason.text()));
+                let noise = self.forwards.noises.refusals(node);
+                noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", reason.text()));
             }
             Notice::Differs { node, peer, ours, theirs } => {
                 let who = self.who(node, peer);
                 let (ours, theirs) = (list(ours), list(theirs));
                 let text = format_args!("{who} has another list of nodes: only ours has {ours}, only theirs {theirs}");
-                log::write(Level::Warn, text);
+                self.forwards.noises.differences(node).write(self.engine.now.ms, text);
             }
             Notice::PasswordDiffers { node } => {
                 let name = self.forwards.bus_name(node);
@@ -217,7 +218,10 @@ impl Hands<'_> {
 
     /// Who is at the other end of a link: a node, as far as one is known.
     fn who(&self, node: Option<NodeId>, peer: IpAddr) -> String {
-        node.map_or_else(|| format!("a link from {peer}"), |node| self.forwards.bus_name(node).to_string())
+        node.map_or_else(
+            || format!("who connects from {peer} to the bus"),
+            |node| self.forwards.bus_name(node).to_string(),
+        )
     }
 
     /// Lets go the answers that are too large to be passed on, or that nobody waits for any more.

@@ -18,8 +18,8 @@ use crate::command::{Node, Session};
 use crate::config::Config;
 use crate::conn::Desk;
 use crate::limits::{
-    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN, TURN_BYTES_MAX,
-    TURN_NS_MAX,
+    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, NOISE_MS_MAX, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN,
+    TURN_BYTES_MAX, TURN_NS_MAX,
 };
 use crate::log::{self, Level};
 use crate::reactor::{Event, Reactor, Token};
@@ -83,19 +83,45 @@ pub struct Server {
 }
 
 /// Log lines that anybody can cause: one a second, and how many were left out.
-#[derive(Default)]
+#[derive(Clone)]
 struct Noise {
-    last_ms: u64,
+    /// Until then nothing more is written.
+    quiet_until_ms: u64,
+    /// How long that was from the last line on.
+    wait_ms: u64,
+    /// How long it may become.
+    wait_ms_max: u64,
     left_out: u64,
 }
 
+impl Default for Noise {
+    fn default() -> Noise {
+        Noise { quiet_until_ms: 0, wait_ms: 0, wait_ms_max: NOISE_MS, left_out: 0 }
+    }
+}
+
 impl Noise {
-    fn write(&mut self, now_ms: u64, text: std::fmt::Arguments<'_>) {
-        if now_ms < self.last_ms + NOISE_MS {
+    /// Of what goes on for days, such as a node that is refused whenever it tries: lines that become rarer and rarer.
+    fn fading() -> Noise {
+        Noise { wait_ms_max: NOISE_MS_MAX, ..Noise::default() }
+    }
+
+    /// May there be a line now? If not, it is counted.
+    fn begins(&mut self, now_ms: u64) -> bool {
+        if now_ms < self.quiet_until_ms {
             self.left_out += 1;
+            return false;
+        }
+        let goes_on = now_ms < self.quiet_until_ms + self.wait_ms;
+        self.wait_ms = if goes_on { (self.wait_ms * 2).min(self.wait_ms_max) } else { NOISE_MS };
+        self.quiet_until_ms = now_ms + self.wait_ms;
+        true
+    }
+
+    fn write(&mut self, now_ms: u64, text: std::fmt::Arguments<'_>) {
+        if !self.begins(now_ms) {
             return;
         }
-        self.last_ms = now_ms;
         match std::mem::take(&mut self.left_out) {
             0 => log::write(Level::Warn, text),
             count => log::write(Level::Warn, format_args!("{text}; {count} such lines were left out before")),

@@ -153,6 +153,7 @@ fn settings(config: &Config) -> Settings {
         timeout_s: config.timeout_s,
         keepalive_s: config.keepalive_s,
         log_level: if config.verbose { "verbose" } else { "notice" },
+        is_clustered: config.cluster.is_some(),
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
         make_room: |clients| possible_clients(clients, DESCRIPTORS_RESERVED).map_or(0, |(possible, _)| possible),
         ..Settings::default()

@@ -2,6 +2,7 @@
 //! clients whose calls are sound: every reply must come, once, in order.
 
 use super::*;
+use crate::cluster::{Map, Member};
 use crate::sys::fault;
 use crate::testkit::{Random, seeds};
 use std::io::{Read, Write};
@@ -145,6 +146,33 @@ fn a_waiting_client_and_a_parked_answer_leave_nothing_behind() {
         server.turn().unwrap();
     }
     assert_eq!((server.walk_bytes, server.engine.node.waiting), (0, 0));
+}
+
+#[test]
+fn what_goes_on_is_told_of_less_and_less_often() {
+    let mut noise = super::Noise::fading();
+    let told: Vec<u64> = (0..200).filter(|second| noise.begins(second * 1000)).collect();
+    assert_eq!(told, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
+    assert_eq!(noise.left_out, 191);
+    // After a while of silence it is news again.
+    assert!(noise.begins(400_000) && noise.begins(401_000));
+
+    // What clients make is told of each second, since it may be another client.
+    let mut noise = super::Noise::default();
+    assert_eq!((0..50).filter(|tenth| noise.begins(tenth * 100)).count(), 5);
+}
+
+#[test]
+fn no_nodes_trouble_hides_that_of_another() {
+    let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let members = [8181, 8182, 8183].map(|port| Member { address: address(port), name: format!("node{port}") });
+    let map = Map::new(members.into(), address(8181)).unwrap();
+    let mut noises = super::forward::Noises::new(map.len());
+    for node in map.ids().map(Some).chain([None]) {
+        assert!(noises.refusals(node).begins(1000) && noises.differences(node).begins(1000), "{node:?}");
+        assert!(!noises.refusals(node).begins(1001) && !noises.differences(node).begins(1001), "{node:?}");
+    }
+    assert!(noises.junk.begins(1001));
 }
 
 /// Makes the coming close a reset (socket(7), `SO_LINGER` with no time).
