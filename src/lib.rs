@@ -71,8 +71,9 @@
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
-//! | `server/bus.rs`, `server/hands.rs` | connections to other nodes; what the cluster does in the server |
-//! | `server/forward.rs`, `server/merge.rs`, `server/offers.rs` | requests for other nodes; one answer from several; long ones |
+//! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
+//! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
+//! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |

@@ -2,7 +2,7 @@
 
 use super::clients;
 use super::engine::{Promise, Serving};
-use super::forward::Awaited;
+use super::forwards::Awaited;
 use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
@@ -34,7 +34,7 @@ pub(super) struct Client {
     /// Whether its connection is known to be gone, while requests of it are still to be executed.
     gone: bool,
     /// Whether it got a reply of another node in this turn, which is not sent yet.
-    pub(super) touched: bool,
+    touched: bool,
     /// The long answers of other nodes that it waits for.
     offers: Option<Box<Offers>>,
 }
@@ -74,6 +74,14 @@ impl Client {
     /// Whether it can go on without another byte from its socket.
     fn can_go_on(&mut self) -> bool {
         !self.lingering && if self.walk().is_some() { self.conn.has_room() } else { self.conn.can_resume() }
+    }
+
+    /// It has got a reply, which is sent at the end of the turn, with all that are `touched`.
+    pub(super) fn touch(&mut self, own: Token, touched: &mut Vec<Token>) {
+        if !self.touched {
+            self.touched = true;
+            touched.push(own);
+        }
     }
 
     /// Another node offers a long answer for the reply at `place`: whether it may come now.

@@ -2,7 +2,7 @@
 
 use super::Token;
 use super::bus::Bus;
-use super::forward::Awaited;
+use super::forwards::Awaited;
 use super::topology::AnyCluster;
 use crate::command::{
     self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,

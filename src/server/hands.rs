@@ -2,7 +2,7 @@
 //! news reach the log.
 
 use super::engine::{Engine, Serving};
-use super::forward::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
+use super::forwards::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
 use crate::command::{self, Deferred, Peer};
@@ -260,7 +260,7 @@ impl Hands<'_> {
         }
         waiting.conn.fill(place, self.desk, true);
         waiting.end_offer(place);
-        self.forwards.touch(waiting, client);
+        waiting.touch(client, &mut self.forwards.touched);
     }
 
     /// A part of a split has come; the last one makes the answer.
@@ -276,7 +276,7 @@ impl Hands<'_> {
         }
         waiting.conn.fill(place, self.desk, true);
         waiting.end_offer(place);
-        self.forwards.touch(waiting, client);
+        waiting.touch(client, &mut self.forwards.touched);
     }
 
     /// Does a piece of the walk that was asked for first.

@@ -1,6 +1,6 @@
 //! One answer from those of several nodes: what a single node that had all the keys would have said.
 
-use super::forward::{Awaited, Forwards, Outcome, Split};
+use super::forwards::{Awaited, Forwards, Outcome, Split};
 use crate::command::Merge;
 use crate::limits::WALK_BYTES_MAX;
 use crate::proto::{Malformed, Output, Reply, Token, Typed, TypedReader};

@@ -167,7 +167,7 @@ fn no_nodes_trouble_hides_that_of_another() {
     let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let members = [8181, 8182, 8183].map(|port| Member { address: address(port), name: format!("node{port}") });
     let map = Map::new(members.into(), address(8181)).unwrap();
-    let mut noises = super::forward::Noises::new(map.len());
+    let mut noises = super::forwards::Noises::new(map.len());
     for node in map.ids().map(Some).chain([None]) {
         assert!(noises.refusals(node).begins(1000) && noises.differences(node).begins(1000), "{node:?}");
         assert!(!noises.refusals(node).begins(1001) && !noises.differences(node).begins(1001), "{node:?}");

@@ -1,6 +1,6 @@
 //! The cluster as commands show it.
 
-use super::forward::Ticket;
+use super::forwards::Ticket;
 use crate::cluster::{Cluster, NodeId};
 use crate::command::{NodeView, Topology};
 

@@ -1,0 +1,312 @@
+//! What is on its way to other nodes and back: who waits for which answer, and what others have asked for.
+
+use super::{Noise, Token};
+use crate::cluster::{Caller, Map, NodeId, Offer, Sent};
+use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
+use crate::conn::{Flow, Place};
+use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
+use crate::proto::{Encoding, Face, Output, Reply, Typed};
+use crate::store::SlotId;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// A client's reply that comes later, and how it is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    pub(super) client: Token,
+    pub(super) place: Place,
+    pub(super) encoding: Encoding,
+    pub(super) face: Face,
+    /// Whether the client does not want it (CLIENT REPLY).
+    pub(super) muted: bool,
+    /// Whether the request may have changed something, if no answer tells.
+    pub(super) writes: bool,
+}
+
+impl Awaited {
+    /// The reply at `place` of a client that has asked for this command.
+    pub(super) fn new(client: Token, place: Place, encoding: Encoding, row: &CommandSpec, muted: bool) -> Awaited {
+        let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
+        Awaited { client, place, encoding, face: row.face, muted, writes }
+    }
+}
+
+/// What comes back with an answer: for what it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ticket {
+    /// It is a client's reply, which this node makes.
+    Whole(NodeId, Awaited),
+    /// It is the reply to WATCH of the client with this number: unless it is well, EXEC must do nothing.
+    Watch(NodeId, Awaited, u64),
+    /// It is a part of one.
+    Part { split: usize, part: usize },
+}
+
+/// What has come of a part.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Nothing yet.
+    Waiting,
+    /// A typed reply.
+    Whole { bytes: Vec<u8>, longs: Vec<Rc<Vec<u8>>> },
+    /// The link broke before an answer came.
+    Failed,
+}
+
+impl Outcome {
+    /// What was written to `output`, or that it was too much.
+    pub(super) fn of(output: &mut Output) -> Outcome {
+        refuse_overflow(output);
+        Outcome::Whole { bytes: output.bytes().to_vec(), longs: output.longs().cloned().collect() }
+    }
+
+    pub(super) fn of_typed(typed: Typed<'_>) -> Outcome {
+        Outcome::Whole { bytes: typed.bytes().to_vec(), longs: typed.longs().to_vec() }
+    }
+}
+
+/// An answer of which bytes were dropped, since there were too many, becomes an error.
+pub(super) fn refuse_overflow(output: &mut Output) {
+    if output.overflowed() {
+        output.clear(0);
+        let megabytes = OUTPUT_HARD_BYTES_MAX >> 20;
+        let text = format!("ERR the answer has more than {megabytes} MB, ask for fewer keys at a time");
+        Reply::new(output, Encoding::Bus, Face::Typed).error(&text);
+    }
+}
+
+/// A part of a request that was split by owner.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) node: NodeId,
+    pub(super) outcome: Outcome,
+}
+
+/// A request that several nodes answer.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub(super) awaited: Awaited,
+    pub(super) merge: Merge,
+    pub(super) parts: Vec<Part>,
+    /// Of each key, in the order of the request, the part that it is in; where that matters.
+    pub(super) keys: Vec<u16>,
+    waiting: usize,
+    /// Bytes of long answers that are on their way to it, or have come.
+    expected_bytes: u64,
+}
+
+/// A walk that another node, or a split of ours, has asked for.
+pub(super) struct Errand {
+    pub(super) walk: Walk,
+    pub(super) output: Output,
+    pub(super) origin: Origin,
+}
+
+/// Who has asked.
+pub(super) enum Origin {
+    Node(Caller),
+    Part { split: usize, part: usize },
+}
+
+/// What is on its way to other nodes and back, and what they have asked for.
+pub(super) struct Forwards {
+    map: Map,
+    splits: Vec<Option<Split>>,
+    free: Vec<usize>,
+    errands: VecDeque<Errand>,
+    /// What clients of other nodes watch here: a session for each.
+    watchers: HashMap<(NodeId, u64), Session>,
+    watcher_id: u64,
+    /// Clients that wait until the link to a node has room.
+    pub(super) corked: Vec<(NodeId, Token)>,
+    /// Where the parts of this node are answered to.
+    pub(super) scratch: Output,
+    /// What messages to clients call each node: its name, and where its clients go.
+    pub(super) names: Vec<String>,
+    /// What the log calls each node: its name, and where its bus is.
+    bus_names: Vec<String>,
+    /// As which other nodes' requests are executed.
+    pub(super) session: Session,
+    /// Clients that got a reply in this turn which is not sent yet.
+    pub(super) touched: Vec<Token>,
+    /// Answers too large to be passed on, or that nobody waits for any more.
+    pub(super) declined: Vec<Offer>,
+    /// Clients that went while a node was asked to watch for them.
+    pub(super) orphans: Vec<(NodeId, u64)>,
+    /// Nodes that have been linked, and have said how they are called.
+    pub(super) renamed: Vec<NodeId>,
+    pub(super) noises: Noises,
+}
+
+/// What the bus can make others write to the log. Each node has its own share, so that no node's trouble hides that of
+/// another; all that is not in the list of nodes has one together.
+pub(super) struct Noises {
+    pub(super) junk: Noise,
+    /// For each node, and behind them for strangers: that it is refused, and how its list differs.
+    of_nodes: Vec<[Noise; 2]>,
+}
+
+impl Noises {
+    pub(super) fn new(nodes: usize) -> Noises {
+        Noises { junk: Noise::fading(), of_nodes: vec![[Noise::fading(), Noise::fading()]; nodes + 1] }
+    }
+
+    fn of(&mut self, node: Option<NodeId>) -> &mut [Noise; 2] {
+        let strangers = self.of_nodes.len() - 1;
+        &mut self.of_nodes[node.map_or(strangers, NodeId::index)]
+    }
+
+    /// For lines that say that a node is refused, or refuses us.
+    pub(super) fn refusals(&mut self, node: Option<NodeId>) -> &mut Noise {
+        &mut self.of(node)[0]
+    }
+
+    /// For lines that say how a node's list differs.
+    pub(super) fn differences(&mut self, node: Option<NodeId>) -> &mut Noise {
+        &mut self.of(node)[1]
+    }
+}
+
+impl Forwards {
+    /// Nothing on its way, in a cluster of these nodes.
+    pub(super) fn new(map: &Map) -> Forwards {
+        Forwards {
+            map: map.clone(),
+            splits: Vec::new(),
+            free: Vec::new(),
+            errands: VecDeque::new(),
+            watchers: HashMap::new(),
+            watcher_id: u64::MAX,
+            corked: Vec::new(),
+            scratch: Output::default(),
+            names: vec![String::new(); map.len()],
+            bus_names: vec![String::new(); map.len()],
+            session: Session::new(0, 0, true, false),
+            touched: Vec::new(),
+            declined: Vec::new(),
+            orphans: Vec::new(),
+            renamed: map.ids().collect(),
+            noises: Noises::new(map.len()),
+        }
+    }
+
+    /// Notes a split whose parts are all waited for.
+    pub(super) fn begin(
+        &mut self,
+        awaited: Awaited,
+        merge: Merge,
+        nodes: impl Iterator<Item = NodeId>,
+        keys: Vec<u16>,
+    ) -> usize {
+        let parts: Vec<Part> = nodes.map(|node| Part { node, outcome: Outcome::Waiting }).collect();
+        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0 };
+        let index = self.free.pop().unwrap_or(self.splits.len());
+        if index == self.splits.len() {
+            self.splits.push(None);
+        }
+        self.splits[index] = Some(split);
+        index
+    }
+
+    /// So many more bytes are offered for a split: who waits for it, unless they make it too large.
+    pub(super) fn expect_more(&mut self, split: usize, bytes: u64) -> Option<Awaited> {
+        let split = self.splits[split].as_mut()?;
+        let fits = split.expected_bytes + bytes <= FORWARDED_REPLY_BYTES_MAX;
+        split.expected_bytes += if fits { bytes } else { 0 };
+        fits.then_some(split.awaited)
+    }
+
+    /// A part has come out like this; gives the split back when it was the last one.
+    pub(super) fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) -> Option<Split> {
+        let waits = self.splits[split].as_mut().expect("a split stays until its last part has come");
+        waits.parts[part].outcome = outcome;
+        waits.waiting -= 1;
+        if waits.waiting > 0 {
+            return None;
+        }
+        self.free.push(split);
+        self.splits[split].take()
+    }
+
+    /// What clients are told that a node is called.
+    pub(super) fn name(&self, node: NodeId) -> &str {
+        &self.names[node.index()]
+    }
+
+    /// Who owns a slot.
+    pub(super) fn owner(&self, slot: SlotId) -> NodeId {
+        self.map.owner(slot)
+    }
+
+    /// What the log calls a node.
+    pub(super) fn bus_name(&self, node: NodeId) -> &str {
+        &self.bus_names[node.index()]
+    }
+
+    /// How a client goes on after its request went to `node`.
+    pub(super) fn flow_after(&mut self, node: NodeId, client: Token, sent: Sent) -> Flow {
+        if sent.full {
+            self.corked.push((node, client));
+        }
+        // What travels in pieces can be overtaken by what comes behind it, so that waits.
+        match (sent.long, sent.full) {
+            (true, _) => Flow::Wait,
+            (false, true) => Flow::Cork,
+            (false, false) => Flow::Later,
+        }
+    }
+
+    /// Which nodes may have said a new name since this was asked last.
+    pub(super) fn renamed(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.renamed)
+    }
+
+    /// A node calls itself this.
+    pub(super) fn rename(&mut self, node: NodeId, name: &str) {
+        let member = self.map.member(node);
+        self.names[node.index()] = format!("node {name} ({})", member.client_address());
+        self.bus_names[node.index()] = format!("node {name} ({})", member.address);
+    }
+
+    /// Begins a walk that another node, or a split of ours, has asked for.
+    pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin) {
+        self.errands.push_back(Errand { walk, output: Output::default(), origin });
+    }
+
+    /// The walk that goes on next.
+    pub(super) fn next_errand(&mut self) -> Option<Errand> {
+        self.errands.pop_front()
+    }
+
+    /// A walk that is not done: the others go on first.
+    pub(super) fn go_on_errand(&mut self, errand: Errand) {
+        self.errands.push_back(errand);
+    }
+
+    /// Whether there are walks to go on with.
+    pub(super) fn has_errands(&self) -> bool {
+        !self.errands.is_empty()
+    }
+
+    /// The session of a client of another node: a new one, if it watches nothing.
+    pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
+        self.watchers.remove(&(node, client)).unwrap_or_else(|| {
+            // Our own clients are counted up from 1; these get their numbers from the other end.
+            self.watcher_id -= 1;
+            Session::new(self.watcher_id, 0, true, false)
+        })
+    }
+
+    /// Keeps the session of a client of another node, if it watches something.
+    pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
+        if session.transaction.is_some() {
+            self.watchers.insert((node, client), session);
+        }
+    }
+
+    /// A node has gone, and all its clients with it.
+    pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Session> {
+        let gone: Vec<_> = self.watchers.keys().filter(|(of, _)| *of == node).copied().collect();
+        gone.iter().filter_map(|key| self.watchers.remove(key)).collect()
+    }
+}
