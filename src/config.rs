@@ -229,8 +229,9 @@ impl Config {
         if let Some(secret) = &cluster.secret
             && secret.len() < SECRET_BYTES_MIN
         {
+            let path = matches.opt_str("cluster-secret-file").unwrap_or_default();
             return Err(format!(
-                "--cluster-secret-file: its first line has {} bytes; {SECRET_BYTES_MIN} are the least that \
+                "--cluster-secret-file: {path}: its first line has {} bytes; {SECRET_BYTES_MIN} are the least that \
                  nobody guesses, such as those of 'head -c 24 /dev/urandom | base64'",
                 secret.len()
             ));
@@ -593,7 +594,7 @@ mod tests {
         );
         files.check_refused(
             "-f @wide --cluster-secret-file @short",
-            "--cluster-secret-file: its first line has 15 bytes; 16 are the least",
+            "--cluster-secret-file: @short: its first line has 15 bytes; 16 are the least",
         );
         files.check_refused("-f @wide --cluster-secret-file @empty", "@empty: its first line is empty");
         files.check_refused("-f @wide --cluster-secret-file @none", "--cluster-secret-file: @none: No such file");

@@ -61,8 +61,10 @@ pub struct Settings {
     pub is_clustered: bool,
     /// Whether a client has changed something that the server has not looked at yet.
     pub changed: bool,
-    /// Makes room for so many clients; gives for how many there is.
-    pub make_room: fn(usize) -> usize,
+    /// Descriptors that are kept back for what is not a client.
+    pub reserved: usize,
+    /// Makes room for so many clients beside so many reserved descriptors; gives for how many there is.
+    pub make_room: fn(usize, usize) -> usize,
 }
 
 impl Default for Settings {
@@ -82,7 +84,8 @@ impl Default for Settings {
             log_level: "notice",
             is_clustered: false,
             changed: false,
-            make_room: |clients| clients,
+            reserved: 0,
+            make_room: |clients, _| clients,
         }
     }
 }
@@ -190,7 +193,7 @@ fn set_policy(_now: &mut Settings, text: &str) -> Result<(), String> {
 
 fn set_clients_max(now: &mut Settings, text: &str) -> Result<(), String> {
     let wanted = number(text, 1, u32::MAX.into())? as usize;
-    let possible = (now.make_room)(wanted);
+    let possible = (now.make_room)(wanted, now.reserved);
     if possible < wanted {
         let text = "The operating system is not able to handle the specified number of clients, try with";
         return Err(format!("{text} {possible}"));
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn values_have_bounds() {
-        let mut now = Settings { make_room: |clients| clients.min(50), ..Settings::default() };
+        let mut now = Settings { make_room: |clients, _| clients.min(50), ..Settings::default() };
         let words = "argument must be between 1 and 4294967295 inclusive";
         assert_eq!(set_clients_max(&mut now, "0").unwrap_err(), words);
         let words = "The operating system is not able to handle the specified number of clients, try with 50";

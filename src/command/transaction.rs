@@ -54,7 +54,7 @@ impl Transaction {
 
     /// The node that watches for the client was lost: EXEC will do nothing, as if a key had changed.
     pub fn lose_watch(&mut self) {
-        (self.elsewhere, self.lost) = (false, true);
+        (self.watched_slot, self.elsewhere, self.lost) = (None, false, true);
     }
 
     /// The transaction as one request of many words: EXEC, then for each queued request the number of its words, and

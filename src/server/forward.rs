@@ -72,6 +72,9 @@ impl Serving<'_> {
         let (Ticket::Whole(node, awaited) | Ticket::Watch(node, awaited, _)) = ticket else { unreachable!("no part") };
         let head = RequestHead { purpose, client: self.session.id, flags: row.flags.bits() };
         let Ok(sent) = bus.cluster.request(node, head, words, ticket) else {
+            if let (Ticket::Watch(..), Some(transaction)) = (ticket, &mut self.session.transaction) {
+                transaction.lose_watch();
+            }
             return Err(self.not_linked(bus, node));
         };
         self.engine.stats.cluster_forwarded += 1;

@@ -27,7 +27,8 @@ impl Server {
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
         // Of each pair of nodes there may be two links for a while, and strangers at the door.
         let links = config.cluster.as_ref().map_or(0, |cluster| 4 * cluster.members.len());
-        let clients_max = bound_clients(config.clients_max, DESCRIPTORS_RESERVED + links)?;
+        settings.reserved = DESCRIPTORS_RESERVED + links;
+        let clients_max = bound_clients(config.clients_max, settings.reserved)?;
         settings.clients_max = clients_max;
         let memory_bytes = resource::memory_bytes();
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
@@ -155,7 +156,7 @@ fn settings(config: &Config) -> Settings {
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
-        make_room: |clients| possible_clients(clients, DESCRIPTORS_RESERVED).map_or(0, |(possible, _)| possible),
+        make_room: |clients, reserved| possible_clients(clients, reserved).map_or(0, |(possible, _)| possible),
         ..Settings::default()
     }
 }
