@@ -5,8 +5,8 @@
 
 use crate::buffer::BufferPool;
 use crate::limits::{
-    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_MAX, SEND_PIECES_MAX,
-    TURN_REPLY_BYTES,
+    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES, REPLIES_WAITING_MAX,
+    SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
 use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece, Words};
 use std::collections::VecDeque;
@@ -51,11 +51,12 @@ pub enum Flow {
     Continue,
     /// Ends, once the replies so far are sent.
     Close,
-    /// The reply comes later, to the place that was named; the requests behind it go on, their replies wait for it.
-    Later,
+    /// The reply comes later, to the place that was named; the requests behind it go on, their replies wait for it, as
+    /// long as all that are waited for are not too many, nor of too many bytes: this one has so many.
+    Later(u32),
     /// As [`Flow::Later`], and nothing further is executed before [`Connection::uncork`]: where it went, there is no
     /// room for more.
-    Cork,
+    Cork(u32),
     /// The reply comes later, to the place that was named; until then no further request is executed.
     Wait,
 }
@@ -81,8 +82,8 @@ enum Part {
     Bytes(Vec<u8>, usize),
     /// A stored value; so many of its bytes are sent already.
     Shared(Rc<Vec<u8>>, usize),
-    /// A reply that comes later; nothing behind it may be sent before.
-    Waiting(Place),
+    /// A reply that comes later, to a request of so many bytes; nothing behind it may be sent before.
+    Waiting(Place, u32),
 }
 
 /// See the module.
@@ -103,6 +104,8 @@ pub struct Connection {
     corked: bool,
     /// How many replies are waited for.
     waiting: u16,
+    /// How many bytes the requests had that they are for.
+    waiting_bytes: u32,
     /// Whether `input` may hold a whole request, whose client had its share of the turn.
     stalled: bool,
     next_place: u32,
@@ -122,6 +125,7 @@ impl Default for Connection {
             held: None,
             corked: false,
             waiting: 0,
+            waiting_bytes: 0,
             stalled: false,
             next_place: 0,
             overflowed: false,
@@ -190,12 +194,14 @@ impl Connection {
                     match flow {
                         Flow::Continue => {}
                         Flow::Close => self.phase = Phase::Closing,
-                        Flow::Later | Flow::Cork | Flow::Wait => {
+                        Flow::Later(_) | Flow::Cork(_) | Flow::Wait => {
+                            let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
                             self.next_place = self.next_place.wrapping_add(1);
                             self.queue_output(desk);
-                            self.backlog.push_back(Part::Waiting(place));
+                            self.backlog.push_back(Part::Waiting(place, bytes));
                             self.waiting += 1;
-                            self.corked |= flow == Flow::Cork;
+                            self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+                            self.corked |= matches!(flow, Flow::Cork(_));
                             if flow == Flow::Wait {
                                 self.held = Some(place);
                             }
@@ -252,19 +258,15 @@ impl Connection {
 
     /// Whether nobody else is waited for.
     fn may_go_on(&self) -> bool {
-        self.held.is_none() && !self.corked && usize::from(self.waiting) < REPLIES_WAITING_MAX
+        self.held.is_none()
+            && !self.corked
+            && usize::from(self.waiting) < REPLIES_WAITING_MAX
+            && self.waiting_bytes < REPLIES_WAITING_BYTES
     }
 
     /// There is room again where the last request went.
     pub fn uncork(&mut self) {
         self.corked = false;
-    }
-
-    /// From now on the requests behind the reply at `place` wait for it, if it is still to come.
-    pub fn hold(&mut self, place: Place) {
-        if self.backlog.iter().any(|part| matches!(part, Part::Waiting(other) if *other == place)) {
-            self.held = Some(place);
-        }
     }
 
     /// Whether one more request may be executed in this turn.
@@ -294,7 +296,7 @@ impl Connection {
 
     /// Whether something could be sent if the socket took it.
     pub fn wants_write(&self) -> bool {
-        !matches!(self.backlog.front(), None | Some(Part::Waiting(_)))
+        !matches!(self.backlog.front(), None | Some(Part::Waiting(..)))
     }
 
     /// Whether requests are left that can go on without another byte from the client. After a pause they go on
@@ -318,8 +320,8 @@ impl Connection {
 
     /// Whether the reply at `place` is the first one that is waited for.
     pub fn is_next(&self, place: Place) -> bool {
-        let first = self.backlog.iter().find(|part| matches!(part, Part::Waiting(_)));
-        matches!(first, Some(Part::Waiting(next)) if *next == place)
+        let first = self.backlog.iter().find(|part| matches!(part, Part::Waiting(..)));
+        matches!(first, Some(Part::Waiting(next, _)) if *next == place)
     }
 
     /// Whether we were the ones to end the conversation.
@@ -370,7 +372,7 @@ impl Connection {
     /// `whole`, the reply is complete, and the requests behind it go on. Says whether there was such a place.
     pub fn fill(&mut self, place: Place, desk: &mut Desk, whole: bool) -> bool {
         self.overflowed |= desk.output.overflowed();
-        let waits = |part: &Part| matches!(part, Part::Waiting(other) if *other == place);
+        let waits = |part: &Part| matches!(part, Part::Waiting(other, _) if *other == place);
         let found = self.backlog.iter().position(waits);
         if let Some(mut at) = found {
             for piece in desk.output.pieces() {
@@ -385,7 +387,9 @@ impl Connection {
                 at += 1;
             }
             if whole {
-                self.backlog.remove(at);
+                if let Some(Part::Waiting(_, bytes)) = self.backlog.remove(at) {
+                    self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+                }
                 self.waiting -= 1;
                 if self.held == Some(place) {
                     self.held = None;
@@ -421,7 +425,7 @@ impl Connection {
             pieces[count] = match part {
                 Part::Bytes(buffer, sent) => IoSlice::new(&buffer[*sent..]),
                 Part::Shared(value, sent) => IoSlice::new(&value[*sent..]),
-                Part::Waiting(_) => break,
+                Part::Waiting(..) => break,
             };
             count += 1;
         }
@@ -434,7 +438,7 @@ impl Connection {
             let (left, sent) = match part {
                 Part::Bytes(buffer, sent) => (buffer.len() - *sent, sent),
                 Part::Shared(value, sent) => (value.len() - *sent, sent),
-                Part::Waiting(_) => break,
+                Part::Waiting(..) => break,
             };
             let step = left.min(count);
             *sent += step;
@@ -464,7 +468,7 @@ impl Connection {
             match part {
                 Part::Bytes(buffer, _) => pool.give_back(buffer),
                 Part::Shared(..) => {}
-                Part::Waiting(_) => self.backlog.push_back(part),
+                Part::Waiting(..) => self.backlog.push_back(part),
             }
         }
     }

@@ -81,6 +81,10 @@ pub const FORWARDED_REPLY_BYTES_MAX: u64 = REQUEST_BYTES_MAX as u64;
 /// So many replies of one client may be waited for at a time before its next requests wait too.
 pub const REPLIES_WAITING_MAX: usize = 256;
 
+/// The requests of one client that other nodes have not answered may have so many bytes before its next ones wait: what
+/// one client asks of a node must not keep all others waiting that ask it too.
+pub const REPLIES_WAITING_BYTES: u32 = 64 * 1024;
+
 /// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
 pub const SEND_PIECES_MAX: usize = 64;
 

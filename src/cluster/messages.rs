@@ -102,7 +102,7 @@ impl<T> Cluster<T> {
             };
             let is_request = matches!(frame, Frame::Request { .. });
             let is_answered = is_request || matches!(frame, Frame::Ping { .. });
-            if is_answered && link.outbox.copied_bytes() >= LINK_UNSENT_BYTES {
+            if is_answered && link.outbox.unasked_bytes() >= LINK_UNSENT_BYTES {
                 return (used, Stall::Unsent);
             }
             let handled = if phase == Phase::Up {
@@ -392,7 +392,7 @@ impl<T> Cluster<T> {
         self.name(up);
         #[cfg(test)]
         self.mutate_request(node, id, head, &asked);
-        Ok(Sent { long: put.long, full })
+        Ok(Sent { bytes: put.bytes, long: put.long, full })
     }
 
     /// Sends a [`Purpose::Forget`], which is not answered; says whether the node is linked.

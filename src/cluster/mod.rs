@@ -110,6 +110,8 @@ pub struct RequestHead {
 /// How a request was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
+    /// How many bytes of it were copied to be sent.
+    pub bytes: usize,
     /// It travels in pieces, and later requests overtake it.
     pub long: bool,
     /// The node has its limit of unanswered requests: who feeds it should stop until [`Cluster::poll_room`] names it.
@@ -389,7 +391,7 @@ impl<T> Cluster<T> {
         match link.inbox.stall {
             Stall::Incomplete => false,
             Stall::Time => true,
-            Stall::Unsent => link.outbox.copied_bytes() <= LINK_UNSENT_BYTES / 2,
+            Stall::Unsent => link.outbox.unasked_bytes() <= LINK_UNSENT_BYTES / 2,
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Outbox {
     streams: VecDeque<Stream>,
     /// Bytes of their heads that are not put in yet: these are copies, as `bytes` are.
     head_bytes: usize,
+    /// Those of `head_bytes` that the other node did not ask for.
+    unasked_bytes: usize,
     /// Whose turn it is.
     turn: usize,
 }
@@ -56,6 +58,8 @@ struct Stream {
     longs: VecDeque<Rc<Vec<u8>>>,
     /// So much of the first of the long values is put in.
     long_at: usize,
+    /// Whether it is a reply that the other node did not have to ask for, since it is short.
+    unasked: bool,
 }
 
 /// A typed reply in memory of its own; its long values are shared with who stores them.
@@ -100,7 +104,14 @@ impl Outbox {
         }
         let words = self.bytes.split_off(self.bytes.len() - (bytes - wire::REQUEST_HEADER_BYTES));
         frame.cancel(&mut self.bytes);
-        let long = self.put(Stream { kind: Kind::Request { id, head }, head: words, head_at: 0, longs, long_at: 0 });
+        let long = self.put(Stream {
+            kind: Kind::Request { id, head },
+            head: words,
+            head_at: 0,
+            longs,
+            long_at: 0,
+            unasked: false,
+        });
         Put { bytes, long }
     }
 
@@ -115,7 +126,7 @@ impl Outbox {
     /// Puts any other reply in.
     pub(super) fn reply(&mut self, id: u32, reply: OwnedReply) {
         let OwnedReply { bytes, longs } = reply;
-        self.put(Stream { kind: Kind::Reply { id }, head: bytes, head_at: 0, longs, long_at: 0 });
+        self.put(Stream { kind: Kind::Reply { id }, head: bytes, head_at: 0, longs, long_at: 0, unasked: false });
     }
 
     /// Puts a message in, whole or as a stream; says whether it is one.
@@ -129,7 +140,10 @@ impl Outbox {
             while self.put_piece(&mut stream) {}
             return false;
         }
+        // What is longer than a piece has been granted.
+        stream.unasked = stream.left_bytes() <= BUS_PIECE_BYTES_MAX;
         self.head_bytes += stream.head.len();
+        self.unasked_bytes += if stream.unasked { stream.head.len() } else { 0 };
         self.streams.push_back(stream);
         self.fill();
         true
@@ -142,7 +156,9 @@ impl Outbox {
             let Some(mut stream) = self.streams.remove(index) else { return };
             let before = stream.head_at;
             let goes_on = self.put_piece(&mut stream);
-            self.head_bytes -= if goes_on { stream.head_at } else { stream.head.len() } - before;
+            let put = if goes_on { stream.head_at } else { stream.head.len() } - before;
+            self.head_bytes -= put;
+            self.unasked_bytes -= if stream.unasked { put } else { 0 };
             if goes_on {
                 self.streams.insert(index, stream);
                 self.turn = index + 1;
@@ -200,9 +216,14 @@ impl Outbox {
     }
 
     /// Copied bytes that are not sent.
-    #[inline]
     pub(super) fn copied_bytes(&self) -> usize {
         self.bytes.len() - self.sent + self.head_bytes
+    }
+
+    /// Copied bytes that are not sent, and that the other node did not ask for.
+    #[inline]
+    pub(super) fn unasked_bytes(&self) -> usize {
+        self.bytes.len() - self.sent + self.unasked_bytes
     }
 
     /// All bytes that are not sent.

@@ -38,8 +38,8 @@ impl Service for Joined {
                 self.waiting.push(place);
                 return match args.name() {
                     b"wait" => Flow::Wait,
-                    b"later" => Flow::Later,
-                    _ => Flow::Cork,
+                    b"later" => Flow::Later(args.get(1).map_or(1, |bytes| bytes.len() as u32 * 1000)),
+                    _ => Flow::Cork(1),
                 };
             }
             b"quit" => return Flow::Close,
@@ -150,6 +150,25 @@ fn so_many_replies_are_waited_for_and_no_more() {
     assert!(conn.can_resume());
     conn.execute(b"", &mut desk, &mut service);
     assert_eq!(service.waiting.len(), REPLIES_WAITING_MAX + 1);
+}
+
+#[test]
+fn requests_of_many_bytes_wait_for_each_other() {
+    let (mut conn, mut desk, mut service) = start();
+    let request = format!("later {}\n", "x".repeat(REPLIES_WAITING_BYTES as usize / 2000));
+    conn.execute(request.repeat(5).as_bytes(), &mut desk, &mut service);
+    assert_eq!(service.waiting.len(), 3);
+    conn.fill(service.waiting[1], &mut desk, true);
+    assert!(!conn.wants_read() && conn.can_resume());
+    conn.execute(b"", &mut desk, &mut service);
+    assert_eq!(service.waiting.len(), 4);
+    for place in service.waiting.clone() {
+        conn.fill(place, &mut desk, true);
+    }
+    conn.execute(b"", &mut desk, &mut service);
+    conn.fill(service.waiting[4], &mut desk, true);
+    assert_eq!((conn.waiting, conn.waiting_bytes), (0, 0));
+    assert!(conn.wants_read());
 }
 
 #[test]

@@ -107,31 +107,29 @@ impl Serving<'_> {
         let split = bus.forwards.begin(awaited, merge, groups.iter().map(|&(node, _)| node), keys);
         let head = RequestHead { purpose: Purpose::Plain, client: self.session.id, flags: row.flags.bits() };
         // Walks take many turns, and what the client asks for next must not be done before they are.
-        let mut flow = if merge == Merge::List { Flow::Wait } else { Flow::Later };
+        let mut flow = if merge == Merge::List { Flow::Wait } else { Flow::Later(0) };
+        let mut done = None;
         for (part, (node, places)) in groups.iter().enumerate().filter(|(_, (node, _))| *node != own) {
             let words = places.iter().map(|&place| args.word(place));
-            // It was up a moment ago, and nothing has happened since.
-            if let Ok(sent) = bus.cluster.request(*node, head, words, Ticket::Part { split, part }) {
-                self.engine.stats.cluster_forwarded += 1;
-                flow = worse(flow, bus.forwards.flow_after(*node, awaited.client, sent));
-            }
-        }
-        let Some((part, (_, places))) = groups.iter().enumerate().find(|(_, (node, _))| *node == own) else {
-            return Ok(flow);
-        };
-        let here = OwnedArgs::of(places.iter().map(|&place| args.word(place)));
-        let Some(outcome) = self.execute_part(bus, row, here.args(), Origin::Part { split, part }) else {
-            return Ok(flow);
-        };
-        match bus.forwards.end_part(split, part, outcome) {
-            None => Ok(flow),
-            Some(split) => {
-                if let Some(error) = merge::answer(&split, &bus.forwards, output) {
-                    self.engine.stats.count_error(&error);
+            match bus.cluster.request(*node, head, words, Ticket::Part { split, part }) {
+                Ok(sent) => {
+                    self.engine.stats.cluster_forwarded += 1;
+                    flow = both(flow, bus.forwards.flow_after(*node, awaited.client, sent));
                 }
-                Ok(Flow::Continue)
+                // It is linked, but has a million requests to answer.
+                Err(_) => done = bus.forwards.end_part(split, part, Outcome::Failed),
             }
         }
+        if let Some((part, (_, places))) = groups.iter().enumerate().find(|(_, (node, _))| *node == own) {
+            let here = OwnedArgs::of(places.iter().map(|&place| args.word(place)));
+            let outcome = self.execute_part(bus, row, here.args(), Origin::Part { split, part });
+            done = outcome.and_then(|outcome| bus.forwards.end_part(split, part, outcome));
+        }
+        let Some(split) = done else { return Ok(flow) };
+        if let Some(error) = merge::answer(&split, &bus.forwards, output) {
+            self.engine.stats.count_error(&error);
+        }
+        Ok(Flow::Continue)
     }
 
     /// Executes our own part of a split; `None` where it takes many turns.
@@ -197,12 +195,11 @@ fn group_by_owner(bus: &Bus, row: &CommandSpec, args: Args<'_>) -> (Vec<(NodeId,
     (groups, keys)
 }
 
-/// Of two ways to go on, the one that waits for more.
-fn worse(one: Flow, other: Flow) -> Flow {
-    let rank = |flow| match flow {
-        Flow::Wait => 2,
-        Flow::Cork => 1,
-        _ => 0,
-    };
-    if rank(one) >= rank(other) { one } else { other }
+/// How a client goes on after both.
+fn both(one: Flow, other: Flow) -> Flow {
+    match (one, other) {
+        (Flow::Later(a), Flow::Later(b)) => Flow::Later(a.saturating_add(b)),
+        (Flow::Later(a) | Flow::Cork(a), Flow::Later(b) | Flow::Cork(b)) => Flow::Cork(a.saturating_add(b)),
+        _ => Flow::Wait,
+    }
 }

@@ -249,10 +249,11 @@ impl Forwards {
             self.corked.push((node, client));
         }
         // What travels in pieces can be overtaken by what comes behind it, so that waits.
+        let bytes = u32::try_from(sent.bytes).unwrap_or(u32::MAX);
         match (sent.long, sent.full) {
             (true, _) => Flow::Wait,
-            (false, true) => Flow::Cork,
-            (false, false) => Flow::Later,
+            (false, true) => Flow::Cork(bytes),
+            (false, false) => Flow::Later(bytes),
         }
     }
 

@@ -5,7 +5,7 @@ use super::engine::{Engine, Serving};
 use super::forwards::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
-use crate::command::{self, Deferred, Peer};
+use crate::command::{self, Deferred, Peer, Reach};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Reply, Typed};
@@ -145,7 +145,8 @@ fn list(addresses: &[SocketAddr]) -> String {
 impl Hands<'_> {
     /// Executes a request that needs nothing but the store.
     fn execute_plain(&mut self, request: &Request<'_>, output: &mut Output) -> Executed {
-        let row = command::lookup(request.args.name());
+        // What concerns more than the request itself has a purpose of its own.
+        let row = command::lookup(request.args.name()).filter(|row| row.reach != Reach::Handled);
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
         match serving.execute(row, request.args, output, Encoding::Bus) {

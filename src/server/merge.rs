@@ -125,10 +125,10 @@ fn open<'a>(parts: &[Typed<'a>]) -> Result<Vec<(TypedReader<'a>, usize)>, Fault>
 /// An item a key, in the order of the keys.
 fn items(parts: &[Typed<'_>], keys: &[u16], reply: &mut Reply<'_>) -> Result<(), Fault> {
     let mut lists = open(parts)?;
-    for (place, (_, length)) in lists.iter().enumerate() {
-        if keys.iter().filter(|&&part| usize::from(part) == place).count() != *length {
-            return Err(Fault::Strange(place));
-        }
+    let mut wanted = vec![0; lists.len()];
+    keys.iter().for_each(|&part| wanted[usize::from(part)] += 1);
+    if let Some(place) = lists.iter().zip(&wanted).position(|((_, length), wanted)| length != wanted) {
+        return Err(Fault::Strange(place));
     }
     reply.array(keys.len());
     for &part in keys {

@@ -90,7 +90,7 @@ mod tests {
 
         fn serve(&mut self, _: Args<'_>, _: Form, _: &mut Output, place: Place) -> Flow {
             self.0.push(place);
-            Flow::Later
+            Flow::Later(1)
         }
 
         fn has_time(&self) -> bool {

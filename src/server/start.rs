@@ -5,7 +5,9 @@ use super::{Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signal
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
 use crate::config::ClusterConfig;
-use crate::limits::{CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, VALUE_BYTES_MAX};
+use crate::limits::{
+    CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, STRANGERS_MAX, VALUE_BYTES_MAX,
+};
 use crate::log::{self, Level};
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
@@ -26,7 +28,7 @@ impl Server {
         let version = env!("CARGO_PKG_VERSION");
         log::write(Level::Info, format_args!("memento {version}, process {}", std::process::id()));
         // Of each pair of nodes there may be two links for a while, and strangers at the door.
-        let links = config.cluster.as_ref().map_or(0, |cluster| 4 * cluster.members.len());
+        let links = config.cluster.as_ref().map_or(0, |cluster| 2 * cluster.members.len() + STRANGERS_MAX);
         settings.reserved = DESCRIPTORS_RESERVED + links;
         let clients_max = bound_clients(config.clients_max, settings.reserved)?;
         settings.clients_max = clients_max;
