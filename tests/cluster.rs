@@ -15,6 +15,8 @@ mod failures;
 mod forming;
 #[path = "cluster/many.rs"]
 mod many;
+#[path = "cluster/mends.rs"]
+mod mends;
 #[path = "cluster/slow.rs"]
 mod slow;
 #[path = "cluster/strangers.rs"]
