@@ -541,7 +541,7 @@ fn wrong_usage_is_told_and_ends_with_2() {
         (&["--tcp-keepalive", "x"], "x"),
         (&["stray"], "stray"),
         (&["-c", "cluster.conf"], "cluster"),
-        (&["-f", "file"], "cluster"),
+        (&["-f", "file"], "No such file"),
         (&["-i", "1"], "cluster"),
     ];
     for (arguments, named) in wrong {

@@ -427,7 +427,8 @@ impl Server {
         }
         let Some(timeout_ms) = idle_timeout_ms else { return };
         let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
-        if paused || client.conn.waits() {
+        // A walk waits for its client to read; other replies are waited for by the client.
+        if paused || client.conn.waits() && client.promise.is_none() {
             // It is not idle, it is held up.
             client.active_ms = self.engine.now.ms;
         }
