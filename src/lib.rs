@@ -25,6 +25,7 @@
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
+//! | `sys/pages.rs`, `simd.rs` | memory in steps; sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
@@ -53,7 +54,8 @@
 //! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |
 //! | `store/node.rs`, `directory.rs`, `page.rs` | a slot's index: extendible hashing over pages of entries |
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
-//! | `store/entry/tests.rs` | its tests |
+//! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
+//! | `store/heap/tests.rs`, `store/arena/tests.rs` | their tests |
 //! | `store/cursor.rs` | where a scan stands |
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |

@@ -1,5 +1,7 @@
 //! Tests only: what must hold of a store between any two calls.
 
+use std::collections::BTreeSet;
+
 use super::directory::Directory;
 use super::hash::Hashing;
 use super::node::Node;
@@ -10,6 +12,8 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Census {
     pub(super) bytes: usize,
+    pub(super) entry_bytes: usize,
+    pub(super) handles: Vec<Handle>,
     pub(super) entries: usize,
     pub(super) expiring: usize,
     /// Entries of each page, and lanes' bytes of all.
@@ -25,17 +29,22 @@ impl Store {
         assert_eq!(census.entries, self.len());
         assert_eq!(census.expiring, self.expiring());
         assert_eq!(census.bytes, self.account.bytes(), "bytes used");
+        assert_eq!(census.entry_bytes, self.heap.bytes(), "bytes of entries");
+        let owned: BTreeSet<Handle> = census.handles.iter().copied().collect();
+        assert_eq!(owned.len(), census.entries, "a block has one owner");
+        self.heap.check(&owned);
         for (number, slot) in self.slots.iter().enumerate() {
             let Some(tree) = slot else { continue };
             let slot = SlotId::wrapping(number);
             assert!(tree.len > 0, "a slot without entries has no index");
             let mut entries = 0;
-            for_each_page(&tree.root, Hashing::Fast, &self.state, &mut |page, hashing| {
+            let fast = Hashing { heap: &self.heap, keyed: None };
+            for_each_page(&tree.root, fast, &self.state, &mut |page, hashing| {
                 page.check(hashing);
-                page.entries().for_each(|entry| self.check_entry(slot, entry));
+                page.handles().for_each(|handle| self.check_entry(slot, handle));
                 entries += page.len();
             });
-            check_directories(&tree.root, None, &self.state);
+            check_directories(&tree.root, None, fast, &self.state);
             assert_eq!(entries, self.slot_len(slot));
         }
         for (block, &len) in self.block_lens.iter().enumerate() {
@@ -48,6 +57,11 @@ impl Store {
     pub(super) fn census(&self) -> Census {
         let mut census = Census::default();
         self.slots.iter().flatten().for_each(|tree| census.add(&tree.root));
+        for &handle in &census.handles {
+            let entry = self.heap.entry(handle);
+            census.entry_bytes += entry.bytes();
+            census.expiring += usize::from(entry.expires_ms().is_some());
+        }
         let buried = self.graveyard.trees();
         let mut buried_census = Census::default();
         buried.iter().for_each(|tree| buried_census.add(&tree.root));
@@ -56,12 +70,13 @@ impl Store {
         census
     }
 
-    fn check_entry(&self, slot: SlotId, entry: &Entry) {
+    fn check_entry(&self, slot: SlotId, handle: Handle) {
+        let entry = self.heap.entry(handle);
         let (key, fast) = (entry.key(), hash::fast(entry.key()));
         assert_eq!(SlotId::of_key(key), slot);
         let tree = self.slots[slot.index()].as_ref().expect("the slot of an entry");
-        let found = tree.root.get(fast, key, &self.state).expect("an entry is found by its key");
-        assert!(std::ptr::eq(found, entry), "one entry a key");
+        let found = tree.root.get(fast, key, &self.heap, &self.state).expect("an entry is found by its key");
+        assert_eq!(found, handle, "one entry a key");
         if let Some(expires_ms) = entry.expires_ms() {
             let keyed = hash::keyed(&self.state, key);
             assert!(self.expiry.contains(&Record { expires_ms, slot, fast, keyed }));
@@ -73,9 +88,9 @@ impl Census {
     fn add(&mut self, node: &Node) {
         match node {
             Node::Page(page) => {
-                self.bytes += page.table_bytes() + page.entry_bytes();
+                self.bytes += page.table_bytes();
                 self.entries += page.len();
-                self.expiring += page.entries().filter(|entry| entry.expires_ms().is_some()).count();
+                self.handles.extend(page.handles());
                 self.page_lens.push(page.len());
             }
             Node::Directory(directory) => {
@@ -97,7 +112,7 @@ fn for_each_page<'a>(
     match node {
         Node::Page(page) => each(page, hashing),
         Node::Directory(directory) => {
-            let hashing = if directory.is_keyed() { Hashing::Keyed(state) } else { Hashing::Fast };
+            let hashing = Hashing { keyed: directory.is_keyed().then_some(state), ..hashing };
             directory.leaves().iter().for_each(|leaf| for_each_page(&leaf.node, hashing, state, each));
         }
     }
@@ -105,15 +120,15 @@ fn for_each_page<'a>(
 
 /// Asserts that each directory is whole, and that each key is below the places of its hash; `keyed` tells of the
 /// directory around, if there is one.
-fn check_directories(node: &Node, around: Option<&Directory>, state: &RandomState) {
+fn check_directories(node: &Node, around: Option<&Directory>, hashing: Hashing<'_>, state: &RandomState) {
     let Node::Directory(directory) = node else { return };
     assert!(around.is_none_or(|around| !around.is_keyed() && directory.is_keyed()));
     directory.check();
-    let hashing = if directory.is_keyed() { Hashing::Keyed(state) } else { Hashing::Fast };
+    let hashing = Hashing { keyed: directory.is_keyed().then_some(state), ..hashing };
     for leaf in directory.leaves() {
         for_each_page(&leaf.node, hashing, state, &mut |page, _| {
-            page.entries().for_each(|entry| assert!(Directory::owns(leaf, hashing.hash(entry.key()))));
+            page.handles().for_each(|handle| assert!(Directory::owns(leaf, hashing.hash(handle))));
         });
-        check_directories(&leaf.node, Some(directory), state);
+        check_directories(&leaf.node, Some(directory), hashing, state);
     }
 }

@@ -9,7 +9,7 @@
 //! that nobody can foresee, until it is empty again.
 
 use super::account::{Account, work};
-use super::entry::Entry;
+use super::arena::Handle;
 use super::hash::{self, Hashing, POSITION_BITS, POSITIONS, position};
 use super::node::{Growth, Node};
 use super::page::Page;
@@ -124,8 +124,8 @@ impl Directory {
     }
 
     /// Puts an entry in whose key is not there yet.
-    pub(super) fn insert(&mut self, fast: u64, entry: Entry, growth: &mut Growth<'_>) {
-        let hash = self.hash_of(fast, entry.key(), growth);
+    pub(super) fn insert(&mut self, fast: u64, handle: Handle, growth: &mut Growth<'_>) {
+        let hash = self.hash_of(fast, growth.heap.entry(handle).key(), growth);
         let hashing = growth.hashing(self.keyed);
         // A page by the fast hash always finds room: at the last bit it becomes a keyed child.
         let depth_max = if self.keyed { POSITION_BITS } else { POSITION_BITS + 1 };
@@ -133,24 +133,24 @@ impl Directory {
             let number = self.number(position(hash));
             let leaf = &mut self.leaves[number];
             match &mut leaf.node {
-                Node::Directory(_) => return leaf.node.insert(fast, entry, growth),
+                Node::Directory(_) => return leaf.node.insert(fast, handle, growth),
                 Node::Page(page) if !self.keyed && page.is_crowded(hash) => leaf.make_keyed(growth),
                 Node::Page(page) if page.is_full() && leaf.depth < depth_max => self.make_room(number, growth),
-                Node::Page(page) => return page.insert(hash, entry, hashing, growth.account),
+                Node::Page(page) => return page.insert(hash, handle, hashing, growth.account),
             }
         }
     }
 
     /// Takes the entry with this key out.
-    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Entry> {
+    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Handle> {
         let hash = self.hash_of(fast, key, growth);
         let hashing = growth.hashing(self.keyed);
-        let entry = match &mut self.leaf_mut(position(hash)).node {
+        let handle = match &mut self.leaf_mut(position(hash)).node {
             Node::Page(page) => page.remove(hash, key, hashing, growth.account)?,
             child => child.remove(fast, key, growth)?,
         };
         self.join_buddies(position(hash), hashing, growth.account);
-        Some(entry)
+        Some(handle)
     }
 
     /// The node to put in this directory's place, once it is no longer needed: its only leaf. A keyed directory stays

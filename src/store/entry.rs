@@ -1,7 +1,13 @@
-//! A key with its value and its times: how they lie in memory. Knows nothing of slots, hashes and clocks.
+//! A key with its value and its times: how they lie in a block. Knows nothing of slots, hashes and clocks.
+//!
+//! A block begins with five bytes that hold the creation time and whether the entry ends, then the lengths of key and
+//! value, of one byte or two each; then when it ends, if it does; then the key, then the value. An entry with a long key
+//! or value has the number of its place among [`Longs`] there instead.
 
 use std::rc::Rc;
 
+use super::arena;
+use super::long::{Long, Longs};
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 
 /// A value, borrowed from where it is stored.
@@ -24,311 +30,210 @@ impl<'a> Value<'a> {
     }
 }
 
-/// An entry. The default one is a placeholder without a heap block, for the free lanes of a page.
-pub(super) struct Entry(Body);
-
-enum Body {
-    /// One block: flags, creation time, key length, expiry if any, key, value up to the block's end.
-    Small(Box<[u8]>),
-    /// An entry whose value is longer than [`INLINE_VALUE_BYTES_MAX`].
-    Large(Box<Large>),
+/// When an entry's value was set, and when the entry ends, if ever.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) created_ms: u64,
+    pub(super) expires_ms: Option<u64>,
 }
 
-struct Large {
-    created_ms: u64,
-    expires_ms: Option<u64>,
-    key: Box<[u8]>,
-    value: Rc<Vec<u8>>,
+/// A key of more bytes is kept apart from the block.
+const INLINE_KEY_BYTES_MAX: usize = 1024;
+
+/// Creation times have 39 bits, beside one that tells of an expiry: a clock that starts with the box reaches that after
+/// seventeen years, and stands still then.
+const CREATED_MS_MAX: u64 = (1 << 39) - 1;
+const CREATED_END: usize = 5;
+
+const EXPIRY_BYTES: usize = 8;
+
+/// A length below this has one byte. Others have two, the lower seven bits first, with this bit set in the first.
+const LENGTH_MORE: usize = 0x80;
+
+/// What stands for the key's length where key and value are kept apart: more than any key has in a block.
+const LENGTH_LONG: usize = 0x3FFF;
+
+/// The number of a place, which stands as the value then.
+const PLACE_BYTES: usize = 4;
+
+const _: () = assert!(INLINE_KEY_BYTES_MAX < LENGTH_LONG && INLINE_VALUE_BYTES_MAX <= LENGTH_LONG);
+const _: () =
+    assert!(CREATED_END + 4 + EXPIRY_BYTES + INLINE_KEY_BYTES_MAX + INLINE_VALUE_BYTES_MAX <= arena::BLOCK_BYTES_MAX);
+
+/// Whether key and value of these lengths are kept apart from the block.
+pub(super) fn is_long(key_bytes: usize, value_bytes: usize) -> bool {
+    key_bytes > INLINE_KEY_BYTES_MAX || value_bytes > INLINE_VALUE_BYTES_MAX
 }
 
-/// In a block's first byte: eight bytes of expiry stand before the key.
-const FLAG_EXPIRES: u8 = 1;
-/// In a block's first byte: the key's length takes four bytes, not one.
-const FLAG_LONG_KEY: u8 = 2;
-
-/// Creation times have six bytes, which last 8,900 years.
-const CREATED_BYTES: usize = 6;
-const CREATED_END: usize = 1 + CREATED_BYTES;
-
-/// What an `Rc<Vec<u8>>` asks of the heap apart from the bytes: two counts and the vector's three words.
-const SHARED_HEADER_BYTES: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
-
-impl Default for Entry {
-    fn default() -> Entry {
-        Entry(Body::Small(Box::default()))
-    }
+/// Where things lie in a block.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    is_long: bool,
+    expires: bool,
+    key_start: usize,
+    key_end: usize,
+    value_end: usize,
 }
 
-impl Entry {
-    /// A new entry. `created_ms` is below 2^48.
-    pub(super) fn new(key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) -> Entry {
-        if value.len() <= INLINE_VALUE_BYTES_MAX {
-            Entry(Body::Small(small_block(key, value, created_ms, expires_ms)))
-        } else {
-            Entry::from_shared(key, Rc::new(value.to_vec()), created_ms, expires_ms)
-        }
+impl Layout {
+    /// Of a block with key and value of these lengths.
+    pub(super) fn of(key_bytes: usize, value_bytes: usize, times: Times) -> Layout {
+        debug_assert!(!is_long(key_bytes, value_bytes));
+        let lengths_end = CREATED_END + length_bytes(key_bytes) + length_bytes(value_bytes);
+        Layout::ending(lengths_end, key_bytes, value_bytes, false, times.expires_ms.is_some())
     }
 
-    /// A new entry of a value longer than [`INLINE_VALUE_BYTES_MAX`], which is not copied.
-    pub(super) fn from_shared(key: &[u8], value: Rc<Vec<u8>>, created_ms: u64, expires_ms: Option<u64>) -> Entry {
-        debug_assert!(value.len() > INLINE_VALUE_BYTES_MAX);
-        Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
+    /// Of a block that tells where key and value are kept.
+    pub(super) fn of_place(times: Times) -> Layout {
+        let lengths_end = CREATED_END + length_bytes(LENGTH_LONG) + length_bytes(PLACE_BYTES);
+        Layout::ending(lengths_end, 0, PLACE_BYTES, true, times.expires_ms.is_some())
     }
 
-    /// The entry under another key.
-    pub(super) fn with_key(self, key: &[u8]) -> Entry {
-        let (created_ms, expires_ms) = (self.created_ms(), self.expires_ms());
-        match self.0 {
-            Body::Small(block) => {
-                let value = &block[KeySpan::of(&block).end..];
-                Entry(Body::Small(small_block(key, value, created_ms, expires_ms)))
-            }
-            Body::Large(large) => Entry(Body::Large(Box::new(Large { key: key.into(), ..*large }))),
-        }
-    }
-
-    /// A new entry with this one's value and expiry. A long value is shared by the two.
-    pub(super) fn copied_to(&self, key: &[u8], created_ms: u64) -> Entry {
-        let expires_ms = self.expires_ms();
-        match self.value() {
-            Value::Inline(value) => Entry::new(key, value, created_ms, expires_ms),
-            Value::Shared(value) => {
-                let value = Rc::clone(value);
-                Entry(Body::Large(Box::new(Large { created_ms, expires_ms, key: key.into(), value })))
-            }
-        }
-    }
-
-    /// A byte of the entry's block, or 0 where that is not near: read to have the block in the cache, not for itself.
+    /// Of a block that is written.
     #[inline]
-    pub(super) fn touch(&self) -> u8 {
-        match &self.0 {
-            Body::Small(block) => block.first().copied().unwrap_or(0),
-            Body::Large(_) => 0,
+    pub(super) fn read(block: &[u8]) -> Layout {
+        let head = u64::from_le_bytes(*block.first_chunk().expect("a block has eight bytes"));
+        let expires = head & 1 == 1;
+        let (key, value) = (head >> (8 * CREATED_END) & 0xFF, head >> (8 * CREATED_END + 8) & 0xFF);
+        if (key | value) < LENGTH_MORE as u64 {
+            return Layout::ending(CREATED_END + 2, key as usize, value as usize, false, expires);
         }
+        let (key_bytes, at) = read_length(block, CREATED_END);
+        let (value_bytes, at) = read_length(block, at);
+        let is_long = key_bytes == LENGTH_LONG;
+        Layout::ending(at, if is_long { 0 } else { key_bytes }, value_bytes, is_long, expires)
+    }
+
+    #[inline]
+    fn ending(lengths_end: usize, key_bytes: usize, value_bytes: usize, is_long: bool, expires: bool) -> Layout {
+        let key_start = lengths_end + if expires { EXPIRY_BYTES } else { 0 };
+        let key_end = key_start + key_bytes;
+        Layout { is_long, expires, key_start, key_end, value_end: key_end + value_bytes }
+    }
+
+    /// How many bytes a block needs for it.
+    pub(super) fn bytes(&self) -> usize {
+        self.value_end
+    }
+
+    /// Writes it into a block with all that it speaks of; where key and value are kept apart, the value is the number of
+    /// their place, and the key is empty.
+    pub(super) fn write(&self, block: &mut [u8], key: &[u8], value: &[u8], times: Times) {
+        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(self.expires);
+        block[..CREATED_END].copy_from_slice(&head.to_le_bytes()[..CREATED_END]);
+        let at = write_length(block, CREATED_END, if self.is_long { LENGTH_LONG } else { key.len() });
+        let at = write_length(block, at, value.len());
+        if let Some(expires_ms) = times.expires_ms {
+            block[at..at + EXPIRY_BYTES].copy_from_slice(&expires_ms.to_le_bytes());
+        }
+        block[self.key_start..self.key_end].copy_from_slice(key);
+        block[self.key_end..self.value_end].copy_from_slice(value);
+    }
+}
+
+fn length_bytes(length: usize) -> usize {
+    if length < LENGTH_MORE { 1 } else { 2 }
+}
+
+/// A length, and where it ends.
+fn read_length(block: &[u8], at: usize) -> (usize, usize) {
+    let low = block[at] as usize;
+    if low < LENGTH_MORE { (low, at + 1) } else { (low - LENGTH_MORE + ((block[at + 1] as usize) << 7), at + 2) }
+}
+
+/// Writes a length; returns where it ends.
+fn write_length(block: &mut [u8], at: usize, length: usize) -> usize {
+    if length < LENGTH_MORE {
+        block[at] = length as u8;
+        return at + 1;
+    }
+    block[at] = (LENGTH_MORE + length % LENGTH_MORE) as u8;
+    block[at + 1] = (length >> 7) as u8;
+    at + 2
+}
+
+/// An entry, to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    block: &'a [u8],
+    longs: &'a Longs,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry in a block, which may be followed by anything.
+    #[inline]
+    pub(super) fn of(block: &'a [u8], longs: &'a Longs) -> Entry<'a> {
+        Entry { block, longs }
+    }
+
+    /// Where things lie.
+    #[inline]
+    pub(super) fn layout(&self) -> Layout {
+        Layout::read(self.block)
+    }
+
+    /// The place of key and value that are kept apart.
+    pub(super) fn place(&self) -> Option<u32> {
+        let layout = self.layout();
+        layout.is_long.then(|| {
+            u32::from_le_bytes(self.block[layout.key_end..layout.value_end].try_into().expect("a place's number"))
+        })
+    }
+
+    fn long(&self) -> Option<&'a Long> {
+        self.place().map(|place| self.longs.get(place))
     }
 
     /// The key.
     #[inline]
-    pub(super) fn key(&self) -> &[u8] {
-        match &self.0 {
-            Body::Small(block) => {
-                let key = KeySpan::of(block);
-                &block[key.start..key.end]
-            }
-            Body::Large(large) => &large.key,
+    pub(super) fn key(&self) -> &'a [u8] {
+        let layout = self.layout();
+        if layout.is_long {
+            return self.long().map_or(&[], |long| &long.key);
         }
+        &self.block[layout.key_start..layout.key_end]
     }
 
     /// The value.
-    pub(super) fn value(&self) -> Value<'_> {
-        match &self.0 {
-            Body::Small(block) => Value::Inline(&block[KeySpan::of(block).end..]),
-            Body::Large(large) => Value::Shared(&large.value),
+    #[inline]
+    pub(super) fn value(&self) -> Value<'a> {
+        let layout = self.layout();
+        match self.long() {
+            Some(long) if long.value.len() > INLINE_VALUE_BYTES_MAX => Value::Shared(&long.value),
+            Some(long) => Value::Inline(&long.value),
+            None => Value::Inline(&self.block[layout.key_end..layout.value_end]),
         }
     }
 
     /// When the value was set, as the store was told.
     pub(super) fn created_ms(&self) -> u64 {
-        match &self.0 {
-            Body::Small(block) => {
-                let mut bytes = [0; 8];
-                bytes[..CREATED_BYTES].copy_from_slice(&block[1..CREATED_END]);
-                u64::from_le_bytes(bytes)
-            }
-            Body::Large(large) => large.created_ms,
-        }
+        let head = u64::from_le_bytes(*self.block.first_chunk().expect("a block has eight bytes"));
+        head >> 1 & CREATED_MS_MAX
     }
 
     /// When the entry ends, if ever.
+    #[inline]
     pub(super) fn expires_ms(&self) -> Option<u64> {
-        match &self.0 {
-            Body::Small(block) if block[0] & FLAG_EXPIRES == 0 => None,
-            Body::Small(block) => {
-                let start = KeySpan::of(block).start - 8;
-                Some(u64::from_le_bytes(block[start..start + 8].try_into().expect("eight bytes")))
-            }
-            Body::Large(large) => large.expires_ms,
+        if self.block[0] & 1 == 0 {
+            return None;
         }
+        let end = self.layout().key_start;
+        Some(u64::from_le_bytes(self.block[end - EXPIRY_BYTES..end].try_into().expect("eight bytes")))
+    }
+
+    /// Both times.
+    pub(super) fn times(&self) -> Times {
+        Times { created_ms: self.created_ms(), expires_ms: self.expires_ms() }
     }
 
     /// Whether the entry is still there for a reader at this time.
+    #[inline]
     pub(super) fn is_live(&self, now_ms: u64) -> bool {
         self.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms)
     }
 
-    /// Heap bytes that the entry asked for.
-    pub(super) fn block_bytes(&self) -> usize {
-        match &self.0 {
-            Body::Small(block) => block.len(),
-            Body::Large(large) => size_of::<Large>() + large.key.len() + SHARED_HEADER_BYTES + large.value.capacity(),
-        }
-    }
-
-    /// Sets value and times, without allocating where the lengths are the same as before.
-    pub(super) fn replace(&mut self, value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
-        match &mut self.0 {
-            Body::Small(block) if fits_in_place(block, value, expires_ms) => {
-                write_times(block, created_ms, expires_ms);
-                let start = KeySpan::of(block).end;
-                block[start..].copy_from_slice(value);
-            }
-            Body::Large(large) if value.len() > INLINE_VALUE_BYTES_MAX => {
-                large.created_ms = created_ms;
-                large.expires_ms = expires_ms;
-                large.set_value(value);
-            }
-            _ => *self = Entry::new(self.key(), value, created_ms, expires_ms),
-        }
-    }
-
-    /// Sets the value; the times stay.
-    pub(super) fn set_value(&mut self, value: &[u8]) {
-        self.replace(value, self.created_ms(), self.expires_ms());
-    }
-
-    /// Sets or takes away the expiry; the value stays where it is if it is a long one.
-    pub(super) fn set_expires(&mut self, expires_ms: Option<u64>) {
-        let created_ms = self.created_ms();
-        match &mut self.0 {
-            Body::Small(block) => {
-                let key = KeySpan::of(block);
-                let (key, value) = (&block[key.start..key.end], &block[key.end..]);
-                if fits_in_place(block, value, expires_ms) {
-                    write_times(block, created_ms, expires_ms);
-                } else {
-                    *block = small_block(key, value, created_ms, expires_ms);
-                }
-            }
-            Body::Large(large) => large.expires_ms = expires_ms,
-        }
-    }
-
-    /// Adds bytes at the value's end.
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        self.grow(bytes.len(), |buffer, _| buffer.extend_from_slice(bytes));
-    }
-
-    /// Adds bytes before the value's start.
-    pub(super) fn prepend(&mut self, bytes: &[u8]) {
-        self.grow(bytes.len(), |buffer, start| drop(buffer.splice(start..start, bytes.iter().copied())));
-    }
-
-    /// Writes bytes over the value from `offset` on; what lies between the old end and `offset` becomes zeros.
-    pub(super) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        let extra = end.saturating_sub(self.value().bytes().len());
-        self.grow(extra, |buffer, start| {
-            buffer.resize(buffer.len() + extra, 0);
-            buffer[start + offset..start + end].copy_from_slice(bytes);
-        });
-    }
-
-    /// Edits the value in a buffer that has room for `extra` more bytes; the value begins at the given place of the
-    /// buffer and ends at its end.
-    fn grow(&mut self, extra: usize, edit: impl FnOnce(&mut Vec<u8>, usize)) {
-        match &mut self.0 {
-            Body::Small(block) if block.len() - KeySpan::of(block).end + extra <= INLINE_VALUE_BYTES_MAX => {
-                let start = KeySpan::of(block).end;
-                let mut buffer = std::mem::take(block).into_vec();
-                buffer.reserve_exact(extra);
-                edit(&mut buffer, start);
-                *block = buffer.into_boxed_slice();
-            }
-            Body::Small(_) => {
-                let mut large = Large {
-                    created_ms: self.created_ms(),
-                    expires_ms: self.expires_ms(),
-                    key: self.key().into(),
-                    value: Rc::new(self.value().bytes().to_vec()),
-                };
-                edit(large.value_with_room(extra), 0);
-                self.0 = Body::Large(Box::new(large));
-            }
-            Body::Large(large) => edit(large.value_with_room(extra), 0),
-        }
+    /// Bytes of the block, and of what is kept apart from it.
+    pub(super) fn bytes(&self) -> usize {
+        arena::block_bytes(self.layout().bytes()) + self.long().map_or(0, Long::bytes)
     }
 }
-
-impl Large {
-    fn set_value(&mut self, value: &[u8]) {
-        match Rc::get_mut(&mut self.value) {
-            Some(old) if old.len() == value.len() => old.copy_from_slice(value),
-            _ => self.value = Rc::new(value.to_vec()),
-        }
-    }
-
-    /// The value to be changed: the stored one, or a copy of it where a reply has it pinned. Slack of a quarter makes
-    /// appending cheap on the whole, where doubling would waste half of a small box.
-    fn value_with_room(&mut self, extra: usize) -> &mut Vec<u8> {
-        let length = self.value.len() + extra;
-        if Rc::get_mut(&mut self.value).is_none() {
-            let mut copy = Vec::with_capacity(length + length / 4);
-            copy.extend_from_slice(&self.value);
-            self.value = Rc::new(copy);
-        }
-        let value = Rc::get_mut(&mut self.value).expect("nobody else has what was just made");
-        if length > value.capacity() {
-            value.reserve_exact(extra + length / 4);
-        }
-        value
-    }
-}
-
-/// Where the key lies in a block.
-struct KeySpan {
-    start: usize,
-    end: usize,
-}
-
-impl KeySpan {
-    fn of(block: &[u8]) -> KeySpan {
-        let flags = block[0];
-        let (length_end, length) = if flags & FLAG_LONG_KEY == 0 {
-            (CREATED_END + 1, block[CREATED_END] as usize)
-        } else {
-            let length = block[CREATED_END..CREATED_END + 4].try_into().expect("four bytes");
-            (CREATED_END + 4, u32::from_le_bytes(length) as usize)
-        };
-        let start = length_end + if flags & FLAG_EXPIRES == 0 { 0 } else { 8 };
-        KeySpan { start, end: start + length }
-    }
-}
-
-/// A block written from its parts.
-fn small_block(key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) -> Box<[u8]> {
-    let long_key = key.len() > u8::MAX as usize;
-    let header_bytes = CREATED_END + if long_key { 4 } else { 1 } + if expires_ms.is_some() { 8 } else { 0 };
-    let mut block = Vec::with_capacity(header_bytes + key.len() + value.len());
-    let flags = if expires_ms.is_some() { FLAG_EXPIRES } else { 0 } | if long_key { FLAG_LONG_KEY } else { 0 };
-    block.push(flags);
-    block.extend_from_slice(&[0; CREATED_BYTES]);
-    if long_key {
-        let length = u32::try_from(key.len()).expect("the protocol bounds a key well below 4 GiB");
-        block.extend_from_slice(&length.to_le_bytes());
-    } else {
-        block.push(key.len() as u8);
-    }
-    block.resize(header_bytes, 0);
-    block.extend_from_slice(key);
-    block.extend_from_slice(value);
-    write_times(&mut block, created_ms, expires_ms);
-    block.into_boxed_slice()
-}
-
-/// Whether value and expiry have the room of the old ones exactly.
-fn fits_in_place(block: &[u8], value: &[u8], expires_ms: Option<u64>) -> bool {
-    block.len() - KeySpan::of(block).end == value.len() && (block[0] & FLAG_EXPIRES != 0) == expires_ms.is_some()
-}
-
-/// Writes the times into a block that has room for the expiry if there is one.
-fn write_times(block: &mut [u8], created_ms: u64, expires_ms: Option<u64>) {
-    block[1..CREATED_END].copy_from_slice(&created_ms.to_le_bytes()[..CREATED_BYTES]);
-    if let Some(expires_ms) = expires_ms {
-        let start = KeySpan::of(block).start - 8;
-        block[start..start + 8].copy_from_slice(&expires_ms.to_le_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,10 @@ use std::collections::VecDeque;
 use super::Tree;
 use super::account::Account;
 use super::expiry::ExpiryIndex;
+use super::heap::Heap;
+
+/// Giving a step of memory back counts as the freeing of so many entries: about as long does it take.
+const STEP_ENTRIES: usize = 64;
 
 /// What flushed stores have left.
 #[derive(Default)]
@@ -13,6 +17,8 @@ pub(super) struct Graveyard {
     #[expect(clippy::vec_box, reason = "they come boxed from their slots; unboxing would copy each")]
     trees: Vec<Box<Tree>>,
     expiries: VecDeque<ExpiryIndex>,
+    /// What the entries of these trees lie in: nobody reads it, so that it goes without looking at single entries.
+    heaps: Vec<Heap>,
 }
 
 impl Graveyard {
@@ -28,7 +34,19 @@ impl Graveyard {
         }
     }
 
-    /// About what the buried indexes of expiry ask of the heap; the rest is in the account.
+    /// Takes over what entries lie in.
+    pub(super) fn bury_heap(&mut self, heap: Heap) {
+        if heap.bytes() > 0 {
+            self.heaps.push(heap);
+        }
+    }
+
+    /// Bytes of what buried entries lie in.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.heaps.iter().map(Heap::bytes).sum()
+    }
+
+    /// About what the buried indexes of expiry ask of the heap; pages are in the account.
     pub(super) fn expiry_bytes(&self) -> usize {
         self.expiries.iter().map(ExpiryIndex::bytes).sum()
     }
@@ -41,10 +59,10 @@ impl Graveyard {
             // A flush of a full store leaves a long list; it is not kept for the next one.
             self.trees = Vec::new();
         }
-        !self.trees.is_empty() || !self.expiries.is_empty()
+        !self.trees.is_empty() || !self.expiries.is_empty() || !self.heaps.is_empty()
     }
 
-    /// Frees a record of expiry, or a page of entries, and counts it in `freed`; false when nothing is left.
+    /// Frees a record of expiry, or a page, or a step of memory, and counts it in `freed`; false when nothing is left.
     fn free_some(&mut self, account: &mut Account, freed: &mut usize) -> bool {
         if let Some(expiry) = self.expiries.front_mut() {
             if !expiry.pop() {
@@ -53,10 +71,10 @@ impl Graveyard {
             *freed += 1;
             return true;
         }
-        let Some(tree) = self.trees.last_mut() else { return false };
+        let Some(tree) = self.trees.last_mut() else { return self.free_some_memory(freed) };
         match tree.root.pop_page(account) {
             Some(page) => {
-                account.sub(page.table_bytes() + page.entry_bytes());
+                account.sub(page.table_bytes());
                 *freed += page.len();
             }
             None => {
@@ -64,6 +82,16 @@ impl Graveyard {
                 self.trees.pop();
                 *freed += 1;
             }
+        }
+        true
+    }
+
+    fn free_some_memory(&mut self, freed: &mut usize) -> bool {
+        let Some(heap) = self.heaps.last_mut() else { return false };
+        if heap.free_some() {
+            *freed += STEP_ENTRIES;
+        } else {
+            self.heaps.pop();
         }
         true
     }

@@ -3,6 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
+use super::arena::Handle;
+use super::heap::Heap;
+
 /// The fast hash: fxhash, folded and multiplied once more, because its own bits are uneven: the last byte of
 /// a key changes only the top byte of fxhash, and its low bits change hardly at all between numbered keys.
 pub(super) fn fast(key: &[u8]) -> u64 {
@@ -15,21 +18,22 @@ pub(super) fn keyed(state: &RandomState, key: &[u8]) -> u64 {
     state.hash_one(key)
 }
 
-/// Which of the two places entries in a page.
+/// Which of the two places entries in a page, and where those lie.
 #[derive(Clone, Copy)]
-pub(super) enum Hashing<'a> {
-    /// The fast hash.
-    Fast,
-    /// The keyed hash.
-    Keyed(&'a RandomState),
+pub(super) struct Hashing<'a> {
+    /// The entries.
+    pub(super) heap: &'a Heap,
+    /// The key of the keyed hash; none where the fast one counts.
+    pub(super) keyed: Option<&'a RandomState>,
 }
 
 impl Hashing<'_> {
-    /// The hash of a key.
-    pub(super) fn hash(self, key: &[u8]) -> u64 {
-        match self {
-            Hashing::Fast => fast(key),
-            Hashing::Keyed(state) => keyed(state, key),
+    /// The hash of an entry's key.
+    pub(super) fn hash(self, handle: Handle) -> u64 {
+        let key = self.heap.entry(handle).key();
+        match self.keyed {
+            None => fast(key),
+            Some(state) => keyed(state, key),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! not know commands, replies, or whether there is memory left.
 
 mod account;
+mod arena;
 mod changes;
 mod cursor;
 mod directory;
@@ -15,6 +16,8 @@ mod entry;
 mod expiry;
 mod graveyard;
 mod hash;
+mod heap;
+mod long;
 mod node;
 mod page;
 pub mod slot;
@@ -39,11 +42,13 @@ pub use view::{EntryMut, EntryRef};
 
 use crate::limits::{INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
 use account::Account;
+use arena::Handle;
 use changes::Changes;
 use cursor::Position;
-use entry::Entry;
+use entry::Times;
 use expiry::{ExpiryIndex, Record};
 use graveyard::Graveyard;
+use heap::Heap;
 use node::{Growth, Node};
 
 /// What a write does to a key's expiry.
@@ -83,6 +88,7 @@ pub struct Store {
     slots: Box<[Slot]>,
     block_lens: [usize; SLOTS / BLOCK_SLOTS],
     len: usize,
+    heap: Heap,
     expiry: ExpiryIndex,
     graveyard: Graveyard,
     account: Account,
@@ -107,6 +113,7 @@ impl Store {
             slots: empty_slots(&mut account),
             block_lens: [0; SLOTS / BLOCK_SLOTS],
             len: 0,
+            heap: Heap::default(),
             expiry: ExpiryIndex::default(),
             graveyard: Graveyard::default(),
             account,
@@ -141,18 +148,18 @@ impl Store {
         self.slots[slot.index()].as_ref().map_or(0, |tree| tree.len)
     }
 
-    /// Heap bytes that the store asked for and did not give back: entries, pages and directories exactly, the index of
-    /// expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
+    /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
     /// does not; a long value that [`Store::copy`] made two keys share counts for each of them.
     pub fn bytes_used(&self) -> usize {
-        self.account.bytes() + self.expiry.bytes() + self.graveyard.expiry_bytes()
+        let buried = self.graveyard.heap_bytes() + self.graveyard.expiry_bytes();
+        self.heap.bytes() + self.account.bytes() + self.expiry.bytes() + buried
     }
 
     /// The entry of a key.
     pub fn get(&self, key: &[u8], now_ms: u64) -> Option<EntryRef<'_>> {
         let tree = self.slots[SlotId::of_key(key).index()].as_ref()?;
-        let entry = tree.root.get(hash::fast(key), key, &self.state)?;
-        EntryRef::of_live(entry, now_ms)
+        let handle = tree.root.get(hash::fast(key), key, &self.heap, &self.state)?;
+        EntryRef::of_live(self.heap.entry(handle), now_ms)
     }
 
     /// The entry of a key, to be changed in place.
@@ -165,9 +172,11 @@ impl Store {
         let slot = SlotId::of_key(key);
         if let Some(mut entry) = self.any_mut(slot, key) {
             let kept = entry.expires_ms().filter(|&expires_ms| expires_ms > now_ms);
-            entry.replace(value, now_ms, expiry.resolve(kept));
+            entry.replace(key, value, Times { created_ms: now_ms, expires_ms: expiry.resolve(kept) });
         } else {
-            self.insert(slot, Entry::new(key, value, now_ms, expiry.resolve(None)));
+            let times = Times { created_ms: now_ms, expires_ms: expiry.resolve(None) };
+            let handle = self.heap.insert(key, value, times);
+            self.insert(slot, key, handle);
         }
     }
 
@@ -178,12 +187,16 @@ impl Store {
             return self.upsert(key, &value, expiry, now_ms);
         }
         let kept = self.get(key, now_ms).and_then(|entry| entry.expires_ms());
-        self.put(Entry::from_shared(key, value, now_ms, expiry.resolve(kept)));
+        let times = Times { created_ms: now_ms, expires_ms: expiry.resolve(kept) };
+        let handle = self.heap.insert_shared(key, value, times);
+        self.put(key, handle);
     }
 
     /// Removes a key. True when it was there.
     pub fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
-        let was_there = self.take(SlotId::of_key(key), key).is_some_and(|entry| entry.is_live(now_ms));
+        let Some(handle) = self.take(SlotId::of_key(key), key) else { return false };
+        let was_there = self.heap.entry(handle).is_live(now_ms);
+        self.heap.free(handle);
         if was_there {
             self.changes.note(key);
         }
@@ -195,9 +208,10 @@ impl Store {
     pub fn rename(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
         let was_there = self.get(from, now_ms).is_some();
         if was_there && from != to {
-            let entry = self.take(SlotId::of_key(from), from).expect("the entry that was just seen");
+            let handle = self.take(SlotId::of_key(from), from).expect("the entry that was just seen");
             self.changes.note(from);
-            self.put(entry.with_key(to));
+            let handle = self.heap.with_key(handle, to);
+            self.put(to, handle);
         }
         was_there
     }
@@ -207,13 +221,11 @@ impl Store {
     pub fn copy(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
         let slot = SlotId::of_key(from);
         let tree = self.slots[slot.index()].as_ref();
-        let source = tree.and_then(|tree| tree.root.get(hash::fast(from), from, &self.state));
-        let copy = source.filter(|entry| entry.is_live(now_ms)).map(|entry| entry.copied_to(to, now_ms));
-        let was_there = copy.is_some();
-        if let Some(copy) = copy {
-            self.put(copy);
-        }
-        was_there
+        let source = tree.and_then(|tree| tree.root.get(hash::fast(from), from, &self.heap, &self.state));
+        let Some(source) = source.filter(|source| self.heap.entry(*source).is_live(now_ms)) else { return false };
+        let copy = self.heap.copied_to(source, to, now_ms);
+        self.put(to, copy);
+        true
     }
 
     /// Begins to note which keys are changed, or ends it: each insertion, replacement, change in place, change of
@@ -242,7 +254,7 @@ impl Store {
         let (mut slot, mut position) = (from.slot(), from.position());
         loop {
             if let Some(tree) = &self.slots[slot.index()] {
-                let stop = tree.scan(position, &mut visits_left, now_ms, each);
+                let stop = tree.scan(&self.heap, position, &mut visits_left, now_ms, each);
                 if let Some(position) = stop {
                     return Some(Cursor::new(slot, position));
                 }
@@ -267,7 +279,7 @@ impl Store {
     ) -> Option<Cursor> {
         let tree = self.slots[slot.index()].as_ref()?;
         let mut visits_left = visits_max;
-        let stop = tree.scan(from.position(), &mut visits_left, now_ms, each)?;
+        let stop = tree.scan(&self.heap, from.position(), &mut visits_left, now_ms, each)?;
         Some(Cursor::new(slot, stop))
     }
 
@@ -281,8 +293,8 @@ impl Store {
             let draw = |n: u64| hash::fast(&(random ^ (attempt * 4 + n).rotate_left(56)).to_le_bytes());
             let tree = self.tree_of_nth(draw(0) as usize % self.len);
             let (page, _) = tree.root.page(draw(1), || draw(2));
-            let entry = page.random(draw(3), |entry| entry.is_live(now_ms))?;
-            EntryRef::of_live(entry, now_ms)
+            let handle = page.random(draw(3), |handle| self.heap.entry(handle).is_live(now_ms))?;
+            EntryRef::of_live(self.heap.entry(handle), now_ms)
         });
         tried.or_else(|| {
             let mut first = None;
@@ -300,6 +312,7 @@ impl Store {
             }
         }
         self.graveyard.bury_expiry(std::mem::take(&mut self.expiry));
+        self.graveyard.bury_heap(std::mem::take(&mut self.heap));
         // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
         self.reclaim(FLUSHED_AT_ONCE_MAX);
     }
@@ -330,71 +343,71 @@ impl Store {
     fn sweep_one(&mut self, record: &Record) {
         let tree = self.slots[record.slot.index()].as_ref().expect("an entry with a record is stored");
         let (page, hash) = tree.root.page(record.fast, || record.keyed);
-        let entry = page.find_entry(hash, |entry| entry.expires_ms() == Some(record.expires_ms));
+        let handle = page.find_entry(hash, &self.heap, |entry| entry.expires_ms() == Some(record.expires_ms));
+        let handle = handle.expect("an entry with a record is stored");
         let mut key = std::mem::take(&mut self.swept_key);
         key.clear();
-        key.extend_from_slice(entry.expect("an entry with a record is stored").key());
+        key.extend_from_slice(self.heap.entry(handle).key());
         self.take(record.slot, &key);
+        self.heap.free(handle);
         self.swept_key = key;
     }
 
     /// The entry of a key, ended or not.
     fn any_mut(&mut self, slot: SlotId, key: &[u8]) -> Option<EntryMut<'_>> {
         let fast = hash::fast(key);
-        let entry = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.state)?;
+        let handle = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.heap, &self.state)?;
         let place = view::Place { slot, fast, state: &self.state };
-        let books = view::Books { expiry: &mut self.expiry, account: &mut self.account, changes: &mut self.changes };
-        Some(EntryMut::new(entry, place, books))
+        let books = view::Books { expiry: &mut self.expiry, changes: &mut self.changes };
+        Some(EntryMut::new(handle, &mut self.heap, place, books))
     }
 
     /// Stores an entry in the place of the one that has its key, if there is one.
-    fn put(&mut self, entry: Entry) {
-        let slot = SlotId::of_key(entry.key());
-        match self.any_mut(slot, entry.key()) {
-            Some(mut old) => old.replace_whole(entry),
-            None => self.insert(slot, entry),
+    fn put(&mut self, key: &[u8], handle: Handle) {
+        let slot = SlotId::of_key(key);
+        match self.any_mut(slot, key) {
+            Some(mut old) => old.replace_whole(handle),
+            None => self.insert(slot, key, handle),
         }
     }
 
     /// Stores an entry whose key is not there yet.
-    fn insert(&mut self, slot: SlotId, entry: Entry) {
-        let fast = hash::fast(entry.key());
+    fn insert(&mut self, slot: SlotId, key: &[u8], handle: Handle) {
+        let fast = hash::fast(key);
         let tree = self.slots[slot.index()].get_or_insert_with(|| {
             self.account.add(size_of::<Tree>());
             Box::default()
         });
-        if let Some(expires_ms) = entry.expires_ms() {
-            let keyed = hash::keyed(&self.state, entry.key());
+        if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
+            let keyed = hash::keyed(&self.state, key);
             self.expiry.insert(Record { expires_ms, slot, fast, keyed });
         }
-        self.account.add(entry.block_bytes());
-        self.changes.note(entry.key());
-        let mut growth = Growth { state: &self.state, account: &mut self.account, slot_entries: tree.len };
-        tree.root.insert(fast, entry, &mut growth);
+        self.changes.note(key);
+        let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
+        tree.root.insert(fast, handle, &mut Growth { heap, state, account, slot_entries: tree.len });
         tree.len += 1;
         self.block_lens[slot.index() / BLOCK_SLOTS] += 1;
         self.len += 1;
     }
 
-    /// Takes the entry of a key out, ended or not.
-    fn take(&mut self, slot: SlotId, key: &[u8]) -> Option<Entry> {
+    /// Takes the entry of a key out, ended or not; it is the caller's to be freed.
+    fn take(&mut self, slot: SlotId, key: &[u8]) -> Option<Handle> {
         let fast = hash::fast(key);
         let place = &mut self.slots[slot.index()];
         let tree = place.as_mut()?;
-        let mut growth = Growth { state: &self.state, account: &mut self.account, slot_entries: tree.len };
-        let entry = tree.root.remove(fast, key, &mut growth)?;
+        let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
+        let handle = tree.root.remove(fast, key, &mut Growth { heap, state, account, slot_entries: tree.len })?;
         tree.len -= 1;
         if tree.len == 0 {
             self.account.sub(size_of::<Tree>());
             *place = None;
         }
-        if let Some(expires_ms) = entry.expires_ms() {
+        if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
             self.expiry.remove(&Record { expires_ms, slot, fast, keyed: hash::keyed(&self.state, key) });
         }
-        self.account.sub(entry.block_bytes());
         self.block_lens[slot.index() / BLOCK_SLOTS] -= 1;
         self.len -= 1;
-        Some(entry)
+        Some(handle)
     }
 
     /// The index of the slot in which the n-th entry of the store stands, counted from 0.
@@ -414,7 +427,8 @@ impl Store {
 impl Tree {
     /// Walks pages from a position on; returns where it stopped, or none at the end.
     fn scan<'a>(
-        &'a self,
+        &self,
+        heap: &'a Heap,
         mut position: Position,
         visits_left: &mut usize,
         now_ms: u64,
@@ -422,7 +436,8 @@ impl Tree {
     ) -> Option<Position> {
         loop {
             let (page, behind) = self.root.page_at(position);
-            page.entries().filter_map(|entry| EntryRef::of_live(entry, now_ms)).for_each(&mut *each);
+            let entries = page.handles().map(|handle| heap.entry(handle));
+            entries.filter_map(|entry| EntryRef::of_live(entry, now_ms)).for_each(&mut *each);
             *visits_left = visits_left.saturating_sub(page.len().max(1));
             position = behind?;
             if *visits_left == 0 {

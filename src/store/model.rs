@@ -234,7 +234,7 @@ impl Pair {
         self.model.retain(|key, known| {
             let swept = store.slots[SlotId::of_key(key).index()]
                 .as_ref()
-                .is_none_or(|tree| tree.root.get(hash::fast(key), key, &store.state).is_none());
+                .is_none_or(|tree| tree.root.get(hash::fast(key), key, &store.heap, &store.state).is_none());
             assert!(!swept || known.expires_ms.is_some_and(|at| at <= self.now_ms));
             !swept
         });

@@ -3,10 +3,11 @@
 use std::collections::hash_map::RandomState;
 
 use super::account::Account;
+use super::arena::Handle;
 use super::cursor::Position;
 use super::directory::Directory;
-use super::entry::Entry;
 use super::hash::{self, Hashing, POSITIONS, position};
+use super::heap::Heap;
 use super::page::Page;
 
 /// What a directory has at a place, and what a slot begins with.
@@ -19,6 +20,8 @@ pub(super) enum Node {
 
 /// What growing and shrinking need to know of the store around.
 pub(super) struct Growth<'a> {
+    /// The entries, which stay where they are.
+    pub(super) heap: &'a Heap,
     /// The key of the keyed hash.
     pub(super) state: &'a RandomState,
     /// Where pages and directories are booked.
@@ -30,7 +33,7 @@ pub(super) struct Growth<'a> {
 impl<'a> Growth<'a> {
     /// How entries are hashed below a directory that is keyed, or not.
     pub(super) fn hashing(&self, keyed: bool) -> Hashing<'a> {
-        if keyed { Hashing::Keyed(self.state) } else { Hashing::Fast }
+        Hashing { heap: self.heap, keyed: keyed.then_some(self.state) }
     }
 }
 
@@ -74,40 +77,40 @@ impl Node {
     }
 
     /// The entry with this key.
-    pub(super) fn get(&self, fast: u64, key: &[u8], state: &RandomState) -> Option<&Entry> {
+    pub(super) fn get(&self, fast: u64, key: &[u8], heap: &Heap, state: &RandomState) -> Option<Handle> {
         let (page, hash) = self.page(fast, || hash::keyed(state, key));
-        page.get(hash, key)
+        page.get(hash, key, heap)
     }
 
-    /// The entry with this key, to be changed; its key stays.
-    pub(super) fn get_mut(&mut self, fast: u64, key: &[u8], state: &RandomState) -> Option<&mut Entry> {
+    /// The handle of the entry with this key, to be changed with the entry; its key stays.
+    pub(super) fn get_mut(&mut self, fast: u64, key: &[u8], heap: &Heap, state: &RandomState) -> Option<&mut Handle> {
         let (page, hash) = self.page_mut(fast, || hash::keyed(state, key));
-        page.get_mut(hash, key)
+        page.get_mut(hash, key, heap)
     }
 
     /// Puts an entry in whose key is not there yet. (A page here is hashed fast: it is a slot's only one.)
-    pub(super) fn insert(&mut self, fast: u64, entry: Entry, growth: &mut Growth<'_>) {
+    pub(super) fn insert(&mut self, fast: u64, handle: Handle, growth: &mut Growth<'_>) {
         match self {
             Node::Page(page) if page.is_full() || page.is_crowded(fast) => {
                 *self = Node::Directory(Directory::new(std::mem::take(page), false, growth.account));
-                self.insert(fast, entry, growth);
+                self.insert(fast, handle, growth);
             }
-            Node::Page(page) => page.insert(fast, entry, Hashing::Fast, growth.account),
+            Node::Page(page) => page.insert(fast, handle, growth.hashing(false), growth.account),
             Node::Directory(directory) => {
-                directory.insert(fast, entry, growth);
+                directory.insert(fast, handle, growth);
                 self.collapse(growth.account);
             }
         }
     }
 
     /// Takes the entry with this key out. (A page here is hashed fast: it is a slot's only one.)
-    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Entry> {
+    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Handle> {
         match self {
-            Node::Page(page) => page.remove(fast, key, Hashing::Fast, growth.account),
+            Node::Page(page) => page.remove(fast, key, growth.hashing(false), growth.account),
             Node::Directory(directory) => {
-                let entry = directory.remove(fast, key, growth)?;
+                let handle = directory.remove(fast, key, growth)?;
                 self.collapse(growth.account);
-                Some(entry)
+                Some(handle)
             }
         }
     }

@@ -1,16 +1,17 @@
 //! A page: a small open-addressing table, the leaf of a slot's index.
 //!
-//! Entries stand in groups of sixteen lanes, each with a tag byte (a bit of the entry's hash, 0 for a free lane). A
+//! Handles of entries stand in groups of sixteen lanes, each with a tag byte (a bit of the entry's hash, 0 for a free lane). A
 //! search begins at the hash's home group and goes on to the next group only while the group's overflow counter says
 //! that somebody was pushed past it; so a removal needs no tombstone and a full page is still searched briefly (the
 //! idea is that of Folly's F14). A page does not know its place in a directory, nor which of the hashes it is given.
 
 use super::account::{Account, work};
+use super::arena::Handle;
 use super::entry::Entry;
 use super::hash::{self, Hashing};
+use super::heap::Heap;
 use crate::limits::PAGE_ENTRIES_MAX;
-
-const LANES: usize = 16;
+use crate::sys::simd::{LANES, lanes_equal};
 
 /// A page being rebuilt gets a group for so many entries, so that it neither grows nor shrinks again soon.
 const REBUILT_GROUP_ENTRIES: usize = 13;
@@ -29,10 +30,10 @@ struct Group {
     tags: [u8; LANES],
     /// How many entries whose home is this group, or one before on their way, stand behind it.
     overflow: u8,
-    entries: [Entry; LANES],
+    handles: [Handle; LANES],
 }
 
-/// Up to [`PAGE_ENTRIES_MAX`] entries; the default page is empty and has no heap block.
+/// The handles of up to [`PAGE_ENTRIES_MAX`] entries; the default page is empty and has no block of memory.
 #[derive(Default)]
 pub(super) struct Page {
     groups: Box<[Group]>,
@@ -69,51 +70,48 @@ impl Page {
         self.search(hash, too_many).is_some()
     }
 
-    /// Heap bytes of the page itself, without the entries' blocks.
+    /// Heap bytes of the page itself, without the entries.
     pub(super) fn table_bytes(&self) -> usize {
         size_of_val(&*self.groups)
     }
 
-    /// Heap bytes of the entries' blocks.
-    pub(super) fn entry_bytes(&self) -> usize {
-        self.entries().map(Entry::block_bytes).sum()
-    }
-
     /// All entries, in no order.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.groups.iter().flat_map(|group| lanes(!group.lanes_with(0)).map(|lane| &group.entries[lane]))
+    pub(super) fn handles(&self) -> impl Iterator<Item = Handle> {
+        self.groups.iter().flat_map(|group| lanes(!group.lanes_with(0)).map(|lane| group.handles[lane]))
     }
 
     /// The first entry at or behind a random lane that `accepts`.
-    pub(super) fn random(&self, random: u64, accepts: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+    pub(super) fn random(&self, random: u64, accepts: impl Fn(Handle) -> bool) -> Option<Handle> {
         let skipped = if self.len == 0 { 0 } else { (random % u64::from(self.len)) as usize };
-        self.entries().skip(skipped).chain(self.entries().take(skipped)).find(|entry| accepts(entry))
+        self.handles().skip(skipped).chain(self.handles().take(skipped)).find(|handle| accepts(*handle))
     }
 
     /// The entry with this key.
-    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
-        let place = self.find(hash, |entry| entry.key() == key)?;
-        Some(&self.groups[place.group].entries[place.lane])
+    #[inline]
+    pub(super) fn get(&self, hash: u64, key: &[u8], heap: &Heap) -> Option<Handle> {
+        self.find_entry(hash, heap, |entry| entry.key() == key)
     }
 
-    /// The entry with this key, to be changed; its key stays.
-    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry> {
-        let place = self.find(hash, |entry| entry.key() == key)?;
-        Some(&mut self.groups[place.group].entries[place.lane])
+    /// The handle of the entry with this key, to be changed with the entry; its key stays.
+    #[inline]
+    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8], heap: &Heap) -> Option<&mut Handle> {
+        let place = self.find(hash, heap, |entry| entry.key() == key)?;
+        Some(&mut self.groups[place.group].handles[place.lane])
     }
 
     /// An entry that `accepts` among those that may have this hash.
-    pub(super) fn find_entry(&self, hash: u64, accepts: impl Fn(&Entry) -> bool) -> Option<&Entry> {
-        self.find(hash, accepts).map(|place| &self.groups[place.group].entries[place.lane])
+    #[inline]
+    pub(super) fn find_entry(&self, hash: u64, heap: &Heap, accepts: impl Fn(Entry<'_>) -> bool) -> Option<Handle> {
+        self.find(hash, heap, accepts).map(|place| self.groups[place.group].handles[place.lane])
     }
 
     /// Puts an entry in whose key is not there yet.
-    pub(super) fn insert(&mut self, hash: u64, entry: Entry, hashing: Hashing<'_>, account: &mut Account) {
+    pub(super) fn insert(&mut self, hash: u64, handle: Handle, hashing: Hashing<'_>, account: &mut Account) {
         if self.len >= self.limit {
             let groups = self.groups.len() + (self.groups.len() / 5).max(1);
             self.rebuild(groups, hash, hashing, account);
         }
-        self.place(hash, entry);
+        self.place(hash, handle);
     }
 
     /// Takes the entry with this key out.
@@ -123,8 +121,8 @@ impl Page {
         key: &[u8],
         hashing: Hashing<'_>,
         account: &mut Account,
-    ) -> Option<Entry> {
-        let place = self.find(hash, |entry| entry.key() == key)?;
+    ) -> Option<Handle> {
+        let place = self.find(hash, hashing.heap, |entry| entry.key() == key)?;
         let mut index = hash::home(hash, self.groups.len());
         while index != place.group {
             let overflow = &mut self.groups[index].overflow;
@@ -135,10 +133,10 @@ impl Page {
         }
         let group = &mut self.groups[place.group];
         group.tags[place.lane] = 0;
-        let entry = std::mem::take(&mut group.entries[place.lane]);
+        let handle = group.handles[place.lane];
         self.len -= 1;
         self.shrink_if_thin(hash, hashing, account);
-        Some(entry)
+        Some(handle)
     }
 
     /// Takes all entries of another page that is hashed in the same way.
@@ -147,16 +145,16 @@ impl Page {
         if together > self.limit as usize {
             self.rebuild(together.div_ceil(REBUILT_GROUP_ENTRIES), together as u64, hashing, account);
         }
-        for entry in other.take_entries(account) {
-            self.place(hashing.hash(entry.key()), entry);
+        for handle in other.take_handles(hashing.heap, account) {
+            self.place(hashing.hash(handle), handle);
         }
     }
 
     /// How many entries `belong`, by their hash.
     pub(super) fn count(&self, hashing: Hashing<'_>, belongs: impl Fn(u64) -> bool) -> usize {
         work::add(self.len());
-        self.touch_entries();
-        self.entries().filter(|entry| belongs(hashing.hash(entry.key()))).count()
+        self.touch_entries(hashing.heap);
+        self.handles().filter(|handle| belongs(hashing.hash(*handle))).count()
     }
 
     /// Parts the page in two: the entries that `belong` to the second, which are `second_len`, go there.
@@ -169,10 +167,10 @@ impl Page {
     ) -> Page {
         let mut first = Page::with_room(self.len() - second_len, account);
         let mut second = Page::with_room(second_len, account);
-        for entry in self.take_entries(account) {
-            let hash = hashing.hash(entry.key());
+        for handle in self.take_handles(hashing.heap, account) {
+            let hash = hashing.hash(handle);
             let page = if belongs(hash) { &mut second } else { &mut first };
-            page.place(hash, entry);
+            page.place(hash, handle);
         }
         *self = first;
         second
@@ -200,29 +198,26 @@ impl Page {
 
     /// Places all entries anew among so many groups.
     fn rebuild(&mut self, groups: usize, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
-        let entries = self.take_entries(account);
+        let handles = self.take_handles(hashing.heap, account);
         self.allot(groups, stagger, account);
-        for entry in entries {
-            self.place(hashing.hash(entry.key()), entry);
+        for handle in handles {
+            self.place(hashing.hash(handle), handle);
         }
     }
 
     /// Reads a byte of every entry. The reads do not depend on each other, so that their cache misses overlap; hashing
     /// key after key would wait for each. This halves what rebuilding a page costs in a store that the cache does not
     /// hold.
-    fn touch_entries(&self) {
-        let lanes = self.groups.iter().flat_map(|group| &group.entries);
-        std::hint::black_box(lanes.fold(0, |bytes, entry| bytes ^ entry.touch()));
+    fn touch_entries(&self, heap: &Heap) {
+        std::hint::black_box(self.handles().fold(0, |bytes, handle| bytes ^ heap.touch(handle)));
     }
 
     /// Leaves the page empty and without a block.
-    fn take_entries(&mut self, account: &mut Account) -> impl Iterator<Item = Entry> + use<> {
-        self.touch_entries();
+    fn take_handles(&mut self, heap: &Heap, account: &mut Account) -> impl Iterator<Item = Handle> + use<> {
+        self.touch_entries(heap);
         account.sub(self.table_bytes());
         let groups = std::mem::take(self).groups;
-        groups
-            .into_iter()
-            .flat_map(|mut group| lanes(!group.lanes_with(0)).map(move |lane| std::mem::take(&mut group.entries[lane])))
+        groups.into_iter().flat_map(|group| lanes(!group.lanes_with(0)).map(move |lane| group.handles[lane]))
     }
 
     fn shrink_if_thin(&mut self, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
@@ -233,7 +228,7 @@ impl Page {
     }
 
     /// Stands an entry in the first free lane from its home on; there is one.
-    fn place(&mut self, hash: u64, entry: Entry) {
+    fn place(&mut self, hash: u64, handle: Handle) {
         work::add(1);
         let mut index = hash::home(hash, self.groups.len());
         let lane = loop {
@@ -246,14 +241,15 @@ impl Page {
         };
         let group = &mut self.groups[index];
         group.tags[lane] = hash::tag(hash);
-        group.entries[lane] = entry;
+        group.handles[lane] = handle;
         self.len += 1;
     }
 
-    fn find(&self, hash: u64, accepts: impl Fn(&Entry) -> bool) -> Option<Place> {
+    #[inline]
+    fn find(&self, hash: u64, heap: &Heap, accepts: impl Fn(Entry<'_>) -> bool) -> Option<Place> {
         self.search(hash, |place| {
             work::add(1);
-            accepts(&self.groups[place.group].entries[place.lane])
+            accepts(heap.entry(self.groups[place.group].handles[place.lane]))
         })
     }
 
@@ -288,21 +284,8 @@ impl Group {
     /// The lanes whose tag is this one, a bit each.
     #[inline]
     fn lanes_with(&self, tag: u8) -> u16 {
-        let (words, _) = self.tags.as_chunks::<8>();
-        u16::from_le_bytes([bytes_equal(words[0], tag), bytes_equal(words[1], tag)])
+        lanes_equal(&self.tags, tag)
     }
-}
-
-/// Which of eight bytes are this one, a bit each. Arithmetic on a word, because the compiler turns a loop with compares
-/// into a mixture of vector and scalar code twice as long; a vector compare of `sys::simd` is to take its place.
-fn bytes_equal(bytes: [u8; 8], wanted: u8) -> u8 {
-    const ONES: u64 = u64::MAX / 255;
-    const LOW_BITS: u64 = ONES * 0x7F;
-    let differing = u64::from_le_bytes(bytes) ^ (ONES * u64::from(wanted));
-    // A byte's high bit becomes set unless the whole byte was zero; no carry leaves a byte.
-    let nonzero = ((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS;
-    // Gathers the lowest bits of the bytes in the highest byte, the first one lowest.
-    ((!nonzero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// The numbers of the set bits, lowest first.
@@ -321,8 +304,8 @@ impl Page {
         let mut overflow = vec![0usize; self.groups.len()];
         let mut len = 0;
         for (at, group) in self.groups.iter().enumerate() {
-            for (lane, entry) in group.entries.iter().enumerate().filter(|(lane, _)| group.tags[*lane] != 0) {
-                let hash = hashing.hash(entry.key());
+            for (lane, &handle) in group.handles.iter().enumerate().filter(|(lane, _)| group.tags[*lane] != 0) {
+                let hash = hashing.hash(handle);
                 assert_eq!(group.tags[lane], hash::tag(hash));
                 let mut index = hash::home(hash, self.groups.len());
                 while index != at {
@@ -337,27 +320,6 @@ impl Page {
         for (group, exact) in self.groups.iter().zip(overflow) {
             assert!(usize::from(group.overflow) == exact || group.overflow == OVERFLOW_MAX && exact > 0);
         }
-        assert!(self.len > 0 || self.groups.is_empty(), "an empty page has no block");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testkit::{Random, seeds};
-
-    #[test]
-    fn equal_bytes_are_told_lane_by_lane() {
-        for seed in seeds(1) {
-            let mut random = Random::new(seed);
-            for _ in 0..20_000 {
-                let choices = [0, 1, 0x7F, 0x80, 0x81, 0xFF, random.next() as u8];
-                let tags = std::array::from_fn(|_| choices[random.below(choices.len())]);
-                let tag = choices[random.below(choices.len())];
-                let group = Group { tags, ..Group::default() };
-                let plain = (0..LANES).filter(|&lane| tags[lane] == tag);
-                assert!(lanes(group.lanes_with(tag)).eq(plain), "seed {seed}: {tag} in {tags:?}");
-            }
-        }
+        assert!(self.len > 0 || self.groups.is_empty(), "an empty page has no block of memory");
     }
 }

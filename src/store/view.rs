@@ -2,22 +2,23 @@
 
 use std::collections::hash_map::RandomState;
 
-use super::account::Account;
+use super::arena::Handle;
 use super::changes::Changes;
-use super::entry::{Entry, Value};
+use super::entry::{Entry, Times, Value};
 use super::expiry::{ExpiryIndex, Record};
 use super::hash;
+use super::heap::Heap;
 use super::slot::SlotId;
 
 /// A stored entry, to be read.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
-    entry: &'a Entry,
+    entry: Entry<'a>,
 }
 
 impl<'a> EntryRef<'a> {
     /// An entry that has not ended.
-    pub(super) fn of_live(entry: &'a Entry, now_ms: u64) -> Option<EntryRef<'a>> {
+    pub(super) fn of_live(entry: Entry<'a>, now_ms: u64) -> Option<EntryRef<'a>> {
         entry.is_live(now_ms).then_some(EntryRef { entry })
     }
 
@@ -41,15 +42,16 @@ impl<'a> EntryRef<'a> {
         self.entry.expires_ms()
     }
 
-    /// Heap bytes of the entry's own blocks: header, key, value, and the value's slack.
+    /// Bytes of the entry's own blocks: header, key, value, and their slack.
     pub fn block_bytes(&self) -> usize {
-        self.entry.block_bytes()
+        self.entry.bytes()
     }
 }
 
 /// A stored entry, to be changed in place: the creation time stays, and so does the expiry unless it is what changes.
 pub struct EntryMut<'a> {
-    entry: &'a mut Entry,
+    handle: &'a mut Handle,
+    heap: &'a mut Heap,
     place: Place<'a>,
     books: Books<'a>,
 }
@@ -57,7 +59,6 @@ pub struct EntryMut<'a> {
 /// The store's books, which an entry's changes go into.
 pub(super) struct Books<'a> {
     pub(super) expiry: &'a mut ExpiryIndex,
-    pub(super) account: &'a mut Account,
     pub(super) changes: &'a mut Changes,
 }
 
@@ -69,97 +70,102 @@ pub(super) struct Place<'a> {
 }
 
 impl<'a> EntryMut<'a> {
-    /// An entry, where it stands, and the books that its changes go into.
-    pub(super) fn new(entry: &'a mut Entry, place: Place<'a>, books: Books<'a>) -> EntryMut<'a> {
-        EntryMut { entry, place, books }
+    /// An entry, where it lies and stands, and the books that its changes go into.
+    pub(super) fn new(handle: &'a mut Handle, heap: &'a mut Heap, place: Place<'a>, books: Books<'a>) -> EntryMut<'a> {
+        EntryMut { handle, heap, place, books }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        self.heap.entry(*self.handle)
     }
 
     /// Whether the entry has not ended.
     pub(super) fn is_live(&self, now_ms: u64) -> bool {
-        self.entry.is_live(now_ms)
+        self.entry().is_live(now_ms)
     }
 
     /// The key.
     pub fn key(&self) -> &[u8] {
-        self.entry.key()
+        self.entry().key()
     }
 
     /// The value.
     pub fn value(&self) -> Value<'_> {
-        self.entry.value()
+        self.entry().value()
     }
 
     /// The `now_ms` of the call that set the value.
     pub fn created_ms(&self) -> u64 {
-        self.entry.created_ms()
+        self.entry().created_ms()
     }
 
     /// When the entry ends, on the clock of `now_ms`; none when it does not.
     pub fn expires_ms(&self) -> Option<u64> {
-        self.entry.expires_ms()
+        self.entry().expires_ms()
     }
 
-    /// Heap bytes of the entry's own blocks: header, key, value, and the value's slack.
+    /// Bytes of the entry's own blocks: header, key, value, and their slack.
     pub fn block_bytes(&self) -> usize {
-        self.entry.block_bytes()
+        self.entry().bytes()
     }
 
     /// Replaces the value; the times stay.
     pub fn set_value(&mut self, value: &[u8]) {
-        self.change(|entry| entry.set_value(value));
+        self.change(|heap, handle| heap.set_value(handle, value));
     }
 
     /// Adds bytes at the value's end. To a long value this copies what is added, and nothing else on the whole.
     pub fn append(&mut self, bytes: &[u8]) {
-        self.change(|entry| entry.append(bytes));
+        self.change(|heap, handle| heap.append(handle, bytes));
     }
 
     /// Adds bytes before the value's start.
     pub fn prepend(&mut self, bytes: &[u8]) {
-        self.change(|entry| entry.prepend(bytes));
+        self.change(|heap, handle| heap.prepend(handle, bytes));
     }
 
     /// Writes bytes over the value from `offset` on; what lies between the old end and `offset` becomes zeros. The
     /// caller bounds `offset`: the value is made that long.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        self.change(|entry| entry.write_at(offset, bytes));
+        self.change(|heap, handle| heap.write_at(handle, offset, bytes));
     }
 
     /// Sets when the entry ends, on the clock of `now_ms`, or that it does not.
     pub fn set_expires(&mut self, expires_ms: Option<u64>) {
         self.reschedule(expires_ms);
-        self.change(|entry| entry.set_expires(expires_ms));
+        self.change(|heap, handle| heap.set_expires(handle, expires_ms));
     }
 
-    /// Replaces value and times.
-    pub(super) fn replace(&mut self, value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
-        self.reschedule(expires_ms);
-        self.change(|entry| entry.replace(value, created_ms, expires_ms));
+    /// Replaces value and times; `key` is the entry's own.
+    pub(super) fn replace(&mut self, key: &[u8], value: &[u8], times: Times) {
+        self.reschedule(times.expires_ms);
+        self.change(|heap, handle| heap.replace(handle, key, value, times));
     }
 
-    /// Replaces everything but the key, which `entry` has as well.
-    pub(super) fn replace_whole(&mut self, entry: Entry) {
-        debug_assert_eq!(self.entry.key(), entry.key());
-        self.reschedule(entry.expires_ms());
-        self.change(|old| *old = entry);
+    /// Replaces the entry by another one with the same key.
+    pub(super) fn replace_whole(&mut self, new: Handle) {
+        debug_assert_eq!(self.key(), self.heap.entry(new).key());
+        self.reschedule(self.heap.entry(new).expires_ms());
+        self.change(|heap, old| {
+            heap.free(old);
+            new
+        });
     }
 
-    /// Changes the entry and books what it needs now.
-    fn change(&mut self, change: impl FnOnce(&mut Entry)) {
-        let bytes = self.entry.block_bytes();
-        change(self.entry);
-        self.books.account.change(bytes, self.entry.block_bytes());
-        self.books.changes.note(self.entry.key());
+    /// Changes the entry, which may get another handle by it, and notes that.
+    fn change(&mut self, change: impl FnOnce(&mut Heap, Handle) -> Handle) {
+        *self.handle = change(self.heap, *self.handle);
+        self.books.changes.note(self.heap.entry(*self.handle).key());
     }
 
     /// Brings the index of expiry to what the entry is about to be.
     fn reschedule(&mut self, expires_ms: Option<u64>) {
-        let before_ms = self.entry.expires_ms();
+        let before_ms = self.expires_ms();
         if before_ms == expires_ms {
             return;
         }
         let Place { slot, fast, state } = self.place;
-        let keyed = hash::keyed(state, self.entry.key());
+        let keyed = hash::keyed(state, self.key());
         let record = |expires_ms| Record { expires_ms, slot, fast, keyed };
         if let Some(before_ms) = before_ms {
             self.books.expiry.remove(&record(before_ms));

@@ -1,6 +1,7 @@
 //! The operating system behind one wall: everything that memento asks of the kernel goes through here.
 //!
-//! Offers safe functions on owned descriptors, and knows nothing of protocols, commands or the loop.
+//! Offers safe functions on owned descriptors and owned memory, and knows nothing of protocols, commands or the loop.
+//! What only the processor can do fast ([`simd`]) stands here too, since it needs unsafe code.
 //!
 //! Three rules hold for every call. A failure is an [`std::io::Error`] with the kernel's number. `EINTR` never
 //! leaves this module: a call that was interrupted is made again, except [`epoll::Epoll::wait`], which reports
@@ -13,9 +14,11 @@ pub mod clock;
 pub mod epoll;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod pages;
 pub mod resolve;
 pub mod resource;
 pub mod signal;
+pub mod simd;
 pub mod socket;
 pub mod stdout;
 

@@ -1,0 +1,99 @@
+//! Memory from the system, in steps of one size, given back as soon as nobody needs it.
+//!
+//! Knows nothing of what lies in it. What it hands out is always initialised: the kernel gives zeros.
+
+use std::io;
+use std::num::NonZero;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+
+/// So much is mapped at a time: a multiple of every size of page that Linux has on our machines (4, 16 and 64 KiB), and
+/// little enough for a box of 16 MB. Only what is touched takes memory.
+pub const STEP_BYTES: usize = 64 * 1024;
+
+const STEP_SIZE: NonZero<usize> = NonZero::new(STEP_BYTES).expect("a step has bytes");
+
+/// A mapping of [`STEP_BYTES`], zeros at first; dropping it gives the memory back.
+pub struct Pages {
+    start: NonNull<[u8; STEP_BYTES]>,
+}
+
+impl Pages {
+    /// Maps one more step.
+    ///
+    /// # Errors
+    /// Those of `mmap(2)`: above all `ENOMEM`, when the system or this process has no more to give.
+    pub fn map() -> io::Result<Pages> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new private mapping at an address that the kernel chooses touches nothing that exists.
+        let start = unsafe { mmap_anonymous(None, STEP_SIZE, protection, MapFlags::MAP_PRIVATE) }?;
+        // A huge page would stall at its first touch and stay whole where a few steps are given back. A kernel that has
+        // none refuses, which is as well.
+        // SAFETY: the range is the mapping just made; the advice changes no byte of it.
+        let _ = unsafe { madvise(start, STEP_BYTES, MmapAdvise::MADV_NOHUGEPAGE) };
+        Ok(Pages { start: start.cast() })
+    }
+
+    /// The bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8; STEP_BYTES] {
+        // SAFETY: `map` made the mapping this large, zeroed and readable; only `drop` ends it, and the borrow of `self`
+        // keeps it and every writer away meanwhile.
+        unsafe { self.start.as_ref() }
+    }
+
+    /// The bytes, to be changed.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8; STEP_BYTES] {
+        // SAFETY: as in `bytes`, and the mapping is writable; `self` is its only owner and borrowed for writing.
+        unsafe { self.start.as_mut() }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        let start = self.start.cast();
+        // SAFETY: `self` owns this mapping, `map` made it of this size, and nothing borrows from what is dropped.
+        let unmapped = unsafe { munmap(start, STEP_BYTES) };
+        if unmapped.is_err() {
+            // The kernel would have to cut a mapping in two and has too many already: the memory goes back all the
+            // same, only the addresses are lost.
+            // SAFETY: the range is still this mapping, which nobody will read again.
+            let _ = unsafe { madvise(start, STEP_BYTES, MmapAdvise::MADV_DONTNEED) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_zeros_and_keeps_what_is_written() {
+        let mut pages = Pages::map().expect("a step of memory");
+        assert!(pages.bytes().iter().all(|&byte| byte == 0));
+        pages.bytes_mut().fill(7);
+        assert!(pages.bytes().iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    fn steps_are_apart_and_are_given_back() {
+        // Together far more than the machine has, if they were not given back.
+        for _ in 0..100 {
+            let mut many: Vec<Pages> = (0..64).map(|_| Pages::map().expect("a step of memory")).collect();
+            for (number, pages) in many.iter_mut().enumerate() {
+                assert!(pages.bytes().iter().all(|&byte| byte == 0));
+                pages.bytes_mut().fill(number as u8);
+            }
+            for (number, pages) in many.iter().enumerate() {
+                assert!(pages.bytes().iter().all(|&byte| byte == number as u8));
+            }
+        }
+    }
+
+    #[test]
+    fn an_owner_is_told_from_none_without_a_word_more() {
+        assert_eq!(size_of::<Option<Pages>>(), size_of::<usize>());
+    }
+}
