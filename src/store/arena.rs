@@ -41,6 +41,16 @@ const _: () = assert!(BLOCK_BYTES_MAX * 8 <= STEP_BYTES && FINE_BYTES_MAX.is_pow
 pub(super) struct Handle(u32);
 
 impl Handle {
+    /// The number that it is.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The handle that is this number.
+    pub(super) fn of_number(number: u32) -> Handle {
+        Handle(number)
+    }
+
     #[inline]
     fn step(self) -> usize {
         self.0 as usize / STEP_UNITS

@@ -33,6 +33,7 @@ impl Store {
         let owned: BTreeSet<Handle> = census.handles.iter().copied().collect();
         assert_eq!(owned.len(), census.entries, "a block has one owner");
         self.heap.check(&owned);
+        self.expiry.check();
         for (number, slot) in self.slots.iter().enumerate() {
             let Some(tree) = slot else { continue };
             let slot = SlotId::wrapping(number);
@@ -78,8 +79,7 @@ impl Store {
         let found = tree.root.get(fast, key, &self.heap, &self.state).expect("an entry is found by its key");
         assert_eq!(found, handle, "one entry a key");
         if let Some(expires_ms) = entry.expires_ms() {
-            let keyed = hash::keyed(&self.state, key);
-            assert!(self.expiry.contains(&Record { expires_ms, slot, fast, keyed }));
+            assert!(self.expiry.contains(Record { expires_ms, handle }));
         }
     }
 }

@@ -45,7 +45,11 @@ const INLINE_KEY_BYTES_MAX: usize = 1024;
 const CREATED_MS_MAX: u64 = (1 << 39) - 1;
 const CREATED_END: usize = 5;
 
-const EXPIRY_BYTES: usize = 8;
+/// An expiry has five bytes, which is more than thirty years of a clock that starts with the box; one that is later has
+/// them all set, and eight bytes behind them.
+const EXPIRY_BYTES: usize = 5;
+const EXPIRY_LATE: u64 = (1 << (8 * EXPIRY_BYTES)) - 1;
+const EXPIRY_LATE_BYTES: usize = EXPIRY_BYTES + 8;
 
 /// A length below this has one byte. Others have two, the lower seven bits first, with this bit set in the first.
 const LENGTH_MORE: usize = 0x80;
@@ -57,8 +61,9 @@ const LENGTH_LONG: usize = 0x3FFF;
 const PLACE_BYTES: usize = 4;
 
 const _: () = assert!(INLINE_KEY_BYTES_MAX < LENGTH_LONG && INLINE_VALUE_BYTES_MAX <= LENGTH_LONG);
-const _: () =
-    assert!(CREATED_END + 4 + EXPIRY_BYTES + INLINE_KEY_BYTES_MAX + INLINE_VALUE_BYTES_MAX <= arena::BLOCK_BYTES_MAX);
+const _: () = assert!(
+    CREATED_END + 4 + EXPIRY_LATE_BYTES + INLINE_KEY_BYTES_MAX + INLINE_VALUE_BYTES_MAX <= arena::BLOCK_BYTES_MAX
+);
 
 /// Whether key and value of these lengths are kept apart from the block.
 pub(super) fn is_long(key_bytes: usize, value_bytes: usize) -> bool {
@@ -69,7 +74,6 @@ pub(super) fn is_long(key_bytes: usize, value_bytes: usize) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     is_long: bool,
-    expires: bool,
     key_start: usize,
     key_end: usize,
     value_end: usize,
@@ -80,13 +84,13 @@ impl Layout {
     pub(super) fn of(key_bytes: usize, value_bytes: usize, times: Times) -> Layout {
         debug_assert!(!is_long(key_bytes, value_bytes));
         let lengths_end = CREATED_END + length_bytes(key_bytes) + length_bytes(value_bytes);
-        Layout::ending(lengths_end, key_bytes, value_bytes, false, times.expires_ms.is_some())
+        Layout::ending(lengths_end + times.expiry_bytes(), key_bytes, value_bytes, false)
     }
 
     /// Of a block that tells where key and value are kept.
     pub(super) fn of_place(times: Times) -> Layout {
         let lengths_end = CREATED_END + length_bytes(LENGTH_LONG) + length_bytes(PLACE_BYTES);
-        Layout::ending(lengths_end, 0, PLACE_BYTES, true, times.expires_ms.is_some())
+        Layout::ending(lengths_end + times.expiry_bytes(), 0, PLACE_BYTES, true)
     }
 
     /// Of a block that is written.
@@ -96,19 +100,20 @@ impl Layout {
         let expires = head & 1 == 1;
         let (key, value) = (head >> (8 * CREATED_END) & 0xFF, head >> (8 * CREATED_END + 8) & 0xFF);
         if (key | value) < LENGTH_MORE as u64 {
-            return Layout::ending(CREATED_END + 2, key as usize, value as usize, false, expires);
+            let key_start = CREATED_END + 2 + if expires { expiry_bytes_at(block, CREATED_END + 2) } else { 0 };
+            return Layout::ending(key_start, key as usize, value as usize, false);
         }
         let (key_bytes, at) = read_length(block, CREATED_END);
         let (value_bytes, at) = read_length(block, at);
         let is_long = key_bytes == LENGTH_LONG;
-        Layout::ending(at, if is_long { 0 } else { key_bytes }, value_bytes, is_long, expires)
+        let key_start = at + if expires { expiry_bytes_at(block, at) } else { 0 };
+        Layout::ending(key_start, if is_long { 0 } else { key_bytes }, value_bytes, is_long)
     }
 
     #[inline]
-    fn ending(lengths_end: usize, key_bytes: usize, value_bytes: usize, is_long: bool, expires: bool) -> Layout {
-        let key_start = lengths_end + if expires { EXPIRY_BYTES } else { 0 };
+    fn ending(key_start: usize, key_bytes: usize, value_bytes: usize, is_long: bool) -> Layout {
         let key_end = key_start + key_bytes;
-        Layout { is_long, expires, key_start, key_end, value_end: key_end + value_bytes }
+        Layout { is_long, key_start, key_end, value_end: key_end + value_bytes }
     }
 
     /// How many bytes a block needs for it.
@@ -119,16 +124,55 @@ impl Layout {
     /// Writes it into a block with all that it speaks of; where key and value are kept apart, the value is the number of
     /// their place, and the key is empty.
     pub(super) fn write(&self, block: &mut [u8], key: &[u8], value: &[u8], times: Times) {
-        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(self.expires);
+        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(times.expires_ms.is_some());
         block[..CREATED_END].copy_from_slice(&head.to_le_bytes()[..CREATED_END]);
         let at = write_length(block, CREATED_END, if self.is_long { LENGTH_LONG } else { key.len() });
         let at = write_length(block, at, value.len());
         if let Some(expires_ms) = times.expires_ms {
-            block[at..at + EXPIRY_BYTES].copy_from_slice(&expires_ms.to_le_bytes());
+            let early = expires_ms.min(EXPIRY_LATE).to_le_bytes();
+            block[at..at + EXPIRY_BYTES].copy_from_slice(&early[..EXPIRY_BYTES]);
+            if expires_ms >= EXPIRY_LATE {
+                block[at + EXPIRY_BYTES..at + EXPIRY_LATE_BYTES].copy_from_slice(&expires_ms.to_le_bytes());
+            }
         }
         block[self.key_start..self.key_end].copy_from_slice(key);
         block[self.key_end..self.value_end].copy_from_slice(value);
     }
+}
+
+impl Times {
+    /// How many bytes the expiry takes.
+    fn expiry_bytes(&self) -> usize {
+        match self.expires_ms {
+            None => 0,
+            Some(EXPIRY_LATE..) => EXPIRY_LATE_BYTES,
+            Some(_) => EXPIRY_BYTES,
+        }
+    }
+}
+
+/// A number of up to eight bytes, the lowest first.
+fn read_u64(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// The expiry that begins there, as far as five bytes tell it.
+fn early_expiry(block: &[u8], at: usize) -> u64 {
+    read_u64(&block[at..at + EXPIRY_BYTES])
+}
+
+/// How many bytes the expiry takes that begins there.
+fn expiry_bytes_at(block: &[u8], at: usize) -> usize {
+    if early_expiry(block, at) == EXPIRY_LATE { EXPIRY_LATE_BYTES } else { EXPIRY_BYTES }
+}
+
+/// Where the lengths end.
+fn lengths_end(block: &[u8]) -> usize {
+    let (_, at) = read_length(block, CREATED_END);
+    let (_, at) = read_length(block, at);
+    at
 }
 
 fn length_bytes(length: usize) -> usize {
@@ -217,8 +261,11 @@ impl<'a> Entry<'a> {
         if self.block[0] & 1 == 0 {
             return None;
         }
-        let end = self.layout().key_start;
-        Some(u64::from_le_bytes(self.block[end - EXPIRY_BYTES..end].try_into().expect("eight bytes")))
+        let at = lengths_end(self.block);
+        Some(match early_expiry(self.block, at) {
+            EXPIRY_LATE => read_u64(&self.block[at + EXPIRY_BYTES..at + EXPIRY_LATE_BYTES]),
+            expires_ms => expires_ms,
+        })
     }
 
     /// Both times.

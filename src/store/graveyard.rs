@@ -62,13 +62,13 @@ impl Graveyard {
         !self.trees.is_empty() || !self.expiries.is_empty() || !self.heaps.is_empty()
     }
 
-    /// Frees a record of expiry, or a page, or a step of memory, and counts it in `freed`; false when nothing is left.
+    /// Frees a chunk of records of expiry, or a page, or a step of memory, and counts it in `freed`; false when nothing is left.
     fn free_some(&mut self, account: &mut Account, freed: &mut usize) -> bool {
         if let Some(expiry) = self.expiries.front_mut() {
-            if !expiry.pop() {
-                self.expiries.pop_front();
+            match expiry.pop() {
+                Some(records) => *freed += records,
+                None => drop(self.expiries.pop_front()),
             }
-            *freed += 1;
             return true;
         }
         let Some(tree) = self.trees.last_mut() else { return self.free_some_memory(freed) };

@@ -320,10 +320,10 @@ impl Store {
     /// Takes back the memory of at most so many ended entries, the earliest first; returns how many they were.
     pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
         for swept in 0..entries_max {
-            let Some(record) = self.expiry.first().copied().filter(|record| record.expires_ms <= now_ms) else {
+            let Some(record) = self.expiry.first().filter(|record| record.expires_ms <= now_ms) else {
                 return swept;
             };
-            self.sweep_one(&record);
+            self.sweep_one(record.handle);
         }
         entries_max
     }
@@ -338,17 +338,12 @@ impl Store {
         self.graveyard.reclaim(entries_max, &mut self.account)
     }
 
-    /// Removes an entry of this record's page that ends at this record's time. It need not be the very one that the
-    /// record was made for: another one's own record is taken out with it, and this one's turn comes.
-    fn sweep_one(&mut self, record: &Record) {
-        let tree = self.slots[record.slot.index()].as_ref().expect("an entry with a record is stored");
-        let (page, hash) = tree.root.page(record.fast, || record.keyed);
-        let handle = page.find_entry(hash, &self.heap, |entry| entry.expires_ms() == Some(record.expires_ms));
-        let handle = handle.expect("an entry with a record is stored");
+    fn sweep_one(&mut self, handle: Handle) {
         let mut key = std::mem::take(&mut self.swept_key);
         key.clear();
         key.extend_from_slice(self.heap.entry(handle).key());
-        self.take(record.slot, &key);
+        let taken = self.take(SlotId::of_key(&key), &key);
+        debug_assert_eq!(taken, Some(handle), "an entry with a record is stored");
         self.heap.free(handle);
         self.swept_key = key;
     }
@@ -357,9 +352,8 @@ impl Store {
     fn any_mut(&mut self, slot: SlotId, key: &[u8]) -> Option<EntryMut<'_>> {
         let fast = hash::fast(key);
         let handle = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.heap, &self.state)?;
-        let place = view::Place { slot, fast, state: &self.state };
         let books = view::Books { expiry: &mut self.expiry, changes: &mut self.changes };
-        Some(EntryMut::new(handle, &mut self.heap, place, books))
+        Some(EntryMut::new(handle, &mut self.heap, books))
     }
 
     /// Stores an entry in the place of the one that has its key, if there is one.
@@ -379,8 +373,7 @@ impl Store {
             Box::default()
         });
         if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
-            let keyed = hash::keyed(&self.state, key);
-            self.expiry.insert(Record { expires_ms, slot, fast, keyed });
+            self.expiry.insert(Record { expires_ms, handle });
         }
         self.changes.note(key);
         let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
@@ -403,7 +396,7 @@ impl Store {
             *place = None;
         }
         if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
-            self.expiry.remove(&Record { expires_ms, slot, fast, keyed: hash::keyed(&self.state, key) });
+            self.expiry.remove(Record { expires_ms, handle });
         }
         self.block_lens[slot.index() / BLOCK_SLOTS] -= 1;
         self.len -= 1;

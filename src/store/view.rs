@@ -1,14 +1,10 @@
 //! An entry as the store lends it: to be read, or to be changed in place with all books kept.
 
-use std::collections::hash_map::RandomState;
-
 use super::arena::Handle;
 use super::changes::Changes;
 use super::entry::{Entry, Times, Value};
 use super::expiry::{ExpiryIndex, Record};
-use super::hash;
 use super::heap::Heap;
-use super::slot::SlotId;
 
 /// A stored entry, to be read.
 #[derive(Clone, Copy)]
@@ -52,7 +48,6 @@ impl<'a> EntryRef<'a> {
 pub struct EntryMut<'a> {
     handle: &'a mut Handle,
     heap: &'a mut Heap,
-    place: Place<'a>,
     books: Books<'a>,
 }
 
@@ -62,17 +57,10 @@ pub(super) struct Books<'a> {
     pub(super) changes: &'a mut Changes,
 }
 
-/// What the index of expiry needs to know of an entry, apart from when it ends.
-pub(super) struct Place<'a> {
-    pub(super) slot: SlotId,
-    pub(super) fast: u64,
-    pub(super) state: &'a RandomState,
-}
-
 impl<'a> EntryMut<'a> {
-    /// An entry, where it lies and stands, and the books that its changes go into.
-    pub(super) fn new(handle: &'a mut Handle, heap: &'a mut Heap, place: Place<'a>, books: Books<'a>) -> EntryMut<'a> {
-        EntryMut { handle, heap, place, books }
+    /// An entry, where it lies, and the books that its changes go into.
+    pub(super) fn new(handle: &'a mut Handle, heap: &'a mut Heap, books: Books<'a>) -> EntryMut<'a> {
+        EntryMut { handle, heap, books }
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -132,46 +120,37 @@ impl<'a> EntryMut<'a> {
 
     /// Sets when the entry ends, on the clock of `now_ms`, or that it does not.
     pub fn set_expires(&mut self, expires_ms: Option<u64>) {
-        self.reschedule(expires_ms);
         self.change(|heap, handle| heap.set_expires(handle, expires_ms));
     }
 
     /// Replaces value and times; `key` is the entry's own.
     pub(super) fn replace(&mut self, key: &[u8], value: &[u8], times: Times) {
-        self.reschedule(times.expires_ms);
         self.change(|heap, handle| heap.replace(handle, key, value, times));
     }
 
     /// Replaces the entry by another one with the same key.
     pub(super) fn replace_whole(&mut self, new: Handle) {
         debug_assert_eq!(self.key(), self.heap.entry(new).key());
-        self.reschedule(self.heap.entry(new).expires_ms());
         self.change(|heap, old| {
             heap.free(old);
             new
         });
     }
 
-    /// Changes the entry, which may get another handle by it, and notes that.
+    /// Changes the entry, which may get another handle by it, and brings the books to that.
     fn change(&mut self, change: impl FnOnce(&mut Heap, Handle) -> Handle) {
+        let before = self.record();
         *self.handle = change(self.heap, *self.handle);
+        let after = self.record();
+        if before != after {
+            before.into_iter().for_each(|record| self.books.expiry.remove(record));
+            after.into_iter().for_each(|record| self.books.expiry.insert(record));
+        }
         self.books.changes.note(self.heap.entry(*self.handle).key());
     }
 
-    /// Brings the index of expiry to what the entry is about to be.
-    fn reschedule(&mut self, expires_ms: Option<u64>) {
-        let before_ms = self.expires_ms();
-        if before_ms == expires_ms {
-            return;
-        }
-        let Place { slot, fast, state } = self.place;
-        let keyed = hash::keyed(state, self.key());
-        let record = |expires_ms| Record { expires_ms, slot, fast, keyed };
-        if let Some(before_ms) = before_ms {
-            self.books.expiry.remove(&record(before_ms));
-        }
-        if let Some(expires_ms) = expires_ms {
-            self.books.expiry.insert(record(expires_ms));
-        }
+    /// What stands in the index of expiry.
+    fn record(&self) -> Option<Record> {
+        self.expires_ms().map(|expires_ms| Record { expires_ms, handle: *self.handle })
     }
 }

@@ -55,7 +55,7 @@ fn at_bound(extra: usize) -> Vec<u8> {
 fn parts_are_read_back() {
     for key_length in [0, 1, 127, 128, 255, 1024, 1025, 70_000] {
         for value_length in [0, 1, 100, 127, 128, INLINE_VALUE_BYTES_MAX, INLINE_VALUE_BYTES_MAX + 1] {
-            for expires_ms in [None, Some(0), Some(u64::MAX)] {
+            for expires_ms in [None, Some(0), Some((1 << 40) - 2), Some((1 << 40) - 1), Some(u64::MAX)] {
                 let (key, value) = (vec![b'k'; key_length], vec![b'v'; value_length]);
                 let mut one = One::new(&key, &value, CREATED_MS, expires_ms);
                 let is_parts = |one: &One, expires_ms| {
@@ -65,7 +65,7 @@ fn parts_are_read_back() {
                     assert_eq!(matches!(entry.value(), Value::Shared(_)), value_length > INLINE_VALUE_BYTES_MAX);
                 };
                 is_parts(&one, expires_ms);
-                for expires_ms in [Some(5), Some(6), None, None] {
+                for expires_ms in [Some(5), Some(u64::MAX - 1), Some(6), None, None] {
                     one.change(|heap, handle| heap.set_expires(handle, expires_ms));
                     is_parts(&one, expires_ms);
                 }
@@ -87,7 +87,7 @@ fn a_small_entry_is_one_block_with_seven_bytes_of_header() {
     assert_eq!(bytes(16, 16, None), 8 + 32);
     assert_eq!(bytes(16, 21, None), 7 + 37);
     assert_eq!(bytes(16, 100, None), 8 + 116);
-    assert_eq!(bytes(16, 16, Some(1)), 16 + 32);
+    assert_eq!(bytes(16, 16, Some(1)), 12 + 32);
 }
 
 /// A clock that runs for longer than creation times can tell stands still; nothing else comes to harm.
