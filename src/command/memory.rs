@@ -86,6 +86,6 @@ pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 
 /// `MEMORY DOCTOR`
 pub(super) fn doctor(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    reply.verbatim("Nothing to report: memento has no allocator of its own to be looked after.\r\n");
+    reply.verbatim("Nothing to report: memento looks after its memory by itself.\r\n");
     Ok(Flow::Continue)
 }

@@ -2,7 +2,8 @@
 //!
 //! A handle counts units of four bytes, which reaches 16 GiB. All blocks of a step have one size, so that a freed one
 //! fits the next of its class, and nothing is written beside the blocks. What a step knows of itself is four words in a
-//! table; a step without blocks goes back to the system.
+//! table; a step without blocks goes back to the system. Where many blocks of a class were freed between others, the
+//! owner of the handles is asked to move the blocks of one step into the room of the others.
 //!
 //! The arena does not know what is in a block, nor who has its handle: whoever allocates one frees it, once.
 
@@ -73,17 +74,45 @@ struct Info {
     freed: u16,
     /// Behind this nothing was ever allocated.
     fresh: u16,
+    /// Whether its blocks are being moved away, so that none is to come.
+    leaving: bool,
     /// Its neighbours among the steps of the class that have room.
     before: u32,
     after: u32,
 }
 
+/// What is known of a class.
+#[derive(Clone, Copy)]
+struct Class {
+    /// The first of its steps that have room.
+    roomy: u32,
+    /// How many steps it has, and how many blocks of them are in use.
+    steps: u32,
+    used: u32,
+}
+
+impl Class {
+    const EMPTY: Class = Class { roomy: NONE, steps: 0, used: 0 };
+
+    /// Whether more than a quarter of the room for blocks of this size is free, and two steps at least: then the other
+    /// steps have room for all blocks of any one.
+    fn is_thin(&self, block_bytes: usize) -> bool {
+        let step_blocks = (STEP_BYTES / block_bytes) as u32;
+        let free = self.steps * step_blocks - self.used;
+        free > self.steps * step_blocks / 4 && free >= 2 * step_blocks
+    }
+}
+
+/// Of the steps of a thin class, the emptiest of so many is emptied.
+const THIN_STEPS_SEEN: usize = 16;
+
 /// Blocks of any size up to [`BLOCK_BYTES_MAX`].
 pub(super) struct Arena {
     steps: Vec<Option<Pages>>,
     infos: Vec<Info>,
-    /// Of each class, a step that has room.
-    roomy: Box<[u32]>,
+    classes: Box<[Class]>,
+    /// A class that was found thin.
+    thin: Option<usize>,
     /// The first of the numbers of steps that have no memory.
     vacant: u32,
     /// An emptied step that is kept, so that a key that comes and goes does not ask the system each time.
@@ -93,8 +122,8 @@ pub(super) struct Arena {
 
 impl Default for Arena {
     fn default() -> Arena {
-        let (steps, infos, roomy) = (Vec::new(), Vec::new(), Box::default());
-        Arena { steps, infos, roomy, vacant: NONE, spare: None, bytes: 0 }
+        let (steps, infos, classes) = (Vec::new(), Vec::new(), Box::default());
+        Arena { steps, infos, classes, thin: None, vacant: NONE, spare: None, bytes: 0 }
     }
 }
 
@@ -132,7 +161,7 @@ impl Arena {
     pub(super) fn alloc(&mut self, bytes: usize) -> Option<Handle> {
         let block_bytes = block_bytes(bytes);
         let class = class_of(block_bytes);
-        let mut number = self.roomy.get(class).copied().unwrap_or(NONE);
+        let mut number = self.classes.get(class).map_or(NONE, |class| class.roomy);
         if number == NONE {
             number = self.open(class, block_bytes)?;
         }
@@ -144,12 +173,12 @@ impl Arena {
             Handle(number * STEP_UNITS as u32 + u32::from(unit))
         } else {
             let handle = Handle(number * STEP_UNITS as u32 + u32::from(unit));
-            let link = self.block(handle).first_chunk().copied().expect("a block has eight bytes");
-            self.infos[number as usize].freed = u16::from_le_bytes(link);
+            self.infos[number as usize].freed = self.freed_after(handle);
             handle
         };
         let info = &mut self.infos[number as usize];
         info.used += 1;
+        self.classes[class].used += 1;
         if !info.has_room() {
             self.unlist(number, class);
         }
@@ -172,17 +201,68 @@ impl Arena {
         let is_empty = info.used == 0;
         self.bytes -= block_bytes;
         let class = class_of(block_bytes);
+        self.classes[class].used -= 1;
+        if self.classes[class].is_thin(block_bytes) {
+            self.thin = Some(class);
+        }
         if is_empty {
             if had_room {
                 self.unlist(number as u32, class);
             }
+            self.classes[class].steps -= 1;
             self.close(number);
             return;
         }
         self.block_mut(handle)[..2].copy_from_slice(&freed.to_le_bytes());
-        if !had_room {
+        if !had_room && self.infos[number].has_room() {
             self.enlist(number as u32, class);
         }
+    }
+
+    /// The blocks in use of some step of a thin class. The caller moves each: allocates one of the same size, which
+    /// is in another step, and frees the old one. None when no class is thin.
+    pub(super) fn leave_thin_step(&mut self) -> Vec<Handle> {
+        // A class that was thin when a block was freed may be so no more, and another one be thin.
+        if self.thin.is_some_and(|class| !self.is_thin(class)) {
+            self.thin = (0..self.classes.len()).find(|&class| self.is_thin(class));
+        }
+        let Some(class) = self.thin else { return Vec::new() };
+        let number = self.emptiest_step(class);
+        self.unlist(number, class);
+        self.infos[number as usize].leaving = true;
+        self.blocks_in_use(number)
+    }
+
+    /// Whether a class is thin; one that is has steps with room.
+    fn is_thin(&self, class: usize) -> bool {
+        let class = &self.classes[class];
+        class.roomy != NONE && class.is_thin(self.infos[class.roomy as usize].block_bytes())
+    }
+
+    /// The step of a class with the fewest blocks in use, of the first few that have room.
+    fn emptiest_step(&self, class: usize) -> u32 {
+        let after = |number: &u32| Some(self.infos[*number as usize].after).filter(|&after| after != NONE);
+        let steps = std::iter::successors(Some(self.classes[class].roomy), after).take(THIN_STEPS_SEEN);
+        steps.min_by_key(|&number| self.infos[number as usize].used).expect("there is a first one")
+    }
+
+    /// The blocks of a step without those that are free.
+    fn blocks_in_use(&self, number: u32) -> Vec<Handle> {
+        let info = &self.infos[number as usize];
+        let first = number * STEP_UNITS as u32;
+        let mut is_free = vec![false; usize::from(info.fresh / info.block_units)];
+        let mut unit = info.freed;
+        while unit != NO_BLOCK {
+            is_free[usize::from(unit / info.block_units)] = true;
+            unit = self.freed_after(Handle(first + u32::from(unit)));
+        }
+        let blocks = (0..info.fresh).step_by(info.block_units.into()).zip(is_free);
+        blocks.filter(|(_, is_free)| !is_free).map(|(unit, _)| Handle(first + u32::from(unit))).collect()
+    }
+
+    /// Where the next free block of the step lies.
+    fn freed_after(&self, freed: Handle) -> u16 {
+        u16::from_le_bytes(*self.block(freed).first_chunk().expect("a block has eight bytes"))
     }
 
     /// The bytes from a block's beginning to its step's end: who has the handle knows how many of them are the block's.
@@ -220,7 +300,7 @@ impl Arena {
             None => Pages::map().ok()?,
         };
         let block_units = (block_bytes / UNIT_BYTES) as u16;
-        let info = Info { block_units, used: 0, freed: NO_BLOCK, fresh: 0, before: NONE, after: NONE };
+        let info = Info { block_units, used: 0, freed: NO_BLOCK, fresh: 0, leaving: false, before: NONE, after: NONE };
         let number = self.vacant;
         if number == NONE {
             self.steps.push(Some(pages));
@@ -230,9 +310,10 @@ impl Arena {
             self.steps[number as usize] = Some(pages);
             self.infos[number as usize] = info;
         }
-        if self.roomy.is_empty() {
-            self.roomy = vec![NONE; CLASSES].into();
+        if self.classes.is_empty() {
+            self.classes = vec![Class::EMPTY; CLASSES].into();
         }
+        self.classes[class].steps += 1;
         let number = if number == NONE { self.steps.len() as u32 - 1 } else { number };
         self.enlist(number, class);
         Some(number)
@@ -250,14 +331,13 @@ impl Arena {
         if self.spare.is_none() {
             self.spare = pages;
         }
-        self.infos[number] =
-            Info { block_units: 0, used: 0, freed: NO_BLOCK, fresh: 0, before: NONE, after: self.vacant };
+        self.infos[number].after = self.vacant;
         self.vacant = number as u32;
     }
 
     /// Puts a step first among those of its class that have room.
     fn enlist(&mut self, number: u32, class: usize) {
-        let after = std::mem::replace(&mut self.roomy[class], number);
+        let after = std::mem::replace(&mut self.classes[class].roomy, number);
         if after != NONE {
             self.infos[after as usize].before = number;
         }
@@ -268,7 +348,7 @@ impl Arena {
     fn unlist(&mut self, number: u32, class: usize) {
         let Info { before, after, .. } = self.infos[number as usize];
         if before == NONE {
-            self.roomy[class] = after;
+            self.classes[class].roomy = after;
         } else {
             self.infos[before as usize].after = after;
         }
@@ -284,7 +364,8 @@ impl Info {
     }
 
     fn has_room(&self) -> bool {
-        self.freed != NO_BLOCK || usize::from(self.fresh) + usize::from(self.block_units) <= STEP_UNITS
+        !self.leaving
+            && (self.freed != NO_BLOCK || usize::from(self.fresh) + usize::from(self.block_units) <= STEP_UNITS)
     }
 }
 

@@ -37,7 +37,7 @@ impl Store {
         for (number, slot) in self.slots.iter().enumerate() {
             let Some(tree) = slot else { continue };
             let slot = SlotId::wrapping(number);
-            assert!(tree.len > 0, "a slot without entries has no index");
+            assert!(tree.root.len() > 0, "a slot without entries has no index");
             let mut entries = 0;
             let fast = Hashing { heap: &self.heap, keyed: None };
             for_each_page(&tree.root, fast, &self.state, &mut |page, hashing| {

@@ -21,6 +21,8 @@ const SPLIT_PART_MIN: usize = 8;
 /// The pages of a slot, or of a part of a slot.
 pub(super) struct Directory {
     keyed: bool,
+    /// How many entries its pages have, those of keyed children included.
+    len: usize,
     /// So many leading bits of a position choose a place.
     depth: u32,
     /// The number of the leaf at each of the `1 << depth` places.
@@ -75,10 +77,16 @@ impl Leaf {
 impl Directory {
     /// A directory with one place, at which this page stands.
     pub(super) fn new(page: Page, keyed: bool, account: &mut Account) -> Box<Directory> {
+        let len = page.len();
         let leaf = Leaf { depth: 0, start: 0, node: Node::Page(page) };
-        let directory = Directory { keyed, depth: 0, places: Box::new([0]), leaves: vec![leaf] };
+        let directory = Directory { keyed, len, depth: 0, places: Box::new([0]), leaves: vec![leaf] };
         account.add(directory.own_bytes());
         Box::new(directory)
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether the keyed hash chooses the page.
@@ -126,6 +134,7 @@ impl Directory {
     /// Puts an entry in whose key is not there yet.
     pub(super) fn insert(&mut self, fast: u64, handle: Handle, growth: &mut Growth<'_>) {
         let hash = self.hash_of(fast, growth.heap.entry(handle).key(), growth);
+        self.len += 1;
         let hashing = growth.hashing(self.keyed);
         // A page by the fast hash always finds room: at the last bit it becomes a keyed child.
         let depth_max = if self.keyed { POSITION_BITS } else { POSITION_BITS + 1 };
@@ -149,6 +158,7 @@ impl Directory {
             Node::Page(page) => page.remove(hash, key, hashing, growth.account)?,
             child => child.remove(fast, key, growth)?,
         };
+        self.len -= 1;
         self.join_buddies(position(hash), hashing, growth.account);
         Some(handle)
     }

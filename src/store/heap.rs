@@ -144,6 +144,24 @@ impl Heap {
         })
     }
 
+    /// The entries of a step of memory to which few blocks are left, each of which is to be relocated now; none when no
+    /// step is like that.
+    pub(super) fn leave_thin_step(&mut self) -> Vec<Handle> {
+        self.arena.leave_thin_step()
+    }
+
+    /// Moves an entry's block to another step.
+    pub(super) fn relocate(&mut self, handle: Handle) -> Handle {
+        let mut block = self.take_scratch(|_, _| (), handle);
+        let bytes = self.entry(handle).layout().bytes();
+        block.extend_from_slice(&self.arena.block(handle)[..bytes]);
+        let new = self.alloc(bytes);
+        self.arena.block_mut(new)[..bytes].copy_from_slice(&block);
+        self.arena.free(handle);
+        self.scratch = bounded(block);
+        new
+    }
+
     /// Frees a part of a heap whose entries nobody reads any more: a step of memory, or a long entry. False when there is
     /// none left.
     pub(super) fn free_some(&mut self) -> bool {

@@ -66,7 +66,6 @@ pub enum Expiry {
 #[derive(Default)]
 struct Tree {
     root: Node,
-    len: usize,
 }
 
 type Slot = Option<Box<Tree>>;
@@ -145,7 +144,7 @@ impl Store {
 
     /// How many entries a slot has, those included that ended and are not swept yet.
     pub fn slot_len(&self, slot: SlotId) -> usize {
-        self.slots[slot.index()].as_ref().map_or(0, |tree| tree.len)
+        self.slots[slot.index()].as_ref().map_or(0, |tree| tree.root.len())
     }
 
     /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
@@ -333,9 +332,29 @@ impl Store {
         self.expiry.first().map(|record| record.expires_ms)
     }
 
-    /// Frees about so many entries (at most a page more) of what a flush took away. True while there is more.
+    /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, moves entries out
+    /// of a step of memory that few are left in. True while there is more to do.
     pub fn reclaim(&mut self, entries_max: usize) -> bool {
-        self.graveyard.reclaim(entries_max, &mut self.account)
+        self.graveyard.reclaim(entries_max, &mut self.account) || self.compact()
+    }
+
+    /// Empties one step of memory where entries that went left much room between others. True when there may be more
+    /// such steps.
+    fn compact(&mut self) -> bool {
+        let leaving = self.heap.leave_thin_step();
+        for &old in &leaving {
+            let entry = self.heap.entry(old);
+            let (key, expires_ms) = (entry.key(), entry.expires_ms());
+            let tree = self.slots[SlotId::of_key(key).index()].as_mut();
+            let place = tree.and_then(|tree| tree.root.get_mut(hash::fast(key), key, &self.heap, &self.state));
+            let place = place.expect("a block in use is an entry's");
+            *place = self.heap.relocate(old);
+            if let Some(expires_ms) = expires_ms {
+                self.expiry.remove(Record { expires_ms, handle: old });
+                self.expiry.insert(Record { expires_ms, handle: *place });
+            }
+        }
+        !leaving.is_empty()
     }
 
     fn sweep_one(&mut self, handle: Handle) {
@@ -377,8 +396,7 @@ impl Store {
         }
         self.changes.note(key);
         let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
-        tree.root.insert(fast, handle, &mut Growth { heap, state, account, slot_entries: tree.len });
-        tree.len += 1;
+        tree.root.insert(fast, handle, &mut Growth { heap, state, account, slot_entries: tree.root.len() });
         self.block_lens[slot.index() / BLOCK_SLOTS] += 1;
         self.len += 1;
     }
@@ -389,9 +407,9 @@ impl Store {
         let place = &mut self.slots[slot.index()];
         let tree = place.as_mut()?;
         let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
-        let handle = tree.root.remove(fast, key, &mut Growth { heap, state, account, slot_entries: tree.len })?;
-        tree.len -= 1;
-        if tree.len == 0 {
+        let handle =
+            tree.root.remove(fast, key, &mut Growth { heap, state, account, slot_entries: tree.root.len() })?;
+        if tree.root.len() == 0 {
             self.account.sub(size_of::<Tree>());
             *place = None;
         }
@@ -412,7 +430,7 @@ impl Store {
         };
         let block = self.block_lens.iter().take_while(|len| is_before(**len)).count();
         let slots = &self.slots[block * BLOCK_SLOTS..][..BLOCK_SLOTS];
-        let tree = slots.iter().flatten().find(|tree| !is_before(tree.len));
+        let tree = slots.iter().flatten().find(|tree| !is_before(tree.root.len()));
         tree.expect("the counts add up to the number of entries")
     }
 }

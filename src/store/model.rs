@@ -344,3 +344,29 @@ fn a_flush_is_reclaimed_in_small_parts() {
         assert_eq!(store.bytes_used(), base);
     }
 }
+
+#[test]
+fn entries_move_together_when_most_have_gone() {
+    for keys in Keys::ALL {
+        let mut store = Store::new();
+        let expiry = |number: usize| if number.is_multiple_of(3) { Expiry::At(50) } else { Expiry::Never };
+        for number in 0..30_000 {
+            store.upsert(&keys.key(number), b"0123456789abcdef", expiry(number), 1);
+        }
+        let full = store.heap.step_count();
+        for number in (0..30_000).filter(|number| number % 10 != 0) {
+            assert!(store.remove(&keys.key(number), 1));
+        }
+        while store.reclaim(100) {}
+        store.check();
+        println!("{keys:?}: {} steps of {full}", store.heap.step_count());
+        assert!(store.heap.step_count() <= full / 3);
+        for number in (0..30_000).step_by(10) {
+            let entry = store.get(&keys.key(number), 1).expect("an entry that stays");
+            assert_eq!((entry.value().bytes(), entry.created_ms()), (&b"0123456789abcdef"[..], 1));
+            assert_eq!(entry.expires_ms().is_some(), number.is_multiple_of(3));
+        }
+        assert_eq!(store.sweep(50, 30_000), 1000);
+        store.check();
+    }
+}

@@ -44,6 +44,14 @@ impl Default for Node {
 }
 
 impl Node {
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Node::Page(page) => page.len(),
+            Node::Directory(directory) => directory.len(),
+        }
+    }
+
     /// The page where a key stands or would stand, with the hash that counts there.
     pub(super) fn page(&self, fast: u64, keyed: impl Fn() -> u64) -> (&Page, u64) {
         let (mut node, mut hash) = (self, fast);

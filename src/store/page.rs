@@ -188,11 +188,11 @@ impl Page {
         page
     }
 
-    /// Gives an empty page so many groups. The limit lies between 27/32 and 31/32 of the lanes, differently by `stagger`:
+    /// Gives an empty page so many groups. The limit lies between 29/32 and 31/32 of the lanes, differently by `stagger`:
     /// otherwise all pages of an evenly growing store would grow in the same moment.
     fn allot(&mut self, groups: usize, stagger: u64, account: &mut Account) {
         self.groups = std::iter::repeat_with(Group::default).take(groups).collect();
-        self.limit = ((groups * (2 * LANES - 1) - groups * 4 * (stagger % 16) as usize / 16) / 2) as u32;
+        self.limit = ((groups * (2 * LANES - 1) - groups * 2 * (stagger % 16) as usize / 16) / 2) as u32;
         account.add(self.table_bytes());
     }
 

@@ -8,20 +8,19 @@ impl Arena {
     pub(in crate::store) fn check(&self, owned: &BTreeSet<Handle>) {
         let mut in_use = BTreeSet::new();
         let mut bytes = 0;
+        let mut classes = vec![Class::EMPTY; CLASSES];
         for (number, info) in self.infos.iter().enumerate().filter(|(number, _)| self.steps[*number].is_some()) {
-            let first = (number * STEP_UNITS) as u32;
-            let mut blocks: BTreeSet<Handle> =
-                (0..info.fresh).step_by(info.block_units.into()).map(|unit| Handle(first + u32::from(unit))).collect();
-            let mut freed = info.freed;
-            while freed != NO_BLOCK {
-                let handle = Handle(first + u32::from(freed));
-                assert!(blocks.remove(&handle), "a freed block is one of the step's, and free once");
-                freed = u16::from_le_bytes(*self.block(handle).first_chunk().expect("two bytes"));
-            }
+            let blocks = self.blocks_in_use(number as u32);
             assert_eq!(blocks.len(), usize::from(info.used));
-            assert!(info.used > 0, "an empty step goes back");
+            assert!(info.used > 0 && !info.leaving, "an empty step goes back");
             bytes += blocks.len() * info.block_bytes();
-            in_use.append(&mut blocks);
+            let class = &mut classes[class_of(info.block_bytes())];
+            class.steps += 1;
+            class.used += blocks.len() as u32;
+            in_use.extend(blocks);
+        }
+        for (class, counted) in self.classes.iter().zip(classes) {
+            assert_eq!((class.steps, class.used), (counted.steps, counted.used));
         }
         assert!(in_use == *owned, "blocks in use are those that are owned");
         assert_eq!(bytes, self.bytes);
@@ -39,8 +38,8 @@ impl Arena {
     /// Asserts that the steps with room are in the lists of their classes, and no others.
     fn check_roomy(&self) {
         let mut listed = 0;
-        for (class, &first) in self.roomy.iter().enumerate() {
-            let (mut before, mut number) = (NONE, first);
+        for (class, known) in self.classes.iter().enumerate() {
+            let (mut before, mut number) = (NONE, known.roomy);
             while number != NONE {
                 let info = &self.infos[number as usize];
                 assert!(info.has_room() && info.before == before && class_of(info.block_bytes()) == class);
@@ -130,4 +129,46 @@ fn an_arena_is_given_back_step_by_step() {
     let steps = arena.step_count();
     assert_eq!((0..).take_while(|_| arena.give_back()).count(), steps);
     assert_eq!(arena.bytes(), 0);
+}
+
+/// Moves blocks as the owner of the handles does; returns how many.
+fn compact(arena: &mut Arena, held: &mut [Handle]) -> usize {
+    let leaving = arena.leave_thin_step();
+    for &old in &leaving {
+        let new = arena.alloc(40).expect("memory");
+        assert_ne!(new.step(), old.step());
+        let bytes: [u8; 4] = *arena.block(old).first_chunk().expect("four bytes");
+        arena.block_mut(new)[..4].copy_from_slice(&bytes);
+        arena.free(old);
+        *held.iter_mut().find(|held| **held == old).expect("a block that is held") = new;
+    }
+    leaving.len()
+}
+
+#[test]
+fn thin_steps_are_emptied() {
+    let mut arena = Arena::default();
+    let mut held: Vec<Handle> = (0..50_000).map(|_| arena.alloc(40).expect("memory")).collect();
+    let full = arena.step_count();
+    assert_eq!(compact(&mut arena, &mut held), 0, "a full arena is not thin");
+    for number in (0..held.len()).rev().filter(|number| number % 10 != 0) {
+        arena.free(held.swap_remove(number));
+    }
+    for (number, &handle) in held.iter().enumerate() {
+        arena.block_mut(handle)[..4].copy_from_slice(&(number as u32).to_le_bytes());
+    }
+    let mut moved = 0;
+    loop {
+        let step = compact(&mut arena, &mut held);
+        assert!(step <= STEP_BYTES / 40);
+        moved += step;
+        if step == 0 {
+            break;
+        }
+        arena.check(&held.iter().copied().collect());
+    }
+    assert!(moved > 0 && arena.step_count() <= full / 6, "{} of {full}", arena.step_count());
+    for (number, &handle) in held.iter().enumerate() {
+        assert_eq!(arena.block(handle)[..4], (number as u32).to_le_bytes());
+    }
 }

@@ -10,6 +10,11 @@ impl Heap {
         let places: Vec<u32> = owned.iter().filter_map(|&handle| self.entry(handle).place()).collect();
         self.longs.check(&places);
     }
+
+    /// How many steps of memory the blocks are in.
+    pub(in crate::store) fn step_count(&self) -> usize {
+        self.arena.step_count()
+    }
 }
 
 const CREATED_MS: u64 = (1 << 39) - 1;
