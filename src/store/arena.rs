@@ -14,7 +14,7 @@ const UNIT_BYTES: usize = 4;
 const STEP_UNITS: usize = STEP_BYTES / UNIT_BYTES;
 
 /// So many steps can be told apart by a handle.
-const STEPS_MAX: usize = (1 << 32) / STEP_UNITS;
+const STEPS_MAX: usize = u32::MAX as usize / STEP_UNITS;
 
 /// The smallest block.
 const BLOCK_BYTES_MIN: usize = 8;

@@ -2,7 +2,8 @@
 //!
 //! Each of the 8192 slots has an index of its own (`node`): a page of entries (`page`), or a directory of pages
 //! (`directory`), so that every step (growing, shrinking, walking, freeing) takes at most a page or two, however keys
-//! are spread over slots or crafted. What bounds them stands in [`crate::limits`].
+//! are spread over slots or crafted. What bounds them stands in [`crate::limits`]. The entries lie in memory of the
+//! store's own (`heap`, `arena`); the index knows them by handles of 32 bits.
 //!
 //! The store reads no clock: `now_ms` comes with each call, in milliseconds of one clock that never goes back. It does
 //! not know commands, replies, or whether there is memory left.
@@ -147,8 +148,9 @@ impl Store {
         self.slots[slot.index()].as_ref().map_or(0, |tree| tree.root.len())
     }
 
-    /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. What a flush took away counts until it is reclaimed; a value that only a reply still holds
-    /// does not; a long value that [`Store::copy`] made two keys share counts for each of them.
+    /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. Room
+    /// between blocks does not count, nor does a value that only a reply still holds; what a flush took away counts until
+    /// it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of them.
     pub fn bytes_used(&self) -> usize {
         let buried = self.graveyard.heap_bytes() + self.graveyard.expiry_bytes();
         self.heap.bytes() + self.account.bytes() + self.expiry.bytes() + buried
