@@ -51,7 +51,7 @@ impl Graveyard {
         self.expiries.iter().map(ExpiryIndex::bytes).sum()
     }
 
-    /// Frees at least so many entries or records of expiry, and at most a page more. True while there is more to free.
+    /// Frees at least so many entries or records of expiry, and at most a page or chunk more. True while there is more to free.
     pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
         let mut freed = 0;
         while freed < entries_max && self.free_some(account, &mut freed) {}
@@ -62,7 +62,8 @@ impl Graveyard {
         !self.trees.is_empty() || !self.expiries.is_empty() || !self.heaps.is_empty()
     }
 
-    /// Frees a chunk of records of expiry, or a page, or a step of memory, and counts it in `freed`; false when nothing is left.
+    /// Frees a chunk of records of expiry, or a page, or a step of memory, and counts it in `freed`; false when nothing
+    /// is left.
     fn free_some(&mut self, account: &mut Account, freed: &mut usize) -> bool {
         if let Some(expiry) = self.expiries.front_mut() {
             match expiry.pop() {

@@ -1,8 +1,8 @@
 //! A page: a small open-addressing table, the leaf of a slot's index.
 //!
-//! Handles of entries stand in groups of sixteen lanes, each with a tag byte (a bit of the entry's hash, 0 for a free lane). A
-//! search begins at the hash's home group and goes on to the next group only while the group's overflow counter says
-//! that somebody was pushed past it; so a removal needs no tombstone and a full page is still searched briefly (the
+//! Handles of entries stand in groups of sixteen lanes, each with a tag byte (a bit of the entry's hash, 0 for a free
+//! lane). A search begins at the hash's home group and goes on to the next group only while the group's overflow counter
+//! says that somebody was pushed past it; so a removal needs no tombstone and a full page is still searched briefly (the
 //! idea is that of Folly's F14). A page does not know its place in a directory, nor which of the hashes it is given.
 
 use super::account::{Account, work};
