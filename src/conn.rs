@@ -5,8 +5,8 @@
 
 use crate::buffer::BufferPool;
 use crate::limits::{
-    OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES, REPLIES_WAITING_MAX,
-    SEND_PIECES_MAX, TURN_REPLY_BYTES,
+    BATCH_REQUESTS_MAX, OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES,
+    REPLIES_WAITING_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
 use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece, Words};
 use std::collections::VecDeque;
@@ -20,22 +20,119 @@ use std::rc::Rc;
 pub struct Desk {
     /// Where replies are written first.
     pub output: Output,
-    /// Where the parser marks the words of a request.
-    pub words: Words,
     /// Buffers for what must wait.
     pub pool: BufferPool,
 }
 
+/// Requests of some connections that are parsed and not executed yet, in the order in which they will be. `A` is what
+/// who executes them has found out ahead of each.
+#[derive(Debug)]
+pub struct Batch<A> {
+    requests: Vec<Request<A>>,
+    words: Words,
+}
+
+/// A request that is parsed.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<A> {
+    /// What was found out ahead of its execution.
+    pub ahead: A,
+    /// Where its bytes begin and end among those of its connection.
+    start: usize,
+    end: usize,
+    /// Where its words begin among those of the batch; they end where those of the next one begin.
+    words: usize,
+    form: Form,
+}
+
+/// What a connection has in a [`Batch`].
+#[derive(Debug)]
+pub struct Share {
+    requests: Range<usize>,
+    /// Where the bytes of the last one end.
+    end: usize,
+    tail: Tail,
+    /// Whether the bytes are those that the connection itself has, the fresh ones behind them.
+    kept: bool,
+    /// Whether the first of the requests cannot be parsed again, since a part of its bytes was taken before.
+    amid: bool,
+}
+
+impl<A> Default for Batch<A> {
+    fn default() -> Batch<A> {
+        Batch { requests: Vec::new(), words: Words::default() }
+    }
+}
+
+impl<A> Batch<A> {
+    /// Whether it is time to execute what is here.
+    pub fn is_full(&self) -> bool {
+        self.requests.len() >= BATCH_REQUESTS_MAX
+    }
+
+    /// All that are here.
+    pub fn requests(&mut self) -> &mut [Request<A>] {
+        &mut self.requests
+    }
+
+    fn args<'a>(&'a self, number: usize, input: &'a [u8]) -> Args<'a> {
+        let Request { start, words, .. } = self.requests[number];
+        let words_end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words);
+        Args::among(&input[start..], &self.words, words..words_end)
+    }
+
+    /// Forgets the requests from this one on.
+    fn truncate(&mut self, number: usize) {
+        if let Some(request) = self.requests.get(number) {
+            self.words.truncate(request.words);
+            self.requests.truncate(number);
+        }
+    }
+
+    /// Forgets all that was executed.
+    pub fn clear(&mut self) {
+        self.requests.clear();
+        self.words.clear();
+    }
+}
+
+impl Share {
+    /// Whether there is a request in it.
+    pub fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+}
+
+/// What comes behind the requests of a share.
+#[derive(Clone, Copy, Debug)]
+enum Tail {
+    /// Bytes that were not looked at, if any.
+    More,
+    /// The beginning of a request, of which so many bytes are needed again.
+    Incomplete(usize),
+    /// What is no request.
+    Broken(ParseError),
+}
+
 /// Who executes requests.
 pub trait Service {
+    /// What it finds out of a request before that is executed.
+    type Ahead: Copy;
+
     /// Of a command's name as it was sent: which of its words takes the rest of the line (0: none).
     fn rest_of(&mut self, name: &[u8]) -> usize;
 
     /// Whether the client may send more than what it takes to authenticate.
     fn trusts(&self) -> bool;
 
+    /// A request that will be executed soon: what it will touch can be looked for.
+    fn foresee(&mut self, args: Args<'_>) -> Self::Ahead;
+
+    /// What these requests will touch is fetched now, so that nothing is waited for when they are executed.
+    fn fetch(&mut self, requests: &mut [Request<Self::Ahead>]);
+
     /// Executes one request and writes its reply to `output`; `place` names the reply in case that it comes later.
-    fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow;
+    fn serve(&mut self, args: Args<'_>, form: Form, ahead: Self::Ahead, output: &mut Output, place: Place) -> Flow;
 
     /// Whether the turn has time for one more request.
     fn has_time(&self) -> bool;
@@ -134,32 +231,78 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Executes what `fresh`, received behind all before it, makes whole, as far as the client's share of a turn
-    /// goes. The replies are in `desk.output` afterwards (and, before a waiting one, in the backlog). Bytes that
-    /// are no request end the conversation after their error reply; they are returned for the log.
-    pub fn execute(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut impl Service) -> Option<ParseError> {
-        let broken = self.execute_input(fresh, desk, service);
-        // A long word must not stay for as long as nobody asks for anything.
-        desk.words.clear();
-        broken
-    }
-
-    fn execute_input(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut impl Service) -> Option<ParseError> {
-        if self.phase == Phase::Closing {
-            return None;
-        }
+    /// Parses what `fresh`, received behind all before it, makes whole, as far as there is room in the batch, for
+    /// [`Connection::execute`] or [`Connection::postpone`], one of which follows with the same `fresh`.
+    pub fn parse<S: Service>(&mut self, fresh: &[u8], batch: &mut Batch<S::Ahead>, service: &mut S) -> Share {
         if self.input.is_empty() {
-            let (left, broken) = self.run(fresh, desk, service);
-            if !left.is_empty() && self.phase != Phase::Closing {
-                self.input = desk.pool.lend();
-                self.input.extend_from_slice(&fresh[left]);
-            }
-            return broken;
+            return self.parse_from(0, fresh, false, batch, service);
         }
         let mut input = mem::take(&mut self.input);
         input.extend_from_slice(fresh);
-        let (left, broken) = self.run(&input, desk, service);
-        if left.is_empty() || self.phase == Phase::Closing {
+        let share = self.parse_from(0, &input, true, batch, service);
+        self.input = input;
+        share
+    }
+
+    /// Parses requests from `start` on.
+    fn parse_from<S: Service>(
+        &mut self,
+        start: usize,
+        input: &[u8],
+        kept: bool,
+        batch: &mut Batch<S::Ahead>,
+        service: &mut S,
+    ) -> Share {
+        let (trusted, amid, first) = (service.trusts(), self.parser.is_amid(), batch.requests.len());
+        let mut share = Share { requests: first..first, end: start, tail: Tail::More, kept, amid };
+        if self.phase == Phase::Closing || amid && !self.has_room_for(0, 0) {
+            return share;
+        }
+        // What comes behind AUTH is parsed by what AUTH has changed. And what cannot be parsed again is executed, so
+        // that nothing else is.
+        let most = if amid || !trusted { first + 1 } else { first.max(BATCH_REQUESTS_MAX - 1) + 1 };
+        while share.end < input.len() && share.requests.end < most {
+            let (bytes, words) = (&input[share.end..], batch.words.len());
+            match self.parser.parse(bytes, &mut batch.words, trusted, |name| service.rest_of(name)) {
+                Parsed::Incomplete { keep } => {
+                    share.tail = Tail::Incomplete(keep);
+                    break;
+                }
+                Parsed::Broken(error) => {
+                    share.tail = Tail::Broken(error);
+                    break;
+                }
+                Parsed::Blank { consumed } => share.end += consumed,
+                Parsed::Request { consumed, form } => {
+                    let ahead = service.foresee(Args::among(bytes, &batch.words, words..batch.words.len()));
+                    let end = share.end + consumed;
+                    batch.requests.push(Request { start: share.end, end, words, form, ahead });
+                    (share.end, share.requests.end) = (end, batch.requests.len());
+                }
+            }
+        }
+        share
+    }
+
+    /// Executes what was parsed, and what is whole behind it, as far as the client's share of a turn goes. The replies
+    /// are in `desk.output` afterwards (and, before a waiting one, in the backlog). Bytes that are no request end the
+    /// conversation after their error reply; they are returned for the log.
+    pub fn execute<S: Service>(
+        &mut self,
+        fresh: &[u8],
+        share: Share,
+        batch: &mut Batch<S::Ahead>,
+        desk: &mut Desk,
+        service: &mut S,
+    ) -> Option<ParseError> {
+        if !share.kept {
+            let (left, broken) = self.run(fresh, share, batch, desk, service);
+            self.keep(&fresh[left], &mut desk.pool);
+            return broken;
+        }
+        let mut input = mem::take(&mut self.input);
+        let (left, broken) = self.run(&input, share, batch, desk, service);
+        if left.is_empty() {
             desk.pool.give_back(input);
         } else {
             input.truncate(left.end);
@@ -173,56 +316,103 @@ impl Connection {
         broken
     }
 
-    /// Executes requests from the front of `input`, and says which bytes of it are left for later.
-    fn run(&mut self, input: &[u8], desk: &mut Desk, service: &mut impl Service) -> (Range<usize>, Option<ParseError>) {
-        let mut used = 0;
+    /// Leaves all of a share to a later turn, as far as that is possible: if not, it is given back.
+    pub fn postpone(&mut self, fresh: &[u8], share: Share, pool: &mut BufferPool) -> Result<(), Share> {
+        if share.amid || !share.has_requests() || self.phase == Phase::Closing {
+            return Err(share);
+        }
+        if !share.kept {
+            self.keep(fresh, pool);
+        }
+        self.stall();
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+        if !bytes.is_empty() {
+            self.input = pool.lend();
+            self.input.extend_from_slice(bytes);
+        }
+    }
+
+    /// What is left of the input is parsed again, once the client goes on.
+    fn stall(&mut self) {
+        self.stalled = true;
+        self.parser = Parser::default();
+    }
+
+    /// Executes requests, those of the share first, and says which bytes of the input are left for later.
+    fn run<S: Service>(
+        &mut self,
+        input: &[u8],
+        mut share: Share,
+        batch: &mut Batch<S::Ahead>,
+        desk: &mut Desk,
+        service: &mut S,
+    ) -> (Range<usize>, Option<ParseError>) {
+        let mark = batch.requests.len();
         self.stalled = false;
-        while used < input.len() {
-            if !self.may_execute(&desk.output) {
-                self.stalled = true;
-                break;
-            }
-            let bytes = &input[used..];
-            let trusted = service.trusts();
-            match self.parser.parse(bytes, &mut desk.words, trusted, |name| service.rest_of(name)) {
-                Parsed::Incomplete { keep } => return (used..used + keep, None),
-                Parsed::Blank { consumed } => used += consumed,
-                Parsed::Request { consumed, form } => {
-                    used += consumed;
-                    let place = Place(self.next_place);
-                    let flow = service.serve(Args::new(bytes, &desk.words), form, &mut desk.output, place);
-                    match flow {
-                        Flow::Continue => {}
-                        Flow::Close => self.phase = Phase::Closing,
-                        Flow::Later(_) | Flow::Cork(_) | Flow::Wait => {
-                            let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
-                            self.next_place = self.next_place.wrapping_add(1);
-                            self.queue_output(desk);
-                            self.backlog.push_back(Part::Waiting(place, bytes));
-                            self.waiting += 1;
-                            self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
-                            self.corked |= matches!(flow, Flow::Cork(_));
-                            if flow == Flow::Wait {
-                                self.held = Some(place);
-                            }
-                        }
-                    }
-                    if self.phase == Phase::Closing {
-                        break;
-                    }
-                    if !service.has_time() && used < input.len() {
-                        self.stalled = true;
-                        break;
-                    }
+        if self.phase == Phase::Closing {
+            return (0..0, None);
+        }
+        loop {
+            for number in share.requests.clone() {
+                let Request { start, end, form, ahead, .. } = batch.requests[number];
+                if !share.amid && !self.may_execute(&desk.output) {
+                    self.stall();
+                    return (start..input.len(), None);
                 }
-                Parsed::Broken(error) => {
+                self.serve(batch.args(number, input), form, ahead, desk, service);
+                if self.phase == Phase::Closing {
+                    return (0..0, None);
+                }
+                if !service.has_time() && end < input.len() {
+                    self.stall();
+                    return (end..input.len(), None);
+                }
+            }
+            match share.tail {
+                Tail::Incomplete(keep) => return (share.end..share.end + keep, None),
+                Tail::Broken(error) => {
                     service.reject(error, &mut desk.output);
                     self.phase = Phase::Closing;
-                    return (used..used, Some(error));
+                    return (0..0, Some(error));
+                }
+                Tail::More if share.end == input.len() => return (0..0, None),
+                Tail::More if !self.may_execute(&desk.output) => {
+                    self.stalled = true;
+                    return (share.end..input.len(), None);
+                }
+                Tail::More => {
+                    // What other connections have in the batch stays there.
+                    batch.truncate(mark);
+                    share = self.parse_from(share.end, input, share.kept, batch, service);
+                    service.fetch(&mut batch.requests[mark..]);
                 }
             }
         }
-        (used..input.len(), None)
+    }
+
+    /// Executes one request.
+    fn serve<S: Service>(&mut self, args: Args<'_>, form: Form, ahead: S::Ahead, desk: &mut Desk, service: &mut S) {
+        let place = Place(self.next_place);
+        let flow = service.serve(args, form, ahead, &mut desk.output, place);
+        match flow {
+            Flow::Continue => {}
+            Flow::Close => self.phase = Phase::Closing,
+            Flow::Later(_) | Flow::Cork(_) | Flow::Wait => {
+                let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
+                self.next_place = self.next_place.wrapping_add(1);
+                self.queue_output(desk);
+                self.backlog.push_back(Part::Waiting(place, bytes));
+                self.waiting += 1;
+                self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+                self.corked |= matches!(flow, Flow::Cork(_));
+                if flow == Flow::Wait {
+                    self.held = Some(place);
+                }
+            }
+        }
     }
 
     /// Where the next bytes are to be received, if they belong to a long word: straight into what will be stored.
@@ -270,11 +460,18 @@ impl Connection {
     }
 
     /// Whether one more request may be executed in this turn.
+    #[inline]
     fn may_execute(&self, output: &Output) -> bool {
+        self.has_room_for(output.copied_bytes(), output.shared_bytes())
+    }
+
+    /// Whether one more request may be executed behind replies of so many bytes.
+    #[inline]
+    fn has_room_for(&self, copied_bytes: usize, shared_bytes: usize) -> bool {
         self.may_go_on()
-            && output.copied_bytes() < TURN_REPLY_BYTES
+            && copied_bytes < TURN_REPLY_BYTES
             && self.backlog_bytes < OUTPUT_SOFT_BYTES_MAX
-            && self.pinned_bytes + output.shared_bytes() < OUTPUT_PINNED_BYTES
+            && self.pinned_bytes + shared_bytes < OUTPUT_PINNED_BYTES
     }
 
     /// The peer has ended its side: half a request is forgotten, what is owed is still sent.
@@ -477,6 +674,17 @@ impl Connection {
     pub fn dismantle(&mut self, pool: &mut BufferPool) {
         pool.give_back(mem::take(&mut self.input));
         self.drop_output(pool);
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// Parses and executes what was received, alone in a batch.
+    pub(crate) fn take<S: Service>(&mut self, fresh: &[u8], desk: &mut Desk, service: &mut S) -> Option<ParseError> {
+        let mut batch = Batch::default();
+        let share = self.parse(fresh, &mut batch, service);
+        service.fetch(batch.requests());
+        self.execute(fresh, share, &mut batch, desk, service)
     }
 }
 

@@ -48,6 +48,13 @@ pub const RECEIVED_WHOLE_BYTES_MAX: usize = 32 * 1024;
 /// 4 to 8 events of this size keep a turn under a millisecond.
 pub const RECEIVE_BYTES: usize = 16 * 1024;
 
+/// Once so many bytes have arrived, they are executed before more are received.
+pub const RECEIVE_BYTES_PER_BATCH: usize = 4 * RECEIVE_BYTES;
+
+/// So many requests are parsed before they are executed: enough that fetching what one touches overlaps with what the
+/// others do, and few enough that all of it stays in the cache nearest to the processor.
+pub const BATCH_REQUESTS_MAX: usize = 64;
+
 /// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
 /// request is never cut.
 pub const TURN_NS_MAX: u64 = 1_000_000;

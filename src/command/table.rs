@@ -127,6 +127,12 @@ impl Keys {
     pub(super) const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     pub(super) const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
+    /// The place of the first key in a request of `words` words.
+    #[inline]
+    pub fn first(self, words: usize) -> Option<usize> {
+        (self.first > 0 && (self.first as usize) < words).then_some(self.first as usize)
+    }
+
     /// The places of the keys in a request of `words` words.
     pub fn places(self, words: usize) -> impl Iterator<Item = usize> {
         let last = if self.last < 0 { words as i32 + self.last } else { self.last.min(words as i32 - 1) };

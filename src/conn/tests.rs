@@ -16,6 +16,14 @@ impl Joined {
 }
 
 impl Service for Joined {
+    type Ahead = usize;
+
+    fn foresee(&mut self, args: Args<'_>) -> usize {
+        args.len()
+    }
+
+    fn fetch(&mut self, _requests: &mut [Request<usize>]) {}
+
     fn rest_of(&mut self, _name: &[u8]) -> usize {
         0
     }
@@ -32,7 +40,8 @@ impl Service for Joined {
         output.push(error.text().as_bytes());
     }
 
-    fn serve(&mut self, args: Args<'_>, _form: Form, output: &mut Output, place: Place) -> Flow {
+    fn serve(&mut self, args: Args<'_>, _form: Form, ahead: usize, output: &mut Output, place: Place) -> Flow {
+        assert_eq!(ahead, args.len(), "what was found out of another request");
         match args.name() {
             b"wait" | b"later" | b"cork" => {
                 self.waiting.push(place);
@@ -74,9 +83,9 @@ fn start() -> (Connection, Desk, Joined) {
 fn a_connection_at_rest_owns_nothing() {
     assert!(size_of::<Connection>() <= 128, "{} bytes", size_of::<Connection>());
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"one\ntwo", &mut desk, &mut service);
+    conn.take(b"one\ntwo", &mut desk, &mut service);
     assert!(conn.input.capacity() > 0);
-    conn.execute(b"\n", &mut desk, &mut service);
+    conn.take(b"\n", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 3), b"one+;two+;");
     assert_eq!((conn.input.capacity(), conn.backlog.capacity()), (0, 0));
     assert!(conn.is_idle() && conn.wants_read() && !conn.wants_write());
@@ -92,7 +101,7 @@ fn requests_are_executed_however_they_are_cut() {
         let (mut at, mut sent) = (0, Vec::new());
         while at < stream.len() {
             let end = (at + 1 + random.below(6)).min(stream.len());
-            conn.execute(&stream[at..end], &mut desk, &mut service);
+            conn.take(&stream[at..end], &mut desk, &mut service);
             at = end;
             if random.below(2) == 0 {
                 let step = 1 + random.below(700);
@@ -108,7 +117,7 @@ fn requests_are_executed_however_they_are_cut() {
 #[test]
 fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"a\nwait\nb\nc", &mut desk, &mut service);
+    conn.take(b"a\nwait\nb\nc", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
     assert!(!conn.wants_read() && !conn.wants_write() && !conn.can_resume() && !conn.is_idle());
     desk.output.push(b"late");
@@ -118,7 +127,7 @@ fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
     assert!(conn.fill(service.waiting[0], &mut desk, true));
     assert!(!conn.fill(service.waiting[0], &mut desk, true), "a reply is filled once");
     assert!(conn.can_resume());
-    conn.execute(b"\n", &mut desk, &mut service);
+    conn.take(b"\n", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), [&b"late"[..], &[b'B'; 5000], b"r;b+;c+;"].concat());
     assert!(conn.is_idle());
 }
@@ -126,7 +135,7 @@ fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
 #[test]
 fn replies_may_be_filled_in_any_order() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"a\nlater\nb\nlater\nc\n", &mut desk, &mut service);
+    conn.take(b"a\nlater\nb\nlater\nc\n", &mut desk, &mut service);
     let (first, second) = (service.waiting[0], service.waiting[1]);
     assert_eq!(send(&mut conn, &mut desk, 3), b"a+;");
     desk.output.push(b"second");
@@ -143,12 +152,12 @@ fn replies_may_be_filled_in_any_order() {
 #[test]
 fn so_many_replies_are_waited_for_and_no_more() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute("later\n".repeat(REPLIES_WAITING_MAX + 1).as_bytes(), &mut desk, &mut service);
+    conn.take("later\n".repeat(REPLIES_WAITING_MAX + 1).as_bytes(), &mut desk, &mut service);
     assert_eq!(service.waiting.len(), REPLIES_WAITING_MAX);
     assert!(!conn.wants_read() && !conn.can_resume());
     conn.fill(service.waiting[1], &mut desk, true);
     assert!(conn.can_resume());
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(service.waiting.len(), REPLIES_WAITING_MAX + 1);
 }
 
@@ -156,16 +165,16 @@ fn so_many_replies_are_waited_for_and_no_more() {
 fn requests_of_many_bytes_wait_for_each_other() {
     let (mut conn, mut desk, mut service) = start();
     let request = format!("later {}\n", "x".repeat(REPLIES_WAITING_BYTES as usize / 2000));
-    conn.execute(request.repeat(5).as_bytes(), &mut desk, &mut service);
+    conn.take(request.repeat(5).as_bytes(), &mut desk, &mut service);
     assert_eq!(service.waiting.len(), 3);
     conn.fill(service.waiting[1], &mut desk, true);
     assert!(!conn.wants_read() && conn.can_resume());
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(service.waiting.len(), 4);
     for place in service.waiting.clone() {
         conn.fill(place, &mut desk, true);
     }
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     conn.fill(service.waiting[4], &mut desk, true);
     assert_eq!((conn.waiting, conn.waiting_bytes), (0, 0));
     assert!(conn.wants_read());
@@ -174,25 +183,25 @@ fn requests_of_many_bytes_wait_for_each_other() {
 #[test]
 fn a_corked_connection_waits_for_room_whatever_is_answered() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"cork\nnext\n", &mut desk, &mut service);
+    conn.take(b"cork\nnext\n", &mut desk, &mut service);
     desk.output.push(b"done;");
     conn.fill(service.waiting[0], &mut desk, true);
     assert!(!conn.wants_read() && !conn.can_resume());
     conn.uncork();
     assert!(conn.can_resume());
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 99), b"done;next+;");
 }
 
 #[test]
 fn who_ended_its_side_is_waited_for_until_all_is_answered() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"later\nwait\nnext\n", &mut desk, &mut service);
+    conn.take(b"later\nwait\nnext\n", &mut desk, &mut service);
     conn.peer_ended();
     conn.fill(service.waiting[0], &mut desk, true);
     assert!(!conn.is_done() && !conn.can_resume());
     conn.fill(service.waiting[1], &mut desk, true);
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 99), b"next+;");
     assert!(conn.is_done());
 }
@@ -203,7 +212,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     let request = [&vec![b'x'; 1000][..], b"\n"].concat();
     let (mut executed, mut received) = (0, 0);
     while conn.wants_read() {
-        conn.execute(&request, &mut desk, &mut service);
+        conn.take(&request, &mut desk, &mut service);
         conn.queue_output(&mut desk);
         (executed, received) = (executed + 1, received + request.len());
         assert!(executed < 10_000);
@@ -218,14 +227,14 @@ fn a_client_that_does_not_read_is_not_read_from() {
 fn a_share_of_a_turn_ends_and_goes_on() {
     let (mut conn, mut desk, mut service) = start();
     let stream = "big\n".repeat(2000);
-    conn.execute(stream.as_bytes(), &mut desk, &mut service);
+    conn.take(stream.as_bytes(), &mut desk, &mut service);
     let mut sent = 0;
     let mut turns = 1;
     while conn.stalled {
         assert!(!conn.wants_read());
         sent += send(&mut conn, &mut desk, usize::MAX).len();
         assert!(conn.can_resume());
-        conn.execute(b"", &mut desk, &mut service);
+        conn.take(b"", &mut desk, &mut service);
         turns += 1;
     }
     sent += send(&mut conn, &mut desk, usize::MAX).len();
@@ -236,11 +245,11 @@ fn a_share_of_a_turn_ends_and_goes_on() {
 fn a_turn_without_time_serves_one_request_of_a_client() {
     let (mut conn, mut desk, mut service) = start();
     service.time = false;
-    conn.execute(b"a\nb\nc\n", &mut desk, &mut service);
+    conn.take(b"a\nb\nc\n", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
     assert!(conn.can_resume() && !conn.wants_read() && !conn.is_idle());
-    conn.execute(b"", &mut desk, &mut service);
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"b+;c+;");
     assert!(!conn.can_resume() && conn.wants_read() && conn.is_idle());
 }
@@ -248,7 +257,7 @@ fn a_turn_without_time_serves_one_request_of_a_client() {
 #[test]
 fn an_end_on_either_side_sends_what_is_owed() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"a\nhalf", &mut desk, &mut service);
+    conn.take(b"a\nhalf", &mut desk, &mut service);
     conn.queue_output(&mut desk);
     conn.peer_ended();
     assert!(!conn.wants_read() && !conn.is_done());
@@ -256,8 +265,8 @@ fn an_end_on_either_side_sends_what_is_owed() {
     assert!(conn.is_done() && !conn.is_closing());
 
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"a\nquit\nb\n", &mut desk, &mut service);
-    conn.execute(b"c\n", &mut desk, &mut service);
+    conn.take(b"a\nquit\nb\n", &mut desk, &mut service);
+    conn.take(b"c\n", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 1), b"a+;");
     assert!(conn.is_done() && conn.is_closing() && !conn.wants_read());
 }
@@ -265,13 +274,13 @@ fn an_end_on_either_side_sends_what_is_owed() {
 #[test]
 fn an_end_while_a_reply_waits() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"wait\nb\n", &mut desk, &mut service);
+    conn.take(b"wait\nb\n", &mut desk, &mut service);
     conn.peer_ended();
     assert!(!conn.is_done());
     desk.output.push(b"late;");
     conn.fill(service.waiting[0], &mut desk, true);
     assert!(conn.can_resume() && !conn.is_done());
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"late;b+;");
     assert!(conn.is_done());
 }
@@ -281,7 +290,7 @@ fn what_is_no_request_ends_it_after_an_error() {
     let (mut conn, mut desk, mut service) = start();
     let mut broken = None;
     for _ in 0..3 {
-        broken = broken.or(conn.execute(&vec![b'x'; 1 << 19], &mut desk, &mut service));
+        broken = broken.or(conn.take(&vec![b'x'; 1 << 19], &mut desk, &mut service));
     }
     assert_eq!(broken, Some(ParseError::LineTooLong));
     assert_eq!(send(&mut conn, &mut desk, 100), b"ERR line too long");
@@ -292,7 +301,7 @@ fn what_is_no_request_ends_it_after_an_error() {
 #[test]
 fn a_long_word_is_received_where_it_will_stay() {
     let (mut conn, mut desk, mut service) = start();
-    conn.execute(b"a\n*2\r\n$1\r\nb\r\n$100000\r\nxxx", &mut desk, &mut service);
+    conn.take(b"a\n*2\r\n$1\r\nb\r\n$100000\r\nxxx", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
     let mut received = 3;
     while let Some(space) = conn.recv_space() {
@@ -303,10 +312,10 @@ fn a_long_word_is_received_where_it_will_stay() {
         let (held, _) = conn.input_bytes();
         assert!(held <= received * 2 + 66_000, "{held} bytes for {received}");
     }
-    conn.execute(b"", &mut desk, &mut service);
-    conn.execute(b"\r\nc\n", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
+    conn.take(b"\r\nc\n", &mut desk, &mut service);
     let wanted = [&b"b+"[..], &[b'x'; 100_000], b"+;"].concat();
     assert!(send(&mut conn, &mut desk, 1 << 20) == wanted, "the word as it was sent");
-    conn.execute(b"", &mut desk, &mut service);
+    conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"c+;");
 }

@@ -109,7 +109,7 @@ pub struct Parser {
 impl Parser {
     /// Looks for a request at the beginning of `input`, which continues what an `Incomplete` answer was given for.
     ///
-    /// Its words go to `words`. `trusted` tells whether the client may send more than what it takes to authenticate.
+    /// Its words are added to `words`. `trusted` tells whether the client may send more than what it takes to authenticate.
     /// `rest_of` tells, of a command's name as it was sent, which of its words takes the rest of the line in the text
     /// protocol (0: none).
     pub fn parse(
@@ -120,6 +120,13 @@ impl Parser {
         rest_of: impl FnOnce(&[u8]) -> usize,
     ) -> Parsed {
         if self.array.is_some() || input.first() == Some(&b'*') {
+            if self.array.is_none()
+                && trusted
+                && let Some(consumed) = resp::parse_whole(input, words)
+            {
+                self.scanned = 0;
+                return Parsed::Request { consumed, form: Form::Array };
+            }
             return resp::parse(self, input, words, trusted);
         }
         let line_bytes_max = if trusted { LINE_BYTES_MAX } else { UNAUTHENTICATED_BYTES_MAX };
@@ -135,6 +142,11 @@ impl Parser {
     /// So many bytes were received into the space; says whether the word is whole.
     pub fn recv_advance(&mut self, count: usize) -> bool {
         self.array.as_mut().is_some_and(|array| array.recv_advance(count))
+    }
+
+    /// Whether a part of an array was taken, which is not looked at again.
+    pub fn is_amid(&self) -> bool {
+        self.array.is_some()
     }
 
     /// Bytes that a request on its way holds here.
@@ -165,6 +177,7 @@ pub(crate) mod tests {
             }
             kept.extend_from_slice(piece);
             loop {
+                words.clear();
                 match parser.parse(&kept, &mut words, true, rest_of) {
                     Parsed::Incomplete { keep } => break kept.truncate(keep),
                     Parsed::Blank { consumed } => drop(kept.drain(..consumed)),

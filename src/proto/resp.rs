@@ -8,7 +8,6 @@ use crate::limits::{
     ARGS_MAX, HEADER_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, REQUEST_BYTES_MAX, UNAUTHENTICATED_ARGS_MAX,
     UNAUTHENTICATED_BYTES_MAX, VALUE_BYTES_MAX,
 };
-use std::mem;
 use std::rc::Rc;
 
 /// The space for a long word grows by at least so much at a time.
@@ -71,7 +70,6 @@ impl Array {
 
 /// See [`Parser::parse`].
 pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, trusted: bool) -> Parsed {
-    // The usual request comes whole: its state lives here and its words in what the loop lent.
     let mut array = match parser.array.take() {
         Some(boxed) => *boxed,
         None => {
@@ -84,8 +82,7 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
                     Err(error) => return Parsed::Broken(error),
                 },
             };
-            words.clear();
-            Array { words: mem::take(words), at: count.1, missing: count.0, ..Array::default() }
+            Array { at: count.1, missing: count.0, ..Array::default() }
         }
     };
     let parsed = go_on(&mut array, &mut parser.scanned, input, trusted);
@@ -95,9 +92,45 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
         }
         parser.array = Some(Box::new(array));
     } else {
-        *words = array.words;
+        words.append(array.words);
     }
     parsed
+}
+
+/// Parses an array of which all bytes are here and nothing is out of the ordinary: nearly every one. None for others,
+/// which [`parse`] looks at more closely.
+#[inline]
+pub(super) fn parse_whole(input: &[u8], words: &mut Words) -> Option<usize> {
+    let before = words.len();
+    let (count, mut at) = short_number(input, 1)?;
+    for _ in 0..count {
+        let word = (input.get(at) == Some(&b'$')).then(|| short_number(input, at + 1)).flatten();
+        let end = word.map(|(length, start)| (start, start + length)).filter(|(_, end)| end + 2 <= input.len());
+        let Some((start, end)) = end else {
+            words.truncate(before);
+            return None;
+        };
+        words.push(start, end);
+        at = end + 2;
+    }
+    (count > 0).then_some(at)
+}
+
+/// A number of up to four digits that begins at `at`, and where the bytes behind its line begin.
+#[inline(always)]
+fn short_number(input: &[u8], at: usize) -> Option<(usize, usize)> {
+    let digit = |at: usize| input.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let mut number = usize::from(digit(at)?);
+    let mut end = at + 1;
+    if number > 0 {
+        while end < at + 4
+            && let Some(digit) = digit(end)
+        {
+            number = number * 10 + usize::from(digit);
+            end += 1;
+        }
+    }
+    (input.get(end) == Some(&b'\r')).then_some((number, end + 2))
 }
 
 fn go_on(array: &mut Array, scanned: &mut u32, input: &[u8], trusted: bool) -> Parsed {

@@ -25,10 +25,10 @@ pub(super) fn parse(
     if line.len() > line_bytes_max {
         return Parsed::Broken(ParseError::LineTooLong);
     }
-    words.clear();
+    let before = words.len();
     split(line, words, rest_of);
     let consumed = end + 1;
-    if words.len() == 0 { Parsed::Blank { consumed } } else { Parsed::Request { consumed, form: Form::Line } }
+    if words.len() == before { Parsed::Blank { consumed } } else { Parsed::Request { consumed, form: Form::Line } }
 }
 
 /// Where the first LF is. Whole blocks are compared without a branch in between, which the compiler makes vector
@@ -56,9 +56,10 @@ fn split(line: &[u8], words: &mut Words, rest_of: impl FnOnce(&[u8]) -> usize) {
     let Some(name) = word_from(0) else { return };
     let rest = rest_of(&line[name.clone()]);
     let mut at = name.end;
+    let first = words.len();
     words.push(name.start, name.end);
     loop {
-        if words.len() == rest {
+        if words.len() - first == rest {
             if at < line.len() {
                 words.push(at + 1, line.len());
             }

@@ -1,9 +1,10 @@
-//! The words of a request, where they lie: in the bytes received, or, a long one, in a buffer of its own.
+//! The words of requests, where they lie: in the bytes received, or, a long one, in a buffer of its own.
 
-use std::ops::Index;
+use std::ops::{Index, Range};
 use std::rc::Rc;
 
-/// Where the words of the request at hand lie. Lent by the loop, so that no request allocates it.
+/// Where the words of the requests at hand lie, one request behind the other. Lent by the loop, so that no request
+/// allocates it.
 #[derive(Debug, Default)]
 pub struct Words {
     spans: Vec<Span>,
@@ -30,14 +31,32 @@ impl Words {
         self.spans.len()
     }
 
-    /// Forgets the words of the request before.
+    /// Forgets all words.
     pub fn clear(&mut self) {
         self.spans.clear();
         self.spans.shrink_to(SPANS_KEPT_MAX);
         self.long.clear();
     }
 
+    /// Forgets the words behind the first `len`, of which none is a long one.
+    pub fn truncate(&mut self, len: usize) {
+        debug_assert!(self.spans[len..].iter().all(|span| span.start != LONG));
+        self.spans.truncate(len);
+    }
+
+    /// Adds the words of a request that was parsed apart.
+    pub(super) fn append(&mut self, mut words: Words) {
+        let longs = self.long.len() as u32;
+        let moved = |span: &Span| match span.start {
+            LONG => Span { end: span.end + longs, ..*span },
+            _ => *span,
+        };
+        self.spans.extend(words.spans.iter().map(moved));
+        self.long.append(&mut words.long);
+    }
+
     /// Adds the word from `start` to `end` of the request's bytes.
+    #[inline]
     pub fn push(&mut self, start: usize, end: usize) {
         self.spans.push(Span { start: start as u32, end: end as u32 });
     }
@@ -72,10 +91,16 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// The words that lie in `bytes`, the beginning of the request; at least one.
+    /// All the words, of one request that begins with `bytes`; at least one.
     pub fn new(bytes: &'a [u8], words: &'a Words) -> Args<'a> {
-        debug_assert!(!words.spans.is_empty());
-        Args { bytes, spans: &words.spans, long: &words.long }
+        Args::among(bytes, words, 0..words.len())
+    }
+
+    /// The words with these numbers, of a request that begins with `bytes`; at least one.
+    #[inline]
+    pub fn among(bytes: &'a [u8], words: &'a Words, numbers: Range<usize>) -> Args<'a> {
+        debug_assert!(!numbers.is_empty());
+        Args { bytes, spans: &words.spans[numbers], long: &words.long }
     }
 
     /// How many words, the name included.

@@ -7,14 +7,29 @@ use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, WRONG_PASSWORD, Walk};
-use crate::conn::{self, Connection, Desk, Place};
-use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
+use crate::conn::{self, Connection, Desk, Place, Share};
+use crate::limits::{
+    RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN,
+    WRONG_PASSWORD_MS,
+};
 use crate::proto::{Face, Output, Reply};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a step of a walk counts for in a turn's share of bytes: about as long as moving so many takes.
 const WALK_STEP_BYTES: usize = 64 * 1024;
+
+/// So much of what nobody wants is read at a time.
+const DISCARDED_BYTES: usize = RECEIVE_BYTES;
+
+/// What was received from a client, parsed and not executed yet.
+pub(super) struct Arrival {
+    token: Token,
+    /// Where the bytes are in the receive buffer.
+    fresh: Range<usize>,
+    share: Share,
+}
 
 /// One client.
 pub(super) struct Client {
@@ -145,8 +160,10 @@ impl Server {
             (true, _) => self.send_backlog(event.token),
             _ => Ok(()),
         };
-        let outcome = outcome.and_then(|()| if reads { self.receive(event.token) } else { Ok(()) });
-        self.finish(event.token, outcome);
+        match outcome.and_then(|()| if reads { self.receive(event.token) } else { Ok(false) }) {
+            Ok(true) => {}
+            outcome => self.finish(event.token, outcome.map(|_| ())),
+        }
         let after = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
         // CONFIG RESETSTAT may have come in between.
         after.saturating_sub(before) as usize
@@ -161,46 +178,99 @@ impl Server {
         }
         let walks = client.walk().is_some();
         let before = self.engine.stats.total_net_output_bytes;
-        let outcome = if walks { self.step_walk(token) } else { self.execute(token, 0) };
-        self.finish(token, outcome);
+        if walks {
+            let outcome = self.step_walk(token);
+            self.finish(token, outcome);
+        } else {
+            self.parse(token, 0);
+            self.execute_arrivals();
+        }
         let sent = self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize;
         // Requests were executed too, if their replies could not be sent: that is work as well.
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
 
-    /// Receives once, and executes what came.
-    fn receive(&mut self, token: Token) -> Result<(), End> {
-        let Server { reactor, engine, receive, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+    /// Receives once, and parses what came; whether something has arrived that is to be executed.
+    fn receive(&mut self, token: Token) -> Result<bool, End> {
+        let Server { reactor, engine, receive, received, .. } = self;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(false) };
         let Client { socket, conn, active_ms, .. } = client;
         // The bytes of a long word go straight to where they will stay.
         let space = conn.recv_space();
         let direct = space.is_some();
-        match socket.receive(space.unwrap_or(receive)) {
+        match socket.receive(space.unwrap_or(&mut receive[*received..*received + RECEIVE_BYTES])) {
             Ok(0) => conn.peer_ended(),
             Ok(count) => {
                 *active_ms = engine.now.ms;
                 engine.stats.total_net_input_bytes += count as u64;
                 if !direct {
-                    self.execute(token, count)?;
+                    self.parse(token, count);
+                    return Ok(true);
                 } else if conn.recv_advance(count) {
-                    self.execute(token, 0)?;
+                    self.parse(token, 0);
+                    return Ok(true);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(End::Error(error)),
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Executes what is whole after `received` more bytes, and sends the replies with one call.
-    fn execute(&mut self, token: Token, received: usize) -> Result<(), End> {
-        let Server { reactor, engine, desk, receive, bus, .. } = self;
+    /// Parses what is whole after `count` more bytes were received; it will be executed with all that arrived.
+    fn parse(&mut self, token: Token, count: usize) {
+        let Server { reactor, engine, receive, received, batch, arrivals, bus, .. } = self;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
+        let fresh = *received..*received + count;
+        let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus.as_deref_mut());
+        let share = client.conn.parse(&receive[fresh.clone()], batch, &mut serving);
+        *received = fresh.end;
+        arrivals.push(Arrival { token, fresh, share });
+    }
+
+    /// Whether one more client may be received from before what arrived is executed.
+    pub(super) fn may_receive(&self) -> bool {
+        self.received < RECEIVE_BYTES_PER_BATCH && !self.batch.is_full()
+    }
+
+    /// Executes what has arrived; gives the bytes that were sent.
+    pub(super) fn execute_arrivals(&mut self) -> usize {
+        let before = self.engine.stats.total_net_output_bytes;
+        self.engine.fetch(self.batch.requests());
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        for (number, arrival) in arrivals.drain(..).enumerate() {
+            let token = arrival.token;
+            // The first one was waited for with all others: whatever time it is, it goes on.
+            let outcome =
+                if number > 0 && !self.engine.has_time() { self.postpone(arrival) } else { self.execute(arrival) };
+            self.finish(token, outcome);
+        }
+        self.arrivals = arrivals;
+        self.received = 0;
+        // A long word must not stay for as long as nobody asks for anything.
+        self.batch.clear();
+        self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize
+    }
+
+    /// Leaves what arrived to a later turn; executes what cannot be left.
+    fn postpone(&mut self, arrival: Arrival) -> Result<(), End> {
+        let Server { reactor, receive, desk, .. } = self;
+        let Arrival { token, fresh, share } = arrival;
+        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        match client.conn.postpone(&receive[fresh.clone()], share, &mut desk.pool) {
+            Ok(()) => Ok(()),
+            Err(share) => self.execute(Arrival { token, fresh, share }),
+        }
+    }
+
+    /// Executes what has arrived from one client, and sends the replies with one call.
+    fn execute(&mut self, Arrival { token, fresh, share }: Arrival) -> Result<(), End> {
+        let Server { reactor, engine, desk, receive, batch, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
         engine.begin_share();
         let bus = bus.as_deref_mut();
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
-        let broken = client.conn.execute(&receive[..received], desk, &mut serving);
+        let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
@@ -366,7 +436,7 @@ impl Server {
             // When the server ends, only those are waited for that have sent more than was read.
             let lingers = client.conn.is_closing()
                 || self.stage != Stage::Serving
-                    && client.socket.discard(&mut self.receive).is_ok_and(|count| count > 0);
+                    && client.socket.discard(&mut [0; DISCARDED_BYTES]).is_ok_and(|count| count > 0);
             return if lingers { self.begin_linger(token) } else { self.close(token, End::Done) };
         }
         if client.can_go_on() && !client.queued {
@@ -401,7 +471,7 @@ impl Server {
     /// Throws away what a peer still sends; closes when it has ended.
     fn linger(&mut self, token: Token) -> usize {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return 0 };
-        match client.socket.discard(&mut self.receive) {
+        match client.socket.discard(&mut [0; DISCARDED_BYTES]) {
             Ok(count) if count > 0 => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             _ => {
@@ -549,10 +619,11 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
 }
 
 /// Tells a connection beyond the limit so, and closes it.
-pub(super) fn reject(socket: &Socket, buffer: &mut [u8]) {
+pub(super) fn reject(socket: &Socket) {
     // What it may have sent already is read, or the close would be a reset that takes the answer away; and it tells
     // the protocol. Who waits for a greeting is most likely a library.
-    let spoken = socket.receive(buffer).unwrap_or(0);
+    let mut buffer = [0; DISCARDED_BYTES];
+    let spoken = socket.receive(&mut buffer).unwrap_or(0);
     let is_text = buffer[..spoken].first().is_some_and(|&byte| byte != b'*');
     let mark = if is_text { "(error) " } else { "-ERR " };
     // A peer that has gone already needs no answer.

@@ -8,10 +8,10 @@ use crate::command::{
     self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
     Replies, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
 };
-use crate::conn::{Flow, Place, Service};
+use crate::conn::{Flow, Place, Request, Service};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
-use crate::store::Store;
+use crate::store::{Probe, Store};
 use crate::sys::{clock, resource};
 
 static HOST: Host = Host { clock_ns: clock::monotonic_ns, cpu_us: resource::cpu_us };
@@ -105,6 +105,19 @@ impl Engine {
         self.measures.ended_ns = clock::monotonic_ns();
     }
 
+    /// Fetches what requests will touch. The steps of one request wait for each other, those of many do not: so all take
+    /// the first step before any takes the second.
+    pub(super) fn fetch(&self, requests: &mut [Request<Ahead>]) {
+        let step = |requests: &mut [Request<Ahead>], step: fn(&Store, &mut Probe)| {
+            requests
+                .iter_mut()
+                .filter_map(|request| request.ahead.probe.as_mut())
+                .for_each(|probe| step(&self.store, probe));
+        };
+        step(requests, Store::probe_page);
+        step(requests, Store::probe_entry);
+    }
+
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
         self.stats.turns += 1;
@@ -140,7 +153,28 @@ pub(super) struct Serving<'a> {
     pub(super) bus: Option<&'a mut Bus>,
 }
 
+/// What is known of a request before it is executed.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    row: Option<&'static CommandSpec>,
+    /// Its first key's way through the store.
+    probe: Option<Probe>,
+}
+
 impl Service for Serving<'_> {
+    type Ahead = Ahead;
+
+    fn foresee(&mut self, args: Args<'_>) -> Ahead {
+        // Of a line, the parser has asked for the row already.
+        let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
+        let key = row.and_then(|row| row.keys.first(args.len())).map(|place| &args[place]);
+        Ahead { row, probe: key.map(|key| self.engine.store.probe(key)) }
+    }
+
+    fn fetch(&mut self, requests: &mut [Request<Ahead>]) {
+        self.engine.fetch(requests);
+    }
+
     fn rest_of(&mut self, name: &[u8]) -> usize {
         self.engine.row = command::lookup(name);
         self.engine.row.map_or(0, |row| row.rest)
@@ -160,9 +194,8 @@ impl Service for Serving<'_> {
         Reply::new(output, self.session.encoding_of(form), Face::Typed).error(&error.text());
     }
 
-    fn serve(&mut self, args: Args<'_>, form: Form, output: &mut Output, place: Place) -> Flow {
-        // Of a line, the parser has asked for the row already.
-        let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
+    fn serve(&mut self, args: Args<'_>, form: Form, ahead: Ahead, output: &mut Output, place: Place) -> Flow {
+        let row = ahead.row;
         if row.is_none() && form == Form::Line && command::is_http(args.name()) {
             self.http = true;
             return Flow::Close;

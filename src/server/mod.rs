@@ -18,7 +18,7 @@ mod topology;
 
 use crate::command::{Node, Session};
 use crate::config::Config;
-use crate::conn::Desk;
+use crate::conn::{Batch, Desk};
 use crate::limits::{
     ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, NOISE_MS_MAX, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN,
     TURN_BYTES_MAX, TURN_NS_MAX,
@@ -30,8 +30,8 @@ use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
 use crate::sys::socket::{Listener, Socket, TcpOptions};
 use bus::{Bus, Link};
-use client::{Client, End};
-use engine::Engine;
+use client::{Arrival, Client, End};
+use engine::{Ahead, Engine};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -63,6 +63,11 @@ pub struct Server {
     desk: Desk,
     /// The one receive buffer, lent to whoever is read from.
     receive: Box<[u8]>,
+    /// How far it is filled by what has arrived.
+    received: usize,
+    /// What was received and is not executed yet, in the order in which it came, and the requests in it.
+    arrivals: Vec<Arrival>,
+    batch: Batch<Ahead>,
     /// Clients that can go on without another byte: they had their share of an earlier turn.
     resumes: VecDeque<Token>,
     /// Clients with a request that waits for the end of a pause.
@@ -222,13 +227,21 @@ impl Server {
         [ending_ms, pause_ms, bus_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
     }
 
-    /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.
+    /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn. What comes from
+    /// several clients is parsed before any of it is executed, so that what one of them has to wait for, a line of
+    /// memory that is far away, comes while the others are seen to.
     fn serve_ready(&mut self) {
         let mut bytes = 0;
         while bytes < TURN_BYTES_MAX / 2 && self.engine.has_time() {
-            let Some(event) = self.reactor.next_event() else { return };
+            let Some(event) = self.reactor.next_event() else { break };
+            let is_client = matches!(self.reactor.get_mut(event.token), Some(Source::Client(_)));
+            if !(is_client && self.may_receive()) {
+                // What is not a client's may close clients, or change them.
+                bytes += self.execute_arrivals();
+            }
             bytes += self.serve(event);
         }
+        self.execute_arrivals();
     }
 
     /// The other half goes to those that were cut short before, each once.
@@ -333,7 +346,7 @@ impl Server {
         stats.total_connections_received += 1;
         if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
-            return client::reject(&socket, &mut self.receive);
+            return client::reject(&socket);
         }
         let denied = self.guarded && !socket.is_local();
         let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);

@@ -72,7 +72,7 @@ impl Offers {
 mod tests {
     use super::*;
     use crate::cluster::{Map, Member};
-    use crate::conn::{Desk, Flow, Service};
+    use crate::conn::{Desk, Flow, Request, Service};
     use crate::proto::{Args, Encoding, Face, Form, Output, ParseError, Reply};
 
     /// Each request's answer comes later.
@@ -80,6 +80,12 @@ mod tests {
     struct Later(Vec<Place>);
 
     impl Service for Later {
+        type Ahead = ();
+
+        fn foresee(&mut self, _: Args<'_>) {}
+
+        fn fetch(&mut self, _: &mut [Request<()>]) {}
+
         fn rest_of(&mut self, _: &[u8]) -> usize {
             0
         }
@@ -88,7 +94,7 @@ mod tests {
             true
         }
 
-        fn serve(&mut self, _: Args<'_>, _: Form, _: &mut Output, place: Place) -> Flow {
+        fn serve(&mut self, _: Args<'_>, _: Form, (): (), _: &mut Output, place: Place) -> Flow {
             self.0.push(place);
             Flow::Later(1)
         }
@@ -103,7 +109,7 @@ mod tests {
     /// A connection that waits for so many replies, and their places.
     fn waiting(requests: usize) -> (Connection, Desk, Vec<Place>) {
         let (mut conn, mut desk, mut later) = (Connection::default(), Desk::default(), Later::default());
-        conn.execute("GET k\n".repeat(requests).as_bytes(), &mut desk, &mut later);
+        conn.take("GET k\n".repeat(requests).as_bytes(), &mut desk, &mut later);
         (conn, desk, later.0)
     }
 

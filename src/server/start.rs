@@ -1,12 +1,13 @@
 //! From a configuration to a server that listens.
 
 use super::bus::Bus;
-use super::{Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
+use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
 use crate::config::ClusterConfig;
 use crate::limits::{
-    CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, STRANGERS_MAX, VALUE_BYTES_MAX,
+    CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH,
+    STRANGERS_MAX, VALUE_BYTES_MAX,
 };
 use crate::log::{self, Level};
 use crate::sys::epoll::Interest;
@@ -82,7 +83,10 @@ impl Server {
             reactor,
             engine,
             desk: Desk::default(),
-            receive: vec![0; RECEIVE_BYTES].into(),
+            receive: vec![0; RECEIVE_BYTES_PER_BATCH + RECEIVE_BYTES].into(),
+            received: 0,
+            arrivals: Vec::new(),
+            batch: Batch::default(),
             resumes: VecDeque::new(),
             paused: VecDeque::new(),
             walk_bytes: 0,

@@ -30,6 +30,14 @@ impl Heap {
         Entry::of(self.arena.block(handle), &self.longs)
     }
 
+    pub(super) fn prefetch(&self, handle: Handle) {
+        let block = self.arena.block(handle);
+        crate::sys::simd::prefetch(&block[0]);
+        if let Some(next) = block.get(64) {
+            crate::sys::simd::prefetch(next);
+        }
+    }
+
     /// A byte of an entry's block: read to have the block in the cache, not for itself.
     #[inline]
     pub(super) fn touch(&self, handle: Handle) -> u8 {

@@ -83,6 +83,13 @@ const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 /// A flush frees so many entries itself.
 const FLUSHED_AT_ONCE_MAX: usize = 512;
 
+/// A key's way.
+#[derive(Clone, Copy)]
+pub struct Probe {
+    slot: SlotId,
+    fast: u64,
+}
+
 /// All keys of a node with their values.
 pub struct Store {
     slots: Box<[Slot]>,
@@ -161,6 +168,29 @@ impl Store {
         let tree = self.slots[SlotId::of_key(key).index()].as_ref()?;
         let handle = tree.root.get(hash::fast(key), key, &self.heap, &self.state)?;
         EntryRef::of_live(self.heap.entry(handle), now_ms)
+    }
+
+    /// The beginning of a key's way through the store.
+    pub fn probe(&self, key: &[u8]) -> Probe {
+        let slot = SlotId::of_key(key);
+        if let Some(tree) = &self.slots[slot.index()] {
+            crate::sys::simd::prefetch(&**tree);
+        }
+        Probe { slot, fast: hash::fast(key) }
+    }
+
+    /// Next step.
+    pub fn probe_page(&self, probe: &mut Probe) {
+        if let Some(tree) = &self.slots[probe.slot.index()] {
+            tree.root.page(probe.fast, || 0).0.prefetch(probe.fast);
+        }
+    }
+
+    /// Next step.
+    pub fn probe_entry(&self, probe: &mut Probe) {
+        if let Some(tree) = &self.slots[probe.slot.index()] {
+            tree.root.page(probe.fast, || 0).0.prefetch_entry(probe.fast, &self.heap);
+        }
     }
 
     /// The entry of a key, to be changed in place.

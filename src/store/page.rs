@@ -86,6 +86,21 @@ impl Page {
         self.handles().skip(skipped).chain(self.handles().take(skipped)).find(|handle| accepts(*handle))
     }
 
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some(group) = self.groups.get(hash::home(hash, self.groups.len())) {
+            crate::sys::simd::prefetch(group);
+            crate::sys::simd::prefetch(&group.handles[12]);
+        }
+    }
+
+    pub(super) fn prefetch_entry(&self, hash: u64, heap: &Heap) {
+        if let Some(group) = self.groups.get(hash::home(hash, self.groups.len()))
+            && let Some(lane) = lanes(group.lanes_with(hash::tag(hash))).next()
+        {
+            heap.prefetch(group.handles[lane]);
+        }
+    }
+
     /// The entry with this key.
     #[inline]
     pub(super) fn get(&self, hash: u64, key: &[u8], heap: &Heap) -> Option<Handle> {

@@ -8,6 +8,7 @@ use memento::proto::{Args, Parsed, Parser, Words};
 fuzz_target!(|input: &[u8]| {
     let (mut parser, mut words, mut rest) = (Parser::default(), Words::default(), input);
     loop {
+        words.clear();
         match parser.parse(rest, &mut words, true, |name| usize::from(name.eq_ignore_ascii_case(b"ECHO"))) {
             Parsed::Incomplete { keep } => {
                 assert!(keep <= rest.len());

@@ -24,6 +24,7 @@ fn parse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Stream {
         kept.extend_from_slice(piece);
         loop {
             let rest_of = |name: &[u8]| usize::from(name.eq_ignore_ascii_case(b"ECHO"));
+            words.clear();
             match parser.parse(&kept, &mut words, true, rest_of) {
                 Parsed::Incomplete { keep } => break kept.truncate(keep),
                 Parsed::Blank { consumed } => drop(kept.drain(..consumed)),
