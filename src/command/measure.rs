@@ -2,7 +2,7 @@
 
 use super::COMMANDS;
 use super::table::CommandSpec;
-use crate::limits::{RATE_SAMPLE_MS, RATE_SAMPLES};
+use crate::limits::{RATE_SAMPLE_MS, RATE_SAMPLES, RUN_CALLS_MAX};
 use crate::stats::{Histogram, Stats};
 use std::collections::VecDeque;
 
@@ -42,14 +42,25 @@ struct RowStats {
 
 /// See the module.
 pub struct Measures {
-    /// When the last command ended, or the client's share of the turn began: the start of the next command.
+    /// When the last command ended, or the client's share of the turn began: the start of the next command. Commands
+    /// that are not booked yet have begun then, too.
     pub ended_ns: u64,
+    /// Brief commands of one row that came one behind the other, and are not booked yet.
+    run: Option<Run>,
     /// How long turns took, waiting not included.
     pub turns: Histogram,
     /// The most memory that was in use at the end of a turn.
     pub peak_bytes: usize,
     rows: Box<[RowStats]>,
     rates: VecDeque<Sample>,
+}
+
+/// See [`Measures::join`].
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    spec: &'static CommandSpec,
+    calls: u32,
+    failed: u32,
 }
 
 /// Counters as they stood once.
@@ -67,6 +78,7 @@ impl Default for Measures {
     fn default() -> Measures {
         Measures {
             ended_ns: 0,
+            run: None,
             turns: Histogram::default(),
             peak_bytes: 0,
             rows: empty_rows(),
@@ -95,6 +107,33 @@ impl Measures {
     /// Counts a call that was refused before its handler ran.
     pub fn reject(&mut self, place: CallPlace) {
         self.calls_mut(place).rejected += 1;
+    }
+
+    /// Whether commands wait to be booked that a call of this row does not belong to: those are to be settled first.
+    #[inline]
+    pub(super) fn is_amid_another_run(&self, spec: &'static CommandSpec, brief: bool) -> bool {
+        self.run.is_some_and(|run| !brief || run.calls == RUN_CALLS_MAX || !std::ptr::eq(run.spec, spec))
+    }
+
+    /// Counts a call of a brief command. Reading the clock takes longer than many a GET: calls of one row that come one
+    /// behind the other share a reading, and the time that they took together.
+    #[inline]
+    pub(super) fn join(&mut self, spec: &'static CommandSpec, failed: bool) {
+        let run = self.run.get_or_insert(Run { spec, calls: 0, failed: 0 });
+        run.calls += 1;
+        run.failed += u32::from(failed);
+    }
+
+    /// Books the commands that were not booked yet: the last of them has just ended.
+    pub fn settle(&mut self, clock_ns: fn() -> u64) {
+        let Some(Run { spec, calls, failed }) = self.run.take() else { return };
+        let ended_ns = clock_ns();
+        let ns = ended_ns.saturating_sub(std::mem::replace(&mut self.ended_ns, ended_ns));
+        let stats = self.calls_mut((spec.place(), None));
+        stats.calls += u64::from(calls);
+        stats.ns += ns;
+        stats.failed += u64::from(failed);
+        stats.histogram.get_or_insert_default().record_many(ns / u64::from(calls), calls.into());
     }
 
     /// Counts a call that began at `began_ns` and has just ended; gives how long it took.

@@ -330,7 +330,7 @@ pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
 /// Runs a handler: the one door, and so the place where commands are measured.
 ///
 /// The clock is read once, at the end: that is the start of the next command as well. What a command takes thus has its
-/// own parsing in it, and a command that executes others has theirs.
+/// own parsing in it, and a command that executes others has theirs. Brief commands share a reading.
 fn run(
     spec: &'static CommandSpec,
     (sub, handler): Chosen,
@@ -339,15 +339,25 @@ fn run(
     reply: &mut Reply<'_>,
 ) -> Flow {
     ctx.stats.total_commands_processed += 1;
+    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time();
+    if ctx.measures.is_amid_another_run(spec, brief) {
+        ctx.measures.settle(ctx.host.clock_ns);
+    }
     let began_ns = ctx.measures.ended_ns;
     let outcome = match handler {
         Some(handler) => handler(ctx, args, reply),
         None => sub::help(spec, args, reply),
     };
-    let ended_ns = (ctx.host.clock_ns)();
-    let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
-    if ctx.settings.is_slow(ns) {
-        slowlog::note(ctx, spec, args, ns);
+    if brief {
+        ctx.measures.join(spec, outcome.is_err());
+    } else {
+        // Those that it executed itself.
+        ctx.measures.settle(ctx.host.clock_ns);
+        let ended_ns = (ctx.host.clock_ns)();
+        let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+        if ctx.settings.is_slow(ns) {
+            slowlog::note(ctx, spec, args, ns);
+        }
     }
     outcome.unwrap_or_else(|error| refuse(ctx, &error, reply))
 }

@@ -9,13 +9,16 @@ use crate::proto::Face;
 
 const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const READ_BRIEF: Flags = READ_FAST.and(Flags::BRIEF);
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const WRITE_BRIEF: Flags = WRITE_FAST.and(Flags::BRIEF);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const FREE: Flags = Flags::FAST.and(Flags::NO_AUTH);
 const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE);
 const IMMEDIATE: Flags = Flags::FAST.and(Flags::IMMEDIATE);
 const STORE_FAST: Flags = STORE.and(Flags::FAST);
+const STORE_BRIEF: Flags = STORE.and(Flags::BRIEF);
 
 /// What a row says where it says nothing.
 const ROW: CommandSpec = CommandSpec {
@@ -261,7 +264,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "key seconds [NX | XX | GT | LT]",
         summary: "Let a key end after seconds",
         arity: -3,
-        flags: WRITE_FAST,
+        flags: WRITE_BRIEF,
         run: expiry::expire,
         ..EXPIRY
     },
@@ -278,7 +281,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "expiretime",
         usage: "key",
         summary: "Answer when a key ends, in seconds since the Unix epoch",
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: expiry::expiretime,
         ..EXPIRY
     },
@@ -299,12 +302,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: key::flush_all,
         ..FLUSH
     },
-    CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_FAST, run: string::get, ..STRING },
+    CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_BRIEF, run: string::get, ..STRING },
     CommandSpec {
         name: "getdel",
         usage: "key",
         summary: "Answer a value and delete it",
-        flags: WRITE_FAST,
+        flags: WRITE_BRIEF,
         run: string::getdel,
         ..STRING
     },
@@ -341,7 +344,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set a value and answer the old one",
         arity: 3,
         rest: 2,
-        flags: STORE_FAST,
+        flags: STORE_FAST.and(Flags::BRIEF),
         run: set::getset,
         ..STRING
     },
@@ -477,7 +480,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "persist",
         usage: "key",
         summary: "Let a key not end any more",
-        flags: WRITE_FAST,
+        flags: WRITE_BRIEF,
         run: expiry::persist,
         ..EXPIRY
     },
@@ -486,7 +489,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "key milliseconds [NX | XX | GT | LT]",
         summary: "Let a key end after milliseconds",
         arity: -3,
-        flags: WRITE_FAST,
+        flags: WRITE_BRIEF,
         run: expiry::pexpire,
         ..EXPIRY
     },
@@ -503,7 +506,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "pexpiretime",
         usage: "key",
         summary: "Answer when a key ends, in milliseconds since the Unix epoch",
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: expiry::pexpiretime,
         ..EXPIRY
     },
@@ -534,7 +537,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set a value that ends after milliseconds",
         arity: 4,
         rest: 3,
-        flags: STORE,
+        flags: STORE_BRIEF,
         run: set::psetex,
         ..STRING
     },
@@ -542,7 +545,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "pttl",
         usage: "key",
         summary: "Answer how many milliseconds a key has left",
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: expiry::pttl,
         ..EXPIRY
     },
@@ -630,7 +633,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set a value; in the text protocol without options",
         arity: -3,
         rest: 2,
-        flags: STORE,
+        flags: STORE_BRIEF,
         run: set::set,
         ..STRING
     },
@@ -640,7 +643,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set a value that ends after seconds",
         arity: 4,
         rest: 3,
-        flags: STORE,
+        flags: STORE_BRIEF,
         run: set::setex,
         ..STRING
     },
@@ -650,7 +653,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Set a value where there is none",
         arity: 3,
         rest: 2,
-        flags: STORE_FAST,
+        flags: STORE_FAST.and(Flags::BRIEF),
         run: set::setnx,
         ..STRING
     },
@@ -684,7 +687,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "strlen",
         usage: "key",
         summary: "Answer a value's length in bytes",
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: string::strlen,
         ..STRING
     },
@@ -720,7 +723,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "ttl",
         usage: "key",
         summary: "Answer how many seconds a key has left",
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: expiry::ttl,
         ..EXPIRY
     },
@@ -729,7 +732,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         usage: "key",
         summary: "Answer what a key holds: string, or none",
         arity: 2,
-        flags: READ_FAST,
+        flags: READ_BRIEF,
         run: key::kind,
         ..KEY
     },

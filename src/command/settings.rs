@@ -90,7 +90,16 @@ impl Default for Settings {
     }
 }
 
+/// What takes less than this is brief.
+const BRIEF_US: i64 = 1000;
+
 impl Settings {
+    /// Whether the slow log is to have calls that take no time to speak of: then each has its own measured.
+    #[inline]
+    pub(super) fn wants_every_time(&self) -> bool {
+        (0..BRIEF_US).contains(&self.slower_than_us)
+    }
+
     /// Whether what took so long belongs into the slow log.
     pub(super) fn is_slow(&self, ns: u64) -> bool {
         u64::try_from(self.slower_than_us).is_ok_and(|us| ns / 1000 >= us)

@@ -169,6 +169,8 @@ impl Flags {
     pub const ENDS_MULTI: Flags = Flags(512);
     /// It is refused unless `--enable-debug-command` allows it.
     pub const DEBUG: Flags = Flags(1024);
+    /// It takes about the same short time whatever it is given; told to nobody.
+    pub const BRIEF: Flags = Flags(2048);
     /// It is refused between MULTI and EXEC.
     pub const NO_MULTI: Flags = Flags(256);
 

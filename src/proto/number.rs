@@ -22,21 +22,39 @@ pub fn integer(text: &[u8]) -> Option<i64> {
 
 /// A signed 64-bit integer in decimal digits, without an allocation.
 pub struct Digits {
-    bytes: [u8; 20],
+    bytes: [u8; DIGITS_END + 2],
     start: u8,
 }
 
+/// Behind a mark's byte there is room for the longest number, and then for a line's end.
+const DIGITS_END: usize = 1 + 20;
+
+/// The digits of the numbers below a hundred, two of each.
+static PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[0; 2]; 100], 0);
+    while number < 100 {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
 impl Digits {
     /// The digits of `number`.
+    #[inline]
     pub fn of(number: i64) -> Digits {
-        let (mut bytes, mut start, mut left) = ([0; 20], 20, number.unsigned_abs());
-        loop {
+        let (mut bytes, mut start, mut left) = ([0; DIGITS_END + 2], DIGITS_END, number.unsigned_abs());
+        while left >= 100 {
+            start -= 2;
+            bytes[start..start + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
+            left /= 100;
+        }
+        let [tens, ones] = PAIRS[left as usize];
+        start -= 1;
+        bytes[start] = ones;
+        if left >= 10 {
             start -= 1;
-            bytes[start] = b'0' + (left % 10) as u8;
-            left /= 10;
-            if left == 0 {
-                break;
-            }
+            bytes[start] = tens;
         }
         if number < 0 {
             start -= 1;
@@ -46,8 +64,18 @@ impl Digits {
     }
 
     /// The digits' bytes.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start as usize..]
+        &self.bytes[self.start as usize..DIGITS_END]
+    }
+
+    /// The digits as a line of RESP: behind a mark, and before the line's end.
+    #[inline]
+    pub fn line(&mut self, mark: u8) -> &[u8] {
+        let start = self.start as usize - 1;
+        self.bytes[start] = mark;
+        self.bytes[DIGITS_END..].copy_from_slice(b"\r\n");
+        &self.bytes[start..]
     }
 }
 

@@ -32,6 +32,7 @@ pub enum Piece<'a> {
 
 impl Output {
     /// Appends bytes. Beyond [`OUTPUT_HARD_BYTES_MAX`] they are dropped, and [`Output::overflowed`] says so.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         if self.bytes.len() + bytes.len() > OUTPUT_HARD_BYTES_MAX {
             self.overflowed = true;

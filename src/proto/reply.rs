@@ -143,7 +143,10 @@ impl<'a> Reply<'a> {
             (Encoding::Text, Face::OkOrNull | Face::Ok) => self.text(b"OK"),
             (Encoding::Text, _) => self.text(Digits::of(number).bytes()),
             (Encoding::Bus, _) => self.typed(Token::Integer(number)),
-            _ => self.line(b":", Digits::of(number).bytes()),
+            _ => {
+                self.output.push(Digits::of(number).line(b':'));
+                self.end();
+            }
         }
     }
 
@@ -330,9 +333,7 @@ impl<'a> Reply<'a> {
 
     /// The line of a RESP value that says how long it is.
     fn length(&mut self, mark: &[u8; 1], length: usize) {
-        self.output.push(mark);
-        self.output.push(Digits::of(length as i64).bytes());
-        self.output.push(b"\r\n");
+        self.output.push(Digits::of(length as i64).line(mark[0]));
     }
 
     /// Begins a list that is announced with `announced` items and to which `values` values are still to be counted.

@@ -272,6 +272,7 @@ impl Server {
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
         let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
+        engine.end_share();
         if let Some(error) = broken {
             engine.stats.closed_by_protocol_error += 1;
             engine.stats.count_error(&error.text());

@@ -102,7 +102,13 @@ impl Engine {
 
     /// A client's share of the turn begins: what it was received with is not its first command's time.
     pub(super) fn begin_share(&mut self) {
+        self.end_share();
         self.measures.ended_ns = clock::monotonic_ns();
+    }
+
+    /// A client's share of the turn ends: what is done with the replies is not its last command's time.
+    pub(super) fn end_share(&mut self) {
+        self.measures.settle(clock::monotonic_ns);
     }
 
     /// Fetches what requests will touch. The steps of one request wait for each other, those of many do not: so all take
@@ -120,6 +126,7 @@ impl Engine {
 
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
+        self.end_share();
         self.stats.turns += 1;
         self.stats.turn_worst_us = self.stats.turn_worst_us.max(turn_ns / 1000);
         self.measures.turns.record(turn_ns);

@@ -143,6 +143,7 @@ impl Server {
             Ok(count) => {
                 let received = &receive[..count];
                 self.with_cluster(|cluster, now_ms, hands| cluster.handle_bytes(now_ms, link, received, hands));
+                self.engine.end_share();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => self.end_link(link, &error.to_string()),
@@ -214,6 +215,7 @@ impl Server {
                 }
                 cluster.can_resume(link)
             });
+            self.engine.end_share();
             let Some(bus) = &mut self.bus else { return };
             if goes_on == Some(true) {
                 bus.stalled.push(link);

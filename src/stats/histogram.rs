@@ -56,8 +56,13 @@ impl Histogram {
 
     /// Counts one time.
     pub fn record(&mut self, ns: u64) {
-        self.buckets[place(ns).min(BUCKETS - 1)] += 1;
-        self.count += 1;
+        self.record_many(ns, 1);
+    }
+
+    /// Counts a time that so many things took.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.buckets[place(ns).min(BUCKETS - 1)] += count;
+        self.count += count;
     }
 
     /// How many times were counted.
