@@ -137,6 +137,9 @@ pub trait Service {
     /// Whether the turn has time for one more request.
     fn has_time(&self) -> bool;
 
+    /// All that was parsed is executed, and more is there: it is time to see what time it is.
+    fn end_batch(&mut self);
+
     /// Answers bytes that are no request.
     fn reject(&mut self, error: ParseError, output: &mut Output);
 }
@@ -379,11 +382,12 @@ impl Connection {
                     return (0..0, Some(error));
                 }
                 Tail::More if share.end == input.len() => return (0..0, None),
-                Tail::More if !self.may_execute(&desk.output) => {
-                    self.stalled = true;
-                    return (share.end..input.len(), None);
-                }
                 Tail::More => {
+                    service.end_batch();
+                    if !self.may_execute(&desk.output) || !service.has_time() && share.has_requests() {
+                        self.stalled = true;
+                        return (share.end..input.len(), None);
+                    }
                     // What other connections have in the batch stays there.
                     batch.truncate(mark);
                     share = self.parse_from(share.end, input, share.kept, batch, service);

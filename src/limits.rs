@@ -51,12 +51,12 @@ pub const RECEIVE_BYTES: usize = 16 * 1024;
 /// Once so many bytes have arrived, they are executed before more are received.
 pub const RECEIVE_BYTES_PER_BATCH: usize = 4 * RECEIVE_BYTES;
 
-/// So many brief commands share a reading of the clock.
-pub const RUN_CALLS_MAX: u32 = 32;
-
 /// So many requests are parsed before they are executed: enough that fetching what one touches overlaps with what the
 /// others do, and few enough that all of it stays in the cache nearest to the processor.
 pub const BATCH_REQUESTS_MAX: usize = 64;
+
+/// So many brief commands share a reading of the clock.
+pub const RUN_CALLS_MAX: u32 = BATCH_REQUESTS_MAX as u32;
 
 /// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
 /// request is never cut.

@@ -32,6 +32,8 @@ impl Service for Joined {
         self.time
     }
 
+    fn end_batch(&mut self) {}
+
     fn trusts(&self) -> bool {
         true
     }

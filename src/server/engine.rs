@@ -191,6 +191,10 @@ impl Service for Serving<'_> {
         self.engine.has_time()
     }
 
+    fn end_batch(&mut self) {
+        self.engine.end_share();
+    }
+
     fn trusts(&self) -> bool {
         // Who is kept out by protected mode may send no more than who has not said the password.
         self.session.authenticated && !(self.session.denied && self.engine.access.password.is_none())

@@ -90,6 +90,8 @@ mod tests {
             0
         }
 
+        fn end_batch(&mut self) {}
+
         fn trusts(&self) -> bool {
             true
         }
