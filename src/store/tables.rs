@@ -1,0 +1,123 @@
+//! The memory of all pages' tables: an arena of their own, and what rebuilding a page needs room for meanwhile.
+
+use super::arena::{Arena, Handle};
+use super::hash::Hashing;
+use super::table::{Item, Shape, Table, TableMut};
+use crate::sys::simd::LANES;
+
+/// An entry on its way from one table into another.
+#[derive(Clone, Copy)]
+pub(super) struct Moved {
+    pub(super) item: Item,
+    pub(super) hash: u64,
+}
+
+/// The tables of a store.
+#[derive(Default)]
+pub(super) struct Tables {
+    arena: Arena,
+    /// The entries of a page that is rebuilt.
+    moved: Vec<Moved>,
+    /// When the entry of each lane ends, while a page is filled.
+    times: Vec<Option<u64>>,
+    /// A table that gets another block.
+    bytes: Vec<u8>,
+}
+
+impl Tables {
+    /// The bytes of all tables.
+    pub(super) fn bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// Gives a part of tables that nobody reads any more back; false when there is none left.
+    pub(super) fn free_some(&mut self) -> bool {
+        self.arena.give_back()
+    }
+
+    /// A table, to be read.
+    #[inline]
+    pub(super) fn table(&self, handle: Handle, shape: Shape) -> Table<'_> {
+        Table::of(self.arena.block(handle), shape)
+    }
+
+    /// A table, to be changed.
+    pub(super) fn table_mut(&mut self, handle: Handle, shape: Shape) -> TableMut<'_> {
+        TableMut::of(self.arena.block_mut(handle), shape)
+    }
+
+    /// The bytes from a table's beginning on, if there is memory.
+    pub(super) fn bytes_from(&self, handle: Handle) -> Option<&[u8]> {
+        self.arena.block_if_there(handle)
+    }
+
+    /// Frees a table and keeps its entries with their hashes, to be filled in elsewhere.
+    pub(super) fn take(&mut self, handle: Handle, shape: Shape, hashing: Hashing<'_>) -> Vec<Moved> {
+        let mut moved = std::mem::take(&mut self.moved);
+        moved.clear();
+        let table = Table::of(self.arena.block(handle), shape);
+        // The blocks are asked for together, so that their cache misses overlap; hashing key after key would wait for
+        // each.
+        table.entries().for_each(|(_, handle)| hashing.heap.prefetch(handle));
+        moved.extend(table.entries().map(|(place, handle)| Moved {
+            item: Item { handle, time: table.time(place) },
+            hash: hashing.hash(handle),
+        }));
+        self.arena.free(handle);
+        moved
+    }
+
+    /// Takes the list of [`Tables::take`] back.
+    pub(super) fn put_back(&mut self, moved: Vec<Moved>) {
+        if moved.capacity() > self.moved.capacity() {
+            self.moved = moved;
+        }
+    }
+
+    /// A new table with these entries.
+    pub(super) fn fill<'a>(&mut self, shape: Shape, entries: impl Iterator<Item = &'a Moved>) -> Handle {
+        let handle = self.arena.take(shape.bytes());
+        let mut table = TableMut::of(self.arena.block_mut(handle), shape);
+        table.clear();
+        if shape.room() == 0 {
+            for moved in entries {
+                table.place(moved.hash, moved.item.handle);
+            }
+            return handle;
+        }
+        self.times.clear();
+        self.times.resize(shape.groups() * LANES, None);
+        for moved in entries {
+            let place = table.place(moved.hash, moved.item.handle);
+            self.times[place.group * LANES + place.lane] = moved.item.time;
+        }
+        table.write_column(|lane| self.times[lane]);
+        handle
+    }
+
+    /// The same table with room for another number of times; it has `times` now.
+    pub(super) fn refit(&mut self, handle: Handle, from: Shape, to: Shape, times: usize) -> Handle {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&self.arena.block(handle)[..from.bytes_with(times)]);
+        self.arena.free(handle);
+        let handle = self.arena.take(to.bytes());
+        self.arena.block_mut(handle)[..self.bytes.len()].copy_from_slice(&self.bytes);
+        if times == 0 && to.room() > 0 {
+            self.table_mut(handle, to).clear_column();
+        }
+        handle
+    }
+
+    /// Frees a table.
+    pub(super) fn free(&mut self, handle: Handle) {
+        self.arena.free(handle);
+    }
+}
+
+#[cfg(test)]
+impl Tables {
+    /// Asserts that the blocks in use are exactly those that are owned.
+    pub(super) fn check(&self, owned: &std::collections::BTreeSet<Handle>) {
+        self.arena.check(owned);
+    }
+}
