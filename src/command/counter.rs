@@ -3,7 +3,7 @@
 use super::decimal::Decimal;
 use super::{CommandError, Ctx, Flow, Outcome, integer};
 use crate::proto::{Args, Digits, Reply};
-use crate::store::Expiry;
+use crate::store::{Expiry, Key};
 
 /// `INC key [qty]`
 pub(super) fn inc(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -26,12 +26,13 @@ pub(super) fn decrby(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, sum: fn(i64, i64) -> Option<i64>) -> Outcome {
     let quantity = optional(args)?.map_or(Ok(1), integer)?;
-    let old = match ctx.store.get(&args[1], ctx.now.ms) {
+    let key = ctx.key(args);
+    let old = match ctx.store.get(key, ctx.now.ms) {
         Some(entry) => integer(entry.value().bytes())?,
         None => 0,
     };
     let new = sum(old, quantity).ok_or(CommandError::Overflow)?;
-    put(ctx, &args[1], Digits::of(new).bytes());
+    put(ctx, key, Digits::of(new).bytes());
     reply.integer(new);
     Ok(Flow::Continue)
 }
@@ -71,7 +72,7 @@ fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed:
         None => decimal(b"0")?,
     };
     let new = old.plus(signed(quantity)).rounded().ok_or(CommandError::FloatOverflow)?;
-    put(ctx, &args[1], new.as_bytes());
+    put(ctx, ctx.key(args), new.as_bytes());
     reply.bulk(new.as_bytes());
     Ok(Flow::Continue)
 }
@@ -86,7 +87,7 @@ fn optional(args: Args<'_>) -> Result<Option<&[u8]>, CommandError> {
 }
 
 /// Changes a number in place, or makes the key.
-fn put(ctx: &mut Ctx<'_>, key: &[u8], number: &[u8]) {
+fn put(ctx: &mut Ctx<'_>, key: Key<'_>, number: &[u8]) {
     match ctx.store.get_mut(key, ctx.now.ms) {
         Some(mut entry) => entry.set_value(number),
         None => ctx.store.upsert(key, number, Expiry::Never, ctx.now.ms),

@@ -47,7 +47,7 @@ pub use walk::Walk;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::proto::{Args, Encoding, OwnedArgs, Reply};
 use crate::stats::Stats;
-use crate::store::{EntryRef, Store, Value};
+use crate::store::{EntryRef, Key, Probe, Store, Value};
 use route::Aim;
 use std::fmt;
 
@@ -161,6 +161,8 @@ pub struct Ctx<'a> {
     pub slots: Option<OwnSlots>,
     /// The cluster, to be shown.
     pub topology: &'a dyn Topology,
+    /// What is known of the request's first key, if it was looked for ahead.
+    pub probe: Option<Probe>,
 }
 
 /// Who may come in.
@@ -171,8 +173,16 @@ pub struct Access {
 }
 
 impl Ctx<'_> {
+    /// The first word of the request behind its name, which is its only key or the first one.
+    #[inline]
+    fn key<'k>(&self, args: Args<'k>) -> Key<'k> {
+        let key = args.get(1).expect("its arity asks for a key");
+        self.probe.map_or_else(|| key.into(), |probe| probe.key(key))
+    }
+
     /// The entry of `key` for a command that reads, counted as a hit or a miss.
-    fn find(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+    #[inline]
+    fn find<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
         let found = self.store.get(key, self.now.ms);
         match found {
             Some(_) => self.stats.keyspace_hits += 1,

@@ -3,14 +3,14 @@
 
 use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, string};
 use crate::proto::{Args, Reply, Word};
-use crate::store::{Expiry, Value};
+use crate::store::{Expiry, Key, Value};
 use std::rc::Rc;
 
 /// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing
 /// where the condition fails; with GET the old value.
 pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() == 3 {
-        store_value(ctx, args, 1, 2, Expiry::Never);
+        store_value(ctx, args, ctx.key(args), 2, Expiry::Never);
         reply.ok();
         return Ok(Flow::Continue);
     }
@@ -20,12 +20,14 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
         None if options.keep => Expiry::Keep,
         None => Expiry::Never,
     };
+    let key = ctx.key(args);
     if options.get {
-        string::answer(ctx, &args[1], reply);
+        string::answer(ctx, key, reply);
     }
-    let holds = options.condition.holds(ctx.store.get(&args[1], ctx.now.ms).map(|entry| entry.value()));
+    let old = || ctx.store.get(key, ctx.now.ms).map(|entry| entry.value());
+    let holds = matches!(options.condition, Condition::Always) || options.condition.holds(old());
     if holds {
-        store_value(ctx, args, 1, 2, expiry);
+        store_value(ctx, args, key, 2, expiry);
     }
     match holds {
         _ if options.get => {}
@@ -37,9 +39,10 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
 
 /// `SETNX key value`: 1 when it was set.
 pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let free = ctx.store.get(&args[1], ctx.now.ms).is_none();
+    let key = ctx.key(args);
+    let free = ctx.store.get(key, ctx.now.ms).is_none();
     if free {
-        store_value(ctx, args, 1, 2, Expiry::Never);
+        store_value(ctx, args, key, 2, Expiry::Never);
     }
     reply.integer(free.into());
     Ok(Flow::Continue)
@@ -47,8 +50,9 @@ pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 
 /// `GETSET key value`: the old value.
 pub(super) fn getset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    string::answer(ctx, &args[1], reply);
-    store_value(ctx, args, 1, 2, Expiry::Never);
+    let key = ctx.key(args);
+    string::answer(ctx, key, reply);
+    store_value(ctx, args, key, 2, Expiry::Never);
     Ok(Flow::Continue)
 }
 
@@ -64,7 +68,7 @@ pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 
 fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, time: Time, name: &'static str, reply: &mut Reply<'_>) -> Outcome {
     let at_ms = time.deadline_ms(ctx.now, &args[2], name)?;
-    store_value(ctx, args, 1, 3, Expiry::At(at_ms));
+    store_value(ctx, args, ctx.key(args), 3, Expiry::At(at_ms));
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -96,13 +100,13 @@ pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 }
 
 fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
-    (1..args.len()).step_by(2).for_each(|place| store_value(ctx, args, place, place + 1, Expiry::Never));
+    (1..args.len()).step_by(2).for_each(|place| store_value(ctx, args, args[place].into(), place + 1, Expiry::Never));
 }
 
-/// Stores one of the request's words as the value of another one. Every whole value of a request comes through here: a
+/// Stores one of the request's words as the value of a key. Every whole value of a request comes through here: a
 /// value that was received into a buffer of its own is stored with it. One that ends at once is not stored at all.
-fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: usize, value: usize, expiry: Expiry) {
-    let (key, now_ms) = (&args[key], ctx.now.ms);
+fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
+    let now_ms = ctx.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {
         ctx.store.remove(key, now_ms);
         return;

@@ -3,23 +3,23 @@
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::proto::{Args, Reply};
-use crate::store::{EntryMut, Expiry};
+use crate::store::{EntryMut, Expiry, Key};
 
 /// `GET key`
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    answer(ctx, &args[1], reply);
+    answer(ctx, ctx.key(args), reply);
     Ok(Flow::Continue)
 }
 
 /// `MGET key [key ...]`
 pub(super) fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     reply.array(args.len() - 1);
-    args.from(1).for_each(|key| answer(ctx, key, reply));
+    args.from(1).for_each(|key| answer(ctx, key.into(), reply));
     Ok(Flow::Continue)
 }
 
 /// Answers with the value of a key.
-pub(super) fn answer(ctx: &mut Ctx<'_>, key: &[u8], reply: &mut Reply<'_>) {
+pub(super) fn answer(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
     match ctx.find(key) {
         Some(entry) => reply_value(reply, entry.value()),
         None => reply.null(),
@@ -28,8 +28,9 @@ pub(super) fn answer(ctx: &mut Ctx<'_>, key: &[u8], reply: &mut Reply<'_>) {
 
 /// `GETDEL key`: the value, which is deleted.
 pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    answer(ctx, &args[1], reply);
-    ctx.store.remove(&args[1], ctx.now.ms);
+    let key = ctx.key(args);
+    answer(ctx, key, reply);
+    ctx.store.remove(key, ctx.now.ms);
     Ok(Flow::Continue)
 }
 
@@ -44,7 +45,7 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
 
 /// `STRLEN key`: 0 for a missing one.
 pub(super) fn strlen(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let length = ctx.find(&args[1]).map_or(0, |entry| entry.value().bytes().len());
+    let length = ctx.find(ctx.key(args)).map_or(0, |entry| entry.value().bytes().len());
     reply.integer(length as i64);
     Ok(Flow::Continue)
 }
@@ -116,7 +117,7 @@ pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
 }
 
 fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&mut EntryMut<'_>, &[u8])) -> Outcome {
-    let (key, more) = (&args[1], &args[2]);
+    let (key, more) = (ctx.key(args), &args[2]);
     let length = match ctx.store.get_mut(key, ctx.now.ms) {
         Some(mut entry) => {
             let length = entry.value().bytes().len() + more.len();

@@ -158,6 +158,8 @@ pub(super) struct Serving<'a> {
     pub(super) client: Option<Token>,
     /// The other nodes, where there are any to be asked.
     pub(super) bus: Option<&'a mut Bus>,
+    /// What is known of the first key of the request that is executed.
+    probe: Option<Probe>,
 }
 
 /// What is known of a request before it is executed.
@@ -218,7 +220,12 @@ impl Service for Serving<'_> {
         let encoding = self.session.encoding_of(form);
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
             Some(row) => command::Flow::Wait(Deferred::Paused(row, OwnedArgs::new(args))),
-            None => self.execute(row, args, output, encoding),
+            None => {
+                self.probe = ahead.probe;
+                let flow = self.execute(row, args, output, encoding);
+                self.probe = None;
+                flow
+            }
         };
         self.forget_elsewhere();
         let skipped = self.session.replies == Replies::Skip;
@@ -260,12 +267,12 @@ impl<'a> Serving<'a> {
         client: Token,
         bus: Option<&'a mut Bus>,
     ) -> Serving<'a> {
-        Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus }
+        Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus, probe: None }
     }
 
     /// The engine at the service of another node's client.
     pub(super) fn of_node(engine: &'a mut Engine, session: &'a mut Session, peer: &'a dyn Peer) -> Serving<'a> {
-        Serving { engine, session, peer, promise: None, http: false, client: None, bus: None }
+        Serving { engine, session, peer, promise: None, http: false, client: None, bus: None, probe: None }
     }
 
     /// Executes one request, a row's or an unknown one.
@@ -316,6 +323,7 @@ impl<'a> Serving<'a> {
             host: &HOST,
             slots: *slots,
             topology,
+            probe: self.probe,
         }
     }
 }
