@@ -33,7 +33,6 @@ struct Desk {
     pause: Option<Pause>,
     slots: Option<OwnSlots>,
     topology: Box<dyn Topology>,
-    probe: None,
 }
 
 const NOW: Now = Now { ms: 5_000, wall_offset_ms: 1_700_000_000_000 };
