@@ -57,6 +57,7 @@
 //! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
 //! | `store/heap/tests.rs`, `store/arena/tests.rs` | their tests |
 //! | `store/cursor.rs` | where a scan stands |
+//! | `store/usage.rs`, `eviction.rs` | the memory policies, and what is remembered of use; letting entries go |
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |

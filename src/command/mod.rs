@@ -34,6 +34,7 @@ mod walk;
 pub use client::{Clients, Filter, Pause};
 pub use cluster::{NoCluster, NodeView, Topology};
 pub use measure::Measures;
+pub use memory::{Room, make_room};
 pub use route::{Merge, OwnSlots, Reach, Route};
 pub use rows::COMMANDS;
 pub use session::{Names, Replies, Session};
@@ -104,9 +105,14 @@ pub struct Node {
     pub kernel: String,
     /// What was resident when the server began to serve: the program, its stack, its first buffers.
     pub base_bytes: usize,
-    /// What the clients' own records and unfinished answers took at the end of the last turn.
+    /// What the clients' own records and unfinished walks took at the end of the last turn.
     pub client_bytes: usize,
-    /// What the loop's buffers took then.
+    /// What clients made the server hold: requests that are not whole or not executed, what is queued or watched, replies
+    /// that are not sent.
+    pub held_bytes: usize,
+    /// Since when more memory is used than may be, where it is.
+    pub exceeded_since_ms: Option<u64>,
+    /// What the loop's buffers took then, and what waits to go to other nodes or came from them.
     pub buffer_bytes: usize,
 }
 
@@ -171,8 +177,17 @@ pub struct Access {
 }
 
 impl Ctx<'_> {
-    /// The entry of `key` for a command that reads, counted as a hit or a miss.
+    /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
+    /// use, unless the client does not want that.
     fn find(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        if self.store.tracks_use() && !self.session.no_touch {
+            self.store.touch(key, self.now.ms);
+        }
+        self.peek(key)
+    }
+
+    /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
+    fn peek(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         let found = self.store.get(key, self.now.ms);
         match found {
             Some(_) => self.stats.keyspace_hits += 1,
@@ -233,6 +248,8 @@ pub enum CommandError {
     PatternTooCostly,
     /// A key that must be there and is not.
     NoSuchKey,
+    /// A request that needs memory where the limit is reached and nothing may go.
+    OutOfMemory,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -252,6 +269,7 @@ impl fmt::Display for CommandError {
             CommandError::PatternTooCostly => {
                 f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
             }
+            CommandError::OutOfMemory => f.write_str("OOM command not allowed when used memory > 'maxmemory'."),
             CommandError::NoSuchKey => f.write_str("ERR no such key"),
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
@@ -279,6 +297,7 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err(rejection) => reject(spec, rejection, ctx, reply),
         Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
+        Ok((sub, _)) if lacks_memory(spec, ctx, args) => reject(spec, (sub, CommandError::OutOfMemory), ctx, reply),
         Ok(_) if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
         Ok(chosen) => run(spec, chosen, ctx, args, reply),
     };
@@ -302,6 +321,10 @@ fn execute_in_cluster(
         Err(rejection) => return reject(spec, rejection, ctx, reply),
     };
     match aim.route {
+        // Where a request is only passed on, its owner knows whether there is memory for it.
+        route if (route.is_none() || transaction::queues(ctx, spec)) && lacks_memory(spec, ctx, args) => {
+            reject(spec, (chosen.0, CommandError::OutOfMemory), ctx, reply)
+        }
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run(spec, chosen, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
@@ -325,6 +348,15 @@ pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
         transaction::mark_changes(ctx);
     }
     flow
+}
+
+/// Makes room for a request that may need memory, and says whether there is none to be made. What is queued needs some as
+/// well, whatever it is.
+#[inline]
+fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
+    ctx.settings.memory_bytes_max > 0
+        && (spec.flags.has(Flags::DENYOOM) || transaction::queues(ctx, spec))
+        && ctx.make_room(args.long_bytes()) == Room::None
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.

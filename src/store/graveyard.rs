@@ -41,6 +41,11 @@ impl Graveyard {
         }
     }
 
+    /// Whether nothing is left to free.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trees.is_empty() && self.expiries.is_empty() && self.heaps.is_empty()
+    }
+
     /// Bytes of what buried entries lie in.
     pub(super) fn heap_bytes(&self) -> usize {
         self.heaps.iter().map(Heap::bytes).sum()

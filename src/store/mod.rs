@@ -14,6 +14,7 @@ mod changes;
 mod cursor;
 mod directory;
 mod entry;
+mod eviction;
 mod expiry;
 mod graveyard;
 mod hash;
@@ -22,6 +23,7 @@ mod long;
 mod node;
 mod page;
 pub mod slot;
+mod usage;
 mod view;
 
 #[cfg(test)]
@@ -39,9 +41,10 @@ use std::rc::Rc;
 pub use cursor::Cursor;
 pub use entry::Value;
 pub use slot::{SlotId, crc16};
+pub use usage::{Policy, Tracked};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
+use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
 use account::Account;
 use arena::Handle;
 use changes::Changes;
@@ -51,6 +54,7 @@ use expiry::{ExpiryIndex, Record};
 use graveyard::Graveyard;
 use heap::Heap;
 use node::{Growth, Node};
+use usage::Usage;
 
 /// What a write does to a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub struct Store {
     graveyard: Graveyard,
     account: Account,
     changes: Changes,
+    usage: Usage,
+    policy: Policy,
+    /// So many entries are looked at for one that is to be evicted.
+    samples: usize,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
     /// Where the sweep keeps the key it is about to remove.
@@ -118,6 +126,9 @@ impl Store {
             graveyard: Graveyard::default(),
             account,
             changes: Changes::default(),
+            usage: Usage::default(),
+            policy: Policy::default(),
+            samples: EVICTION_SAMPLES,
             state: RandomState::new(),
             swept_key: Vec::new(),
         }
