@@ -51,15 +51,17 @@
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
 //! | `store/mod.rs` | the slot table: keys, values, times |
-//! | `store/slot.rs`, `hash.rs` | key to slot; place and tag of a key in its slot |
+//! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
+//! | `store/slots.rs` | the slots' indexes, in blocks |
 //! | `store/node.rs`, `directory.rs`, `page.rs` | a slot's index: extendible hashing over pages of entries |
+//! | `store/table.rs`, `tables.rs` | the bytes of a page's table; the memory of all tables |
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
-//! | `store/heap/tests.rs`, `store/arena/tests.rs` | their tests |
+//! | `store/heap/tests.rs`, `arena/tests.rs`, `eviction/tests.rs` | their tests, and those of eviction |
 //! | `store/cursor.rs` | where a scan stands |
 //! | `store/usage.rs`, `eviction.rs` | the memory policies, and what is remembered of use; letting entries go |
 //! | `store/changes.rs` | which keys were changed |
-//! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | what ends when; what a flush left; which bytes are in use |
+//! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | which pages are due when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `cluster/mod.rs` | what the cluster is told, asked and asks for: a state machine without sockets or clock |
 //! | `cluster/map.rs` | which node owns which slot |

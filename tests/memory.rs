@@ -32,7 +32,8 @@ fn mixed(from: usize, bytes: usize, ends: bool) -> (Vec<u8>, usize) {
             5..30 => 200 + draw % 3_800,
             _ => 16 + draw % 184,
         };
-        let name = if ends { format!("SETEX key:{number} {} ", 1000 + draw % 1000) } else { format!("SET key:{number} ") };
+        let name =
+            if ends { format!("SETEX key:{number} {} ", 1000 + draw % 1000) } else { format!("SET key:{number} ") };
         requests.extend(name.bytes());
         requests.resize(requests.len() + length, b'v');
         requests.push(b'\n');
@@ -195,7 +196,8 @@ fn what_is_known_of_use_is_told() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     client.expect("SET k v", "OK");
-    let note = "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+    let note =
+        "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
     let freq = format!("(error) An LFU maxmemory policy is not selected, access frequency not tracked. {note}");
     for policy in ["noeviction", "allkeys-lru", "volatile-ttl"] {
         client.expect(&format!("CONFIG SET maxmemory-policy {policy}"), "OK");
@@ -203,7 +205,10 @@ fn what_is_known_of_use_is_told() {
         client.expect("OBJECT FREQ none", "(null)");
     }
     client.expect("CONFIG SET maxmemory-policy volatile-lfu", "OK");
-    client.expect("OBJECT IDLETIME k", &format!("(error) An LFU maxmemory policy is selected, idle time not tracked. {note}"));
+    client.expect(
+        "OBJECT IDLETIME k",
+        &format!("(error) An LFU maxmemory policy is selected, idle time not tracked. {note}"),
+    );
     client.expect("OBJECT FREQ k", "5");
     client.expect("SET new v", "OK");
     client.expect("OBJECT FREQ new", "5");

@@ -24,7 +24,9 @@ pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 
 /// `TOUCH key [key ...]`: as EXISTS, and each is used, whatever CLIENT NO-TOUCH says.
 pub(super) fn touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    args.from(1).for_each(|key| ctx.store.touch(key, ctx.now.ms));
+    for key in args.from(1) {
+        ctx.store.read(key, ctx.now.ms);
+    }
     exists(ctx, args, reply)
 }
 

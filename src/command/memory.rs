@@ -94,7 +94,7 @@ pub fn make_room(
             let expired = store.sweep(now_ms, EVICTIONS_UNTIMED_MAX);
             stats.expired_keys += expired as u64;
             if expired == 0 && !store.free_buried(EVICTIONS_UNTIMED_MAX) {
-                if !store.evict(now_ms) {
+                if !store.evict() {
                     return Room::None;
                 }
                 stats.evicted_keys += 1;

@@ -180,19 +180,18 @@ impl Ctx<'_> {
     /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
     /// use, unless the client does not want that.
     fn find(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
-        if self.store.tracks_use() && !self.session.no_touch {
-            self.store.touch(key, self.now.ms);
-        }
-        self.peek(key)
+        let now_ms = self.now.ms;
+        let found = if self.session.no_touch { self.store.get(key, now_ms) } else { self.store.read(key, now_ms) };
+        self.stats.keyspace_hits += u64::from(found.is_some());
+        self.stats.keyspace_misses += u64::from(found.is_none());
+        found
     }
 
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
     fn peek(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         let found = self.store.get(key, self.now.ms);
-        match found {
-            Some(_) => self.stats.keyspace_hits += 1,
-            None => self.stats.keyspace_misses += 1,
-        }
+        self.stats.keyspace_hits += u64::from(found.is_some());
+        self.stats.keyspace_misses += u64::from(found.is_none());
         found
     }
 }

@@ -76,6 +76,7 @@ impl Engine {
     /// The time of a new turn.
     pub(super) fn set_time(&mut self, now_ms: u64) {
         self.now.ms = now_ms;
+        self.store.pass_time(now_ms);
         self.measures.sample(self.now.ms, &self.stats);
         if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
             self.compared_ms = self.now.ms;

@@ -186,6 +186,14 @@ impl Arena {
         Some(handle)
     }
 
+    /// As [`Arena::alloc`]. Without memory the process ends, as it does wherever else memory runs out; nobody up to here
+    /// could tell a client yet.
+    pub(super) fn take(&mut self, bytes: usize) -> Handle {
+        self.alloc(bytes).unwrap_or_else(|| {
+            std::alloc::handle_alloc_error(std::alloc::Layout::array::<u8>(bytes).expect("a block is small"))
+        })
+    }
+
     /// Takes a block back.
     pub(super) fn free(&mut self, handle: Handle) {
         let number = handle.step();
@@ -270,6 +278,13 @@ impl Arena {
     pub(super) fn block(&self, handle: Handle) -> &[u8] {
         let pages = self.steps[handle.step()].as_ref().expect("a block's step has memory");
         &pages.bytes()[handle.offset()..]
+    }
+
+    /// As [`Arena::block`], of a handle that may be void by now; none where no memory is.
+    #[inline]
+    pub(super) fn block_if_there(&self, handle: Handle) -> Option<&[u8]> {
+        let pages = self.steps.get(handle.step())?.as_ref()?;
+        Some(&pages.bytes()[handle.offset()..])
     }
 
     /// As [`Arena::block`], to be changed.

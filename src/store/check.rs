@@ -11,12 +11,15 @@ use super::*;
 /// What a slow count over everything finds.
 #[derive(Default)]
 pub(super) struct Census {
+    /// Of directories and blocks of slots.
     pub(super) bytes: usize,
     pub(super) entry_bytes: usize,
-    pub(super) handles: Vec<Handle>,
+    pub(super) table_bytes: usize,
+    pub(super) tables: BTreeSet<Handle>,
+    pub(super) items: Vec<Item>,
     pub(super) entries: usize,
     pub(super) expiring: usize,
-    /// Entries of each page, and lanes' bytes of all.
+    /// Entries of each page that has some.
     pub(super) page_lens: Vec<usize>,
     pub(super) keyed_children: usize,
     pub(super) places: usize,
@@ -28,77 +31,108 @@ impl Store {
         let census = self.census();
         assert_eq!(census.entries, self.len());
         assert_eq!(census.expiring, self.expiring());
-        assert_eq!(census.bytes, self.account.bytes(), "bytes used");
+        assert_eq!(census.bytes, self.account.bytes(), "bytes of directories and slots");
         assert_eq!(census.entry_bytes, self.heap.bytes(), "bytes of entries");
-        let owned: BTreeSet<Handle> = census.handles.iter().copied().collect();
+        assert_eq!(census.table_bytes, self.tables.bytes(), "bytes of tables");
+        let owned: BTreeSet<Handle> = census.items.iter().map(|item| item.handle).collect();
         assert_eq!(owned.len(), census.entries, "a block has one owner");
         self.heap.check(&owned);
-        self.expiry.check();
-        for (number, slot) in self.slots.iter().enumerate() {
-            let Some(tree) = slot else { continue };
-            let slot = SlotId::wrapping(number);
-            assert!(tree.root.len() > 0, "a slot without entries has no index");
+        self.tables.check(&census.tables);
+        self.slots.check();
+        let (mut records, mut sum_ms) = (BTreeSet::new(), 0);
+        for (slot, root) in self.slots.iter() {
             let mut entries = 0;
             let fast = Hashing { heap: &self.heap, keyed: None };
-            for_each_page(&tree.root, fast, &self.state, &mut |page, hashing| {
-                page.check(hashing);
-                page.handles().for_each(|handle| self.check_entry(slot, handle));
+            for_each_page(root, fast, &self.state, &mut |page, hashing| {
+                page.check(hashing, &self.tables);
+                page.items(&self.tables).for_each(|item| self.check_entry(slot, item));
+                let expires_ms = || page.items(&self.tables).filter_map(|item| self.heap.expires_ms(item));
+                sum_ms += expires_ms().map(u128::from).sum::<u128>();
+                assert!(page.due_ms(&self.tables) <= expires_ms().min(), "a page is due before its entries end");
                 entries += page.len();
             });
-            check_directories(&tree.root, None, fast, &self.state);
-            assert_eq!(entries, self.slot_len(slot));
+            check_directories(root, None, fast, self);
+            assert_eq!(entries, root.len());
+            self.collect_records(slot, &mut records);
         }
-        for (block, &len) in self.block_lens.iter().enumerate() {
-            let slots = block * BLOCK_SLOTS..(block + 1) * BLOCK_SLOTS;
-            assert_eq!(slots.map(|slot| self.slot_len(SlotId::wrapping(slot))).sum::<usize>(), len);
-        }
+        self.due.check(&records, sum_ms);
     }
 
-    /// Counts everything, graveyard included in the bytes alone.
+    /// The records that the pages of a slot are to have, found as a walk finds the pages.
+    fn collect_records(&self, slot: SlotId, records: &mut BTreeSet<(u64, Cursor)>) {
+        let root = self.slots.get(slot).expect("a slot with an index");
+        let mut position = Some(Position::START);
+        let (mut pages, mut walked) = (0, 0);
+        while let Some(at) = position {
+            let (page, behind) = root.page_at(at);
+            let first = page.items(&self.tables).next();
+            let own = first.map(|item| self.position_of(root, item));
+            if let Some(due_ms) = page.due_ms(&self.tables) {
+                records.insert((due_ms, Cursor::new(slot, own.expect("a page with an entry"))));
+            }
+            walked += page.len();
+            pages += 1;
+            position = behind;
+        }
+        assert!(walked == root.len() && pages > 0);
+    }
+
+    /// The position of the page where an entry stands.
+    fn position_of(&self, root: &Node, item: Item) -> Position {
+        let key = self.heap.entry(item.handle).key();
+        root.position_of(hash::fast(key), || hash::keyed(&self.state, key))
+    }
+
+    /// Counts everything, graveyard included in the bytes of directories and slots alone.
     pub(super) fn census(&self) -> Census {
         let mut census = Census::default();
-        self.slots.iter().flatten().for_each(|tree| census.add(&tree.root));
-        for &handle in &census.handles {
-            let entry = self.heap.entry(handle);
-            census.entry_bytes += entry.bytes();
-            census.expiring += usize::from(entry.expires_ms().is_some());
+        self.slots.iter().for_each(|(_, root)| census.add(root, &self.tables));
+        census.entry_bytes = census.items.iter().map(|item| self.heap.entry(item.handle).bytes()).sum();
+        census.expiring = census.items.iter().filter(|item| item.time.is_some()).count();
+        let buried = self.graveyard.blocks();
+        for root in buried.iter().flat_map(|block| block.roots()) {
+            census.bytes += directory_bytes(root);
         }
-        let buried = self.graveyard.trees();
-        let mut buried_census = Census::default();
-        buried.iter().for_each(|tree| buried_census.add(&tree.root));
-        let trees = self.slots.iter().flatten().count() + buried.len();
-        census.bytes += buried_census.bytes + trees * size_of::<Tree>() + own_slot_bytes();
+        census.bytes += (self.slots.block_count() + buried.len()) * size_of::<slots::Block>();
         census
     }
 
-    fn check_entry(&self, slot: SlotId, handle: Handle) {
-        let entry = self.heap.entry(handle);
-        let (key, fast) = (entry.key(), hash::fast(entry.key()));
-        assert_eq!(SlotId::of_key(key), slot);
-        let tree = self.slots[slot.index()].as_ref().expect("the slot of an entry");
-        let found = tree.root.get(fast, key, &self.heap, &self.state).expect("an entry is found by its key");
-        assert_eq!(found, handle, "one entry a key");
-        if let Some(expires_ms) = entry.expires_ms() {
-            assert!(self.expiry.contains(Record { expires_ms, handle }));
-        }
+    fn check_entry(&self, slot: SlotId, item: Item) {
+        let entry = self.heap.entry(item.handle);
+        assert_eq!(SlotId::of_key(entry.key()), slot);
+        assert_eq!(self.item(entry.key().into()), Some(item), "an entry is found by its key, one a key");
+        assert_eq!(entry.times().late_ms.is_some(), item.time == Some(table::TIME_LATE));
     }
 }
 
 impl Census {
-    fn add(&mut self, node: &Node) {
+    fn add(&mut self, node: &Node, tables: &Tables) {
         match node {
             Node::Page(page) => {
-                self.bytes += page.table_bytes();
+                self.table_bytes += page.table_bytes();
+                self.tables.extend(page.table_handle());
                 self.entries += page.len();
-                self.handles.extend(page.handles());
-                self.page_lens.push(page.len());
+                self.items.extend(page.items(tables));
+                // A slot without entries has an empty page where a neighbour has some: that is no page to count.
+                self.page_lens.extend(Some(page.len()).filter(|&len| len > 0));
             }
             Node::Directory(directory) => {
                 self.bytes += directory.own_bytes();
                 self.keyed_children += usize::from(directory.is_keyed());
                 self.places += directory.place_count();
-                directory.leaves().iter().for_each(|leaf| self.add(&leaf.node));
+                directory.leaves().iter().for_each(|leaf| self.add(&leaf.node, tables));
             }
+        }
+    }
+}
+
+/// Bytes of the directories of an index.
+fn directory_bytes(node: &Node) -> usize {
+    match node {
+        Node::Page(_) => 0,
+        Node::Directory(directory) => {
+            let children: usize = directory.leaves().iter().map(|leaf| directory_bytes(&leaf.node)).sum();
+            directory.own_bytes() + children
         }
     }
 }
@@ -120,15 +154,16 @@ fn for_each_page<'a>(
 
 /// Asserts that each directory is whole, and that each key is below the places of its hash; `keyed` tells of the
 /// directory around, if there is one.
-fn check_directories(node: &Node, around: Option<&Directory>, hashing: Hashing<'_>, state: &RandomState) {
+fn check_directories(node: &Node, around: Option<&Directory>, hashing: Hashing<'_>, store: &Store) {
     let Node::Directory(directory) = node else { return };
     assert!(around.is_none_or(|around| !around.is_keyed() && directory.is_keyed()));
     directory.check();
-    let hashing = Hashing { keyed: directory.is_keyed().then_some(state), ..hashing };
+    let hashing = Hashing { keyed: directory.is_keyed().then_some(&store.state), ..hashing };
     for leaf in directory.leaves() {
-        for_each_page(&leaf.node, hashing, state, &mut |page, _| {
-            page.handles().for_each(|handle| assert!(Directory::owns(leaf, hashing.hash(handle))));
+        for_each_page(&leaf.node, hashing, &store.state, &mut |page, _| {
+            let owned = |item: Item| Directory::owns(leaf, hashing.hash(item.handle));
+            assert!(page.items(&store.tables).all(owned));
         });
-        check_directories(&leaf.node, Some(directory), hashing, state);
+        check_directories(&leaf.node, Some(directory), hashing, store);
     }
 }

@@ -8,7 +8,7 @@ use super::hash::{POSITION_BITS, POSITIONS};
 use super::slot::SlotId;
 
 /// A place in a walk over the store; below 2^63, so that parsers of signed numbers take it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(u64);
 
 /// A position within a slot: the leading bits of the fast hash, or a keyed child and the leading bits of the keyed hash.

@@ -9,10 +9,11 @@
 //! that nobody can foresee, until it is empty again.
 
 use super::account::{Account, work};
-use super::arena::Handle;
+use super::cursor::Position;
 use super::hash::{self, Hashing, POSITION_BITS, POSITIONS, position};
-use super::node::{Growth, Node};
+use super::node::{Growth, Node, Sweep, sweep_page};
 use super::page::Page;
+use super::table::Item;
 use crate::limits::{DIRECTORY_PLACES_MAX, PAGE_ENTRIES_MAX, PAGE_MERGE_ENTRIES_MAX};
 
 /// How unevenly a page may be parted: each half gets at least one in so many.
@@ -20,7 +21,8 @@ const SPLIT_PART_MIN: usize = 8;
 
 /// The pages of a slot, or of a part of a slot.
 pub(super) struct Directory {
-    keyed: bool,
+    /// Which part of the slot's positions it has, if it is by the keyed hash.
+    keyed: Option<Part>,
     /// How many entries its pages have, those of keyed children included.
     len: usize,
     /// So many leading bits of a position choose a place.
@@ -30,19 +32,26 @@ pub(super) struct Directory {
     leaves: Vec<Leaf>,
 }
 
+/// The positions by the fast hash that share so many leading bits.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    start: u32,
+    depth: u32,
+}
+
 /// What stands at one or more places: all positions that share so many leading bits.
 pub(super) struct Leaf {
     /// How many bits.
-    pub(super) depth: u32,
+    depth: u32,
     /// The first of the positions.
-    pub(super) start: u32,
+    start: u32,
     /// A page; in a directory by the fast hash, maybe a keyed child.
     pub(super) node: Node,
 }
 
 impl Leaf {
     /// One past the last of the leaf's positions.
-    pub(super) fn end(&self) -> u32 {
+    fn end(&self) -> u32 {
         self.start + (POSITIONS >> self.depth)
     }
 
@@ -67,16 +76,27 @@ impl Leaf {
         }
     }
 
-    /// Makes a keyed child of a page.
-    fn make_keyed(&mut self, growth: &mut Growth<'_>) {
-        let page = std::mem::take(self.page_mut()).rehashed(growth.hashing(true), growth.account);
-        self.node = Node::Directory(Directory::new(page, true, growth.account));
+    /// Makes a keyed child of a page that stands at a position.
+    fn make_keyed(&mut self, at: Position, growth: &mut Growth<'_>) {
+        let page = std::mem::take(self.page_mut());
+        growth.lift_page(&page, at);
+        let page = page.rehashed(growth.hashing(true), growth.tables);
+        let part = Part { start: self.start, depth: self.depth };
+        growth.lay_page(&page, part.inside(0));
+        self.node = Node::Directory(Directory::new(page, Some(part), growth.account));
+    }
+}
+
+impl Part {
+    /// The position in a directory of this part where the keyed hash's leading bits are these.
+    fn inside(self, keyed: u32) -> Position {
+        Position::inside(self.start, self.depth, keyed)
     }
 }
 
 impl Directory {
     /// A directory with one place, at which this page stands.
-    pub(super) fn new(page: Page, keyed: bool, account: &mut Account) -> Box<Directory> {
+    pub(super) fn new(page: Page, keyed: Option<Part>, account: &mut Account) -> Box<Directory> {
         let len = page.len();
         let leaf = Leaf { depth: 0, start: 0, node: Node::Page(page) };
         let directory = Directory { keyed, len, depth: 0, places: Box::new([0]), leaves: vec![leaf] };
@@ -91,7 +111,7 @@ impl Directory {
 
     /// Whether the keyed hash chooses the page.
     pub(super) fn is_keyed(&self) -> bool {
-        self.keyed
+        self.keyed.is_some()
     }
 
     /// Heap bytes of the directory without its pages.
@@ -110,68 +130,108 @@ impl Directory {
         &mut self.leaves[number]
     }
 
+    /// Where in the slot a page stands that is one of the leaves.
+    pub(super) fn page_position(&self, leaf: &Leaf) -> Position {
+        match self.keyed {
+            None => Position::before(leaf.start).expect("a leaf begins before the slot's end"),
+            Some(part) => part.inside(leaf.start),
+        }
+    }
+
+    /// The leading bits that a position of the slot means here. A position inside some other keyed directory, or none
+    /// inside one, means this one's beginning.
+    pub(super) fn position_of(&self, at: Position) -> u32 {
+        match self.keyed {
+            None => at.fast(),
+            Some(part) => at.within(part.start, part.depth).unwrap_or(0),
+        }
+    }
+
+    /// The slot's position behind a leaf; none when that is the slot's end.
+    pub(super) fn behind(&self, leaf: &Leaf) -> Option<Position> {
+        match self.keyed {
+            None => Position::before(leaf.end()),
+            Some(part) if leaf.end() < POSITIONS => Some(part.inside(leaf.end())),
+            Some(part) => Position::before(part.start + (POSITIONS >> part.depth)),
+        }
+    }
+
     /// All leaves, in no order.
     #[cfg(test)]
     pub(super) fn leaves(&self) -> &[Leaf] {
         &self.leaves
     }
 
-    /// Some leaf, to be emptied by who frees the directory.
-    pub(super) fn last_leaf_mut(&mut self) -> Option<&mut Leaf> {
-        self.leaves.last_mut()
-    }
-
-    /// Takes that leaf out for good: only a directory that is being freed is left like this.
-    pub(super) fn pop_leaf(&mut self) -> Option<Leaf> {
-        self.leaves.pop()
+    /// Frees some leaf, or a part of it, of a directory whose tables nobody reads any more; false when none is left.
+    pub(super) fn free_leaf(&mut self, account: &mut Account) -> bool {
+        let Some(leaf) = self.leaves.last_mut() else { return false };
+        if !leaf.node.free_some(account) {
+            self.leaves.pop();
+        }
+        true
     }
 
     /// The hash of a key whose fast hash is known: the one that places it here.
-    pub(super) fn hash_of(&self, fast: u64, key: &[u8], growth: &Growth<'_>) -> u64 {
-        if self.keyed { hash::keyed(growth.state, key) } else { fast }
+    fn hash_of(&self, fast: u64, key: &[u8], growth: &Growth<'_>) -> u64 {
+        if self.is_keyed() { hash::keyed(growth.state, key) } else { fast }
     }
 
     /// Puts an entry in whose key is not there yet.
-    pub(super) fn insert(&mut self, fast: u64, handle: Handle, growth: &mut Growth<'_>) {
-        let hash = self.hash_of(fast, growth.heap.entry(handle).key(), growth);
+    pub(super) fn insert(&mut self, fast: u64, item: Item, growth: &mut Growth<'_>) {
+        let hash = self.hash_of(fast, growth.heap.entry(item.handle).key(), growth);
         self.len += 1;
-        let hashing = growth.hashing(self.keyed);
+        let (keyed, hashing) = (self.is_keyed(), growth.hashing(self.is_keyed()));
         // A page by the fast hash always finds room: at the last bit it becomes a keyed child.
-        let depth_max = if self.keyed { POSITION_BITS } else { POSITION_BITS + 1 };
+        let depth_max = if keyed { POSITION_BITS } else { POSITION_BITS + 1 };
         loop {
             let number = self.number(position(hash));
+            let at = self.page_position(&self.leaves[number]);
             let leaf = &mut self.leaves[number];
             match &mut leaf.node {
-                Node::Directory(_) => return leaf.node.insert(fast, handle, growth),
-                Node::Page(page) if !self.keyed && page.is_crowded(hash) => leaf.make_keyed(growth),
+                Node::Directory(_) => return leaf.node.insert(fast, item, growth),
+                Node::Page(page) if !keyed && page.is_crowded(hash, growth.tables) => leaf.make_keyed(at, growth),
                 Node::Page(page) if page.is_full() && leaf.depth < depth_max => self.make_room(number, growth),
-                Node::Page(page) => return page.insert(hash, handle, hashing, growth.account),
+                Node::Page(page) => {
+                    return growth.change_page(page, at, |page, tables| page.insert(hash, item, hashing, tables));
+                }
             }
         }
     }
 
     /// Takes the entry with this key out.
-    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Handle> {
+    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Item> {
         let hash = self.hash_of(fast, key, growth);
-        let hashing = growth.hashing(self.keyed);
-        let handle = match &mut self.leaf_mut(position(hash)).node {
-            Node::Page(page) => page.remove(hash, key, hashing, growth.account)?,
+        let hashing = growth.hashing(self.is_keyed());
+        let at = self.page_position(self.leaf(position(hash)));
+        let item = match &mut self.leaf_mut(position(hash)).node {
+            Node::Page(page) => growth.change_page(page, at, |page, tables| page.remove(hash, key, hashing, tables))?,
             child => child.remove(fast, key, growth)?,
         };
         self.len -= 1;
-        self.join_buddies(position(hash), hashing, growth.account);
-        Some(handle)
+        self.join_buddies(position(hash), growth);
+        Some(item)
+    }
+
+    /// Takes entries that have ended out of the page at a position of the slot.
+    pub(super) fn sweep(&mut self, at: Position, sweep: &mut Sweep<'_>, growth: &mut Growth<'_>) {
+        let (position, keyed) = (self.position_of(at), self.is_keyed());
+        match &mut self.leaf_mut(position).node {
+            Node::Page(page) => sweep_page(page, at, keyed, sweep, growth),
+            child => child.sweep(at, sweep, growth),
+        }
+        self.len -= sweep.swept.len();
+        self.join_buddies(position, growth);
     }
 
     /// The node to put in this directory's place, once it is no longer needed: its only leaf. A keyed directory stays
     /// until it is empty, so that an attacker cannot have it converted to and fro.
     pub(super) fn take_only_leaf(&mut self, account: &mut Account) -> Option<Node> {
-        let over = self.depth == 0 && (!self.keyed || self.leaves[0].page_len() == Some(0));
+        let over = self.depth == 0 && (!self.is_keyed() || self.leaves[0].page_len() == Some(0));
         if !over {
             return None;
         }
         account.sub(self.own_bytes());
-        self.pop_leaf().map(|leaf| leaf.node)
+        self.leaves.pop().map(|leaf| leaf.node)
     }
 
     fn number(&self, position: u32) -> usize {
@@ -185,45 +245,50 @@ impl Directory {
 
     /// Splits a full page, or makes a keyed child of it where that is no use.
     fn make_room(&mut self, number: usize, growth: &mut Growth<'_>) {
-        let hashing = growth.hashing(self.keyed);
+        let (keyed, hashing) = (self.is_keyed(), growth.hashing(self.is_keyed()));
+        let at = self.page_position(&self.leaves[number]);
         let leaf = &mut self.leaves[number];
         let (depth, page) = (leaf.depth, leaf.page_mut());
-        let upper_len = page.count(hashing, |hash| is_upper(hash, depth));
+        let upper_len = page.count(hashing, growth.tables, |hash| is_upper(hash, depth));
         let separated = upper_len.min(page.len() - upper_len) >= page.len() / SPLIT_PART_MIN;
         let places_max = growth.slot_entries * DIRECTORY_PLACES_MAX / PAGE_ENTRIES_MAX;
         let affordable = depth < self.depth || depth < POSITION_BITS && self.places.len() * 2 <= places_max;
-        if self.keyed || separated && affordable {
-            self.split(number, upper_len, hashing, growth.account);
+        if keyed || separated && affordable {
+            self.split(number, at, hashing, growth);
         } else {
-            leaf.make_keyed(growth);
+            leaf.make_keyed(at, growth);
         }
     }
 
-    /// Parts a page by the next bit of the hash; `upper_len` of its entries have it set.
-    fn split(&mut self, number: usize, upper_len: usize, hashing: Hashing<'_>, account: &mut Account) {
+    /// Parts the page at a position by the next bit of the hash.
+    fn split(&mut self, number: usize, at: Position, hashing: Hashing<'_>, growth: &mut Growth<'_>) {
         let bytes = self.own_bytes();
         let depth = self.leaves[number].depth;
         if depth == self.depth {
             self.double();
         }
         let lower = &mut self.leaves[number];
-        let page = lower.page_mut().split(hashing, upper_len, |hash| is_upper(hash, depth), account);
+        let is_upper = |hash| is_upper(hash, depth);
+        let page = growth.change_page(lower.page_mut(), at, |page, tables| page.split(hashing, is_upper, tables));
         lower.depth += 1;
         let upper = Leaf { depth: lower.depth, start: lower.end(), node: Node::Page(page) };
+        let at = self.page_position(&upper);
         self.leaves.push(upper);
-        self.write_places(self.leaves.len() - 1);
-        account.change(bytes, self.own_bytes());
+        let number = self.leaves.len() - 1;
+        growth.lay_page(self.leaves[number].page_mut(), at);
+        self.write_places(number);
+        growth.account.change(bytes, self.own_bytes());
     }
 
     /// Joins the page at a position with its buddy while both together are thin. Afterwards no two buddies are thin, if
     /// so it was before the last removal; so a directory that got empty is back at one place.
-    fn join_buddies(&mut self, position: u32, hashing: Hashing<'_>, account: &mut Account) {
+    fn join_buddies(&mut self, position: u32, growth: &mut Growth<'_>) {
         let bytes = self.own_bytes();
         while let Some((lower, upper)) = self.thin_buddies(position) {
-            self.join(lower, upper, hashing, account);
+            self.join(lower, upper, growth);
             self.halve_while_possible();
         }
-        account.change(bytes, self.own_bytes());
+        growth.account.change(bytes, self.own_bytes());
     }
 
     /// The leaf at a position and its buddy, the lower one first, if they are to be joined.
@@ -242,14 +307,19 @@ impl Directory {
     }
 
     /// Moves the fewer entries to the more, into one leaf.
-    fn join(&mut self, lower: usize, upper: usize, hashing: Hashing<'_>, account: &mut Account) {
+    fn join(&mut self, lower: usize, upper: usize, growth: &mut Growth<'_>) {
+        let hashing = growth.hashing(self.is_keyed());
+        let positions = [lower, upper].map(|number| self.page_position(&self.leaves[number]));
         let mut few = std::mem::take(self.leaves[upper].page_mut());
         let leaf = &mut self.leaves[lower];
         let page = leaf.page_mut();
+        growth.lift_page(page, positions[0]);
+        growth.lift_page(&few, positions[1]);
         if page.len() < few.len() {
             std::mem::swap(page, &mut few);
         }
-        page.absorb(few, hashing, account);
+        page.absorb(few, hashing, growth.tables);
+        growth.lay_page(page, positions[0]);
         leaf.depth -= 1;
         self.write_places(lower);
         self.leaves.swap_remove(upper);
@@ -311,7 +381,7 @@ impl Directory {
             }
             assert!(self.thin_buddies(first).is_none());
             assert!(leaf.page_len().is_none_or(|len| len <= PAGE_ENTRIES_MAX));
-            assert!(!self.keyed || leaf.page_len().is_some(), "a keyed child has no children");
+            assert!(!self.is_keyed() || leaf.page_len().is_some(), "a keyed child has no children");
         }
         assert_eq!(covered, self.places.len());
     }

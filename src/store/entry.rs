@@ -1,13 +1,16 @@
 //! A key with its value and its times: how they lie in a block. Knows nothing of slots, hashes and clocks.
 //!
-//! A block begins with five bytes that hold the creation time and whether the entry ends, then the lengths of key and
-//! value, of one byte or two each; then when it ends, if it does; then the key, then the value. An entry with a long key
-//! or value has the number of its place among [`Longs`] there instead.
+//! A block begins with five bytes that hold the creation time and whether the entry ends late, then the lengths of key
+//! and value, of one byte or two each; then when it ends, if that is late; then the key, then the value. An entry with a
+//! long key or value has the number of its place among [`Longs`] there instead.
+//!
+//! When entries end stands in the page's table; only a time that has no room there ([`TIME_LATE`]) is in the block.
 
 use std::rc::Rc;
 
 use super::arena;
 use super::long::{Long, Longs};
+use super::table::TIME_LATE;
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 
 /// A value, borrowed from where it is stored.
@@ -30,26 +33,41 @@ impl<'a> Value<'a> {
     }
 }
 
-/// When an entry's value was set, and when the entry ends, if ever.
-#[derive(Clone, Copy)]
+/// The times that an entry's block tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {
+    /// When the value was set.
     pub(super) created_ms: u64,
-    pub(super) expires_ms: Option<u64>,
+    /// When the entry ends, if that is not before [`TIME_LATE`].
+    pub(super) late_ms: Option<u64>,
+}
+
+impl Times {
+    /// Those of an entry that was made then and ends then, if ever.
+    pub(super) fn new(created_ms: u64, expires_ms: Option<u64>) -> Times {
+        Times { created_ms, late_ms: late(expires_ms) }
+    }
+
+    /// How many bytes the late expiry takes.
+    fn late_bytes(&self) -> usize {
+        if self.late_ms.is_some() { LATE_BYTES } else { 0 }
+    }
+}
+
+/// The expiry, if it is to stand in the block.
+pub(super) fn late(expires_ms: Option<u64>) -> Option<u64> {
+    expires_ms.filter(|&expires_ms| expires_ms >= TIME_LATE)
 }
 
 /// A key of more bytes is kept apart from the block.
 const INLINE_KEY_BYTES_MAX: usize = 1024;
 
-/// Creation times have 39 bits, beside one that tells of an expiry: a clock that starts with the box reaches that after
+/// Creation times have 39 bits, beside one that tells of a late expiry: a clock that starts with the box reaches that after
 /// seventeen years, and stands still then.
 const CREATED_MS_MAX: u64 = (1 << 39) - 1;
 const CREATED_END: usize = 5;
 
-/// An expiry has five bytes, which is more than thirty years of a clock that starts with the box; one that is later has
-/// them all set, and eight bytes behind them.
-const EXPIRY_BYTES: usize = 5;
-const EXPIRY_LATE: u64 = (1 << (8 * EXPIRY_BYTES)) - 1;
-const EXPIRY_LATE_BYTES: usize = EXPIRY_BYTES + 8;
+const LATE_BYTES: usize = 8;
 
 /// A length below this has one byte. Others have two, the lower seven bits first, with this bit set in the first.
 const LENGTH_MORE: usize = 0x80;
@@ -61,9 +79,8 @@ const LENGTH_LONG: usize = 0x3FFF;
 const PLACE_BYTES: usize = 4;
 
 const _: () = assert!(INLINE_KEY_BYTES_MAX < LENGTH_LONG && INLINE_VALUE_BYTES_MAX <= LENGTH_LONG);
-const _: () = assert!(
-    CREATED_END + 4 + EXPIRY_LATE_BYTES + INLINE_KEY_BYTES_MAX + INLINE_VALUE_BYTES_MAX <= arena::BLOCK_BYTES_MAX
-);
+const _: () =
+    assert!(CREATED_END + 4 + LATE_BYTES + INLINE_KEY_BYTES_MAX + INLINE_VALUE_BYTES_MAX <= arena::BLOCK_BYTES_MAX);
 
 /// Whether key and value of these lengths are kept apart from the block.
 pub(super) fn is_long(key_bytes: usize, value_bytes: usize) -> bool {
@@ -84,30 +101,28 @@ impl Layout {
     pub(super) fn of(key_bytes: usize, value_bytes: usize, times: Times) -> Layout {
         debug_assert!(!is_long(key_bytes, value_bytes));
         let lengths_end = CREATED_END + length_bytes(key_bytes) + length_bytes(value_bytes);
-        Layout::ending(lengths_end + times.expiry_bytes(), key_bytes, value_bytes, false)
+        Layout::ending(lengths_end + times.late_bytes(), key_bytes, value_bytes, false)
     }
 
     /// Of a block that tells where key and value are kept.
     pub(super) fn of_place(times: Times) -> Layout {
         let lengths_end = CREATED_END + length_bytes(LENGTH_LONG) + length_bytes(PLACE_BYTES);
-        Layout::ending(lengths_end + times.expiry_bytes(), 0, PLACE_BYTES, true)
+        Layout::ending(lengths_end + times.late_bytes(), 0, PLACE_BYTES, true)
     }
 
     /// Of a block that is written.
     #[inline]
     pub(super) fn read(block: &[u8]) -> Layout {
         let head = u64::from_le_bytes(*block.first_chunk().expect("a block has eight bytes"));
-        let expires = head & 1 == 1;
+        let late_bytes = if head & 1 == 1 { LATE_BYTES } else { 0 };
         let (key, value) = (head >> (8 * CREATED_END) & 0xFF, head >> (8 * CREATED_END + 8) & 0xFF);
         if (key | value) < LENGTH_MORE as u64 {
-            let key_start = CREATED_END + 2 + if expires { expiry_bytes_at(block, CREATED_END + 2) } else { 0 };
-            return Layout::ending(key_start, key as usize, value as usize, false);
+            return Layout::ending(CREATED_END + 2 + late_bytes, key as usize, value as usize, false);
         }
         let (key_bytes, at) = read_length(block, CREATED_END);
         let (value_bytes, at) = read_length(block, at);
         let is_long = key_bytes == LENGTH_LONG;
-        let key_start = at + if expires { expiry_bytes_at(block, at) } else { 0 };
-        Layout::ending(key_start, if is_long { 0 } else { key_bytes }, value_bytes, is_long)
+        Layout::ending(at + late_bytes, if is_long { 0 } else { key_bytes }, value_bytes, is_long)
     }
 
     #[inline]
@@ -124,48 +139,16 @@ impl Layout {
     /// Writes it into a block with all that it speaks of; where key and value are kept apart, the value is the number of
     /// their place, and the key is empty.
     pub(super) fn write(&self, block: &mut [u8], key: &[u8], value: &[u8], times: Times) {
-        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(times.expires_ms.is_some());
+        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(times.late_ms.is_some());
         block[..CREATED_END].copy_from_slice(&head.to_le_bytes()[..CREATED_END]);
         let at = write_length(block, CREATED_END, if self.is_long { LENGTH_LONG } else { key.len() });
         let at = write_length(block, at, value.len());
-        if let Some(expires_ms) = times.expires_ms {
-            let early = expires_ms.min(EXPIRY_LATE).to_le_bytes();
-            block[at..at + EXPIRY_BYTES].copy_from_slice(&early[..EXPIRY_BYTES]);
-            if expires_ms >= EXPIRY_LATE {
-                block[at + EXPIRY_BYTES..at + EXPIRY_LATE_BYTES].copy_from_slice(&expires_ms.to_le_bytes());
-            }
+        if let Some(late_ms) = times.late_ms {
+            block[at..at + LATE_BYTES].copy_from_slice(&late_ms.to_le_bytes());
         }
         block[self.key_start..self.key_end].copy_from_slice(key);
         block[self.key_end..self.value_end].copy_from_slice(value);
     }
-}
-
-impl Times {
-    /// How many bytes the expiry takes.
-    fn expiry_bytes(&self) -> usize {
-        match self.expires_ms {
-            None => 0,
-            Some(EXPIRY_LATE..) => EXPIRY_LATE_BYTES,
-            Some(_) => EXPIRY_BYTES,
-        }
-    }
-}
-
-/// A number of up to eight bytes, the lowest first.
-fn read_u64(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
-/// The expiry that begins there, as far as five bytes tell it.
-fn early_expiry(block: &[u8], at: usize) -> u64 {
-    read_u64(&block[at..at + EXPIRY_BYTES])
-}
-
-/// How many bytes the expiry takes that begins there.
-fn expiry_bytes_at(block: &[u8], at: usize) -> usize {
-    if early_expiry(block, at) == EXPIRY_LATE { EXPIRY_LATE_BYTES } else { EXPIRY_BYTES }
 }
 
 /// Where the lengths end.
@@ -255,28 +238,22 @@ impl<'a> Entry<'a> {
         head >> 1 & CREATED_MS_MAX
     }
 
-    /// When the entry ends, if ever.
-    #[inline]
-    pub(super) fn expires_ms(&self) -> Option<u64> {
-        if self.block[0] & 1 == 0 {
-            return None;
-        }
+    /// When the entry ends, if that is late.
+    fn late_ms(&self) -> Option<u64> {
         let at = lengths_end(self.block);
-        Some(match early_expiry(self.block, at) {
-            EXPIRY_LATE => read_u64(&self.block[at + EXPIRY_BYTES..at + EXPIRY_LATE_BYTES]),
-            expires_ms => expires_ms,
-        })
+        let is_late = self.block[0] & 1 == 1;
+        is_late.then(|| u64::from_le_bytes(*self.block[at..].first_chunk().expect("a late expiry has eight bytes")))
+    }
+
+    /// When the entry ends, whose page has this time for it.
+    #[inline]
+    pub(super) fn expires_ms(&self, time: Option<u64>) -> Option<u64> {
+        if time == Some(TIME_LATE) { self.late_ms() } else { time }
     }
 
     /// Both times.
     pub(super) fn times(&self) -> Times {
-        Times { created_ms: self.created_ms(), expires_ms: self.expires_ms() }
-    }
-
-    /// Whether the entry is still there for a reader at this time.
-    #[inline]
-    pub(super) fn is_live(&self, now_ms: u64) -> bool {
-        self.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms)
+        Times { created_ms: self.created_ms(), late_ms: self.late_ms() }
     }
 
     /// Bytes of the block, and of what is kept apart from it.

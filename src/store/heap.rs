@@ -8,6 +8,8 @@ use std::rc::Rc;
 use super::arena::{Arena, Handle, block_bytes};
 use super::entry::{Entry, Layout, Times, Value, is_long};
 use super::long::{Long, Longs};
+use super::table::{Item, TIME_LATE};
+use crate::sys::simd::{LINE_BYTES, prefetch};
 
 /// The entries of a store.
 #[derive(Default)]
@@ -30,10 +32,19 @@ impl Heap {
         Entry::of(self.arena.block(handle), &self.longs)
     }
 
-    /// A byte of an entry's block: read to have the block in the cache, not for itself.
+    /// When an entry of an index ends, if ever.
     #[inline]
-    pub(super) fn touch(&self, handle: Handle) -> u8 {
-        self.arena.block(handle)[0]
+    pub(super) fn expires_ms(&self, item: Item) -> Option<u64> {
+        if item.time == Some(TIME_LATE) { self.entry(item.handle).expires_ms(item.time) } else { item.time }
+    }
+
+    /// Asks for the first lines of an entry's block; the handle may be void.
+    #[inline]
+    pub(super) fn prefetch(&self, handle: Handle) {
+        if let Some(block) = self.arena.block_if_there(handle) {
+            prefetch(block);
+            prefetch(block.get(LINE_BYTES..).unwrap_or_default());
+        }
     }
 
     /// A new entry.
@@ -82,9 +93,12 @@ impl Heap {
         handle
     }
 
-    /// Sets or takes away the expiry; a long value stays where it is.
-    pub(super) fn set_expires(&mut self, handle: Handle, expires_ms: Option<u64>) -> Handle {
-        let times = Times { expires_ms, ..self.entry(handle).times() };
+    /// Sets or takes away a late expiry; a long value stays where it is.
+    pub(super) fn set_late(&mut self, handle: Handle, late_ms: Option<u64>) -> Handle {
+        let times = Times { late_ms, ..self.entry(handle).times() };
+        if times == self.entry(handle).times() {
+            return handle;
+        }
         match self.entry(handle).place() {
             Some(place) => self.write_place(Some(handle), place, times),
             None => self.rewrite(handle, times, |_, _| ()),
@@ -155,7 +169,7 @@ impl Heap {
         let mut block = self.take_scratch(|_, _| (), handle);
         let bytes = self.entry(handle).layout().bytes();
         block.extend_from_slice(&self.arena.block(handle)[..bytes]);
-        let new = self.alloc(bytes);
+        let new = self.arena.take(bytes);
         self.arena.block_mut(new)[..bytes].copy_from_slice(&block);
         self.arena.free(handle);
         self.scratch = bounded(block);
@@ -237,19 +251,11 @@ impl Heap {
                 if let Some(old) = old {
                     self.arena.free(old);
                 }
-                self.alloc(layout.bytes())
+                self.arena.take(layout.bytes())
             }
         };
         layout.write(self.arena.block_mut(handle), key, value, times);
         handle
-    }
-
-    /// A block. Without memory for it the process ends, as it does wherever else memory runs out; nobody up to here could
-    /// tell a client yet.
-    fn alloc(&mut self, bytes: usize) -> Handle {
-        self.arena.alloc(bytes).unwrap_or_else(|| {
-            std::alloc::handle_alloc_error(std::alloc::Layout::array::<u8>(bytes).expect("a block is small"))
-        })
     }
 }
 

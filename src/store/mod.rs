@@ -1,9 +1,10 @@
 //! The slot table: keys, values, times, and nothing else.
 //!
-//! Each of the 8192 slots has an index of its own (`node`): a page of entries (`page`), or a directory of pages
+//! Each of the 8192 slots has an index of its own (`slots`, `node`): a page of entries (`page`), or a directory of pages
 //! (`directory`), so that every step (growing, shrinking, walking, freeing) takes at most a page or two, however keys
 //! are spread over slots or crafted. What bounds them stands in [`crate::limits`]. The entries lie in memory of the
-//! store's own (`heap`, `arena`); the index knows them by handles of 32 bits.
+//! store's own (`heap`, `arena`), and so do the pages' tables (`tables`); handles of 32 bits tell where. When an entry
+//! ends stands in its page's table (`table`), and pages stand in order of when they are due (`expiry`).
 //!
 //! The store reads no clock: `now_ms` comes with each call, in milliseconds of one clock that never goes back. It does
 //! not know commands, replies, or whether there is memory left.
@@ -19,10 +20,14 @@ mod expiry;
 mod graveyard;
 mod hash;
 mod heap;
+mod key;
 mod long;
 mod node;
 mod page;
 pub mod slot;
+mod slots;
+mod table;
+mod tables;
 mod usage;
 mod view;
 
@@ -40,21 +45,25 @@ use std::rc::Rc;
 
 pub use cursor::Cursor;
 pub use entry::Value;
+pub use key::{Key, Probe};
 pub use slot::{SlotId, crc16};
 pub use usage::{Policy, Tracked};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
+use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use account::Account;
 use arena::Handle;
 use changes::Changes;
 use cursor::Position;
 use entry::Times;
-use expiry::{ExpiryIndex, Record};
+use expiry::DueIndex;
 use graveyard::Graveyard;
 use heap::Heap;
-use node::{Growth, Node};
-use usage::Usage;
+use node::{Growth, Node, Sweep};
+use slots::Slots;
+use table::{Item, Place, Table};
+use tables::Tables;
+use view::{Books, column_time};
 
 /// What a write does to a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +76,6 @@ pub enum Expiry {
     At(u64),
 }
 
-/// The index of a slot that has entries.
-#[derive(Default)]
-struct Tree {
-    root: Node,
-}
-
-type Slot = Option<Box<Tree>>;
-
-/// Slots are counted in blocks of so many, so that a random entry's slot is found in few steps.
-const BLOCK_SLOTS: usize = 64;
-
 /// How many pages are tried for a random entry where most entries have ended and are not swept yet.
 const RANDOM_TRIES: u64 = 16;
 
@@ -89,22 +87,23 @@ const FLUSHED_AT_ONCE_MAX: usize = 512;
 
 /// All keys of a node with their values.
 pub struct Store {
-    slots: Box<[Slot]>,
-    block_lens: [usize; SLOTS / BLOCK_SLOTS],
-    len: usize,
+    slots: Slots,
     heap: Heap,
-    expiry: ExpiryIndex,
+    tables: Tables,
+    due: DueIndex,
     graveyard: Graveyard,
     account: Account,
     changes: Changes,
-    usage: Usage,
-    policy: Policy,
-    /// So many entries are looked at for one that is to be evicted.
-    samples: usize,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
-    /// Where the sweep keeps the key it is about to remove.
-    swept_key: Vec<u8>,
+    /// What a sweep takes out of a page.
+    swept: Vec<(Place, Handle, u64)>,
+    /// Which entries go when memory is short.
+    policy: Policy,
+    /// So many are looked at for one that goes.
+    samples: usize,
+    /// The key of an entry that goes.
+    evicted_key: Vec<u8>,
 }
 
 impl Default for Store {
@@ -116,128 +115,159 @@ impl Default for Store {
 impl Store {
     /// An empty store.
     pub fn new() -> Store {
-        let mut account = Account::default();
         Store {
-            slots: empty_slots(&mut account),
-            block_lens: [0; SLOTS / BLOCK_SLOTS],
-            len: 0,
+            slots: Slots::default(),
             heap: Heap::default(),
-            expiry: ExpiryIndex::default(),
+            tables: Tables::default(),
+            due: DueIndex::default(),
             graveyard: Graveyard::default(),
-            account,
+            account: Account::default(),
             changes: Changes::default(),
-            usage: Usage::default(),
+            state: RandomState::new(),
+            swept: Vec::new(),
             policy: Policy::default(),
             samples: EVICTION_SAMPLES,
-            state: RandomState::new(),
-            swept_key: Vec::new(),
+            evicted_key: Vec::new(),
         }
     }
 
     /// How many entries there are, those included that ended and are not swept yet.
     pub fn len(&self) -> usize {
-        self.len
+        self.slots.len()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// How many of the entries have an expiry.
     pub fn expiring(&self) -> usize {
-        self.expiry.len()
+        self.due.entries()
     }
 
     /// The mean of the times at which entries end, ended ones that are not swept included; none where none ends.
     pub fn expires_mean_ms(&self) -> Option<u64> {
-        self.expiry.mean_ms()
+        self.due.mean_ms()
     }
 
     /// How many entries a slot has, those included that ended and are not swept yet.
     pub fn slot_len(&self, slot: SlotId) -> usize {
-        self.slots[slot.index()].as_ref().map_or(0, |tree| tree.root.len())
+        self.slots.get(slot).map_or(0, Node::len)
     }
 
-    /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. Room
-    /// between blocks does not count, nor does a value that only a reply still holds; what a flush took away counts until
-    /// it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of them.
+    /// Bytes that the store uses: blocks of entries, tables of pages and directories exactly, the index of pages that are
+    /// due by estimate. Room between blocks does not count, nor does a value that only a reply still holds; what a flush
+    /// took away counts until it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of
+    /// them.
     pub fn bytes_used(&self) -> usize {
-        let buried = self.graveyard.heap_bytes() + self.graveyard.expiry_bytes();
-        self.heap.bytes() + self.account.bytes() + self.expiry.bytes() + buried
+        let index = self.tables.bytes() + self.tables.usage.bytes() + self.account.bytes() + self.due.bytes();
+        self.heap.bytes() + index + self.graveyard.bytes()
     }
 
     /// The entry of a key.
-    pub fn get(&self, key: &[u8], now_ms: u64) -> Option<EntryRef<'_>> {
-        let tree = self.slots[SlotId::of_key(key).index()].as_ref()?;
-        let handle = tree.root.get(hash::fast(key), key, &self.heap, &self.state)?;
-        EntryRef::of_live(self.heap.entry(handle), now_ms)
+    #[inline]
+    pub fn get<'k>(&self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
+        EntryRef::of_live(&self.heap, self.item(key.into())?, now_ms)
     }
 
     /// The entry of a key, to be changed in place.
-    pub fn get_mut(&mut self, key: &[u8], now_ms: u64) -> Option<EntryMut<'_>> {
-        self.any_mut(SlotId::of_key(key), key).filter(|entry| entry.is_live(now_ms))
+    pub fn get_mut<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryMut<'_>> {
+        self.any_mut(key.into()).filter(|entry| entry.is_live(now_ms))
     }
 
     /// Sets a key's value. The entry is a new one: `now_ms` becomes its creation time.
-    pub fn upsert(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now_ms: u64) {
-        let slot = SlotId::of_key(key);
-        if let Some(mut entry) = self.any_mut(slot, key) {
+    pub fn upsert<'k>(&mut self, key: impl Into<Key<'k>>, value: &[u8], expiry: Expiry, now_ms: u64) {
+        let key = key.into();
+        if let Some(mut entry) = self.any_mut(key) {
             let kept = entry.expires_ms().filter(|&expires_ms| expires_ms > now_ms);
-            entry.replace(key, value, Times { created_ms: now_ms, expires_ms: expiry.resolve(kept) });
+            entry.replace(key.bytes, value, now_ms, expiry.resolve(kept));
         } else {
-            let times = Times { created_ms: now_ms, expires_ms: expiry.resolve(None) };
-            let handle = self.heap.insert(key, value, times);
-            self.insert(slot, key, handle);
+            let expires_ms = expiry.resolve(None);
+            let handle = self.heap.insert(key.bytes, value, Times::new(now_ms, expires_ms));
+            self.insert(key, handle, expires_ms);
         }
     }
 
     /// As [`Store::upsert`], of a value that is handed over: a longer one than [`INLINE_VALUE_BYTES_MAX`] is stored as
     /// it is, without a copy, so that whoever hands it over leaves no more slack in it than is to stay.
-    pub fn upsert_shared(&mut self, key: &[u8], value: Rc<Vec<u8>>, expiry: Expiry, now_ms: u64) {
+    pub fn upsert_shared<'k>(&mut self, key: impl Into<Key<'k>>, value: Rc<Vec<u8>>, expiry: Expiry, now_ms: u64) {
+        let key = key.into();
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             return self.upsert(key, &value, expiry, now_ms);
         }
-        let kept = self.get(key, now_ms).and_then(|entry| entry.expires_ms());
-        let times = Times { created_ms: now_ms, expires_ms: expiry.resolve(kept) };
-        let handle = self.heap.insert_shared(key, value, times);
-        self.put(key, handle);
+        let expires_ms = expiry.resolve(self.get(key, now_ms).and_then(|entry| entry.expires_ms()));
+        let handle = self.heap.insert_shared(key.bytes, value, Times::new(now_ms, expires_ms));
+        self.put(key, handle, expires_ms);
     }
 
     /// Removes a key. True when it was there.
-    pub fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
-        let Some(handle) = self.take(SlotId::of_key(key), key) else { return false };
-        let was_there = self.heap.entry(handle).is_live(now_ms);
+    pub fn remove<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> bool {
+        let key = key.into();
+        let Some((handle, expires_ms)) = self.take(key) else { return false };
         self.heap.free(handle);
+        let was_there = expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
         if was_there {
-            self.changes.note(key);
+            self.changes.note(key.bytes);
         }
         was_there
     }
 
     /// Gives the entry of `from` the key `to`, whose own entry goes; value and times stay. True when there was one. A
     /// key that is given its own name is left as it is.
-    pub fn rename(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
+    pub fn rename<'k>(&mut self, from: impl Into<Key<'k>>, to: impl Into<Key<'k>>, now_ms: u64) -> bool {
+        let (from, to) = (from.into(), to.into());
         let was_there = self.get(from, now_ms).is_some();
-        if was_there && from != to {
-            let handle = self.take(SlotId::of_key(from), from).expect("the entry that was just seen");
-            self.changes.note(from);
-            let handle = self.heap.with_key(handle, to);
-            self.put(to, handle);
+        if was_there && from.bytes != to.bytes {
+            let (handle, expires_ms) = self.take(from).expect("the entry that was just seen");
+            self.changes.note(from.bytes);
+            let handle = self.heap.with_key(handle, to.bytes);
+            self.put(to, handle, expires_ms);
         }
         was_there
     }
 
     /// Sets `to`, whatever it has, to the value and the expiry of `from`; it is a new entry, made at `now_ms`. A long
     /// value is not copied: the two share it until one of them is changed. True when there was a `from`.
-    pub fn copy(&mut self, from: &[u8], to: &[u8], now_ms: u64) -> bool {
-        let slot = SlotId::of_key(from);
-        let tree = self.slots[slot.index()].as_ref();
-        let source = tree.and_then(|tree| tree.root.get(hash::fast(from), from, &self.heap, &self.state));
-        let Some(source) = source.filter(|source| self.heap.entry(*source).is_live(now_ms)) else { return false };
-        let copy = self.heap.copied_to(source, to, now_ms);
-        self.put(to, copy);
+    pub fn copy<'k>(&mut self, from: impl Into<Key<'k>>, to: impl Into<Key<'k>>, now_ms: u64) -> bool {
+        let to = to.into();
+        let Some(source) = self.item(from.into()) else { return false };
+        let Some(entry) = EntryRef::of_live(&self.heap, source, now_ms) else { return false };
+        let expires_ms = entry.expires_ms();
+        let copy = self.heap.copied_to(source.handle, to.bytes, now_ms);
+        self.put(to, copy, expires_ms);
         true
+    }
+
+    /// Begins to look for a key that will be asked for soon, and fetches its slot's record.
+    #[inline]
+    pub fn probe(&self, key: &[u8]) -> Probe {
+        let Key { slot, fast, .. } = Key::from(key);
+        self.slots.prefetch(slot);
+        Probe { slot, fast, home: None }
+    }
+
+    /// Goes on: finds the key's page, and fetches the lines of it where the search begins.
+    #[inline]
+    pub fn probe_page(&self, probe: &mut Probe) {
+        let page = self.slots.get(probe.slot).and_then(|root| root.page_by_fast(probe.fast));
+        probe.home = page.and_then(|page| page.home(probe.fast));
+        if let Some((handle, group)) = probe.home
+            && let Some(table) = self.tables.bytes_from(handle)
+        {
+            Table::prefetch_group(table, group);
+        }
+    }
+
+    /// Goes on: finds what is most likely the key's entry, and fetches its first lines.
+    #[inline]
+    pub fn probe_entry(&self, probe: &mut Probe) {
+        if let Some((handle, group)) = probe.home
+            && let Some(table) = self.tables.bytes_from(handle)
+            && let Some(entry) = Table::candidate(table, group, probe.fast)
+        {
+            self.heap.prefetch(entry);
+        }
     }
 
     /// Begins to note which keys are changed, or ends it: each insertion, replacement, change in place, change of
@@ -265,15 +295,10 @@ impl Store {
         let mut visits_left = visits_max;
         let (mut slot, mut position) = (from.slot(), from.position());
         loop {
-            if let Some(tree) = &self.slots[slot.index()] {
-                let stop = tree.scan(&self.heap, position, &mut visits_left, now_ms, each);
-                if let Some(position) = stop {
-                    return Some(Cursor::new(slot, position));
-                }
+            if let Some(stop) = self.scan_from(slot, position, &mut visits_left, now_ms, each) {
+                return Some(Cursor::new(slot, stop));
             }
-            let behind = slot.index() + 1;
-            let next = self.slots[behind..].iter().position(Option::is_some)?;
-            (slot, position) = (SlotId::wrapping(behind + next), Position::START);
+            (slot, position) = (self.slots.used_from(slot.index() + 1)?, Position::START);
             if visits_left == 0 {
                 return Some(Cursor::new(slot, position));
             }
@@ -289,24 +314,23 @@ impl Store {
         now_ms: u64,
         each: &mut dyn FnMut(EntryRef<'a>),
     ) -> Option<Cursor> {
-        let tree = self.slots[slot.index()].as_ref()?;
         let mut visits_left = visits_max;
-        let stop = tree.scan(&self.heap, from.position(), &mut visits_left, now_ms, each)?;
+        let stop = self.scan_from(slot, from.position(), &mut visits_left, now_ms, each)?;
         Some(Cursor::new(slot, stop))
     }
 
     /// Some entry, by a random number. Slots are met according to their number of entries, pages of a slot nearly so.
     /// Where nearly all of very many entries have ended and are not swept yet, it may find none.
     pub fn random(&self, random: u64, now_ms: u64) -> Option<EntryRef<'_>> {
-        if self.len == 0 {
+        if self.is_empty() {
             return None;
         }
         let tried = (0..RANDOM_TRIES).find_map(|attempt| {
             let draw = |n: u64| hash::fast(&(random ^ (attempt * 4 + n).rotate_left(56)).to_le_bytes());
-            let tree = self.tree_of_nth(draw(0) as usize % self.len);
-            let (page, _) = tree.root.page(draw(1), || draw(2));
-            let handle = page.random(draw(3), |handle| self.heap.entry(handle).is_live(now_ms))?;
-            EntryRef::of_live(self.heap.entry(handle), now_ms)
+            let root = self.slots.get(self.slots.of_nth((draw(0) % self.len() as u64) as usize))?;
+            let (page, _) = root.page(draw(1), || draw(2));
+            let of_live = |item| EntryRef::of_live(&self.heap, item, now_ms);
+            page.random(draw(3), &self.tables, |item| of_live(item).is_some()).and_then(of_live)
         });
         tried.or_else(|| {
             let mut first = None;
@@ -317,32 +341,33 @@ impl Store {
 
     /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
-        self.len = 0;
-        for (slots, len) in self.slots.chunks_mut(BLOCK_SLOTS).zip(&mut self.block_lens) {
-            if std::mem::take(len) > 0 {
-                slots.iter_mut().filter_map(Option::take).for_each(|tree| self.graveyard.bury(tree));
-            }
-        }
-        self.graveyard.bury_expiry(std::mem::take(&mut self.expiry));
-        self.graveyard.bury_heap(std::mem::take(&mut self.heap));
+        let (blocks, due) = (self.slots.take(), std::mem::take(&mut self.due));
+        let (mut tables, heap) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.heap));
+        // The time goes on.
+        self.tables.usage = std::mem::take(&mut tables.usage);
+        self.graveyard.bury(blocks, due, tables, heap);
         // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
         self.reclaim(FLUSHED_AT_ONCE_MAX);
     }
 
-    /// Takes back the memory of at most so many ended entries, the earliest first; returns how many they were.
+    /// Takes back the memory of at most so many ended entries, those of the page that is due first before others; a page
+    /// whose entries were all given a later end meanwhile counts as one. Returns how many entries they were.
     pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
-        for swept in 0..entries_max {
-            let Some(record) = self.expiry.first().filter(|record| record.expires_ms <= now_ms) else {
-                return swept;
-            };
-            self.sweep_one(record.handle);
+        let (mut left, mut total) = (entries_max, 0);
+        while left > 0
+            && let Some((due_ms, at)) = self.due.first()
+            && due_ms <= now_ms
+        {
+            let swept = self.sweep_page(at, now_ms, left);
+            left -= swept.max(1);
+            total += swept;
         }
-        entries_max
+        total
     }
 
-    /// When the first entry ends, if any does: from then on [`Store::sweep`] has work. May lie in the past.
+    /// Before this no entry ends; none where none does. From then on [`Store::sweep`] has work. May lie in the past.
     pub fn next_expiry_ms(&self) -> Option<u64> {
-        self.expiry.first().map(|record| record.expires_ms)
+        self.due.first().map(|(due_ms, _)| due_ms)
     }
 
     /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, moves entries out
@@ -356,112 +381,101 @@ impl Store {
     fn compact(&mut self) -> bool {
         let leaving = self.heap.leave_thin_step();
         for &old in &leaving {
-            let entry = self.heap.entry(old);
-            let (key, expires_ms) = (entry.key(), entry.expires_ms());
-            let tree = self.slots[SlotId::of_key(key).index()].as_mut();
-            let place = tree.and_then(|tree| tree.root.get_mut(hash::fast(key), key, &self.heap, &self.state));
-            let place = place.expect("a block in use is an entry's");
-            *place = self.heap.relocate(old);
-            if let Some(expires_ms) = expires_ms {
-                self.expiry.remove(Record { expires_ms, handle: old });
-                self.expiry.insert(Record { expires_ms, handle: *place });
-            }
+            let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
+            let root = self.slots.get_mut(slot).expect("the slot of an entry");
+            let (page, hash, _) = root.page_mut(fast, || hash::keyed(&self.state, key));
+            let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key);
+            let (place, _) = found.expect("a block in use is an entry's");
+            page.set_handle(place, self.heap.relocate(old), &mut self.tables);
         }
         !leaving.is_empty()
     }
 
-    fn sweep_one(&mut self, handle: Handle) {
-        let mut key = std::mem::take(&mut self.swept_key);
-        key.clear();
-        key.extend_from_slice(self.heap.entry(handle).key());
-        let taken = self.take(SlotId::of_key(&key), &key);
-        debug_assert_eq!(taken, Some(handle), "an entry with a record is stored");
-        self.heap.free(handle);
-        self.swept_key = key;
+    /// Takes ended entries out of the page that begins at a place, and frees them; returns how many.
+    fn sweep_page(&mut self, at: Cursor, now_ms: u64, entries_max: usize) -> usize {
+        let mut swept = std::mem::take(&mut self.swept);
+        let (root, mut growth) = self.grown(at.slot()).expect("a page with a record is there");
+        root.sweep(at.position(), &mut Sweep { now_ms, entries_max, swept: &mut swept }, &mut growth);
+        for &(_, handle, expires_ms) in &swept {
+            self.heap.free(handle);
+            self.due.count(Some(expires_ms), None);
+        }
+        self.slots.sub(at.slot(), swept.len(), &mut self.account);
+        let count = swept.len();
+        self.swept = swept;
+        count
+    }
+
+    /// The index of a slot, and what growing and shrinking it needs.
+    fn grown(&mut self, slot: SlotId) -> Option<(&mut Node, Growth<'_>)> {
+        let root = self.slots.get_mut(slot)?;
+        let (heap, state, tables) = (&self.heap, &self.state, &mut self.tables);
+        let (due, account, slot_entries) = (&mut self.due, &mut self.account, root.len());
+        Some((root, Growth { heap, state, tables, due, account, slot, slot_entries }))
+    }
+
+    /// What the index has for a key.
+    #[inline]
+    fn item(&self, key: Key<'_>) -> Option<Item> {
+        self.slots.get(key.slot)?.get(key.fast, key.bytes, &self.heap, &self.tables, &self.state)
     }
 
     /// The entry of a key, ended or not.
-    fn any_mut(&mut self, slot: SlotId, key: &[u8]) -> Option<EntryMut<'_>> {
-        let fast = hash::fast(key);
-        let handle = self.slots[slot.index()].as_mut()?.root.get_mut(fast, key, &self.heap, &self.state)?;
-        let books = view::Books { expiry: &mut self.expiry, changes: &mut self.changes };
-        Some(EntryMut::new(handle, &mut self.heap, books))
+    #[inline]
+    fn any_mut(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
+        let root = self.slots.get_mut(key.slot)?;
+        let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
+        let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        if self.tables.usage.tracked().is_some() {
+            page.mark_use(found.0, &mut self.tables);
+        }
+        let (heap, tables, due, changes) = (&mut self.heap, &mut self.tables, &mut self.due, &mut self.changes);
+        let at = Cursor::new(key.slot, position);
+        Some(EntryMut::new(page, found, Books { at, heap, tables, due, changes }))
     }
 
     /// Stores an entry in the place of the one that has its key, if there is one.
-    fn put(&mut self, key: &[u8], handle: Handle) {
-        let slot = SlotId::of_key(key);
-        match self.any_mut(slot, key) {
-            Some(mut old) => old.replace_whole(handle),
-            None => self.insert(slot, key, handle),
+    fn put(&mut self, key: Key<'_>, handle: Handle, expires_ms: Option<u64>) {
+        match self.any_mut(key) {
+            Some(mut old) => old.replace_whole(handle, expires_ms),
+            None => self.insert(key, handle, expires_ms),
         }
     }
 
     /// Stores an entry whose key is not there yet.
-    fn insert(&mut self, slot: SlotId, key: &[u8], handle: Handle) {
-        let fast = hash::fast(key);
-        let tree = self.slots[slot.index()].get_or_insert_with(|| {
-            self.account.add(size_of::<Tree>());
-            Box::default()
-        });
-        if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
-            self.expiry.insert(Record { expires_ms, handle });
-        }
-        self.changes.note(key);
-        let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
-        tree.root.insert(fast, handle, &mut Growth { heap, state, account, slot_entries: tree.root.len() });
-        self.block_lens[slot.index() / BLOCK_SLOTS] += 1;
-        self.len += 1;
+    fn insert(&mut self, key: Key<'_>, handle: Handle, expires_ms: Option<u64>) {
+        self.slots.add(key.slot, &mut self.account);
+        self.due.count(None, expires_ms);
+        self.changes.note(key.bytes);
+        self.tables.usage.insert(self.slots.len());
+        let (root, mut growth) = self.grown(key.slot).expect("a slot that has an entry");
+        root.insert(key.fast, Item { handle, time: expires_ms.map(column_time) }, &mut growth);
     }
 
-    /// Takes the entry of a key out, ended or not; it is the caller's to be freed.
-    fn take(&mut self, slot: SlotId, key: &[u8]) -> Option<Handle> {
-        let fast = hash::fast(key);
-        let place = &mut self.slots[slot.index()];
-        let tree = place.as_mut()?;
-        let (heap, state, account) = (&self.heap, &self.state, &mut self.account);
-        let handle =
-            tree.root.remove(fast, key, &mut Growth { heap, state, account, slot_entries: tree.root.len() })?;
-        if tree.root.len() == 0 {
-            self.account.sub(size_of::<Tree>());
-            *place = None;
-        }
-        if let Some(expires_ms) = self.heap.entry(handle).expires_ms() {
-            self.expiry.remove(Record { expires_ms, handle });
-        }
-        self.block_lens[slot.index() / BLOCK_SLOTS] -= 1;
-        self.len -= 1;
-        Some(handle)
+    /// Takes the entry of a key out, ended or not; it is the caller's to be freed. Tells when it ends as well.
+    fn take(&mut self, key: Key<'_>) -> Option<(Handle, Option<u64>)> {
+        let (root, mut growth) = self.grown(key.slot)?;
+        let item = root.remove(key.fast, key.bytes, &mut growth)?;
+        let expires_ms = self.heap.expires_ms(item);
+        self.due.count(expires_ms, None);
+        self.slots.sub(key.slot, 1, &mut self.account);
+        Some((item.handle, expires_ms))
     }
 
-    /// The index of the slot in which the n-th entry of the store stands, counted from 0.
-    fn tree_of_nth(&self, mut n: usize) -> &Tree {
-        let mut is_before = |len: usize| {
-            let before = len <= n;
-            n -= if before { len } else { 0 };
-            before
-        };
-        let block = self.block_lens.iter().take_while(|len| is_before(**len)).count();
-        let slots = &self.slots[block * BLOCK_SLOTS..][..BLOCK_SLOTS];
-        let tree = slots.iter().flatten().find(|tree| !is_before(tree.root.len()));
-        tree.expect("the counts add up to the number of entries")
-    }
-}
-
-impl Tree {
-    /// Walks pages from a position on; returns where it stopped, or none at the end.
-    fn scan<'a>(
-        &self,
-        heap: &'a Heap,
+    /// Walks the pages of a slot from a position on; returns where it stopped, or none at the end.
+    fn scan_from<'a>(
+        &'a self,
+        slot: SlotId,
         mut position: Position,
         visits_left: &mut usize,
         now_ms: u64,
         each: &mut dyn FnMut(EntryRef<'a>),
     ) -> Option<Position> {
+        let root = self.slots.get(slot).filter(|root| root.len() > 0)?;
         loop {
-            let (page, behind) = self.root.page_at(position);
-            let entries = page.handles().map(|handle| heap.entry(handle));
-            entries.filter_map(|entry| EntryRef::of_live(entry, now_ms)).for_each(&mut *each);
+            let (page, behind) = root.page_at(position);
+            let items = page.items(&self.tables);
+            items.filter_map(|item| EntryRef::of_live(&self.heap, item, now_ms)).for_each(&mut *each);
             *visits_left = visits_left.saturating_sub(page.len().max(1));
             position = behind?;
             if *visits_left == 0 {
@@ -480,15 +494,4 @@ impl Expiry {
             Expiry::At(expires_ms) => Some(expires_ms),
         }
     }
-}
-
-/// A new array of slots, and it costs this much.
-fn empty_slots(account: &mut Account) -> Box<[Slot]> {
-    account.add(own_slot_bytes());
-    std::iter::repeat_with(|| None).take(SLOTS).collect()
-}
-
-/// What the array of slots asks of the heap.
-const fn own_slot_bytes() -> usize {
-    SLOTS * size_of::<Slot>()
 }

@@ -4,11 +4,15 @@ use std::collections::hash_map::RandomState;
 
 use super::account::Account;
 use super::arena::Handle;
-use super::cursor::Position;
+use super::cursor::{Cursor, Position};
 use super::directory::Directory;
-use super::hash::{self, Hashing, POSITIONS, position};
+use super::expiry::DueIndex;
+use super::hash::{self, Hashing, position};
 use super::heap::Heap;
 use super::page::Page;
+use super::slot::SlotId;
+use super::table::{Item, Place};
+use super::tables::Tables;
 
 /// What a directory has at a place, and what a slot begins with.
 pub(super) enum Node {
@@ -24,16 +28,53 @@ pub(super) struct Growth<'a> {
     pub(super) heap: &'a Heap,
     /// The key of the keyed hash.
     pub(super) state: &'a RandomState,
-    /// Where pages and directories are booked.
+    /// The pages' memory.
+    pub(super) tables: &'a mut Tables,
+    /// Which pages have entries that end.
+    pub(super) due: &'a mut DueIndex,
+    /// Where directories are booked.
     pub(super) account: &'a mut Account,
+    /// The slot whose index changes.
+    pub(super) slot: SlotId,
     /// How many entries the slot has.
     pub(super) slot_entries: usize,
+}
+
+/// What a sweep looks for, and what it found.
+pub(super) struct Sweep<'a> {
+    pub(super) now_ms: u64,
+    pub(super) entries_max: usize,
+    /// The entries that were taken out, each with when it ended.
+    pub(super) swept: &'a mut Vec<(Place, Handle, u64)>,
 }
 
 impl<'a> Growth<'a> {
     /// How entries are hashed below a directory that is keyed, or not.
     pub(super) fn hashing(&self, keyed: bool) -> Hashing<'a> {
         Hashing { heap: self.heap, keyed: keyed.then_some(self.state) }
+    }
+
+    /// Changes a page and brings its record of when it is due to that.
+    pub(super) fn change_page<R>(
+        &mut self,
+        page: &mut Page,
+        position: Position,
+        change: impl FnOnce(&mut Page, &mut Tables) -> R,
+    ) -> R {
+        let before = page.due_ms(self.tables);
+        let result = change(page, self.tables);
+        self.due.move_record(Cursor::new(self.slot, position), before, page.due_ms(self.tables));
+        result
+    }
+
+    /// Takes the record of a page away that is to stand elsewhere.
+    pub(super) fn lift_page(&mut self, page: &Page, position: Position) {
+        self.due.move_record(Cursor::new(self.slot, position), page.due_ms(self.tables), None);
+    }
+
+    /// Makes a record for a page that stands here now.
+    pub(super) fn lay_page(&mut self, page: &Page, position: Position) {
+        self.due.move_record(Cursor::new(self.slot, position), None, page.due_ms(self.tables));
     }
 }
 
@@ -53,6 +94,7 @@ impl Node {
     }
 
     /// The page where a key stands or would stand, with the hash that counts there.
+    #[inline]
     pub(super) fn page(&self, fast: u64, keyed: impl Fn() -> u64) -> (&Page, u64) {
         let (mut node, mut hash) = (self, fast);
         loop {
@@ -68,57 +110,84 @@ impl Node {
         }
     }
 
-    /// As [`Node::page`], to be changed inside.
-    pub(super) fn page_mut(&mut self, fast: u64, keyed: impl Fn() -> u64) -> (&mut Page, u64) {
-        let (mut node, mut hash) = (self, fast);
+    /// The page of a key whose fast hash is known; none where the keyed one counts.
+    #[inline]
+    pub(super) fn page_by_fast(&self, fast: u64) -> Option<&Page> {
+        let mut node = self;
         loop {
             match node {
-                Node::Page(page) => return (page, hash),
+                Node::Page(page) => return Some(page),
+                Node::Directory(directory) if directory.is_keyed() => return None,
+                Node::Directory(directory) => node = &directory.leaf(position(fast)).node,
+            }
+        }
+    }
+
+    /// As [`Node::page`], to be changed inside; and the page's own position.
+    pub(super) fn page_mut(&mut self, fast: u64, keyed: impl Fn() -> u64) -> (&mut Page, u64, Position) {
+        let (mut node, mut hash, mut at) = (self, fast, Position::START);
+        loop {
+            match node {
+                Node::Page(page) => return (page, hash, at),
                 Node::Directory(directory) => {
                     if directory.is_keyed() {
                         hash = keyed();
                     }
-                    node = &mut directory.leaf_mut(position(hash)).node;
+                    let position = position(hash);
+                    at = directory.page_position(directory.leaf(position));
+                    node = &mut directory.leaf_mut(position).node;
                 }
             }
         }
     }
 
     /// The entry with this key.
-    pub(super) fn get(&self, fast: u64, key: &[u8], heap: &Heap, state: &RandomState) -> Option<Handle> {
+    #[inline]
+    pub(super) fn get(&self, fast: u64, key: &[u8], heap: &Heap, tables: &Tables, state: &RandomState) -> Option<Item> {
         let (page, hash) = self.page(fast, || hash::keyed(state, key));
-        page.get(hash, key, heap)
-    }
-
-    /// The handle of the entry with this key, to be changed with the entry; its key stays.
-    pub(super) fn get_mut(&mut self, fast: u64, key: &[u8], heap: &Heap, state: &RandomState) -> Option<&mut Handle> {
-        let (page, hash) = self.page_mut(fast, || hash::keyed(state, key));
-        page.get_mut(hash, key, heap)
+        page.find(hash, heap, tables, |entry| entry.key() == key).map(|(_, item)| item)
     }
 
     /// Puts an entry in whose key is not there yet. (A page here is hashed fast: it is a slot's only one.)
-    pub(super) fn insert(&mut self, fast: u64, handle: Handle, growth: &mut Growth<'_>) {
+    pub(super) fn insert(&mut self, fast: u64, item: Item, growth: &mut Growth<'_>) {
         match self {
-            Node::Page(page) if page.is_full() || page.is_crowded(fast) => {
-                *self = Node::Directory(Directory::new(std::mem::take(page), false, growth.account));
-                self.insert(fast, handle, growth);
+            Node::Page(page) if page.is_full() || page.is_crowded(fast, growth.tables) => {
+                *self = Node::Directory(Directory::new(std::mem::take(page), None, growth.account));
+                self.insert(fast, item, growth);
             }
-            Node::Page(page) => page.insert(fast, handle, growth.hashing(false), growth.account),
+            Node::Page(page) => {
+                let hashing = growth.hashing(false);
+                growth.change_page(page, Position::START, |page, tables| page.insert(fast, item, hashing, tables));
+            }
             Node::Directory(directory) => {
-                directory.insert(fast, handle, growth);
+                directory.insert(fast, item, growth);
                 self.collapse(growth.account);
             }
         }
     }
 
     /// Takes the entry with this key out. (A page here is hashed fast: it is a slot's only one.)
-    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Handle> {
+    pub(super) fn remove(&mut self, fast: u64, key: &[u8], growth: &mut Growth<'_>) -> Option<Item> {
         match self {
-            Node::Page(page) => page.remove(fast, key, growth.hashing(false), growth.account),
+            Node::Page(page) => {
+                let hashing = growth.hashing(false);
+                growth.change_page(page, Position::START, |page, tables| page.remove(fast, key, hashing, tables))
+            }
             Node::Directory(directory) => {
-                let handle = directory.remove(fast, key, growth)?;
+                let item = directory.remove(fast, key, growth)?;
                 self.collapse(growth.account);
-                Some(handle)
+                Some(item)
+            }
+        }
+    }
+
+    /// Takes entries that have ended out of the page at a position.
+    pub(super) fn sweep(&mut self, at: Position, sweep: &mut Sweep<'_>, growth: &mut Growth<'_>) {
+        match self {
+            Node::Page(page) => sweep_page(page, Position::START, false, sweep, growth),
+            Node::Directory(directory) => {
+                directory.sweep(at, sweep, growth);
+                self.collapse(growth.account);
             }
         }
     }
@@ -136,46 +205,49 @@ impl Node {
     pub(super) fn page_at(&self, at: Position) -> (&Page, Option<Position>) {
         match self {
             Node::Page(page) => (page, None),
-            Node::Directory(child) if child.is_keyed() => keyed_page_at(child, 0, 0, at),
             Node::Directory(directory) => {
-                let leaf = directory.leaf(at.fast());
+                let leaf = directory.leaf(directory.position_of(at));
                 match &leaf.node {
-                    Node::Page(page) => (page, Position::before(leaf.end())),
-                    Node::Directory(child) => keyed_page_at(child, leaf.start, leaf.depth, at),
+                    Node::Page(page) => (page, directory.behind(leaf)),
+                    Node::Directory(child) => {
+                        let leaf = child.leaf(child.position_of(at));
+                        let Node::Page(page) = &leaf.node else { unreachable!("keyed children have only pages") };
+                        (page, child.behind(leaf))
+                    }
                 }
             }
         }
     }
 
-    /// Takes a page out of a node that is being freed; none when nothing is left.
-    pub(super) fn pop_page(&mut self, account: &mut Account) -> Option<Page> {
-        match self {
-            Node::Page(page) if page.len() == 0 => None,
-            Node::Page(page) => Some(std::mem::take(page)),
-            Node::Directory(directory) => {
-                while let Some(leaf) = directory.last_leaf_mut() {
-                    if let Some(page) = leaf.node.pop_page(account) {
-                        return Some(page);
-                    }
-                    directory.pop_leaf();
-                }
-                account.sub(directory.own_bytes());
-                *self = Node::default();
-                None
-            }
+    /// Frees some part of a node whose tables nobody reads any more; false when nothing is left.
+    pub(super) fn free_some(&mut self, account: &mut Account) -> bool {
+        let Node::Directory(directory) = self else { return false };
+        if !directory.free_leaf(account) {
+            account.sub(directory.own_bytes());
+            *self = Node::default();
         }
+        true
     }
 }
 
-/// The page of a keyed child at a position, and the position behind it. The child has the positions from `start` on that
-/// share `depth` leading bits. A position inside some other child, or none inside a child, means this one's beginning.
-fn keyed_page_at(child: &Directory, start: u32, depth: u32, at: Position) -> (&Page, Option<Position>) {
-    let leaf = child.leaf(at.within(start, depth).unwrap_or(0));
-    let Node::Page(page) = &leaf.node else { unreachable!("keyed children have only pages") };
-    let behind = if leaf.end() < POSITIONS {
-        Some(Position::inside(start, depth, leaf.end()))
-    } else {
-        Position::before(start + (POSITIONS >> depth))
-    };
-    (page, behind)
+/// Takes entries that have ended out of a page.
+pub(super) fn sweep_page(page: &mut Page, at: Position, keyed: bool, sweep: &mut Sweep<'_>, growth: &mut Growth<'_>) {
+    let hashing = growth.hashing(keyed);
+    growth.change_page(page, at, |page, tables| {
+        page.sweep(sweep.now_ms, sweep.entries_max, hashing, tables, sweep.swept);
+    });
+}
+
+#[cfg(test)]
+impl Node {
+    /// The position of the page where a key stands.
+    pub(super) fn position_of(&self, fast: u64, keyed: impl Fn() -> u64) -> Position {
+        let (mut node, mut at) = (self, Position::START);
+        while let Node::Directory(directory) = node {
+            let leaf = directory.leaf(position(if directory.is_keyed() { keyed() } else { fast }));
+            at = directory.page_position(leaf);
+            node = &leaf.node;
+        }
+        at
+    }
 }

@@ -4,14 +4,19 @@
 //! lane). A search begins at the hash's home group and goes on to the next group only while the group's overflow counter
 //! says that somebody was pushed past it; so a removal needs no tombstone and a full page is still searched briefly (the
 //! idea is that of Folly's F14). A page does not know its place in a directory, nor which of the hashes it is given.
+//!
+//! All of it but a few words lies in a block of memory, its table (`table`). When its entries end stands there as well.
 
-use super::account::{Account, work};
+use super::account::work;
 use super::arena::Handle;
 use super::entry::Entry;
+use super::eviction::Sample;
 use super::hash::{self, Hashing};
 use super::heap::Heap;
+use super::table::{Item, Place, Shape, Table, TableMut, lanes};
+use super::tables::{Moved, Tables};
 use crate::limits::PAGE_ENTRIES_MAX;
-use crate::sys::simd::{LANES, lanes_equal};
+use crate::sys::simd::LANES;
 
 /// A page being rebuilt gets a group for so many entries, so that it neither grows nor shrinks again soon.
 const REBUILT_GROUP_ENTRIES: usize = 13;
@@ -22,37 +27,31 @@ const THIN_GROUP_ENTRIES: usize = 9;
 /// Of the about twenty entries that a search passes, one in 255 has the wanted tag by chance: more than this never do.
 const SUSPECTS_MAX: usize = 16;
 
-/// A counter that got here is no longer exact: it stays until the page is rebuilt.
-const OVERFLOW_MAX: u8 = u8::MAX;
+/// A column shrinks when more room than this is free: a quarter, and so many times.
+const SPARE_TIMES: usize = 16;
 
-#[derive(Default)]
-struct Group {
-    tags: [u8; LANES],
-    /// How many entries whose home is this group, or one before on their way, stand behind it.
-    overflow: u8,
-    handles: [Handle; LANES],
-}
-
-/// The handles of up to [`PAGE_ENTRIES_MAX`] entries; the default page is empty and has no block of memory.
+/// Up to [`PAGE_ENTRIES_MAX`] entries; the default page is empty and has no table.
 #[derive(Default)]
 pub(super) struct Page {
-    groups: Box<[Group]>,
-    len: u32,
+    /// Void where there is no group.
+    table: Handle,
+    shape: Shape,
+    len: u16,
     /// With more entries than this the page grows.
-    limit: u32,
-}
-
-/// Where an entry stands in a page.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    group: usize,
-    lane: usize,
+    limit: u16,
+    /// How many of the entries end. There is a column of times where there is one, and only there.
+    expiring: u16,
 }
 
 impl Page {
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
-        self.len as usize
+        self.len.into()
+    }
+
+    /// How many of them end.
+    fn expiring(&self) -> usize {
+        self.expiring.into()
     }
 
     /// Whether one more entry asks for a split.
@@ -61,265 +60,376 @@ impl Page {
     }
 
     /// Whether so many entries look like one with this hash that they were made to.
-    pub(super) fn is_crowded(&self, hash: u64) -> bool {
+    pub(super) fn is_crowded(&self, hash: u64, tables: &Tables) -> bool {
         let mut suspects = 0;
         let too_many = |_| {
             suspects += 1;
             suspects > SUSPECTS_MAX
         };
-        self.search(hash, too_many).is_some()
+        self.table(tables).is_some_and(|table| table.search(hash, too_many).is_some())
     }
 
-    /// Heap bytes of the page itself, without the entries.
-    pub(super) fn table_bytes(&self) -> usize {
-        size_of_val(&*self.groups)
+    /// Before this no entry ends; none where none does.
+    pub(super) fn due_ms(&self, tables: &Tables) -> Option<u64> {
+        if self.expiring == 0 { None } else { self.table(tables).map(Table::due_ms) }
     }
 
     /// All entries, in no order.
-    pub(super) fn handles(&self) -> impl Iterator<Item = Handle> {
-        self.groups.iter().flat_map(|group| lanes(!group.lanes_with(0)).map(|lane| group.handles[lane]))
+    pub(super) fn items<'a>(&self, tables: &'a Tables) -> impl Iterator<Item = Item> + use<'a> {
+        let table = self.table(tables);
+        let item = move |(place, handle)| Item { handle, time: table.and_then(|table| table.time(place)) };
+        table.into_iter().flat_map(Table::entries).map(item)
     }
 
     /// The first entry at or behind a random lane that `accepts`.
-    pub(super) fn random(&self, random: u64, accepts: impl Fn(Handle) -> bool) -> Option<Handle> {
+    pub(super) fn random(&self, random: u64, tables: &Tables, accepts: impl Fn(Item) -> bool) -> Option<Item> {
         let skipped = if self.len == 0 { 0 } else { (random % u64::from(self.len)) as usize };
-        self.handles().skip(skipped).chain(self.handles().take(skipped)).find(|handle| accepts(*handle))
+        let items = || self.items(tables);
+        items().skip(skipped).chain(items().take(skipped)).find(|item| accepts(*item))
     }
 
-    /// The entry with this key.
+    /// An entry that `accepts` among those that may have this hash, and where it stands.
     #[inline]
-    pub(super) fn get(&self, hash: u64, key: &[u8], heap: &Heap) -> Option<Handle> {
-        self.find_entry(hash, heap, |entry| entry.key() == key)
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        heap: &Heap,
+        tables: &Tables,
+        accepts: impl Fn(Entry<'_>) -> bool,
+    ) -> Option<(Place, Item)> {
+        let table = self.table(tables)?;
+        let wanted = |handle| {
+            work::add(1);
+            accepts(heap.entry(handle))
+        };
+        let (place, handle) = table.search(hash, wanted)?;
+        let time = if self.expiring == 0 { None } else { table.time(place) };
+        Some((place, Item { handle, time }))
     }
 
-    /// The handle of the entry with this key, to be changed with the entry; its key stays.
-    #[inline]
-    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8], heap: &Heap) -> Option<&mut Handle> {
-        let place = self.find(hash, heap, |entry| entry.key() == key)?;
-        Some(&mut self.groups[place.group].handles[place.lane])
+    /// Writes another handle for the entry at a place.
+    pub(super) fn set_handle(&mut self, place: Place, handle: Handle, tables: &mut Tables) {
+        self.table_mut(tables).set_handle(place, handle);
     }
 
-    /// An entry that `accepts` among those that may have this hash.
-    #[inline]
-    pub(super) fn find_entry(&self, hash: u64, heap: &Heap, accepts: impl Fn(Entry<'_>) -> bool) -> Option<Handle> {
-        self.find(hash, heap, accepts).map(|place| self.groups[place.group].handles[place.lane])
+    /// Writes when the entry at a place ends, which was at `before`.
+    pub(super) fn set_time(&mut self, place: Place, before: Option<u64>, time: Option<u64>, tables: &mut Tables) {
+        match (before, time) {
+            (None, None) => {}
+            (None, Some(time)) => self.insert_time(place, time, tables),
+            (Some(_), None) => {
+                self.remove_time(place, tables);
+                self.fit_column(tables);
+            }
+            (Some(_), Some(time)) => {
+                let mut table = self.table_mut(tables);
+                table.set_time(place, time);
+                table.lower_due(time);
+            }
+        }
     }
 
     /// Puts an entry in whose key is not there yet.
-    pub(super) fn insert(&mut self, hash: u64, handle: Handle, hashing: Hashing<'_>, account: &mut Account) {
+    pub(super) fn insert(&mut self, hash: u64, item: Item, hashing: Hashing<'_>, tables: &mut Tables) {
         if self.len >= self.limit {
-            let groups = self.groups.len() + (self.groups.len() / 5).max(1);
-            self.rebuild(groups, hash, hashing, account);
+            let groups = self.shape.groups() + (self.shape.groups() / 5).max(1);
+            let times = self.expiring() + usize::from(item.time.is_some());
+            self.rebuild(groups, times, hash, hashing, tables);
         }
-        self.place(hash, handle);
+        let place = self.table_mut(tables).place(hash, item.handle);
+        self.len += 1;
+        if tables.usage.tracked().is_some() {
+            self.be_marked(tables);
+            tables.mark_new(self.table, self.shape, place);
+        }
+        if let Some(time) = item.time {
+            self.insert_time(place, time, tables);
+        }
+    }
+
+    /// Marks the entry at a place as used.
+    pub(super) fn mark_use(&mut self, place: Place, tables: &mut Tables) {
+        self.be_marked(tables);
+        tables.mark_use(self.table, self.shape, place);
+    }
+
+    /// The mark of the entry at a place.
+    pub(super) fn mark(&self, place: Place, tables: &Tables) -> u8 {
+        tables.mark(tables.table(self.table, self.shape), place)
+    }
+
+    /// Adds a column of marks where there is none.
+    fn be_marked(&mut self, tables: &mut Tables) {
+        if !self.shape.is_marked() {
+            self.refit(self.expiring(), tables);
+        }
+    }
+
+    /// Looks at entries from some group on, group by group, until the sample is large enough or all were looked at.
+    pub(super) fn sample(&self, random: u64, tables: &Tables, sample: &mut Sample) {
+        let Some(table) = self.table(tables).filter(|_| !sample.of_ending() || self.expiring > 0) else { return };
+        let groups = self.shape.groups();
+        let first = (random % groups as u64) as usize;
+        for index in (first..groups).chain(0..first) {
+            let group = table.group(index);
+            let ending = if sample.of_ending() { table.mask(index) } else { u16::MAX };
+            for lane in lanes(!group.lanes_with(0) & ending) {
+                sample.look(tables.mark(table, Place { group: index, lane }), group.handle(lane));
+            }
+            if sample.is_large() {
+                return;
+            }
+        }
+    }
+
+    /// Of the entries that end, the first, and when that is.
+    pub(super) fn first_to_end(&self, heap: &Heap, tables: &Tables) -> Option<(u64, Handle)> {
+        let ending = self.items(tables).filter_map(|item| Some((heap.expires_ms(item)?, item.handle)));
+        ending.min()
     }
 
     /// Takes the entry with this key out.
-    pub(super) fn remove(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        hashing: Hashing<'_>,
-        account: &mut Account,
-    ) -> Option<Handle> {
-        let place = self.find(hash, hashing.heap, |entry| entry.key() == key)?;
-        let mut index = hash::home(hash, self.groups.len());
-        while index != place.group {
-            let overflow = &mut self.groups[index].overflow;
-            if *overflow != OVERFLOW_MAX {
-                *overflow -= 1;
-            }
-            index = self.next(index);
+    pub(super) fn remove(&mut self, hash: u64, key: &[u8], hashing: Hashing<'_>, tables: &mut Tables) -> Option<Item> {
+        let (place, item) = self.find(hash, hashing.heap, tables, |entry| entry.key() == key)?;
+        if item.time.is_some() {
+            self.remove_time(place, tables);
         }
-        let group = &mut self.groups[place.group];
-        group.tags[place.lane] = 0;
-        let handle = group.handles[place.lane];
+        self.table_mut(tables).remove(hash, place);
         self.len -= 1;
-        self.shrink_if_thin(hash, hashing, account);
-        Some(handle)
+        self.shrink_if_thin(hash, hashing, tables);
+        self.fit_column(tables);
+        Some(item)
+    }
+
+    /// Takes at most so many of the entries out that have ended, adds them to `swept`, each with when that was, and makes
+    /// the lower bound exact.
+    pub(super) fn sweep(
+        &mut self,
+        now_ms: u64,
+        entries_max: usize,
+        hashing: Hashing<'_>,
+        tables: &mut Tables,
+        swept: &mut Vec<(Place, Handle, u64)>,
+    ) {
+        swept.clear();
+        let mut due_ms = u64::MAX;
+        let Some(table) = self.table(tables).filter(|_| self.expiring > 0) else { return };
+        for (place, time) in table.ending() {
+            let handle = table.group(place.group).handle(place.lane);
+            let expires_ms = hashing.heap.expires_ms(Item { handle, time: Some(time) }).unwrap_or(time);
+            if expires_ms <= now_ms && swept.len() < entries_max {
+                hashing.heap.prefetch(handle);
+                swept.push((place, handle, expires_ms));
+            } else {
+                due_ms = due_ms.min(expires_ms);
+            }
+        }
+        work::add(swept.len());
+        if swept.len() == self.len() {
+            tables.free(self.table);
+            *self = Page::default();
+            return;
+        }
+        self.len -= swept.len() as u16;
+        self.expiring -= swept.len() as u16;
+        let mut table = self.table_mut(tables);
+        for &(place, handle, _) in &*swept {
+            table.remove(hashing.hash(handle), place);
+        }
+        table.drop_times_of_free_lanes();
+        table.set_due(due_ms);
+        self.shrink_if_thin(now_ms, hashing, tables);
+        self.fit_column(tables);
     }
 
     /// Takes all entries of another page that is hashed in the same way.
-    pub(super) fn absorb(&mut self, mut other: Page, hashing: Hashing<'_>, account: &mut Account) {
+    pub(super) fn absorb(&mut self, mut other: Page, hashing: Hashing<'_>, tables: &mut Tables) {
         let together = self.len() + other.len();
-        if together > self.limit as usize {
-            self.rebuild(together.div_ceil(REBUILT_GROUP_ENTRIES), together as u64, hashing, account);
+        if together > self.limit.into() {
+            let groups = together.div_ceil(REBUILT_GROUP_ENTRIES);
+            self.rebuild(groups, self.expiring() + other.expiring(), together as u64, hashing, tables);
         }
-        for handle in other.take_handles(hashing.heap, account) {
-            self.place(hashing.hash(handle), handle);
+        let moved = other.take(hashing, tables);
+        for moved in &moved {
+            let place = self.table_mut(tables).place(moved.hash, moved.item.handle);
+            self.len += 1;
+            if self.shape.is_marked() {
+                tables.set_mark(self.table, self.shape, place, moved.mark);
+            }
+            if let Some(time) = moved.item.time {
+                self.insert_time(place, time, tables);
+            }
         }
+        tables.put_back(moved);
     }
 
     /// How many entries `belong`, by their hash.
-    pub(super) fn count(&self, hashing: Hashing<'_>, belongs: impl Fn(u64) -> bool) -> usize {
+    pub(super) fn count(&self, hashing: Hashing<'_>, tables: &Tables, belongs: impl Fn(u64) -> bool) -> usize {
         work::add(self.len());
-        self.touch_entries(hashing.heap);
-        self.handles().filter(|handle| belongs(hashing.hash(*handle))).count()
+        self.items(tables).for_each(|item| hashing.heap.prefetch(item.handle));
+        self.items(tables).filter(|item| belongs(hashing.hash(item.handle))).count()
     }
 
-    /// Parts the page in two: the entries that `belong` to the second, which are `second_len`, go there.
-    pub(super) fn split(
-        &mut self,
-        hashing: Hashing<'_>,
-        second_len: usize,
-        belongs: impl Fn(u64) -> bool,
-        account: &mut Account,
-    ) -> Page {
-        let mut first = Page::with_room(self.len() - second_len, account);
-        let mut second = Page::with_room(second_len, account);
-        for handle in self.take_handles(hashing.heap, account) {
-            let hash = hashing.hash(handle);
-            let page = if belongs(hash) { &mut second } else { &mut first };
-            page.place(hash, handle);
-        }
+    /// Parts the page in two: the entries that `belong` to the second go there.
+    pub(super) fn split(&mut self, hashing: Hashing<'_>, belongs: impl Fn(u64) -> bool, tables: &mut Tables) -> Page {
+        let moved = self.take(hashing, tables);
+        let belongs = &belongs;
+        let part = |second: bool| moved.iter().filter(move |moved| belongs(moved.hash) == second);
+        let (first, second) = (Page::with_room(part(false), tables), Page::with_room(part(true), tables));
+        tables.put_back(moved);
         *self = first;
         second
     }
 
     /// The same entries placed by another hash.
-    pub(super) fn rehashed(mut self, hashing: Hashing<'_>, account: &mut Account) -> Page {
-        self.rebuild(self.groups.len(), self.limit.into(), hashing, account);
+    pub(super) fn rehashed(mut self, hashing: Hashing<'_>, tables: &mut Tables) -> Page {
+        self.rebuild(self.shape.groups(), self.expiring(), self.limit.into(), hashing, tables);
         self
     }
 
-    fn with_room(entries: usize, account: &mut Account) -> Page {
-        let mut page = Page::default();
-        page.allot(entries.div_ceil(REBUILT_GROUP_ENTRIES), entries as u64, account);
-        page
+    /// A page of these entries, with room for some more.
+    fn with_room<'a>(entries: impl Iterator<Item = &'a Moved> + Clone, tables: &mut Tables) -> Page {
+        let len = entries.clone().count();
+        let expiring = entries.clone().filter(|moved| moved.item.time.is_some()).count();
+        let shape = tables.shape(len.div_ceil(REBUILT_GROUP_ENTRIES), expiring);
+        Page::filled(shape, len as u64, entries, tables)
     }
 
-    /// Gives an empty page so many groups. The limit lies between 29/32 and 31/32 of the lanes, differently by `stagger`:
-    /// otherwise all pages of an evenly growing store would grow in the same moment.
-    fn allot(&mut self, groups: usize, stagger: u64, account: &mut Account) {
-        self.groups = std::iter::repeat_with(Group::default).take(groups).collect();
-        self.limit = ((groups * (2 * LANES - 1) - groups * 2 * (stagger % 16) as usize / 16) / 2) as u32;
-        account.add(self.table_bytes());
-    }
-
-    /// Places all entries anew among so many groups.
-    fn rebuild(&mut self, groups: usize, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
-        let handles = self.take_handles(hashing.heap, account);
-        self.allot(groups, stagger, account);
-        for handle in handles {
-            self.place(hashing.hash(handle), handle);
+    /// A page of these entries. The limit lies between 29/32 and 31/32 of the lanes, differently by `stagger`: otherwise
+    /// all pages of an evenly growing store would grow in the same moment.
+    fn filled<'a>(
+        shape: Shape,
+        stagger: u64,
+        entries: impl Iterator<Item = &'a Moved> + Clone,
+        tables: &mut Tables,
+    ) -> Page {
+        let groups = shape.groups();
+        if groups == 0 {
+            return Page::default();
         }
+        let limit = (groups * (2 * LANES - 1) - groups * 2 * (stagger % 16) as usize / 16) / 2;
+        let len = entries.clone().count();
+        let expiring = entries.clone().filter(|moved| moved.item.time.is_some()).count();
+        let table = tables.fill(shape, entries);
+        Page { table, shape, len: len as u16, limit: limit as u16, expiring: expiring as u16 }
     }
 
-    /// Reads a byte of every entry. The reads do not depend on each other, so that their cache misses overlap; hashing
-    /// key after key would wait for each. This halves what rebuilding a page costs in a store that the cache does not
-    /// hold.
-    fn touch_entries(&self, heap: &Heap) {
-        std::hint::black_box(self.handles().fold(0, |bytes, handle| bytes ^ heap.touch(handle)));
+    /// Places all entries anew among so many groups, with room for so many times.
+    fn rebuild(&mut self, groups: usize, times: usize, stagger: u64, hashing: Hashing<'_>, tables: &mut Tables) {
+        let moved = self.take(hashing, tables);
+        *self = Page::filled(tables.shape(groups, times), stagger, moved.iter(), tables);
+        tables.put_back(moved);
     }
 
-    /// Leaves the page empty and without a block.
-    fn take_handles(&mut self, heap: &Heap, account: &mut Account) -> impl Iterator<Item = Handle> + use<> {
-        self.touch_entries(heap);
-        account.sub(self.table_bytes());
-        let groups = std::mem::take(self).groups;
-        groups.into_iter().flat_map(|group| lanes(!group.lanes_with(0)).map(move |lane| group.handles[lane]))
+    /// Leaves the page empty and without a table.
+    fn take(&mut self, hashing: Hashing<'_>, tables: &mut Tables) -> Vec<Moved> {
+        let page = std::mem::take(self);
+        if page.shape.groups() == 0 { Vec::new() } else { tables.take(page.table, page.shape, hashing) }
     }
 
-    fn shrink_if_thin(&mut self, stagger: u64, hashing: Hashing<'_>, account: &mut Account) {
+    fn shrink_if_thin(&mut self, stagger: u64, hashing: Hashing<'_>, tables: &mut Tables) {
         let groups = self.len().div_ceil(REBUILT_GROUP_ENTRIES);
-        if self.len() < self.groups.len() * THIN_GROUP_ENTRIES && groups < self.groups.len() {
-            self.rebuild(groups, stagger, hashing, account);
+        if self.len() < self.shape.groups() * THIN_GROUP_ENTRIES && groups < self.shape.groups() {
+            self.rebuild(groups, self.expiring(), stagger, hashing, tables);
         }
     }
 
-    /// Stands an entry in the first free lane from its home on; there is one.
-    fn place(&mut self, hash: u64, handle: Handle) {
-        work::add(1);
-        let mut index = hash::home(hash, self.groups.len());
-        let lane = loop {
-            let group = &mut self.groups[index];
-            if let Some(lane) = lanes(group.lanes_with(0)).next() {
-                break lane;
-            }
-            group.overflow = group.overflow.saturating_add(1);
-            index = self.next(index);
-        };
-        let group = &mut self.groups[index];
-        group.tags[lane] = hash::tag(hash);
-        group.handles[lane] = handle;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, heap: &Heap, accepts: impl Fn(Entry<'_>) -> bool) -> Option<Place> {
-        self.search(hash, |place| {
-            work::add(1);
-            accepts(heap.entry(self.groups[place.group].handles[place.lane]))
-        })
-    }
-
-    /// The first place that is `wanted` of those whose tag is that of this hash, from the home group on to the first
-    /// group that nobody was pushed past.
-    #[inline]
-    fn search(&self, hash: u64, mut wanted: impl FnMut(Place) -> bool) -> Option<Place> {
-        let mut index = hash::home(hash, self.groups.len());
-        for _ in 0..self.groups.len() {
-            let group = &self.groups[index];
-            for lane in lanes(group.lanes_with(hash::tag(hash))) {
-                let place = Place { group: index, lane };
-                if wanted(place) {
-                    return Some(place);
-                }
-            }
-            if group.overflow == 0 {
-                return None;
-            }
-            index = self.next(index);
+    fn insert_time(&mut self, place: Place, time: u64, tables: &mut Tables) {
+        let expiring = self.expiring();
+        if expiring == self.shape.room() {
+            self.refit(expiring + 1, tables);
         }
-        None
+        let mut table = self.table_mut(tables);
+        table.insert_time(place, time, expiring);
+        table.lower_due(time);
+        self.expiring += 1;
     }
 
-    /// The group after this one, the first after the last.
-    fn next(&self, index: usize) -> usize {
-        if index + 1 == self.groups.len() { 0 } else { index + 1 }
+    /// Leaves the column as large as it is.
+    fn remove_time(&mut self, place: Place, tables: &mut Tables) {
+        let expiring = self.expiring();
+        self.table_mut(tables).remove_time(place, expiring);
+        self.expiring -= 1;
     }
-}
 
-impl Group {
-    /// The lanes whose tag is this one, a bit each.
+    /// Makes a column smaller that has much room, and drops one without times.
+    fn fit_column(&mut self, tables: &mut Tables) {
+        let spare = self.shape.room() - self.expiring();
+        if self.shape.room() > 0 && (self.expiring == 0 || spare > self.shape.room() / 4 + SPARE_TIMES) {
+            self.refit(self.expiring(), tables);
+        }
+    }
+
+    /// Moves to a table with room for so many times.
+    fn refit(&mut self, times: usize, tables: &mut Tables) {
+        let shape = tables.shape(self.shape.groups(), times);
+        self.table = tables.refit(self.table, self.shape, shape, self.expiring());
+        self.shape = shape;
+    }
+
     #[inline]
-    fn lanes_with(&self, tag: u8) -> u16 {
-        lanes_equal(&self.tags, tag)
+    fn table<'a>(&self, tables: &'a Tables) -> Option<Table<'a>> {
+        (self.shape.groups() > 0).then(|| tables.table(self.table, self.shape))
     }
-}
 
-/// The numbers of the set bits, lowest first.
-fn lanes(mut bits: u16) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let lane = bits.trailing_zeros() as usize;
-        bits &= bits.wrapping_sub(1);
-        (lane < LANES).then_some(lane)
-    })
+    fn table_mut<'a>(&self, tables: &'a mut Tables) -> TableMut<'a> {
+        tables.table_mut(self.table, self.shape)
+    }
+
+    /// The table's handle and the number of the group where a search for a hash begins.
+    pub(super) fn home(&self, hash: u64) -> Option<(Handle, usize)> {
+        (self.shape.groups() > 0).then(|| (self.table, hash::home(hash, self.shape.groups())))
+    }
 }
 
 #[cfg(test)]
 impl Page {
-    /// Asserts that the entries are where a search looks for them, and that every counter is exact or saturated.
-    pub(super) fn check(&self, hashing: Hashing<'_>) {
-        let mut overflow = vec![0usize; self.groups.len()];
-        let mut len = 0;
-        for (at, group) in self.groups.iter().enumerate() {
-            for (lane, &handle) in group.handles.iter().enumerate().filter(|(lane, _)| group.tags[*lane] != 0) {
-                let hash = hashing.hash(handle);
-                assert_eq!(group.tags[lane], hash::tag(hash));
-                let mut index = hash::home(hash, self.groups.len());
-                while index != at {
-                    overflow[index] += 1;
-                    index = self.next(index);
-                }
-                len += 1;
+    /// The table, if there is one.
+    pub(super) fn table_handle(&self) -> Option<Handle> {
+        (self.shape.groups() > 0).then_some(self.table)
+    }
+
+    /// Bytes of the table's block.
+    pub(super) fn table_bytes(&self) -> usize {
+        self.table_handle().map_or(0, |_| super::arena::block_bytes(self.shape.bytes()))
+    }
+
+    /// Asserts that the entries are where a search looks for them, that every counter is exact or saturated, and that
+    /// the column has the times in order.
+    pub(super) fn check(&self, hashing: Hashing<'_>, tables: &Tables) {
+        let Some(table) = self.table(tables) else { return assert_eq!((self.len, self.expiring), (0, 0)) };
+        let groups = self.shape.groups();
+        let mut overflow = vec![0usize; groups];
+        for (place, handle) in table.entries() {
+            let hash = hashing.hash(handle);
+            assert!(table.group(place.group).lanes_with(hash::tag(hash)) >> place.lane & 1 == 1);
+            let mut index = hash::home(hash, groups);
+            while index != place.group {
+                overflow[index] += 1;
+                index = (index + 1) % groups;
             }
         }
-        assert_eq!(len, self.len());
-        assert!(self.len <= self.limit && self.limit as usize <= self.groups.len() * LANES);
-        for (group, exact) in self.groups.iter().zip(overflow) {
-            assert!(usize::from(group.overflow) == exact || group.overflow == OVERFLOW_MAX && exact > 0);
+        assert_eq!(table.entries().count(), self.len());
+        assert!(0 < self.len && self.len <= self.limit && usize::from(self.limit) <= groups * LANES);
+        for (index, exact) in overflow.into_iter().enumerate() {
+            let counter = table.group(index).overflow();
+            assert!(usize::from(counter) == exact || counter == super::table::OVERFLOW_MAX && exact > 0);
         }
-        assert!(self.len > 0 || self.groups.is_empty(), "an empty page has no block of memory");
+        self.check_column(table);
+    }
+
+    fn check_column(&self, table: Table<'_>) {
+        assert_eq!(self.expiring == 0, self.shape.room() == 0, "a column where entries end, and only there");
+        assert!(self.expiring() <= self.shape.room());
+        assert_eq!(table.ending().count(), self.expiring());
+        let mut before = 0;
+        for group in (0..self.shape.groups()).filter(|_| self.expiring > 0) {
+            assert_eq!(table.first_time(group), before);
+            assert_eq!(table.mask(group) & table.group(group).lanes_with(0), 0, "who ends is there");
+            before += table.mask(group).count_ones() as usize;
+        }
+        for (place, time) in table.ending() {
+            assert_eq!(table.time(place), Some(time));
+        }
     }
 }

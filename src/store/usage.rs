@@ -124,23 +124,36 @@ const QUIET_TICKS_PER_SPAN: u64 = 64;
 const TICKS: usize = 256;
 
 /// What is remembered of use, and how; the bytes themselves are in the pages.
+#[derive(Default)]
 pub(super) struct Usage {
     tracked: Option<Tracked>,
     /// Ticks so far. It never goes back, so that bytes of a former policy have faded to nothing.
     tick: u32,
     /// Insertions since the last tick.
     inserted: usize,
+    /// The time as it was told last.
+    now_ms: u64,
     /// At this time there is a tick, whatever was inserted.
     next_ms: u64,
     /// When each of the last ticks was; there while something is tracked.
     ticked_ms: Vec<u64>,
-    /// The state of a generator of random numbers: chance, not secrecy.
-    random: u64,
+    draws: Draws,
 }
 
-impl Default for Usage {
-    fn default() -> Usage {
-        Usage { tracked: None, tick: 0, inserted: 0, next_ms: 0, ticked_ms: Vec::new(), random: 1 }
+/// Random numbers for chance, not for secrecy (splitmix64, Steele et al., OOPSLA 2014).
+#[derive(Default)]
+pub(super) struct Draws {
+    state: u64,
+}
+
+impl Draws {
+    /// The next number.
+    #[inline]
+    pub(super) fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
     }
 }
 
@@ -175,17 +188,18 @@ impl Usage {
     /// The time goes on.
     #[inline]
     pub(super) fn pass(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
         if now_ms >= self.next_ms {
-            self.pass_tick(now_ms);
+            self.pass_tick();
         }
     }
 
     /// One of `entries` was inserted.
     #[inline]
-    pub(super) fn insert(&mut self, entries: usize, now_ms: u64) {
+    pub(super) fn insert(&mut self, entries: usize) {
         self.inserted += 1;
         if self.tracked == Some(Tracked::Lately) && self.inserted >= entries / TICKS_PER_TURNOVER {
-            self.begin_tick(now_ms);
+            self.begin_tick();
         }
     }
 
@@ -208,35 +222,31 @@ impl Usage {
         }
         let above = u32::from(byte.saturating_sub(NEW_COUNT));
         let chance = u32::MAX / (above * LOG_FACTOR + 1);
-        let grows = (self.draw() >> 32) as u32 <= chance;
+        let grows = (self.draws.next() >> 32) as u32 <= chance;
         byte.saturating_add(u8::from(grows))
     }
 
-    /// A random number.
-    pub(super) fn draw(&mut self) -> u64 {
-        // splitmix64 (Steele et al., OOPSLA 2014).
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
+    /// Random numbers of the caller's own.
+    pub(super) fn draws(&mut self) -> Draws {
+        Draws { state: self.draws.next() }
     }
 
     /// For how long an entry with this byte, faded up to now, was not used, in milliseconds: at least so long, and at most
     /// a tick longer.
-    pub(super) fn idle_ms(&self, byte: u8, now_ms: u64) -> u64 {
+    pub(super) fn idle_ms(&self, byte: u8) -> u64 {
         let Some(ticks_since) = (JUST_USED - byte).checked_sub(1) else { return 0 };
         // The tick after the one that it was used in.
         let ended_ms = self.ticked_ms[(self.tick as usize).wrapping_sub(ticks_since.into()) % TICKS];
-        now_ms.saturating_sub(ended_ms)
+        self.now_ms.saturating_sub(ended_ms)
     }
 
     #[cold]
-    fn pass_tick(&mut self, now_ms: u64) {
+    fn pass_tick(&mut self) {
         match self.tracked {
             None => self.next_ms = u64::MAX,
-            Some(Tracked::Lately) => self.begin_tick(now_ms),
+            Some(Tracked::Lately) => self.begin_tick(),
             Some(Tracked::Often) => {
-                let minute = now_ms / DECAY_MS;
+                let minute = self.now_ms / DECAY_MS;
                 let passed = if self.next_ms == 0 { 0 } else { minute + 1 - self.next_ms / DECAY_MS };
                 self.tick += passed.min(TICKS as u64) as u32;
                 self.next_ms = (minute + 1) * DECAY_MS;
@@ -245,7 +255,8 @@ impl Usage {
     }
 
     #[cold]
-    fn begin_tick(&mut self, now_ms: u64) {
+    fn begin_tick(&mut self) {
+        let now_ms = self.now_ms;
         if self.next_ms == 0 {
             self.ticked_ms.fill(now_ms);
         }
@@ -300,7 +311,7 @@ mod tests {
         usage.track(Some(Tracked::Lately));
         usage.pass(1);
         let before = usage.tick();
-        (0..64_000).for_each(|_| usage.insert(64_000, 1));
+        (0..64_000).for_each(|_| usage.insert(64_000));
         assert_eq!(usage.tick() - before, 64);
     }
 
@@ -320,10 +331,10 @@ mod tests {
         assert!(ticks[..60].iter().zip(1..).all(|(&tick, second)| tick == second), "{:?}", &ticks[..60]);
         let last = ticks.len() - 1;
         assert!(ticks[last] - ticks[last - 1] > 1000 && ticks.len() < 1000, "{} {:?}", ticks.len(), &ticks[last - 3..]);
-        assert_eq!(usage.idle_ms(JUST_USED, used_ms), 0);
+        assert_eq!(usage.idle_ms(JUST_USED), 0);
         for age in 1..=200 {
             let (after, at) = (ticks[last + 1 - age] * 1000, ticks[last - age] * 1000);
-            assert_eq!(usage.idle_ms(JUST_USED - age as u8, used_ms), used_ms - after);
+            assert_eq!(usage.idle_ms(JUST_USED - age as u8), used_ms - after);
             assert!(after > at);
         }
     }

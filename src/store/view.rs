@@ -2,20 +2,28 @@
 
 use super::arena::Handle;
 use super::changes::Changes;
-use super::entry::{Entry, Times, Value};
-use super::expiry::{ExpiryIndex, Record};
+use super::cursor::Cursor;
+use super::entry::{Entry, Times, Value, late};
+use super::expiry::DueIndex;
 use super::heap::Heap;
+use super::page::Page;
+use super::table::{Item, Place, TIME_LATE};
+use super::tables::Tables;
 
 /// A stored entry, to be read.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
     entry: Entry<'a>,
+    expires_ms: Option<u64>,
 }
 
 impl<'a> EntryRef<'a> {
     /// An entry that has not ended.
-    pub(super) fn of_live(entry: Entry<'a>, now_ms: u64) -> Option<EntryRef<'a>> {
-        entry.is_live(now_ms).then_some(EntryRef { entry })
+    #[inline]
+    pub(super) fn of_live(heap: &'a Heap, item: Item, now_ms: u64) -> Option<EntryRef<'a>> {
+        let expires_ms = heap.expires_ms(item);
+        let is_live = expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
+        is_live.then(|| EntryRef { entry: heap.entry(item.handle), expires_ms })
     }
 
     /// The key.
@@ -35,7 +43,7 @@ impl<'a> EntryRef<'a> {
 
     /// When the entry ends, on the clock of `now_ms`; none when it does not.
     pub fn expires_ms(&self) -> Option<u64> {
-        self.entry.expires_ms()
+        self.expires_ms
     }
 
     /// Bytes of the entry's own blocks: header, key, value, and their slack.
@@ -46,30 +54,37 @@ impl<'a> EntryRef<'a> {
 
 /// A stored entry, to be changed in place: the creation time stays, and so does the expiry unless it is what changes.
 pub struct EntryMut<'a> {
-    handle: &'a mut Handle,
-    heap: &'a mut Heap,
+    page: &'a mut Page,
+    place: Place,
+    handle: Handle,
+    expires_ms: Option<u64>,
     books: Books<'a>,
 }
 
-/// The store's books, which an entry's changes go into.
+/// What of the store an entry's changes go into.
 pub(super) struct Books<'a> {
-    pub(super) expiry: &'a mut ExpiryIndex,
+    /// Where the entry's page begins.
+    pub(super) at: Cursor,
+    pub(super) heap: &'a mut Heap,
+    pub(super) tables: &'a mut Tables,
+    pub(super) due: &'a mut DueIndex,
     pub(super) changes: &'a mut Changes,
 }
 
 impl<'a> EntryMut<'a> {
-    /// An entry, where it lies, and the books that its changes go into.
-    pub(super) fn new(handle: &'a mut Handle, heap: &'a mut Heap, books: Books<'a>) -> EntryMut<'a> {
-        EntryMut { handle, heap, books }
+    /// An entry that stands in a page, and what its changes go into.
+    pub(super) fn new(page: &'a mut Page, (place, item): (Place, Item), books: Books<'a>) -> EntryMut<'a> {
+        let expires_ms = books.heap.expires_ms(item);
+        EntryMut { page, place, handle: item.handle, expires_ms, books }
     }
 
     fn entry(&self) -> Entry<'_> {
-        self.heap.entry(*self.handle)
+        self.books.heap.entry(self.handle)
     }
 
     /// Whether the entry has not ended.
     pub(super) fn is_live(&self, now_ms: u64) -> bool {
-        self.entry().is_live(now_ms)
+        self.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
     }
 
     /// The key.
@@ -89,7 +104,7 @@ impl<'a> EntryMut<'a> {
 
     /// When the entry ends, on the clock of `now_ms`; none when it does not.
     pub fn expires_ms(&self) -> Option<u64> {
-        self.entry().expires_ms()
+        self.expires_ms
     }
 
     /// Bytes of the entry's own blocks: header, key, value, and their slack.
@@ -120,37 +135,51 @@ impl<'a> EntryMut<'a> {
 
     /// Sets when the entry ends, on the clock of `now_ms`, or that it does not.
     pub fn set_expires(&mut self, expires_ms: Option<u64>) {
-        self.change(|heap, handle| heap.set_expires(handle, expires_ms));
+        self.change(|heap, handle| heap.set_late(handle, late(expires_ms)));
+        self.write_expiry(expires_ms);
     }
 
     /// Replaces value and times; `key` is the entry's own.
-    pub(super) fn replace(&mut self, key: &[u8], value: &[u8], times: Times) {
-        self.change(|heap, handle| heap.replace(handle, key, value, times));
+    pub(super) fn replace(&mut self, key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
+        self.change(|heap, handle| heap.replace(handle, key, value, Times::new(created_ms, expires_ms)));
+        self.write_expiry(expires_ms);
     }
 
-    /// Replaces the entry by another one with the same key.
-    pub(super) fn replace_whole(&mut self, new: Handle) {
-        debug_assert_eq!(self.key(), self.heap.entry(new).key());
+    /// Replaces the entry by another one with the same key, which ends then, if ever.
+    pub(super) fn replace_whole(&mut self, new: Handle, expires_ms: Option<u64>) {
+        debug_assert_eq!(self.key(), self.books.heap.entry(new).key());
         self.change(|heap, old| {
             heap.free(old);
             new
         });
+        self.write_expiry(expires_ms);
     }
 
-    /// Changes the entry, which may get another handle by it, and brings the books to that.
+    /// Changes the entry, which may get another handle by it, and notes that.
     fn change(&mut self, change: impl FnOnce(&mut Heap, Handle) -> Handle) {
-        let before = self.record();
-        *self.handle = change(self.heap, *self.handle);
-        let after = self.record();
-        if before != after {
-            before.into_iter().for_each(|record| self.books.expiry.remove(record));
-            after.into_iter().for_each(|record| self.books.expiry.insert(record));
+        let handle = change(self.books.heap, self.handle);
+        if handle != self.handle {
+            self.page.set_handle(self.place, handle, self.books.tables);
+            self.handle = handle;
         }
-        self.books.changes.note(self.heap.entry(*self.handle).key());
+        self.books.changes.note(self.books.heap.entry(handle).key());
     }
 
-    /// What stands in the index of expiry.
-    fn record(&self) -> Option<Record> {
-        self.expires_ms().map(|expires_ms| Record { expires_ms, handle: *self.handle })
+    /// Writes when the entry ends to where its page has that, and brings the books to it.
+    fn write_expiry(&mut self, expires_ms: Option<u64>) {
+        let before_ms = std::mem::replace(&mut self.expires_ms, expires_ms);
+        if before_ms == expires_ms {
+            return;
+        }
+        let Books { at, tables, due, .. } = &mut self.books;
+        let page_before_ms = self.page.due_ms(tables);
+        self.page.set_time(self.place, before_ms.map(column_time), expires_ms.map(column_time), tables);
+        due.move_record(*at, page_before_ms, self.page.due_ms(tables));
+        due.count(before_ms, expires_ms);
     }
+}
+
+/// What a page's column has for an entry that ends then.
+pub(super) fn column_time(expires_ms: u64) -> u64 {
+    expires_ms.min(TIME_LATE)
 }

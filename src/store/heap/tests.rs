@@ -20,7 +20,7 @@ impl Heap {
 const CREATED_MS: u64 = (1 << 39) - 1;
 
 fn times(created_ms: u64, expires_ms: Option<u64>) -> Times {
-    Times { created_ms, expires_ms }
+    Times::new(created_ms, expires_ms)
 }
 
 /// A heap with one entry, which is checked at each look.
@@ -66,12 +66,12 @@ fn parts_are_read_back() {
                 let is_parts = |one: &One, expires_ms| {
                     let entry = one.entry();
                     assert_eq!((entry.key(), entry.value().bytes()), (&key[..], &value[..]));
-                    assert_eq!((entry.created_ms(), entry.expires_ms()), (CREATED_MS, expires_ms));
+                    assert_eq!(entry.times(), times(CREATED_MS, expires_ms));
                     assert_eq!(matches!(entry.value(), Value::Shared(_)), value_length > INLINE_VALUE_BYTES_MAX);
                 };
                 is_parts(&one, expires_ms);
-                for expires_ms in [Some(5), Some(u64::MAX - 1), Some(6), None, None] {
-                    one.change(|heap, handle| heap.set_expires(handle, expires_ms));
+                for expires_ms in [Some(5), Some(u64::MAX - 1), Some(u64::MAX), None, None] {
+                    one.change(|heap, handle| heap.set_late(handle, super::super::entry::late(expires_ms)));
                     is_parts(&one, expires_ms);
                 }
                 one.change(|heap, handle| heap.with_key(handle, b"other"));
@@ -92,19 +92,20 @@ fn a_small_entry_is_one_block_with_seven_bytes_of_header() {
     assert_eq!(bytes(16, 16, None), 8 + 32);
     assert_eq!(bytes(16, 21, None), 7 + 37);
     assert_eq!(bytes(16, 100, None), 8 + 116);
-    assert_eq!(bytes(16, 16, Some(1)), 12 + 32);
+    assert_eq!(bytes(16, 16, Some(1)), 8 + 32, "a time is elsewhere");
+    assert_eq!(bytes(16, 17, Some(u64::MAX)), 15 + 33);
 }
 
 /// A clock that runs for longer than creation times can tell stands still; nothing else comes to harm.
 #[test]
 fn a_creation_time_too_late_is_the_latest() {
-    let one = One::new(b"key", b"value", u64::MAX, Some(7));
-    assert_eq!((one.entry().created_ms(), one.entry().expires_ms()), (CREATED_MS, Some(7)));
+    let one = One::new(b"key", b"value", u64::MAX, Some(u64::MAX));
+    assert_eq!(one.entry().times(), times(CREATED_MS, Some(u64::MAX)));
 }
 
 #[test]
 fn a_value_changes_kind_with_its_length() {
-    let mut one = One::new(b"key", &at_bound(0), 1, Some(9));
+    let mut one = One::new(b"key", &at_bound(0), 1, Some(u64::MAX));
     assert!(matches!(one.entry().value(), Value::Inline(_)));
     one.change(|heap, handle| heap.append(handle, b"x"));
     assert!(matches!(one.entry().value(), Value::Shared(_)));
@@ -114,7 +115,7 @@ fn a_value_changes_kind_with_its_length() {
     assert!(matches!(one.entry().value(), Value::Shared(_)));
     assert_eq!(one.value()[..2], *b"xv");
     let entry = one.entry();
-    assert_eq!((entry.key(), entry.created_ms(), entry.expires_ms()), (&b"key"[..], 1, Some(9)));
+    assert_eq!((entry.key(), entry.times()), (&b"key"[..], times(1, Some(u64::MAX))));
 }
 
 #[test]

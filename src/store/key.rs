@@ -1,0 +1,44 @@
+//! A key with the two numbers by which it is found, made once; and a look ahead by them.
+
+use super::arena::Handle;
+use super::hash;
+use super::slot::SlotId;
+
+/// A key, its slot and its hash. Made from the key's bytes wherever the store takes one; a [`Probe`] makes one that is
+/// not computed again.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) slot: SlotId,
+    pub(super) fast: u64,
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Key<'a> {
+    #[inline]
+    fn from(bytes: &'a T) -> Key<'a> {
+        let bytes = bytes.as_ref();
+        Key { bytes, slot: SlotId::of_key(bytes), fast: hash::fast(bytes) }
+    }
+}
+
+/// What is known of a key that a command will soon ask for, while the memory that it will read is fetched: the store's
+/// three `probe` functions ask for one piece after the other, each found by means of the one before. Whoever has many
+/// keys before him takes each step for all of them; so their cache misses overlap.
+///
+/// It tells nothing of whether there is an entry, and may be used after any change of the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    pub(super) slot: SlotId,
+    pub(super) fast: u64,
+    /// The table of the key's page, and the group where its search begins; void before that is known.
+    pub(super) home: Option<(Handle, usize)>,
+}
+
+impl Probe {
+    /// The key that the probe was made for, with what the probe knows of it.
+    #[inline]
+    pub fn key(self, bytes: &[u8]) -> Key<'_> {
+        debug_assert!(hash::fast(bytes) == self.fast, "the probe is of this key");
+        Key { bytes, slot: self.slot, fast: self.fast }
+    }
+}
