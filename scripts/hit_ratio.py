@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Holds memento's memory policies against redis-server's: how many accesses hit, at the same number of entries.
 
-A trace of keys is played to each server as a cache is used: GET, and where there is nothing, SET. While the first part
-is played, maxmemory is moved until the server holds the number of entries that was asked for; the rest is measured.
+A trace of keys is played to each server as a cache is used: GET, and where there is nothing, SET. While it is played,
+maxmemory is moved, so that the server holds the number of entries that was asked for; what comes behind the first part
+is measured.
 Both servers get the same trace, one after the other. Last, keys that are all new are set, and the processor time of the
 server is told for each.
 """
@@ -164,8 +165,8 @@ class Server:
 def store(key, ends):
     if not ends:
         return request(b"SET", key, VALUE)
-    # When they end says nothing of how they are used.
-    return request(b"SET", key, VALUE, b"EX", b"%d" % (100_000 + int(key[4:]) % 100_000))
+    # All for equally long, as caches mostly have it.
+    return request(b"SET", key, VALUE, b"EX", b"100000")
 
 
 def measure(server, policy, keys, entries):
@@ -183,17 +184,16 @@ def measure(server, policy, keys, entries):
     entry_bytes = (used - empty_bytes) / held
     limit = used + (entries - held) * entry_bytes
     warm = at + len(parts) // 4
-    while at < warm:
+    hits, count, sizes = 0, 0, []
+    for number, part in enumerate(parts[at:], at):
         server.ask("CONFIG", "SET", "maxmemory", str(int(limit)))
-        server.play(parts[at], ends)
-        at += 1
+        found = server.play(part, ends)
         limit += (entries - server.entries()) * entry_bytes * 0.7
-    server.ask("CONFIG", "SET", "maxmemory", str(int(limit)))
-    hits, sizes = 0, []
-    for part in parts[at:]:
-        hits += server.play(part, ends)
-        sizes.append(server.entries())
-    return 100 * hits / sum(map(len, parts[at:])), sum(sizes) / len(sizes)
+        if number >= warm:
+            hits += found
+            count += len(part)
+            sizes.append(server.entries())
+    return 100 * hits / count, sum(sizes) / len(sizes)
 
 
 def cpu_per_set(server, count, ends):

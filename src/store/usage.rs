@@ -135,7 +135,7 @@ pub(super) struct Usage {
     now_ms: u64,
     /// At this time there is a tick, whatever was inserted.
     next_ms: u64,
-    /// When each of the last ticks was; there while something is tracked.
+    /// When each of the last ticks was; there while it is tracked how lately entries were used.
     ticked_ms: Vec<u64>,
     draws: Draws,
 }
@@ -170,7 +170,7 @@ impl Usage {
             self.tracked = tracked;
             self.tick += TICKS as u32;
             (self.inserted, self.next_ms) = (0, 0);
-            self.ticked_ms = if tracked.is_some() { vec![0; TICKS] } else { Vec::new() };
+            self.ticked_ms = if tracked == Some(Tracked::Lately) { vec![0; TICKS] } else { Vec::new() };
         }
     }
 
@@ -236,8 +236,8 @@ impl Usage {
     pub(super) fn idle_ms(&self, byte: u8) -> u64 {
         let Some(ticks_since) = (JUST_USED - byte).checked_sub(1) else { return 0 };
         // The tick after the one that it was used in.
-        let ended_ms = self.ticked_ms[(self.tick as usize).wrapping_sub(ticks_since.into()) % TICKS];
-        self.now_ms.saturating_sub(ended_ms)
+        let ended_ms = self.ticked_ms.get((self.tick as usize).wrapping_sub(ticks_since.into()) % TICKS);
+        ended_ms.map_or(0, |ended_ms| self.now_ms.saturating_sub(*ended_ms))
     }
 
     #[cold]

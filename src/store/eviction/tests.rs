@@ -58,14 +58,12 @@ fn what_was_used_lately_stays() {
     for policy in [Policy::AllKeysLru, Policy::VolatileLru] {
         let mut store = store(policy);
         (0..10_000).for_each(|number| store.upsert(&key(number), b"v", Expiry::At(9000), 1000));
-        (0..10_000)
-            .filter(|number| number % 4 == 0)
-            .for_each(|number| drop(store.read(&key(number), 1000).unwrap().key()));
+        (0..10_000).step_by(4).for_each(|number| assert!(store.read(&key(number), 1000).is_some()));
         // Time for those that were read and those that came last to be told apart.
         (10_000..12_000).for_each(|number| store.upsert(&key(number), b"v", Expiry::At(9000), 1000));
-        let left = left_after(&mut store, 5000, 10_000);
+        let left = left_after(&mut store, 4000, 10_000);
         let read = left.iter().filter(|number| *number % 4 == 0).count();
-        assert!(read > 2490, "{policy}: {read} of 2500 that were read are left");
+        assert!(read > 2480, "{policy}: {read} of 2500 that were read are left");
         // Of the others the earliest went first.
         let middle = left.iter().filter(|number| *number % 4 != 0 && **number >= 5000).count();
         assert!(middle * 10 > (left.len() - read) * 9, "{policy}: {middle} of {}", left.len() - read);
@@ -80,7 +78,7 @@ fn what_is_used_often_stays() {
         for _ in 0..30 {
             (0..10_000).step_by(4).for_each(|number| assert!(store.read(&key(number), 1000).is_some()));
         }
-        let left = left_after(&mut store, 7000, 10_000);
+        let left = left_after(&mut store, 4000, 10_000);
         let often = left.iter().filter(|number| *number % 4 == 0).count();
         assert!(often > 2490, "{policy}: {often} of 2500 are left");
     }
@@ -196,7 +194,7 @@ fn marks_take_memory_only_while_they_are_needed() {
     let mut fresh = Store::new();
     (0..100_000).step_by(3).for_each(|number| fresh.upsert(&key(number), b"v", Expiry::Never, 1000));
     let extra = store.bytes_used() as f64 / fresh.bytes_used() as f64;
-    assert!(extra < 1.1, "{extra}");
+    assert!(extra < 1.15, "{extra}");
 }
 
 #[test]
@@ -218,13 +216,13 @@ fn random_operations_under_a_limit_lose_nothing_but_what_was_evicted() {
                 store.pass_time(now_ms);
                 let key = keys.key(random.below(1500));
                 match random.below(10) {
-                    0..4 => {
+                    0..5 => {
                         let value = vec![b'v'; random.below(200)];
                         let ends = random.below(3) == 0;
                         store.upsert(&key, &value, if ends { Expiry::At(1 << 40) } else { Expiry::Never }, now_ms);
                         model.insert(key, (value, ends));
                     }
-                    4..6 => assert_eq!(store.remove(&key, now_ms), model.remove(&key).is_some()),
+                    5 => assert_eq!(store.remove(&key, now_ms), model.remove(&key).is_some()),
                     6 if random.below(300) == 0 => {
                         store.flush();
                         model.clear();
@@ -236,7 +234,7 @@ fn random_operations_under_a_limit_lose_nothing_but_what_was_evicted() {
                     }
                 }
                 store.take_changes();
-                while store.len() > 700 + random.below(100) && store.evict() {
+                while store.len() > 400 + random.below(100) && store.evict() {
                     let changes = store.take_changes();
                     let [gone] = &changes[..] else { panic!("{} keys went at once", changes.len()) };
                     let (_, ended) = model.remove(&**gone).expect("a key that was there");
@@ -249,7 +247,7 @@ fn random_operations_under_a_limit_lose_nothing_but_what_was_evicted() {
                     _ if policy.is_volatile() => store.expiring(),
                     _ => store.len(),
                 };
-                assert!(store.len() <= 800 || may_go == 0, "{policy} finds nothing to evict");
+                assert!(store.len() <= 500 || may_go == 0, "{policy} finds nothing to evict");
                 assert_eq!(store.len(), model.len());
                 if step % 250 == 0 {
                     store.check();
