@@ -128,7 +128,8 @@ impl Store {
         let mut draws = self.tables.usage.draws();
         let mut sample = Sample { of_ending, left: self.samples, worst: None };
         for tried in 0..SAMPLE_PAGES_MAX {
-            let page = self.some_page(of_ending, tried, &mut draws)?;
+            let blindly = tried < PAGES_BLIND_MAX || sample.worst.is_some();
+            let page = self.some_page(of_ending, blindly, &mut draws)?;
             page.sample(draws.next(), &self.tables, &mut sample);
             if sample.is_large() {
                 break;
@@ -141,7 +142,7 @@ impl Store {
     fn any(&mut self, of_ending: bool) -> Option<Handle> {
         let mut draws = self.tables.usage.draws();
         (0..SAMPLE_PAGES_MAX).find_map(|tried| {
-            let page = self.some_page(of_ending, tried, &mut draws)?;
+            let page = self.some_page(of_ending, tried < PAGES_BLIND_MAX, &mut draws)?;
             page.random(draws.next(), &self.tables, |item| !of_ending || item.time.is_some()).map(|item| item.handle)
         })
     }
@@ -163,11 +164,11 @@ impl Store {
         found
     }
 
-    /// Some page; of the entries in it some end, where that is asked for and was tried often enough.
-    fn some_page(&self, of_ending: bool, tried: usize, draws: &mut Draws) -> Option<&Page> {
+    /// Some page: any; or where entries that end are wanted and few do, or not `blindly`, one that has some.
+    fn some_page(&self, of_ending: bool, blindly: bool, draws: &mut Draws) -> Option<&Page> {
         let is_sparse = self.expiring() * SPARSE < self.len();
-        if of_ending && (is_sparse || tried >= PAGES_BLIND_MAX) {
-            let at = self.due.some(draws.next())?;
+        if of_ending && (is_sparse || !blindly) {
+            let at = self.due.some(draws.next(), draws.next())?;
             let (page, _) = self.slots.get(at.slot())?.page_at(at.position());
             return Some(page);
         }
