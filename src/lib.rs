@@ -54,7 +54,7 @@
 //! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
 //! | `store/slots.rs` | the slots' indexes, in blocks |
 //! | `store/node.rs`, `directory.rs`, `page.rs` | a slot's index: extendible hashing over pages of entries |
-//! | `store/table.rs`, `tables.rs` | the bytes of a page's table; the memory of all tables |
+//! | `store/table.rs`, `tables.rs`, `tidy.rs` | the bytes of a page's table; the memory of all; when it is made smaller |
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
 //! | `store/heap/tests.rs`, `store/arena/tests.rs`, `store/eviction/tests.rs` | their tests, and those of eviction |

@@ -219,7 +219,7 @@ impl Server {
         };
         let pause_ms = self.engine.pause.map(|pause| pause.until_ms);
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
-        [ending_ms, pause_ms, bus_ms, self.engine.store.next_expiry_ms()].into_iter().flatten().min()
+        [ending_ms, pause_ms, bus_ms, self.engine.store.next_work_ms()].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn.

@@ -2,8 +2,8 @@
 //!
 //! A handle counts units of four bytes, which reaches 16 GiB. All blocks of a step have one size, so that a freed one
 //! fits the next of its class, and nothing is written beside the blocks. What a step knows of itself is four words in a
-//! table; a step without blocks goes back to the system. Where many blocks of a class were freed between others, the
-//! owner of the handles is asked to move the blocks of one step into the room of the others.
+//! table; a step without blocks goes back to the system when that is asked for. Where many blocks of a class were freed
+//! between others, the owner of the handles is asked to move the blocks of one step into the room of the others.
 //!
 //! The arena does not know what is in a block, nor who has its handle: whoever allocates one frees it, once.
 
@@ -115,15 +115,16 @@ pub(super) struct Arena {
     thin: Option<usize>,
     /// The first of the numbers of steps that have no memory.
     vacant: u32,
-    /// An emptied step that is kept, so that a key that comes and goes does not ask the system each time.
-    spare: Option<Pages>,
+    /// Emptied steps. One is kept, so that a key that comes and goes does not ask the system each time; the others go
+    /// one by one when [`Arena::release`] is called, since many may get empty in the same moment.
+    spares: Vec<Pages>,
     bytes: usize,
 }
 
 impl Default for Arena {
     fn default() -> Arena {
         let (steps, infos, classes) = (Vec::new(), Vec::new(), Box::default());
-        Arena { steps, infos, classes, thin: None, vacant: NONE, spare: None, bytes: 0 }
+        Arena { steps, infos, classes, thin: None, vacant: NONE, spares: Vec::new(), bytes: 0 }
     }
 }
 
@@ -241,6 +242,36 @@ impl Arena {
         self.blocks_in_use(number)
     }
 
+    /// Marks the emptiest steps of each class as being left, as many as the room of its other steps makes needless. The
+    /// caller moves each block that [`Arena::is_leaving`].
+    pub(super) fn leave_thin_steps(&mut self) {
+        for class in 0..self.classes.len() {
+            let after = |number: &u32| Some(self.infos[*number as usize].after).filter(|&after| after != NONE);
+            let first = Some(self.classes[class].roomy).filter(|&first| first != NONE);
+            let mut roomy: Vec<u32> = std::iter::successors(first, after).collect();
+            roomy.sort_unstable_by_key(|&number| self.infos[number as usize].used);
+            let step_blocks = |info: &Info| STEP_UNITS / usize::from(info.block_units);
+            let free = |&number: &u32| {
+                let info = &self.infos[number as usize];
+                step_blocks(info) - usize::from(info.used)
+            };
+            let mut room: usize = roomy.iter().map(free).sum();
+            for number in roomy {
+                let info = &self.infos[number as usize];
+                // The step's own room goes with it, and its blocks take as much of the others'.
+                let Some(left) = room.checked_sub(step_blocks(info)) else { break };
+                room = left;
+                self.unlist(number, class);
+                self.infos[number as usize].leaving = true;
+            }
+        }
+    }
+
+    /// Whether a block's step is being left.
+    pub(super) fn is_leaving(&self, handle: Handle) -> bool {
+        self.infos[handle.step()].leaving
+    }
+
     /// Whether a class is thin; one that is has steps with room.
     fn is_thin(&self, class: usize) -> bool {
         let class = &self.classes[class];
@@ -302,7 +333,16 @@ impl Arena {
                 return true;
             }
         }
-        self.spare.take().is_some()
+        self.spares.pop().is_some()
+    }
+
+    /// Gives an emptied step back; false when there is none but the one that is kept.
+    pub(super) fn release(&mut self) -> bool {
+        if self.spares.len() > 1 {
+            self.spares.pop();
+            return true;
+        }
+        false
     }
 
     /// A step for this class, with room for all of its blocks.
@@ -310,7 +350,7 @@ impl Arena {
         if self.vacant == NONE && self.steps.len() == STEPS_MAX {
             return None;
         }
-        let pages = match self.spare.take() {
+        let pages = match self.spares.pop() {
             Some(pages) => pages,
             None => Pages::map().ok()?,
         };
@@ -334,17 +374,14 @@ impl Arena {
         Some(number)
     }
 
-    /// Gives the memory of an empty step back.
+    /// Keeps the memory of an empty step to be given back.
     fn close(&mut self, number: usize) {
-        let pages = self.steps[number].take();
+        self.spares.extend(self.steps[number].take());
         if self.bytes == 0 {
             // Nothing is in use: the tables go as well.
-            let spare = self.spare.take().or(pages);
-            *self = Arena { spare, ..Arena::default() };
+            let spares = std::mem::take(&mut self.spares);
+            *self = Arena { spares, ..Arena::default() };
             return;
-        }
-        if self.spare.is_none() {
-            self.spare = pages;
         }
         self.infos[number].after = self.vacant;
         self.vacant = number as u32;

@@ -158,6 +158,11 @@ impl Heap {
         })
     }
 
+    /// Gives memory back that is empty; false when there is none but some that is kept.
+    pub(super) fn release(&mut self) -> bool {
+        self.arena.release()
+    }
+
     /// The entries of a step of memory to which few blocks are left, each of which is to be relocated now; none when no
     /// step is like that.
     pub(super) fn leave_thin_step(&mut self) -> Vec<Handle> {

@@ -28,6 +28,7 @@ pub mod slot;
 mod slots;
 mod table;
 mod tables;
+mod tidy;
 mod usage;
 mod view;
 
@@ -63,6 +64,7 @@ use node::{Growth, Node, Sweep};
 use slots::Slots;
 use table::{Item, Place, Table};
 use tables::Tables;
+use tidy::{Round, Tidy};
 use view::{Books, column_time};
 
 /// What a write does to a key's expiry.
@@ -82,6 +84,9 @@ const RANDOM_TRIES: u64 = 16;
 /// How many entries are walked then for one that has not ended, before the store is taken for empty.
 const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 
+/// So many emptied steps of memory of each kind are given back at a time: some microseconds each.
+const STEPS_RELEASED_AT_ONCE: usize = 8;
+
 /// A flush frees so many entries itself.
 const FLUSHED_AT_ONCE_MAX: usize = 512;
 
@@ -94,6 +99,7 @@ pub struct Store {
     graveyard: Graveyard,
     account: Account,
     changes: Changes,
+    tidy: Tidy,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
     /// What a sweep takes out of a page.
@@ -125,6 +131,7 @@ impl Store {
             changes: Changes::default(),
             state: RandomState::new(),
             swept: Vec::new(),
+            tidy: Tidy::default(),
             policy: Policy::default(),
             samples: EVICTION_SAMPLES,
             evicted_key: Vec::new(),
@@ -346,6 +353,7 @@ impl Store {
         // The time goes on.
         self.tables.usage = std::mem::take(&mut tables.usage);
         self.graveyard.bury(blocks, due, tables, heap);
+        self.tidy.go_on(None);
         // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
         self.reclaim(FLUSHED_AT_ONCE_MAX);
     }
@@ -353,6 +361,7 @@ impl Store {
     /// Takes back the memory of at most so many ended entries, those of the page that is due first before others; a page
     /// whose entries were all given a later end meanwhile counts as one. Returns how many entries they were.
     pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
+        self.tidy.tell_time(now_ms, self.len());
         let (mut left, mut total) = (entries_max, 0);
         while left > 0
             && let Some((due_ms, at)) = self.due.first()
@@ -365,15 +374,57 @@ impl Store {
         total
     }
 
-    /// Before this no entry ends; none where none does. From then on [`Store::sweep`] has work. May lie in the past.
+    /// Before this no entry ends; none where none does. May lie in the past.
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| due_ms)
     }
 
-    /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, moves entries out
-    /// of a step of memory that few are left in. True while there is more to do.
+    /// When [`Store::sweep`] and [`Store::reclaim`] are to be called again at the latest, if ever. May lie in the past.
+    pub fn next_work_ms(&self) -> Option<u64> {
+        [self.next_expiry_ms(), self.tidy.next_ms(self.len())].into_iter().flatten().min()
+    }
+
+    /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, some steps of
+    /// memory that got empty. Then it moves entries together where many have gone and, in a store that has been quiet for
+    /// a while by the times that [`Store::sweep`] was told, makes some pages smaller that have more room than they need.
+    /// True while there is more to do: that ends, unless more entries come or go.
     pub fn reclaim(&mut self, entries_max: usize) -> bool {
-        self.graveyard.reclaim(entries_max, &mut self.account) || self.compact()
+        if self.graveyard.reclaim(entries_max, &mut self.account) {
+            return true;
+        }
+        let released = (0..STEPS_RELEASED_AT_ONCE).take_while(|_| self.heap.release() | self.tables.release()).count();
+        if released == STEPS_RELEASED_AT_ONCE {
+            return true;
+        }
+        if let Some((round, at)) = self.tidy.position(self.len()) {
+            self.tidy_some(round, at, entries_max);
+            return true;
+        }
+        self.compact()
+    }
+
+    /// Goes on with looking over the pages, for about the work of so many entries.
+    fn tidy_some(&mut self, round: Round, at: Cursor, entries_max: usize) {
+        let (mut work, mut at) = (0, Some(at));
+        while let Some(from) = at
+            && work < entries_max
+        {
+            let mut behind = None;
+            if let Some((root, mut growth)) = self.grown(from.slot()) {
+                let (entries, position) = root.tidy(from.position(), round, &mut growth);
+                work += entries;
+                behind = position.map(|position| Cursor::new(from.slot(), position));
+            }
+            at = behind.or_else(|| self.slots.used_from(from.slot().index() + 1).map(Cursor::at));
+        }
+        self.tidy.go_on(match (at, round) {
+            (Some(at), _) => Some((round, at)),
+            (None, Round::Shrink) => {
+                self.tables.leave_thin_steps();
+                Some((Round::Move, Cursor::START))
+            }
+            (None, Round::Move) => None,
+        });
     }
 
     /// Empties one step of memory where entries that went left much room between others. True when there may be more
@@ -401,6 +452,7 @@ impl Store {
             self.due.count(Some(expires_ms), None);
         }
         self.slots.sub(at.slot(), swept.len(), &mut self.account);
+        self.tidy.count(swept.len());
         let count = swept.len();
         self.swept = swept;
         count
@@ -445,6 +497,7 @@ impl Store {
     /// Stores an entry whose key is not there yet.
     fn insert(&mut self, key: Key<'_>, handle: Handle, expires_ms: Option<u64>) {
         self.slots.add(key.slot, &mut self.account);
+        self.tidy.count(1);
         self.due.count(None, expires_ms);
         self.changes.note(key.bytes);
         self.tables.usage.insert(self.slots.len());
@@ -459,6 +512,7 @@ impl Store {
         let expires_ms = self.heap.expires_ms(item);
         self.due.count(expires_ms, None);
         self.slots.sub(key.slot, 1, &mut self.account);
+        self.tidy.count(1);
         Some((item.handle, expires_ms))
     }
 

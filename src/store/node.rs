@@ -13,6 +13,7 @@ use super::page::Page;
 use super::slot::SlotId;
 use super::table::{Item, Place};
 use super::tables::Tables;
+use super::tidy::Round;
 
 /// What a directory has at a place, and what a slot begins with.
 pub(super) enum Node {
@@ -217,6 +218,26 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Looks over the page at a position of a slot. Tells about how many entries' work that was, and the position behind;
+    /// none when that is the slot's end.
+    pub(super) fn tidy(&mut self, at: Position, round: Round, growth: &mut Growth<'_>) -> (usize, Option<Position>) {
+        let (mut node, mut own, mut keyed, mut behind) = (self, Position::START, false, None);
+        while let Node::Directory(directory) = node {
+            let position = directory.position_of(at);
+            let leaf = directory.leaf(position);
+            (own, behind) = (directory.page_position(leaf), directory.behind(leaf));
+            keyed = directory.is_keyed();
+            node = &mut directory.leaf_mut(position).node;
+        }
+        let Node::Page(page) = node else { unreachable!("a directory was gone into") };
+        let hashing = growth.hashing(keyed);
+        let work = growth.change_page(page, own, |page, tables| match round {
+            Round::Shrink => page.shrink(hashing, tables),
+            Round::Move => page.leave(tables),
+        });
+        (work, behind)
     }
 
     /// Frees some part of a node whose tables nobody reads any more; false when nothing is left.

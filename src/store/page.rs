@@ -287,6 +287,30 @@ impl Page {
         self
     }
 
+    /// Gives the page a smaller table, if one will do. Tells about how many entries' work that was.
+    pub(super) fn shrink(&mut self, hashing: Hashing<'_>, tables: &mut Tables) -> usize {
+        let groups = (2 * self.len()).div_ceil(2 * LANES - 1);
+        let fitting = tables.shape(groups, self.expiring());
+        if groups < self.shape.groups() {
+            self.rebuild(groups, self.expiring(), 0, hashing, tables);
+            return self.len();
+        }
+        if groups == self.shape.groups() && fitting.bytes() < self.shape.bytes() {
+            self.refit(self.expiring(), tables);
+            return groups;
+        }
+        1
+    }
+
+    /// Moves a table whose step of memory is being left. Tells about how many entries' work that was.
+    pub(super) fn leave(&mut self, tables: &mut Tables) -> usize {
+        if self.shape.groups() == 0 || !tables.is_leaving(self.table) {
+            return 1;
+        }
+        self.table = tables.refit(self.table, self.shape, self.shape, self.expiring());
+        self.shape.groups()
+    }
+
     /// A page of these entries, with room for some more.
     fn with_room<'a>(entries: impl Iterator<Item = &'a Moved> + Clone, tables: &mut Tables) -> Page {
         let len = entries.clone().count();

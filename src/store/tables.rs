@@ -70,6 +70,21 @@ impl Tables {
         table.mark(place, self.usage.tick()).unwrap_or_else(|| self.usage.of_unknown())
     }
 
+    /// Gives memory back that is empty; false when there is none but some that is kept.
+    pub(super) fn release(&mut self) -> bool {
+        self.arena.release()
+    }
+
+    /// Has the steps of memory left that few tables are in, as far as other steps have room for them.
+    pub(super) fn leave_thin_steps(&mut self) {
+        self.arena.leave_thin_steps();
+    }
+
+    /// Whether a table is to move.
+    pub(super) fn is_leaving(&self, handle: Handle) -> bool {
+        self.arena.is_leaving(handle)
+    }
+
     /// A table, to be read.
     #[inline]
     pub(super) fn table(&self, handle: Handle, shape: Shape) -> Table<'_> {
