@@ -5,6 +5,7 @@ mod nodes;
 pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
+use crate::proto::memory_size;
 use crate::sys::resolve;
 use getopts::{Matches, Options};
 use nodes::{Hints, NODES_FILE_BYTES_MAX};
@@ -14,6 +15,18 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// What may happen when the memory limit is reached; the first where nothing is said.
+const MEMORY_POLICIES: [&str; 8] = [
+    "noeviction",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-ttl",
+    "volatile-random",
+];
 
 /// The environment variable that holds the password, where there is one.
 pub const PASSWORD_VARIABLE: &str = "MEMENTO_PASSWORD";
@@ -55,6 +68,10 @@ pub struct Config {
     pub backlog: i32,
     /// Who may use DEBUG, as Redis has it: `no`body, `local` clients, or all (`yes`).
     pub debug_command: String,
+    /// What is stored, with all that clients make the server hold, may take so many bytes; 0: any number.
+    pub memory_bytes_max: u64,
+    /// What happens then, by Redis's names of the memory policies.
+    pub memory_policy: String,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -101,6 +118,8 @@ impl Default for Config {
             keepalive_s: 300,
             backlog: 511,
             debug_command: "no".into(),
+            memory_bytes_max: 0,
+            memory_policy: MEMORY_POLICIES[0].into(),
             cluster: None,
         }
     }
@@ -133,6 +152,14 @@ fn options() -> Options {
         .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
         .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
+        .optopt("", "maxmemory", "let keys and clients take so much memory, such as 64mb (0: no limit)", "SIZE")
+        .optopt(
+            "",
+            "maxmemory-policy",
+            "then refuse writes or evict keys (noeviction): noeviction, allkeys-lru, allkeys-lfu, allkeys-random, \
+             volatile-lru, volatile-lfu, volatile-ttl, volatile-random",
+            "POLICY",
+        )
         .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
         .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
         .optopt("f", "cluster-file", "be a node of the cluster that this file tells of", "FILE")
@@ -190,6 +217,8 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
         backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
         debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
+        memory_bytes_max: memory(&matches)?,
+        memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
         cluster: None,
     };
     if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
@@ -353,6 +382,18 @@ fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String>
     if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
 }
 
+/// The amount of memory that `--maxmemory` gives. An empty one, which Redis takes for 0, is most likely a mistake.
+fn memory(matches: &Matches) -> Result<u64, String> {
+    let Some(text) = matches.opt_str("maxmemory") else { return Ok(0) };
+    let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
+    bytes.ok_or_else(|| {
+        format!(
+            "--maxmemory: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
+             gb (of 1024)"
+        )
+    })
+}
+
 /// The file mode that `--socket-mode` gives, in octal digits.
 fn mode(matches: &Matches, default: u32) -> Result<u32, String> {
     let Some(text) = matches.opt_str("socket-mode") else { return Ok(default) };
@@ -383,7 +424,7 @@ mod tests {
         assert_eq!(config(""), Config::default());
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
-             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local",
+             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -398,6 +439,8 @@ mod tests {
             keepalive_s: 0,
             backlog: 1,
             debug_command: "local".into(),
+            memory_bytes_max: 64 << 20,
+            memory_policy: "volatile-ttl".into(),
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -415,6 +458,10 @@ mod tests {
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),
             ("--enable-debug-command maybe", "--enable-debug-command: 'maybe' is none of no, local, yes"),
+            ("--maxmemory 64mib", "--maxmemory: '64mib' is not an amount of memory: bytes, or a number with k, m, g"),
+            ("--maxmemory=", "--maxmemory: '' is not an amount"),
+            ("--maxmemory -1", "--maxmemory: '-1' is not an amount"),
+            ("--maxmemory-policy lru", "--maxmemory-policy: 'lru' is none of noeviction, allkeys-lru, "),
             ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
             ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),
             ("--cluster-secret-file x", "--cluster-secret-file: this is for a node of a cluster; give -c or -f"),

@@ -58,8 +58,9 @@
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
 //! | `store/arena/thin.rs` | memory between blocks, and how it goes back |
-//! | `store/heap/tests.rs`, `store/arena/tests.rs` | their tests |
+//! | `store/heap/tests.rs`, `store/arena/tests.rs`, `store/eviction/tests.rs` | their tests, and those of eviction |
 //! | `store/cursor.rs` | where a scan stands |
+//! | `store/usage.rs`, `eviction.rs` | the memory policies, and what is remembered of use; letting entries go |
 //! | `store/changes.rs` | which keys were changed |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | which pages are due when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |

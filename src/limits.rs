@@ -157,6 +157,20 @@ pub const SCAN_ENTRIES_MAX: usize = 2048;
 /// So many expired entries, or entries of a flushed store, are taken back in a turn.
 pub const SWEEP_ENTRIES_PER_TURN: usize = 512;
 
+/// So many entries at least are looked at for one that is to be evicted, where nothing else is said. They come in groups
+/// of about a dozen anyway; only a small store has fewer at hand.
+pub const EVICTION_SAMPLES: usize = 8;
+
+/// ... and so many where most are asked for.
+pub const EVICTION_SAMPLES_MAX: usize = 64;
+
+/// Before a command that needs memory, and once more in each turn that begins or ends beyond the memory limit, room is
+/// made for so long; what is missing then is made in the next turns. A few hundred entries go in that time.
+pub const EVICTION_NS_MAX: u64 = 300_000;
+
+/// The clock is asked after so many evicted entries.
+pub const EVICTIONS_UNTIMED_MAX: usize = 16;
+
 /// A number in a float command may be written with so many characters (Redis has the same bound).
 pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 
@@ -262,6 +276,7 @@ pub const REDIAL_MS: u64 = 50;
 /// ... and so on, up to this.
 pub const REDIAL_MS_MAX: u64 = 1000;
 
+const _: () = assert!(EVICTION_SAMPLES <= EVICTION_SAMPLES_MAX && EVICTION_NS_MAX <= TURN_NS_MAX / 3);
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);

@@ -23,6 +23,8 @@ macro_rules! counters {
             $(#[doc = $meaning] pub $field: u64,)*
             /// The error replies, by their codes.
             pub errors: ErrorCounts,
+            /// For how many milliseconds more memory was used than may be, but for the time since it last became so.
+            pub exceeded_ms: u64,
         }
 
         /// What is counted, in the order of [`Stats::values`].
@@ -48,6 +50,7 @@ counters! {
     keyspace_hits, "lookups", "Lookups of a key by a reading command that found it.";
     keyspace_misses, "lookups", "Lookups of a key by a reading command that did not find it.";
     expired_keys, "keys", "Expired keys whose memory was taken back.";
+    evicted_keys, "keys", "Keys that the memory policy has let go.";
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
     closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";

@@ -24,7 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("command", &["proto", "store"]),
     ("conn", &["buffer", "proto"]),
     ("cluster", &["proto", "store::slot", "timer"]),
-    ("config", &["sys"]),
+    // An amount of memory is read alike on the command line and by CONFIG.
+    ("config", &["proto::memory_size", "sys"]),
     ("client", &["proto", "sys::resolve"]),
     // The command table's names and help, nothing that runs a command.
     ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),

@@ -48,6 +48,11 @@ pub(super) struct Partial {
 }
 
 impl Inbox {
+    /// The memory that it takes, in bytes.
+    pub(super) fn bytes_used(&self) -> usize {
+        self.left.capacity() + self.partials.iter().map(|partial| partial.bytes as usize).sum::<usize>()
+    }
+
     /// Adds to the head of a message that may have `bytes_max` bytes in all.
     pub(super) fn part(&mut self, kind: Kind, id: u32, bytes: &[u8], bytes_max: u64) -> Result<(), &'static str> {
         let partial = self.partial(kind, id, bytes.len(), bytes_max)?;

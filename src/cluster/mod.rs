@@ -37,7 +37,7 @@ use crate::limits::{LINK_LEFT_BYTES, LINK_UNSENT_BYTES};
 use crate::proto::{Args, Output, Typed, Words};
 use crate::timer::Timers;
 use inbox::Stall;
-use link::{Links, Phase};
+use link::{Link, Links, Phase};
 use node::Node;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -378,6 +378,14 @@ impl<T> Cluster<T> {
             executed_requests: known.executed_requests,
             last_error: &known.last_error,
         }
+    }
+
+    /// The memory that is held for other nodes, or of theirs, in bytes: what came and is not done with, what waits to be
+    /// sent. Values that lie where they are stored are not counted.
+    pub fn bytes_used(&self) -> usize {
+        let of_link = |link: &Link| link.outbox.copied_bytes() + link.held_bytes + link.inbox.bytes_used();
+        let ups = self.nodes.iter().filter_map(|node| self.links.get(node.up?));
+        ups.map(of_link).sum()
     }
 
     /// How many keys this node holds, to be told to the others.

@@ -111,7 +111,7 @@ fn left_ms(now: Now, expires_ms: u64) -> i64 {
 /// What `show` makes of the key's expiry; -1 without an expiry, -2 without a key.
 fn expiry_or_code(ctx: &mut Ctx<'_>, key: &[u8], show: fn(Now, u64) -> i64) -> i64 {
     let now = ctx.now;
-    match ctx.find(key).map(|entry| entry.expires_ms()) {
+    match ctx.peek(key).map(|entry| entry.expires_ms()) {
         None => -2,
         Some(None) => -1,
         Some(Some(expires_ms)) => show(now, expires_ms),

@@ -117,7 +117,7 @@ fn clients(ctx: &Ctx<'_>, text: &mut String) {
 /// `used_memory` is what the server asked for since it serves, by its own books; `used_memory_rss` adds the program as it
 /// was when it began to serve, so that /proc is not needed. What the C library keeps of freed blocks is in neither.
 fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
-    let Usage { dataset, clients, total, base } = memory::taken(ctx);
+    let Usage { dataset, clients, uncounted, total, base } = memory::taken(ctx);
     let peak = ctx.measures.peak_bytes.max(total);
     bytes(text, "used_memory", total);
     bytes(text, "used_memory_rss", base + total);
@@ -127,8 +127,9 @@ fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "used_memory_dataset", dataset);
     field(text, "used_memory_dataset_perc", percent(dataset, total));
     bytes(text, "total_system_memory", usize::try_from(ctx.node.memory_bytes).unwrap_or(usize::MAX));
-    bytes(text, "maxmemory", 0);
-    field(text, "maxmemory_policy", "noeviction");
+    bytes(text, "maxmemory", usize::try_from(ctx.settings.memory_bytes_max).unwrap_or(usize::MAX));
+    field(text, "maxmemory_policy", ctx.settings.memory_policy);
+    field(text, "mem_not_counted_for_evict", uncounted);
     field(text, "mem_clients_normal", clients);
     field(text, "mem_clients_slaves", 0);
     field(text, "mem_aof_buffer", 0);
@@ -155,7 +156,10 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "instantaneous_input_kbps", format_args!("{:.2}", bytes_in / 1024.0));
     field(text, "instantaneous_output_kbps", format_args!("{:.2}", bytes_out / 1024.0));
     counters(ctx, text, false);
-    for name in ["evicted_keys", "evicted_clients", "total_forks", "latest_fork_usec"] {
+    let exceeded_ms = ctx.node.exceeded_since_ms.map_or(0, |since_ms| ctx.now.ms - since_ms);
+    field(text, "total_eviction_exceeded_time", ctx.stats.exceeded_ms + exceeded_ms);
+    field(text, "current_eviction_exceeded_time", exceeded_ms);
+    for name in ["evicted_clients", "total_forks", "latest_fork_usec"] {
         field(text, name, 0);
     }
     field(text, "log_lines_dropped", log::dropped());

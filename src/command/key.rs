@@ -15,16 +15,24 @@ pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     Ok(Flow::Continue)
 }
 
-/// `EXISTS key [key ...]`, `TOUCH key [key ...]`: how many there are; a key named twice counts twice.
+/// `EXISTS key [key ...]`: how many there are; a key named twice counts twice.
 pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let found = args.from(1).filter(|key| ctx.find(key).is_some()).count();
+    let found = args.from(1).filter(|key| ctx.peek(key).is_some()).count();
     reply.integer(found as i64);
     Ok(Flow::Continue)
 }
 
+/// `TOUCH key [key ...]`: as EXISTS, and each is used, whatever CLIENT NO-TOUCH says.
+pub(super) fn touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    for key in args.from(1) {
+        ctx.store.read(key, ctx.now.ms);
+    }
+    exists(ctx, args, reply)
+}
+
 /// `TYPE key`: all there is are strings.
 pub(super) fn kind(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    reply.simple(if ctx.find(&args[1]).is_some() { "string" } else { "none" });
+    reply.simple(if ctx.peek(&args[1]).is_some() { "string" } else { "none" });
     Ok(Flow::Continue)
 }
 

@@ -1,7 +1,10 @@
-//! MEMORY: what keys and the server take.
+//! MEMORY: what keys and the server take; and what is done where that is more than the limit.
 
-use super::{CommandError, Ctx, Flow, Outcome, integer};
+use super::{CommandError, Ctx, Flow, Host, Node, Outcome, Settings, integer};
+use crate::limits::{EVICTION_NS_MAX, EVICTIONS_UNTIMED_MAX};
 use crate::proto::{Args, Reply};
+use crate::stats::Stats;
+use crate::store::Store;
 
 /// About what an index takes for an entry beside its block: a place in a page and a tag, and the page's free places
 /// (measured over a million keys).
@@ -38,18 +41,80 @@ pub(super) struct Usage {
     pub(super) dataset: usize,
     /// What belongs to clients: their records and what they wait for.
     pub(super) clients: usize,
+    /// What the memory limit does not count.
+    pub(super) uncounted: usize,
     /// Everything that the server asked for since it serves.
     pub(super) total: usize,
     /// The program itself as it stood when it began to serve.
     pub(super) base: usize,
 }
 
-/// What takes memory now, by memento's own books. Copied bytes that wait in a client's own input and backlog are not in
-/// them; those are bounded by the limits of a connection.
+/// What takes memory now, by memento's own books.
 pub(super) fn taken(ctx: &Ctx<'_>) -> Usage {
-    let (dataset, clients) = (ctx.store.bytes_used(), ctx.node.client_bytes);
-    let total = dataset + clients + ctx.node.buffer_bytes + ctx.measures.bytes_used() + ctx.slowlog.bytes_used();
-    Usage { dataset, clients, total, base: ctx.node.base_bytes }
+    let (dataset, clients) = (ctx.store.bytes_used(), ctx.node.client_bytes + ctx.node.held_bytes);
+    let uncounted = ctx.measures.bytes_used() + ctx.slowlog.bytes_used();
+    let total = counted(ctx.store, ctx.node) + uncounted;
+    Usage { dataset, clients, uncounted, total, base: ctx.node.base_bytes }
+}
+
+/// What counts for the memory limit. What is measured of commands and the slow log do not: no key that goes would make
+/// them less.
+fn counted(store: &Store, node: &Node) -> usize {
+    store.bytes_used() + node.client_bytes + node.held_bytes + node.buffer_bytes
+}
+
+/// How it stands with memory after room was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// No more is used than may be.
+    Enough,
+    /// Less than enough was made in the time that there is; more can be made next time.
+    Some,
+    /// All that may go has gone, and it is not enough.
+    None,
+}
+
+/// Frees what has ended or was flushed, then entries that the policy chooses, until no more than the limit is used, with
+/// `extra_bytes` of a request at hand; for a bounded time.
+pub fn make_room(
+    store: &mut Store,
+    node: &Node,
+    settings: &Settings,
+    stats: &mut Stats,
+    (now_ms, extra_bytes): (u64, usize),
+    host: &Host,
+) -> Room {
+    let is_enough = |store: &Store| (counted(store, node) + extra_bytes) as u64 <= settings.memory_bytes_max;
+    if settings.memory_bytes_max == 0 || is_enough(store) {
+        return Room::Enough;
+    }
+    let until_ns = (host.clock_ns)() + EVICTION_NS_MAX;
+    loop {
+        for _ in 0..EVICTIONS_UNTIMED_MAX {
+            let expired = store.sweep(now_ms, EVICTIONS_UNTIMED_MAX);
+            stats.expired_keys += expired as u64;
+            if expired == 0 && !store.free_buried(EVICTIONS_UNTIMED_MAX) {
+                if !store.evict() {
+                    return Room::None;
+                }
+                stats.evicted_keys += 1;
+            }
+            if is_enough(store) {
+                return Room::Enough;
+            }
+        }
+        if (host.clock_ns)() > until_ns {
+            return Room::Some;
+        }
+    }
+}
+
+impl Ctx<'_> {
+    /// Makes room for a request that has so many bytes in buffers of its own.
+    pub(super) fn make_room(&mut self, extra_bytes: usize) -> Room {
+        let times = (self.now.ms, extra_bytes);
+        make_room(self.store, self.node, self.settings, self.stats, times, self.host)
+    }
 }
 
 /// `MEMORY STATS`: Redis's fields that mean something here. What Redis has for scripts, replicas and its allocator is

@@ -34,6 +34,7 @@ mod walk;
 pub use client::{Clients, Filter, Pause};
 pub use cluster::{NoCluster, NodeView, Topology};
 pub use measure::Measures;
+pub use memory::{Room, make_room};
 pub use route::{Merge, OwnSlots, Reach, Route};
 pub use rows::COMMANDS;
 pub use session::{Names, Replies, Session};
@@ -104,9 +105,14 @@ pub struct Node {
     pub kernel: String,
     /// What was resident when the server began to serve: the program, its stack, its first buffers.
     pub base_bytes: usize,
-    /// What the clients' own records and unfinished answers took at the end of the last turn.
+    /// What the clients' own records and unfinished walks took at the end of the last turn.
     pub client_bytes: usize,
-    /// What the loop's buffers took then.
+    /// What clients made the server hold: requests that are not whole or not executed, what is queued or watched, replies
+    /// that are not sent.
+    pub held_bytes: usize,
+    /// Since when more memory is used than may be, where it is.
+    pub exceeded_since_ms: Option<u64>,
+    /// What the loop's buffers took then, and what waits to go to other nodes or came from them.
     pub buffer_bytes: usize,
 }
 
@@ -180,14 +186,22 @@ impl Ctx<'_> {
         self.probe.map_or_else(|| key.into(), |probe| probe.key(key))
     }
 
-    /// The entry of `key` for a command that reads, counted as a hit or a miss.
+    /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
+    /// use, unless the client does not want that.
     #[inline]
     fn find<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
+        let now_ms = self.now.ms;
+        let found = if self.session.no_touch { self.store.get(key, now_ms) } else { self.store.read(key, now_ms) };
+        self.stats.keyspace_hits += u64::from(found.is_some());
+        self.stats.keyspace_misses += u64::from(found.is_none());
+        found
+    }
+
+    /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
+    fn peek<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
         let found = self.store.get(key, self.now.ms);
-        match found {
-            Some(_) => self.stats.keyspace_hits += 1,
-            None => self.stats.keyspace_misses += 1,
-        }
+        self.stats.keyspace_hits += u64::from(found.is_some());
+        self.stats.keyspace_misses += u64::from(found.is_none());
         found
     }
 }
@@ -243,6 +257,8 @@ pub enum CommandError {
     PatternTooCostly,
     /// A key that must be there and is not.
     NoSuchKey,
+    /// A request that needs memory where the limit is reached and nothing may go.
+    OutOfMemory,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -262,6 +278,7 @@ impl fmt::Display for CommandError {
             CommandError::PatternTooCostly => {
                 f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
             }
+            CommandError::OutOfMemory => f.write_str("OOM command not allowed when used memory > 'maxmemory'."),
             CommandError::NoSuchKey => f.write_str("ERR no such key"),
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
@@ -289,6 +306,7 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err(rejection) => reject(spec, rejection, ctx, reply),
         Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
+        Ok((sub, _)) if lacks_memory(spec, ctx, args) => reject(spec, (sub, CommandError::OutOfMemory), ctx, reply),
         Ok(_) if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
         Ok(chosen) => run(spec, chosen, ctx, args, reply),
     };
@@ -312,6 +330,10 @@ fn execute_in_cluster(
         Err(rejection) => return reject(spec, rejection, ctx, reply),
     };
     match aim.route {
+        // Where a request is only passed on, its owner knows whether there is memory for it.
+        route if (route.is_none() || transaction::queues(ctx, spec)) && lacks_memory(spec, ctx, args) => {
+            reject(spec, (chosen.0, CommandError::OutOfMemory), ctx, reply)
+        }
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run(spec, chosen, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
@@ -335,6 +357,15 @@ pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
         transaction::mark_changes(ctx);
     }
     flow
+}
+
+/// Makes room for a request that may need memory, and says whether there is none to be made. What is queued needs some as
+/// well, whatever it is.
+#[inline]
+fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
+    ctx.settings.memory_bytes_max > 0
+        && (spec.flags.has(Flags::DENYOOM) || transaction::queues(ctx, spec))
+        && ctx.make_room(args.long_bytes()) == Room::None
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.

@@ -2,13 +2,14 @@
 
 use super::{CommandError, Ctx, Flow, Outcome, integer};
 use crate::proto::{Args, Reply};
+use crate::store::Tracked;
 
 /// A value longer than this is one that Redis keeps apart from its key.
 const EMBEDDED_BYTES_MAX: usize = 44;
 
 /// `OBJECT ENCODING key`
 pub(super) fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    match ctx.find(&args[2]) {
+    match ctx.peek(&args[2]) {
         Some(entry) => reply.bulk(encoding_of(entry.value().bytes()).as_bytes()),
         None => reply.null(),
     }
@@ -17,28 +18,45 @@ pub(super) fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `OBJECT REFCOUNT key`
 pub(super) fn ref_count(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    match ctx.find(&args[2]) {
+    match ctx.peek(&args[2]) {
         Some(_) => reply.integer(1),
         None => reply.null(),
     }
     Ok(Flow::Continue)
 }
 
-/// `OBJECT IDLETIME key`
+/// `OBJECT IDLETIME key`: seconds, as far as the memory policy tells times apart: the last sixty-fourth of a turnover of
+/// all keys counts as 0.
 pub(super) fn idle_time(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    untracked(ctx, args, reply, "LRU", "idle time")
+    let tracked = ctx.settings.memory_policy.tracks();
+    of_use(ctx, args, reply, |ctx, key| match tracked {
+        Some(Tracked::Lately) => Ok(ctx.store.idle_ms(key).unwrap_or(0) / 1000),
+        Some(Tracked::Often) => Err(not_tracked("LFU maxmemory policy is selected, idle time")),
+        None => Err(not_tracked("LRU maxmemory policy is not selected, idle time")),
+    })
 }
 
 /// `OBJECT FREQ key`
 pub(super) fn freq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    untracked(ctx, args, reply, "LFU", "access frequency")
+    let tracked = ctx.settings.memory_policy.tracks();
+    of_use(ctx, args, reply, |ctx, key| match tracked {
+        Some(Tracked::Often) => Ok(ctx.store.use_count(key).unwrap_or(0).into()),
+        _ => Err(not_tracked("LFU maxmemory policy is not selected, access frequency")),
+    })
 }
 
-fn untracked(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, policy: &str, what: &str) -> Outcome {
-    if ctx.find(&args[2]).is_some() {
-        return Err(not_tracked(policy, what));
+/// Answers what is known of a key's use, for a key that is there.
+fn of_use(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+    known: impl FnOnce(&mut Ctx<'_>, &[u8]) -> Result<u64, CommandError>,
+) -> Outcome {
+    let key = &args[2];
+    match ctx.peek(key) {
+        Some(_) => reply.integer(known(ctx, key)? as i64),
+        None => reply.null(),
     }
-    reply.null();
     Ok(Flow::Continue)
 }
 
@@ -51,11 +69,11 @@ fn encoding_of(value: &[u8]) -> &'static str {
     }
 }
 
-/// There is no memory policy that would need to know this of a key, so it is not known.
-fn not_tracked(policy: &str, what: &str) -> CommandError {
+/// The memory policy needs not to know this of a key, so it is not known.
+fn not_tracked(why: &str) -> CommandError {
     CommandError::Other(format!(
-        "ERR An {policy} maxmemory policy is not selected, {what} not tracked. Please note that when switching between \
-         policies at runtime LRU and LFU data will take some time to adjust."
+        "ERR An {why} not tracked. Please note that when switching between policies at runtime LRU and LFU data will take \
+         some time to adjust."
     ))
 }
 

@@ -716,7 +716,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Sum),
         flags: READ_FAST,
-        run: key::exists,
+        run: key::touch,
         ..KEY
     },
     CommandSpec {

@@ -1,10 +1,11 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
 use super::{CommandError, Ctx, Flow, Outcome, echo, glob};
-use crate::limits::{TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
+use crate::limits::{EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
-use crate::proto::{Args, Reply};
+use crate::proto::{Args, Reply, memory_size};
 use crate::stats::Stats;
+use crate::store::Policy;
 use std::collections::BTreeMap;
 
 /// Who may use DEBUG.
@@ -55,6 +56,12 @@ pub struct Settings {
     pub slower_than_us: i64,
     /// So many requests the slow log keeps.
     pub slow_entries_max: usize,
+    /// What counts as used memory may be so many bytes; 0: any number.
+    pub memory_bytes_max: u64,
+    /// What happens then.
+    pub memory_policy: Policy,
+    /// So many entries are looked at for one that is to be evicted.
+    pub memory_samples: usize,
     /// The least that is logged, one of Redis's words.
     pub log_level: &'static str,
     /// Whether it is a node of a cluster.
@@ -81,6 +88,9 @@ impl Default for Settings {
             keepalive_s: 300,
             slower_than_us: 10_000,
             slow_entries_max: 128,
+            memory_bytes_max: 0,
+            memory_policy: Policy::default(),
+            memory_samples: EVICTION_SAMPLES,
             log_level: "notice",
             is_clustered: false,
             changed: false,
@@ -148,10 +158,13 @@ settings! {
     "io-threads", Change::Never, |_| "1".into();
     "latency-tracking", Change::Same, |_| "yes".into();
     "latency-tracking-info-percentiles", Change::Same, |_| "50 99 99.9".into();
+    "lfu-decay-time", Change::Same, |_| "1".into();
+    "lfu-log-factor", Change::Same, |_| "10".into();
     "loglevel", Change::By(set_log_level), |now| now.log_level.into();
     "maxclients", Change::By(set_clients_max), |now| now.clients_max.to_string();
-    "maxmemory", Change::Same, |_| "0".into();
-    "maxmemory-policy", Change::By(set_policy), |_| "noeviction".into();
+    "maxmemory", Change::By(set_memory), |now| now.memory_bytes_max.to_string();
+    "maxmemory-policy", Change::By(set_policy), |now| now.memory_policy.name().into();
+    "maxmemory-samples", Change::By(set_samples), |now| now.memory_samples.to_string();
     "port", Change::Same, |now| now.port.to_string();
     "proto-max-bulk-len", Change::Same, |_| VALUE_BYTES_MAX.to_string();
     "save", Change::Same, |_| String::new();
@@ -180,24 +193,21 @@ fn set_log_level(now: &mut Settings, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Redis's policies, in the order of its error.
-const POLICIES: [&str; 8] = [
-    "volatile-lru",
-    "volatile-lfu",
-    "volatile-random",
-    "volatile-ttl",
-    "allkeys-lru",
-    "allkeys-lfu",
-    "allkeys-random",
-    "noeviction",
-];
+fn set_memory(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.memory_bytes_max = memory_size(text.as_bytes()).ok_or("argument must be a memory value")?;
+    Ok(())
+}
 
-fn set_policy(_now: &mut Settings, text: &str) -> Result<(), String> {
-    match POLICIES.iter().find(|name| text.eq_ignore_ascii_case(name)) {
-        Some(&"noeviction") => Ok(()),
-        Some(_) => Err("this version has noeviction alone".into()),
-        None => Err(format!("argument(s) must be one of the following: {}", POLICIES.join(", "))),
-    }
+fn set_policy(now: &mut Settings, text: &str) -> Result<(), String> {
+    let words = || Policy::ALL.map(Policy::name).join(", ");
+    now.memory_policy =
+        Policy::of(text).ok_or_else(|| format!("argument(s) must be one of the following: {}", words()))?;
+    Ok(())
+}
+
+fn set_samples(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.memory_samples = number(text, 1, EVICTION_SAMPLES_MAX as i64)? as usize;
+    Ok(())
 }
 
 fn set_clients_max(now: &mut Settings, text: &str) -> Result<(), String> {
@@ -283,6 +293,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     changed.changed = true;
     *ctx.settings = changed;
     apply_log_level(ctx.settings);
+    ctx.store.set_policy(ctx.settings.memory_policy, ctx.settings.memory_samples);
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -359,6 +370,14 @@ mod tests {
         assert_eq!(set_clients_max(&mut now, "51").unwrap_err(), words);
         assert_eq!(set_timeout(&mut now, "1x").unwrap_err(), "argument couldn't be parsed into an integer");
         assert_eq!((set_clients_max(&mut now, "50"), now.clients_max), (Ok(()), 50));
+        assert_eq!((set_memory(&mut now, "64mb"), now.memory_bytes_max), (Ok(()), 64 << 20));
+        assert_eq!(set_memory(&mut now, "64mib").unwrap_err(), "argument must be a memory value");
+        assert_eq!((set_policy(&mut now, "Volatile-TTL"), now.memory_policy), (Ok(()), Policy::VolatileTtl));
+        let words = "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, volatile-ttl, \
+                     allkeys-lru, allkeys-lfu, allkeys-random, noeviction";
+        assert_eq!(set_policy(&mut now, "lru").unwrap_err(), words);
+        let words = "argument must be between 1 and 64 inclusive";
+        assert_eq!(set_samples(&mut now, "65").unwrap_err(), words);
         assert_eq!(set_log_level(&mut now, "WARNING"), Ok(()));
         assert_eq!(now.log_level, "warning");
     }

@@ -63,6 +63,8 @@ impl Desk {
             kernel: String::new(),
             base_bytes: 0,
             client_bytes: 0,
+            held_bytes: 0,
+            exceeded_since_ms: None,
             buffer_bytes: 0,
         };
         Desk {

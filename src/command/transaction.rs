@@ -2,10 +2,10 @@
 
 use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
 use super::table::{Flags, Keys};
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choose, lookup, run};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, run};
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
-use crate::store::SlotId;
+use crate::store::{SlotId, Store};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -101,6 +101,13 @@ impl Watches {
             if clients.is_empty() {
                 self.clients.remove(key);
             }
+        }
+    }
+
+    /// Marks the clients whose keys the store says were changed.
+    pub fn follow(&mut self, store: &mut Store) {
+        for key in store.take_changes() {
+            self.touch(&key);
         }
     }
 
@@ -200,6 +207,10 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
     {
         return Ok(Flow::Away(Route::Exec(slot)));
     }
+    let denies = |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
+    if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.make_room(0) == Room::None {
+        return Err(abort(ctx, &CommandError::OutOfMemory));
+    }
     let changed = watched_changed(ctx);
     unwatch(ctx);
     let Some(transaction) = ctx.session.transaction.take() else { return Ok(Flow::Continue) };
@@ -262,6 +273,10 @@ fn owned_elsewhere(ctx: &mut Ctx<'_>, own: OwnSlots) -> Result<Option<SlotId>, C
 /// Executes a transaction of another node's client, as [`Transaction::words`] wrote it.
 pub(super) fn exec_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let requests = read_queue(args);
+    let denies = requests.iter().flatten().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
+    if denies && ctx.make_room(args.long_bytes()) == Room::None {
+        return Err(abort(ctx, &CommandError::OutOfMemory));
+    }
     let changed = watched_changed(ctx);
     unwatch(ctx);
     let requests = requests?;
@@ -377,9 +392,7 @@ fn watched_changed(ctx: &Ctx<'_>) -> bool {
 
 /// Marks the clients whose keys the last command has changed.
 pub(super) fn mark_changes(ctx: &mut Ctx<'_>) {
-    for key in ctx.store.take_changes() {
-        ctx.watches.touch(&key);
-    }
+    ctx.watches.follow(ctx.store);
 }
 
 /// Every key is about to go: who watches one that is there is marked.

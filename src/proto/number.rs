@@ -20,6 +20,26 @@ pub fn integer(text: &[u8]) -> Option<i64> {
         .and_then(|sum| if negative { Some(sum) } else { sum.checked_neg() })
 }
 
+/// Reads an amount of memory in Redis's grammar: decimal digits, then a unit in any case: none or `b` for bytes, `k`, `m`
+/// and `g` for powers of 1000, `kb`, `mb` and `gb` for powers of 1024. As with Redis, no digits are 0; what 64 bits cannot
+/// hold is as much as they can.
+pub fn memory_size(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, unit) = text.split_at(digits);
+    let unit_bytes: u64 = match &*unit.to_ascii_lowercase() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return None,
+    };
+    let more = |sum: u64, &byte: &u8| sum.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+    Some(digits.iter().fold(0, more).saturating_mul(unit_bytes))
+}
+
 /// A signed 64-bit integer in decimal digits, without an allocation.
 pub struct Digits {
     bytes: [u8; DIGITS_END + 2],
@@ -135,6 +155,31 @@ mod tests {
         }
         assert_eq!(integer(b"-9223372036854775809"), None);
         assert_eq!(integer(b"99999999999999999999999999"), None);
+    }
+
+    #[test]
+    fn amounts_of_memory() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("100", 100),
+            ("100b", 100),
+            ("10K", 10_000),
+            ("10kb", 10_240),
+            ("3M", 3_000_000),
+            ("3mB", 3 << 20),
+            ("2g", 2_000_000_000),
+            ("2GB", 2 << 30),
+            ("", 0),
+            ("mb", 0),
+            ("18446744073709551615", u64::MAX),
+            ("99999999999999999999", u64::MAX),
+            ("99999999999gb", u64::MAX),
+        ] {
+            assert_eq!(memory_size(text.as_bytes()), Some(bytes), "{text}");
+        }
+        for text in ["-1", "1x", "1.5mb", "10%", "10 mb", " 10", "kbb", "1kib", "1t"] {
+            assert_eq!(memory_size(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

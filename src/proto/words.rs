@@ -144,6 +144,11 @@ impl<'a> Args<'a> {
         self.spans.iter().map(move |&span| args.word_at(span))
     }
 
+    /// The memory that the long words of the whole request take, in bytes.
+    pub fn long_bytes(&self) -> usize {
+        self.long.iter().map(|word| word.capacity()).sum()
+    }
+
     /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.
     pub fn nested(&self, first: usize) -> Option<Args<'a>> {
         self.part(first, self.len().checked_sub(first)?)

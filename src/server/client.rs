@@ -38,6 +38,8 @@ pub(super) struct Client {
     pub(super) session: Session,
     /// The reply that comes later.
     promise: Option<Box<Promise>>,
+    /// So much it was last seen to make the server hold.
+    held_bytes: u32,
     /// When bytes last moved.
     active_ms: u64,
     /// Whether it stands in the queue of those that can go on.
@@ -62,6 +64,7 @@ impl Client {
             conn,
             session,
             promise: None,
+            held_bytes: 0,
             active_ms: now_ms,
             queued: false,
             lingering: false,
@@ -70,6 +73,16 @@ impl Client {
             touched: false,
             offers: None,
         }
+    }
+
+    /// What it makes the server hold, in bytes: what it has sent, queued or watches, and copied replies. Values that are
+    /// sent from where they are stored are the store's.
+    fn bytes_held(&self) -> u32 {
+        let (input, input_free) = self.conn.input_bytes();
+        let (copied, _) = self.conn.output_bytes();
+        let transaction = self.session.transaction.as_ref().map_or(0, |transaction| transaction.bytes_used());
+        // A request may have a gigabyte, so that all together have less than four.
+        u32::try_from(input + input_free + copied + transaction).unwrap_or(u32::MAX)
     }
 
     /// The walk that makes its next reply.
@@ -268,6 +281,8 @@ impl Server {
         let Server { reactor, engine, desk, receive, batch, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
         engine.begin_share();
+        // What it has sent becomes requests now, and what these store is counted as stored.
+        engine.node.held_bytes -= std::mem::take(&mut client.held_bytes) as usize;
         let bus = bus.as_deref_mut();
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
         let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
@@ -430,6 +445,10 @@ impl Server {
     /// Decides what a client is watched for, whether it is queued to go on, or that it is done.
     pub(super) fn settle(&mut self, token: Token) {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
+        let held_bytes = client.bytes_held();
+        let before_bytes = std::mem::replace(&mut client.held_bytes, held_bytes);
+        self.engine.node.held_bytes += held_bytes as usize;
+        self.engine.node.held_bytes -= before_bytes as usize;
         if client.lingering {
             return;
         }
@@ -522,6 +541,7 @@ impl Server {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
         let Engine { stats, node, watches, store, .. } = &mut self.engine;
         node.clients -= 1;
+        node.held_bytes -= client.held_bytes as usize;
         node.waiting -= usize::from(client.promise.is_some());
         self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
         command::forget(&mut client.session, watches, store);

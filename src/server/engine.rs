@@ -6,9 +6,10 @@ use super::forwards::Awaited;
 use super::topology::AnyCluster;
 use crate::command::{
     self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
-    Replies, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
+    Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
 };
 use crate::conn::{Flow, Place, Request, Service};
+use crate::limits::SWEEP_ENTRIES_PER_TURN;
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::{Probe, Store};
@@ -50,8 +51,10 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
+        let mut store = Store::new();
+        store.set_policy(settings.memory_policy, settings.memory_samples);
         Engine {
-            store: Store::new(),
+            store,
             stats: Stats::default(),
             node,
             settings,
@@ -73,6 +76,7 @@ impl Engine {
     /// The time of a new turn.
     pub(super) fn set_time(&mut self, now_ms: u64) {
         self.now.ms = now_ms;
+        self.store.pass_time(now_ms);
         self.measures.sample(self.now.ms, &self.stats);
         if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
             self.compared_ms = self.now.ms;
@@ -124,13 +128,34 @@ impl Engine {
         step(requests, Store::probe_entry);
     }
 
+    /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
+    pub(super) fn take_back(&mut self) {
+        let Engine { store, stats, node, settings, now, .. } = self;
+        stats.expired_keys += store.sweep(now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
+        self.reclaiming = store.reclaim(SWEEP_ENTRIES_PER_TURN);
+        let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
+        self.reclaiming |= room == Room::Some;
+        match (room, node.exceeded_since_ms) {
+            (Room::Enough, Some(since_ms)) => {
+                stats.exceeded_ms += now.ms - since_ms;
+                node.exceeded_since_ms = None;
+            }
+            (Room::Some | Room::None, None) => node.exceeded_since_ms = Some(now.ms),
+            _ => {}
+        }
+        if !self.watches.is_empty() {
+            self.watches.follow(&mut self.store);
+        }
+    }
+
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
         self.end_share();
         self.stats.turns += 1;
         self.stats.turn_worst_us = self.stats.turn_worst_us.max(turn_ns / 1000);
         self.measures.turns.record(turn_ns);
-        let bytes = self.store.bytes_used() + self.node.client_bytes + self.node.buffer_bytes;
+        let Node { client_bytes, held_bytes, buffer_bytes, .. } = self.node;
+        let bytes = self.store.bytes_used() + client_bytes + held_bytes + buffer_bytes;
         self.measures.peak_bytes = self.measures.peak_bytes.max(bytes);
     }
 }

@@ -20,8 +20,7 @@ use crate::command::{Node, Session};
 use crate::config::Config;
 use crate::conn::{Batch, Desk};
 use crate::limits::{
-    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, NOISE_MS_MAX, SHUTDOWN_MS, SWEEP_ENTRIES_PER_TURN,
-    TURN_BYTES_MAX, TURN_NS_MAX,
+    ACCEPT_RETRY_MS, ACCEPTS_PER_TURN_MAX, LINGER_MS, NOISE_MS, NOISE_MS_MAX, SHUTDOWN_MS, TURN_BYTES_MAX, TURN_NS_MAX,
 };
 use crate::log::{self, Level};
 use crate::reactor::{Event, Reactor, Token};
@@ -171,14 +170,15 @@ impl Server {
         self.serve_deadlines();
         self.serve_paused();
         self.serve_bus();
-        self.take_back();
+        self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
         let node = &mut self.engine.node;
         node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
-        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes();
+        let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used());
+        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes() + bus_bytes;
         self.engine.end_turn(turn_ns);
         Ok(())
     }
@@ -304,13 +304,6 @@ impl Server {
                 return;
             }
         }
-    }
-
-    /// Takes back a bounded amount of what expired and of what FLUSH has left.
-    fn take_back(&mut self) {
-        let engine = &mut self.engine;
-        engine.stats.expired_keys += engine.store.sweep(engine.now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
-        engine.reclaiming = engine.store.reclaim(SWEEP_ENTRIES_PER_TURN);
     }
 
     /// Accepts who waits, but no more than a turn's share; the level-triggered listener brings back the others.

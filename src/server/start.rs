@@ -10,6 +10,7 @@ use crate::limits::{
     STRANGERS_MAX, VALUE_BYTES_MAX,
 };
 use crate::log::{self, Level};
+use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
 use crate::sys::{clock, resolve, resource};
@@ -39,10 +40,7 @@ impl Server {
             Level::Info,
             format_args!("at most {clients_max} clients, lines of {line_mb} MB, values of {value_mb} MB"),
         );
-        log::write(
-            Level::Warn,
-            format_args!("no memory limit is set: what is stored may take all of this box's {} MB", memory_bytes >> 20),
-        );
+        tell_memory_limit(&settings, memory_bytes >> 20);
         let mut reactor = Reactor::new(EVENTS_MAX)?;
         let (listeners, tcp_port) = listen(config)?;
         let started_ms = clock::boot_ms();
@@ -144,6 +142,8 @@ pub(super) fn node(tcp_port: u16, started_ms: u64) -> Node {
         kernel: resource::kernel(),
         base_bytes: resource::resident_peak_bytes(),
         client_bytes: 0,
+        held_bytes: 0,
+        exceeded_since_ms: None,
         buffer_bytes: 0,
     }
 }
@@ -159,11 +159,27 @@ fn settings(config: &Config) -> Settings {
         debug_access: DebugAccess::of(&config.debug_command),
         timeout_s: config.timeout_s,
         keepalive_s: config.keepalive_s,
+        memory_bytes_max: config.memory_bytes_max,
+        memory_policy: Policy::of(&config.memory_policy).unwrap_or_default(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
         make_room: |clients, reserved| possible_clients(clients, reserved).map_or(0, |(possible, _)| possible),
         ..Settings::default()
+    }
+}
+
+/// Says in the log what memory may be used; `box_mb` is all that the box has.
+fn tell_memory_limit(settings: &Settings, box_mb: u64) {
+    match settings.memory_bytes_max {
+        0 => log::write(
+            Level::Warn,
+            format_args!("no memory limit is set: what is stored may take all of this box's {box_mb} MB"),
+        ),
+        bytes => log::write(
+            Level::Info,
+            format_args!("{bytes} bytes of memory may be used, of this box's {box_mb} MB: {}", settings.memory_policy),
+        ),
     }
 }
 

@@ -70,6 +70,16 @@ impl DueIndex {
         self.records.first().copied()
     }
 
+    /// Some page with entries that end, by two random numbers: one that is due about a time that is as likely as any
+    /// other, and of many that are due then, any.
+    pub(super) fn some(&self, time: u64, place: u64) -> Option<Cursor> {
+        let &(first_ms, first) = self.records.first()?;
+        let &(last_ms, _) = self.records.last()?;
+        let at_ms = first_ms + time % (last_ms - first_ms).saturating_add(1);
+        let behind = self.records.range((at_ms, Cursor::from_u64(place))..).next();
+        Some(behind.map_or(first, |&(_, at)| at))
+    }
+
     /// Forgets a record of an index that is being freed; false when none is left.
     pub(super) fn pop(&mut self) -> bool {
         self.records.pop_first().is_some()

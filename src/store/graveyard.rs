@@ -29,6 +29,11 @@ impl Graveyard {
         self.heaps.push(heap);
     }
 
+    /// Whether nothing is left to free.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.dues.is_empty() && self.tables.is_empty() && self.heaps.is_empty()
+    }
+
     /// Bytes of what is buried, apart from what is in the account.
     pub(super) fn bytes(&self) -> usize {
         let dues: usize = self.dues.iter().map(DueIndex::bytes).sum();

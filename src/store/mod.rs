@@ -15,6 +15,7 @@ mod changes;
 mod cursor;
 mod directory;
 mod entry;
+mod eviction;
 mod expiry;
 mod graveyard;
 mod hash;
@@ -28,6 +29,7 @@ mod slots;
 mod table;
 mod tables;
 mod tidy;
+mod usage;
 mod view;
 
 #[cfg(test)]
@@ -46,9 +48,10 @@ pub use cursor::Cursor;
 pub use entry::Value;
 pub use key::{Key, Probe};
 pub use slot::{SlotId, crc16};
+pub use usage::{Policy, Tracked};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX};
+use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use account::Account;
 use arena::Handle;
 use changes::Changes;
@@ -91,7 +94,6 @@ const ENTRIES_MOVED_AT_ONCE: usize = 256;
 const FLUSHED_AT_ONCE_MAX: usize = 512;
 
 /// All keys of a node with their values.
-#[derive(Default)]
 pub struct Store {
     slots: Slots,
     heap: Heap,
@@ -105,12 +107,38 @@ pub struct Store {
     state: RandomState,
     /// What a sweep takes out of a page.
     swept: Vec<(Place, Handle, u64)>,
+    /// Which entries go when memory is short.
+    policy: Policy,
+    /// So many are looked at for one that goes.
+    samples: usize,
+    /// The key of an entry that goes.
+    evicted_key: Vec<u8>,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store::new()
+    }
 }
 
 impl Store {
     /// An empty store.
     pub fn new() -> Store {
-        Store::default()
+        Store {
+            slots: Slots::default(),
+            heap: Heap::default(),
+            tables: Tables::default(),
+            due: DueIndex::default(),
+            graveyard: Graveyard::default(),
+            account: Account::default(),
+            changes: Changes::default(),
+            state: RandomState::new(),
+            swept: Vec::new(),
+            tidy: Tidy::default(),
+            policy: Policy::default(),
+            samples: EVICTION_SAMPLES,
+            evicted_key: Vec::new(),
+        }
     }
 
     /// How many entries there are, those included that ended and are not swept yet.
@@ -143,7 +171,7 @@ impl Store {
     /// took away counts until it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of
     /// them.
     pub fn bytes_used(&self) -> usize {
-        let index = self.tables.bytes() + self.account.bytes() + self.due.bytes();
+        let index = self.tables.bytes() + self.tables.usage.bytes() + self.account.bytes() + self.due.bytes();
         self.heap.bytes() + index + self.graveyard.bytes()
     }
 
@@ -309,7 +337,7 @@ impl Store {
         }
         let tried = (0..RANDOM_TRIES).find_map(|attempt| {
             let draw = |n: u64| hash::fast(&(random ^ (attempt * 4 + n).rotate_left(56)).to_le_bytes());
-            let root = self.slots.of_nth((draw(0) % self.len() as u64) as usize);
+            let root = self.slots.get(self.slots.of_nth((draw(0) % self.len() as u64) as usize))?;
             let (page, _) = root.page(draw(1), || draw(2));
             let of_live = |item| EntryRef::of_live(&self.heap, item, now_ms);
             page.random(draw(3), &self.tables, |item| of_live(item).is_some()).and_then(of_live)
@@ -324,7 +352,9 @@ impl Store {
     /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
         let (blocks, due) = (self.slots.take(), std::mem::take(&mut self.due));
-        let (tables, heap) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.heap));
+        let (mut tables, heap) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.heap));
+        // The time goes on.
+        self.tables.usage = std::mem::take(&mut tables.usage);
         self.graveyard.bury(blocks, due, tables, heap);
         self.tidy.go_on(None);
         // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
@@ -452,6 +482,9 @@ impl Store {
         let root = self.slots.get_mut(key.slot)?;
         let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
         let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        if self.tables.usage.tracked().is_some() {
+            page.mark_use(found.0, &mut self.tables);
+        }
         let (heap, tables, due, changes) = (&mut self.heap, &mut self.tables, &mut self.due, &mut self.changes);
         let at = Cursor::new(key.slot, position);
         Some(EntryMut::new(page, found, Books { at, heap, tables, due, changes }))
@@ -471,6 +504,7 @@ impl Store {
         self.tidy.count(1);
         self.due.count(None, expires_ms);
         self.changes.note(key.bytes);
+        self.tables.usage.insert(self.slots.len());
         let (root, mut growth) = self.grown(key.slot).expect("a slot that has an entry");
         root.insert(key.fast, Item { handle, time: expires_ms.map(column_time) }, &mut growth);
     }

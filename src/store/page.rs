@@ -10,9 +10,10 @@
 use super::account::work;
 use super::arena::Handle;
 use super::entry::Entry;
+use super::eviction::Sample;
 use super::hash::{self, Hashing};
 use super::heap::Heap;
-use super::table::{Item, Place, Shape, Table, TableMut};
+use super::table::{Item, Place, Shape, Table, TableMut, lanes};
 use super::tables::{Moved, Tables};
 use crate::limits::PAGE_ENTRIES_MAX;
 use crate::sys::simd::LANES;
@@ -137,9 +138,54 @@ impl Page {
         }
         let place = self.table_mut(tables).place(hash, item.handle);
         self.len += 1;
+        if tables.usage.tracked().is_some() {
+            self.be_marked(tables);
+            tables.mark_new(self.table, self.shape, place);
+        }
         if let Some(time) = item.time {
             self.insert_time(place, time, tables);
         }
+    }
+
+    /// Marks the entry at a place as used.
+    pub(super) fn mark_use(&mut self, place: Place, tables: &mut Tables) {
+        self.be_marked(tables);
+        tables.mark_use(self.table, self.shape, place);
+    }
+
+    /// The mark of the entry at a place.
+    pub(super) fn mark(&self, place: Place, tables: &Tables) -> u8 {
+        tables.mark(tables.table(self.table, self.shape), place)
+    }
+
+    /// Adds a column of marks where there is none.
+    fn be_marked(&mut self, tables: &mut Tables) {
+        if !self.shape.is_marked() {
+            self.refit(self.expiring(), tables);
+        }
+    }
+
+    /// Looks at entries from some group on, group by group, until the sample is large enough or all were looked at.
+    pub(super) fn sample(&self, random: u64, tables: &Tables, sample: &mut Sample) {
+        let Some(table) = self.table(tables).filter(|_| !sample.of_ending() || self.expiring > 0) else { return };
+        let groups = self.shape.groups();
+        let first = (random % groups as u64) as usize;
+        for index in (first..groups).chain(0..first) {
+            let group = table.group(index);
+            let ending = if sample.of_ending() { table.mask(index) } else { u16::MAX };
+            for lane in lanes(!group.lanes_with(0) & ending) {
+                sample.look(tables.mark(table, Place { group: index, lane }), group.handle(lane));
+            }
+            if sample.is_large() {
+                return;
+            }
+        }
+    }
+
+    /// Of the entries that end, the first, and when that is.
+    pub(super) fn first_to_end(&self, heap: &Heap, tables: &Tables) -> Option<(u64, Handle)> {
+        let ending = self.items(tables).filter_map(|item| Some((heap.expires_ms(item)?, item.handle)));
+        ending.min()
     }
 
     /// Takes the entry with this key out.
@@ -207,6 +253,9 @@ impl Page {
         for moved in &moved {
             let place = self.table_mut(tables).place(moved.hash, moved.item.handle);
             self.len += 1;
+            if self.shape.is_marked() {
+                tables.set_mark(self.table, self.shape, place, moved.mark);
+            }
             if let Some(time) = moved.item.time {
                 self.insert_time(place, time, tables);
             }
@@ -241,7 +290,7 @@ impl Page {
     /// Gives the page a smaller table, if one will do. Tells about how many entries' work that was.
     pub(super) fn shrink(&mut self, hashing: Hashing<'_>, tables: &mut Tables) -> usize {
         let groups = (2 * self.len()).div_ceil(2 * LANES - 1);
-        let fitting = Shape::new(groups, self.expiring());
+        let fitting = tables.shape(groups, self.expiring());
         if groups < self.shape.groups() {
             self.rebuild(groups, self.expiring(), 0, hashing, tables);
             return self.len();
@@ -266,7 +315,7 @@ impl Page {
     fn with_room<'a>(entries: impl Iterator<Item = &'a Moved> + Clone, tables: &mut Tables) -> Page {
         let len = entries.clone().count();
         let expiring = entries.clone().filter(|moved| moved.item.time.is_some()).count();
-        let shape = Shape::new(len.div_ceil(REBUILT_GROUP_ENTRIES), expiring);
+        let shape = tables.shape(len.div_ceil(REBUILT_GROUP_ENTRIES), expiring);
         Page::filled(shape, len as u64, entries, tables)
     }
 
@@ -292,7 +341,7 @@ impl Page {
     /// Places all entries anew among so many groups, with room for so many times.
     fn rebuild(&mut self, groups: usize, times: usize, stagger: u64, hashing: Hashing<'_>, tables: &mut Tables) {
         let moved = self.take(hashing, tables);
-        *self = Page::filled(Shape::new(groups, times), stagger, moved.iter(), tables);
+        *self = Page::filled(tables.shape(groups, times), stagger, moved.iter(), tables);
         tables.put_back(moved);
     }
 
@@ -337,7 +386,7 @@ impl Page {
 
     /// Moves to a table with room for so many times.
     fn refit(&mut self, times: usize, tables: &mut Tables) {
-        let shape = Shape::new(self.shape.groups(), times);
+        let shape = tables.shape(self.shape.groups(), times);
         self.table = tables.refit(self.table, self.shape, shape, self.expiring());
         self.shape = shape;
     }

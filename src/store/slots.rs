@@ -94,16 +94,18 @@ impl Slots {
         None
     }
 
-    /// The index of the slot in which the n-th entry of the store stands, counted from 0.
-    pub(super) fn of_nth(&self, mut n: usize) -> &Node {
+    /// The slot in which the n-th entry of the store stands, counted from 0.
+    pub(super) fn of_nth(&self, mut n: usize) -> SlotId {
         let mut is_here = |len: usize| {
             let here = n < len;
             n -= if here { 0 } else { len };
             here
         };
-        let block = self.blocks.iter().flatten().find(|block| is_here(block.len));
-        let root = block.and_then(|block| block.roots.iter().find(|root| is_here(root.len())));
-        root.expect("the counts add up to the number of entries")
+        let block = self.blocks.iter().position(|block| block.as_ref().is_some_and(|block| is_here(block.len)));
+        let block = block.expect("the counts add up to the number of entries");
+        let roots = self.blocks[block].iter().flat_map(|block| &block.roots);
+        let root = roots.map(Node::len).position(is_here).expect("the counts add up to the length of the block");
+        SlotId::wrapping(block * BLOCK_SLOTS + root)
     }
 
     /// All blocks; none are left.

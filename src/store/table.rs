@@ -1,19 +1,24 @@
 //! The bytes of a page's table: where things lie in its block, and how they are read and written there.
 //!
-//! A table begins with groups of sixteen lanes: a tag byte for each lane, a counter, a handle for each lane. Where entries
-//! of the page end, a column of times follows: a lower bound of all of them; for each group a mask of the lanes that end
+//! A table begins with groups of sixteen lanes: a tag byte for each lane, a counter, a handle for each lane. While use is
+//! tracked (`usage`) a column of marks follows: the tick up to which they have faded, and a byte a lane. Where entries of
+//! the page end, a column of times follows: a lower bound of all of them; for each group a mask of the lanes that end
 //! and how many such there are in the groups before; then the times, five bytes each, in the order of group and lane. So
 //! a time takes its own bytes and little more, and an entry that does not end takes none.
 
 use super::account::work;
 use super::arena::Handle;
 use super::hash;
+use super::usage::fade;
 use crate::sys::simd::{LANES, lanes_equal, prefetch};
 
 const HANDLE_BYTES: usize = 4;
 const OVERFLOW_AT: usize = LANES;
 const HANDLES_AT: usize = OVERFLOW_AT + 1;
 const GROUP_BYTES: usize = HANDLES_AT + LANES * HANDLE_BYTES;
+
+/// The tick up to which the marks have faded.
+const TICK_BYTES: usize = 4;
 
 /// The lower bound, and what each group has of the column.
 const DUE_BYTES: usize = 8;
@@ -52,12 +57,14 @@ pub(super) struct Shape {
     groups: u16,
     /// How many times the column has room for; without a column none.
     room: u16,
+    /// Whether there is a column of marks.
+    marked: bool,
 }
 
 impl Shape {
-    /// So many groups, and room for at least so many times.
-    pub(super) fn new(groups: usize, times: usize) -> Shape {
-        let plain = Shape { groups: groups as u16, room: 0 };
+    /// So many groups, room for at least so many times, and a column of marks or none.
+    pub(super) fn new(groups: usize, times: usize, marked: bool) -> Shape {
+        let plain = Shape { groups: groups as u16, room: 0, marked };
         if times == 0 {
             return plain;
         }
@@ -91,8 +98,23 @@ impl Shape {
         if index + 1 == self.groups() { 0 } else { index + 1 }
     }
 
-    fn due_at(self) -> usize {
+    /// Whether there is a column of marks.
+    pub(super) fn is_marked(self) -> bool {
+        self.marked
+    }
+
+    /// Where the groups end.
+    pub(super) fn marks_at(self) -> usize {
         self.groups() * GROUP_BYTES
+    }
+
+    /// Where the marks end.
+    pub(super) fn due_at(self) -> usize {
+        self.marks_at() + if self.marked { TICK_BYTES + self.groups() * LANES } else { 0 }
+    }
+
+    fn mark_at(self, place: Place) -> usize {
+        self.marks_at() + TICK_BYTES + place.group * LANES + place.lane
     }
 
     fn mask_at(self, group: usize) -> usize {
@@ -189,6 +211,21 @@ impl<'a> Table<'a> {
         (mask >> place.lane & 1 == 1).then(|| self.nth_time(self.time_index(place)))
     }
 
+    /// The mark of the entry at a place, as it has faded by this tick; none where there is no column of marks.
+    #[inline]
+    pub(super) fn mark(self, place: Place, tick: u32) -> Option<u8> {
+        if !self.shape.marked {
+            return None;
+        }
+        let ticks = u8::try_from(tick.wrapping_sub(self.tick())).unwrap_or(u8::MAX);
+        Some(self.bytes[self.shape.mark_at(place)].saturating_sub(ticks))
+    }
+
+    /// The tick up to which the marks have faded.
+    fn tick(self) -> u32 {
+        u32::from_le_bytes(*self.bytes[self.shape.marks_at()..].first_chunk().expect("a column of marks has a tick"))
+    }
+
     /// The entries that end, with where they stand and when, in the order of group and lane.
     pub(super) fn ending(self) -> impl Iterator<Item = (Place, u64)> + use<'a> {
         let groups = if self.shape.room == 0 { 0 } else { self.shape.groups() };
@@ -267,6 +304,28 @@ impl<'a> TableMut<'a> {
         let (due_at, times_at) = (self.shape.due_at(), self.shape.times_at());
         self.bytes[due_at..times_at].fill(0);
         self.set_due(u64::MAX);
+    }
+
+    /// Lets the marks fade by as many ticks as there were until this one.
+    pub(super) fn fade_marks(&mut self, tick: u32) {
+        let before = self.read().tick();
+        if before != tick {
+            let (marks_at, due_at) = (self.shape.marks_at(), self.shape.due_at());
+            fade(&mut self.bytes[marks_at + TICK_BYTES..due_at], tick.wrapping_sub(before));
+            self.bytes[marks_at..marks_at + TICK_BYTES].copy_from_slice(&tick.to_le_bytes());
+        }
+    }
+
+    /// Sets the mark of the entry at a place; the marks have faded up to now.
+    pub(super) fn set_mark(&mut self, place: Place, mark: u8) {
+        self.bytes[self.shape.mark_at(place)] = mark;
+    }
+
+    /// Gives all entries this mark, as of this tick.
+    pub(super) fn fill_marks(&mut self, mark: u8, tick: u32) {
+        let (marks_at, due_at) = (self.shape.marks_at(), self.shape.due_at());
+        self.bytes[marks_at + TICK_BYTES..due_at].fill(mark);
+        self.bytes[marks_at..marks_at + TICK_BYTES].copy_from_slice(&tick.to_le_bytes());
     }
 
     /// Stands an entry in the first free lane from its home on; there is one.
@@ -407,7 +466,7 @@ impl<'a> TableMut<'a> {
 }
 
 /// The numbers of the set bits, lowest first.
-fn lanes(mut bits: u16) -> impl Iterator<Item = usize> {
+pub(super) fn lanes(mut bits: u16) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let lane = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);

@@ -2,7 +2,8 @@
 
 use super::arena::{Arena, Handle};
 use super::hash::Hashing;
-use super::table::{Item, Shape, Table, TableMut};
+use super::table::{Item, Place, Shape, Table, TableMut};
+use super::usage::Usage;
 use crate::sys::simd::LANES;
 
 /// An entry on its way from one table into another.
@@ -10,12 +11,16 @@ use crate::sys::simd::LANES;
 pub(super) struct Moved {
     pub(super) item: Item,
     pub(super) hash: u64,
+    /// As it has faded by now.
+    pub(super) mark: u8,
 }
 
 /// The tables of a store.
 #[derive(Default)]
 pub(super) struct Tables {
     arena: Arena,
+    /// What the marks in the tables mean.
+    pub(super) usage: Usage,
     /// The entries of a page that is rebuilt.
     moved: Vec<Moved>,
     /// When the entry of each lane ends, while a page is filled.
@@ -33,6 +38,36 @@ impl Tables {
     /// Gives a part of tables that nobody reads any more back; false when there is none left.
     pub(super) fn free_some(&mut self) -> bool {
         self.arena.give_back()
+    }
+
+    /// The shape of a table that is made now: with marks where use is tracked.
+    pub(super) fn shape(&self, groups: usize, times: usize) -> Shape {
+        Shape::new(groups, times, self.usage.tracked().is_some())
+    }
+
+    /// Marks an entry that has just come.
+    pub(super) fn mark_new(&mut self, handle: Handle, shape: Shape, place: Place) {
+        self.set_mark(handle, shape, place, self.usage.of_new());
+    }
+
+    /// Marks an entry that was used.
+    pub(super) fn mark_use(&mut self, handle: Handle, shape: Shape, place: Place) {
+        let before = self.mark(self.table(handle, shape), place);
+        let mark = self.usage.after_use(before);
+        self.set_mark(handle, shape, place, mark);
+    }
+
+    /// Gives the entry at a place this mark.
+    pub(super) fn set_mark(&mut self, handle: Handle, shape: Shape, place: Place, mark: u8) {
+        let mut table = TableMut::of(self.arena.block_mut(handle), shape);
+        table.fade_marks(self.usage.tick());
+        table.set_mark(place, mark);
+    }
+
+    /// The mark of an entry as it has faded by now; what nothing is known of has one as well.
+    #[inline]
+    pub(super) fn mark(&self, table: Table<'_>, place: Place) -> u8 {
+        table.mark(place, self.usage.tick()).unwrap_or_else(|| self.usage.of_unknown())
     }
 
     /// Gives memory back that is empty; false when there is none but some that is kept.
@@ -77,6 +112,7 @@ impl Tables {
         moved.extend(table.entries().map(|(place, handle)| Moved {
             item: Item { handle, time: table.time(place) },
             hash: hashing.hash(handle),
+            mark: self.mark(table, place),
         }));
         self.arena.free(handle);
         moved
@@ -94,29 +130,41 @@ impl Tables {
         let handle = self.arena.take(shape.bytes());
         let mut table = TableMut::of(self.arena.block_mut(handle), shape);
         table.clear();
-        if shape.room() == 0 {
-            for moved in entries {
-                table.place(moved.hash, moved.item.handle);
-            }
-            return handle;
+        if shape.is_marked() {
+            table.fill_marks(0, self.usage.tick());
         }
+        let has_times = shape.room() > 0;
         self.times.clear();
-        self.times.resize(shape.groups() * LANES, None);
+        self.times.resize(if has_times { shape.groups() * LANES } else { 0 }, None);
         for moved in entries {
             let place = table.place(moved.hash, moved.item.handle);
-            self.times[place.group * LANES + place.lane] = moved.item.time;
+            if has_times {
+                self.times[place.group * LANES + place.lane] = moved.item.time;
+            }
+            if shape.is_marked() {
+                table.set_mark(place, moved.mark);
+            }
         }
-        table.write_column(|lane| self.times[lane]);
+        if has_times {
+            table.write_column(|lane| self.times[lane]);
+        }
         handle
     }
 
-    /// The same table with room for another number of times; it has `times` now.
+    /// The same table with room for another number of times, with marks or without; it has `times` now.
     pub(super) fn refit(&mut self, handle: Handle, from: Shape, to: Shape, times: usize) -> Handle {
         self.bytes.clear();
         self.bytes.extend_from_slice(&self.arena.block(handle)[..from.bytes_with(times)]);
         self.arena.free(handle);
         let handle = self.arena.take(to.bytes());
-        self.arena.block_mut(handle)[..self.bytes.len()].copy_from_slice(&self.bytes);
+        let block = self.arena.block_mut(handle);
+        let column = &self.bytes[from.due_at()..];
+        block[to.due_at()..to.due_at() + column.len()].copy_from_slice(column);
+        let end = if from.is_marked() && to.is_marked() { from.due_at() } else { from.marks_at() };
+        block[..end].copy_from_slice(&self.bytes[..end]);
+        if to.is_marked() && !from.is_marked() {
+            TableMut::of(block, to).fill_marks(self.usage.of_unknown(), self.usage.tick());
+        }
         if times == 0 && to.room() > 0 {
             self.table_mut(handle, to).clear_column();
         }

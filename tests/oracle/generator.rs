@@ -1050,6 +1050,7 @@ impl Generator {
                     "maxmemory",
                     "MaxMemory",
                     "maxmemory-policy",
+                    "lfu-log-factor",
                     "timeout",
                     "tcp-keepalive",
                     "save",
@@ -1062,11 +1063,19 @@ impl Generator {
                 ]);
                 one(words!["CONFIG", self.random.pick(&["GET", "get"]), name])
             }
-            40..50 => match self.random.below(6) {
+            40..50 => match self.random.below(7) {
                 0 => one(words!["CONFIG", "SET", "nosuchsetting", "1"]),
                 1 => one(words!["CONFIG", "SET", "timeout", self.random.pick(&["x", "-1", ""])]),
                 2 => one(words!["CONFIG", "SET", "timeout"]),
-                3 => one(words!["CONFIG", "SET", "maxmemory-policy", "nosuch"]),
+                // Under these nothing is told of a key's use, and so much is never stored.
+                3 => {
+                    let policy = self.random.pick(&["nosuch", "noeviction", "allkeys-random", "Volatile-TTL", ""]);
+                    one(words!["CONFIG", "SET", "maxmemory-policy", policy])
+                }
+                5 => {
+                    let size = self.random.pick(&["0", "1gb", "2G", "3000MB", "4000000k", "1x", "-1", "1.5gb"]);
+                    one(words!["CONFIG", "SET", "maxmemory", size])
+                }
                 4 => one(words!["CONFIG", "SET", "slowlog-max-len", self.random.pick(&["128", "x"])]),
                 _ => one(words!["CONFIG", "nosuch"]),
             },

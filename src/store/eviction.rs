@@ -1,0 +1,209 @@
+//! Letting entries go that the memory policy chooses.
+//!
+//! How lately or how often entries were used is compared for a sample: all entries of one group of a random page are about
+//! a dozen, and cost little more than one, since they lie together; small pages give less, so that others follow.
+
+use super::arena::Handle;
+use super::page::Page;
+use super::usage::{Draws, Policy};
+use super::*;
+use crate::limits::SLOTS;
+
+/// So many slots are drawn for one whose length fits, before one is found by counting.
+const SLOT_DRAWS: u32 = 4;
+
+/// Where most entries end, so many random pages are looked at for one that does, before pages are taken that are known to
+/// have some.
+const PAGES_BLIND_MAX: usize = 4;
+
+/// Where fewer entries end than one in so many, such pages are taken at once.
+const SPARSE: usize = 8;
+
+/// A sample is no larger than what so many pages give.
+const SAMPLE_PAGES_MAX: usize = 64;
+
+/// The bounds of so many pages are made exact, before what ends first in a page whose bound is not is good enough.
+const EXACT_PAGES_MAX: usize = 16;
+
+/// The worst of the entries that were looked at.
+pub(super) struct Sample {
+    of_ending: bool,
+    left: usize,
+    worst: Option<(u8, Handle)>,
+}
+
+impl Sample {
+    /// Whether only entries that end belong to it.
+    pub(super) fn of_ending(&self) -> bool {
+        self.of_ending
+    }
+
+    /// Whether it has as many entries as were asked for.
+    pub(super) fn is_large(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Looks at an entry with this mark.
+    #[inline]
+    pub(super) fn look(&mut self, mark: u8, handle: Handle) {
+        self.left = self.left.saturating_sub(1);
+        if self.worst.is_none_or(|(least, _)| mark < least) {
+            self.worst = Some((mark, handle));
+        }
+    }
+}
+
+impl Store {
+    /// Entries go by this policy from now on, the worst of so many at least that are looked at.
+    pub fn set_policy(&mut self, policy: Policy, samples: usize) {
+        (self.policy, self.samples) = (policy, samples);
+        self.tables.usage.track(policy.tracks());
+    }
+
+    /// The time goes on; who tracks use learns it from this alone.
+    #[inline]
+    pub fn pass_time(&mut self, now_ms: u64) {
+        self.tables.usage.pass(now_ms);
+    }
+
+    /// As [`Store::get`]; the policy hears that the entry was used.
+    #[inline]
+    pub fn read<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
+        let key = key.into();
+        if self.tables.usage.tracked().is_some() {
+            return self.read_tracked(key, now_ms);
+        }
+        self.get(key, now_ms)
+    }
+
+    fn read_tracked(&mut self, key: Key<'_>, now_ms: u64) -> Option<EntryRef<'_>> {
+        let root = self.slots.get_mut(key.slot)?;
+        let (page, hash, _) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
+        let (place, item) = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        page.mark_use(place, &mut self.tables);
+        EntryRef::of_live(&self.heap, item, now_ms)
+    }
+
+    /// For how many milliseconds a key was not used, as far as the policy tells times apart.
+    pub fn idle_ms<'k>(&self, key: impl Into<Key<'k>>) -> Option<u64> {
+        self.mark(key.into()).map(|mark| self.tables.usage.idle_ms(mark))
+    }
+
+    /// How often a key is used, by the policy's counter.
+    pub fn use_count<'k>(&self, key: impl Into<Key<'k>>) -> Option<u8> {
+        self.mark(key.into())
+    }
+
+    fn mark(&self, key: Key<'_>) -> Option<u8> {
+        let root = self.slots.get(key.slot)?;
+        let (page, hash) = root.page(key.fast, || hash::keyed(&self.state, key.bytes));
+        let (place, _) = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        Some(page.mark(place, &self.tables))
+    }
+
+    /// Lets one entry go; false where the policy lets none go, or none is left that may.
+    pub fn evict(&mut self) -> bool {
+        let (of_ending, by_use) = (self.policy.is_volatile(), self.policy.tracks().is_some());
+        let any = if of_ending { self.expiring() > 0 } else { !self.is_empty() };
+        let chosen = match self.policy {
+            Policy::NoEviction => None,
+            _ if !any => None,
+            Policy::VolatileTtl => self.first_to_end(),
+            _ if by_use => self.least_used(of_ending),
+            _ => self.any(of_ending),
+        };
+        let Some(handle) = chosen else { return false };
+        let mut key = std::mem::take(&mut self.evicted_key);
+        key.clear();
+        key.extend_from_slice(self.heap.entry(handle).key());
+        self.take(Key::from(&key[..])).expect("an entry that was just seen");
+        self.heap.free(handle);
+        self.changes.note(&key);
+        self.evicted_key = key;
+        true
+    }
+
+    /// Of some entries, the one that is used least.
+    fn least_used(&mut self, of_ending: bool) -> Option<Handle> {
+        let mut draws = self.tables.usage.draws();
+        let mut sample = Sample { of_ending, left: self.samples, worst: None };
+        for tried in 0..SAMPLE_PAGES_MAX {
+            let blindly = tried < PAGES_BLIND_MAX || sample.worst.is_some();
+            let page = self.some_page(of_ending, blindly, &mut draws)?;
+            page.sample(draws.next(), &self.tables, &mut sample);
+            if sample.is_large() {
+                break;
+            }
+        }
+        sample.worst.map(|(_, handle)| handle)
+    }
+
+    /// Any entry, each about as likely as any other.
+    fn any(&mut self, of_ending: bool) -> Option<Handle> {
+        let mut draws = self.tables.usage.draws();
+        (0..SAMPLE_PAGES_MAX).find_map(|tried| {
+            let page = self.some_page(of_ending, tried < PAGES_BLIND_MAX, &mut draws)?;
+            page.random(draws.next(), &self.tables, |item| !of_ending || item.time.is_some()).map(|item| item.handle)
+        })
+    }
+
+    /// The entry that ends first.
+    fn first_to_end(&mut self) -> Option<Handle> {
+        let mut found = None;
+        for _ in 0..EXACT_PAGES_MAX {
+            let (due_ms, at) = self.due.first()?;
+            let (page, _) = self.slots.get(at.slot())?.page_at(at.position());
+            let (first_ms, handle) = page.first_to_end(&self.heap, &self.tables)?;
+            found = Some(handle);
+            if first_ms == due_ms {
+                break;
+            }
+            // Takes nothing out, but makes the page's bound exact, so that another page may be the first one.
+            self.sweep_page(at, 0, 0);
+        }
+        found
+    }
+
+    /// Some page: any; or where entries that end are wanted and few do, or not `blindly`, one that has some.
+    fn some_page(&self, of_ending: bool, blindly: bool, draws: &mut Draws) -> Option<&Page> {
+        let is_sparse = self.expiring() * SPARSE < self.len();
+        if of_ending && (is_sparse || !blindly) {
+            let at = self.due.some(draws.next(), draws.next())?;
+            let (page, _) = self.slots.get(at.slot())?.page_at(at.position());
+            return Some(page);
+        }
+        let slot = self.some_slot(draws);
+        let (fast, keyed) = (draws.next(), draws.next());
+        let (page, _) = self.slots.get(slot)?.page(fast, || keyed);
+        Some(page)
+    }
+
+    /// Some slot with entries, the likelier the more it has. Finding one by counting takes a look at many; so slots are
+    /// drawn, and taken with a probability that is their length, but for those twice as long as the mean and more. Where
+    /// slots are too uneven for that, counting it is.
+    fn some_slot(&self, draws: &mut Draws) -> SlotId {
+        let (slots, chances) = (draws.next(), draws.next());
+        for draw in 0..SLOT_DRAWS {
+            let slot = SlotId::wrapping((slots >> (16 * draw)) as u16 as usize);
+            let chance = (chances >> (16 * draw)) as u16;
+            let length = (self.slot_len(slot) * SLOTS) as u64;
+            if length << 16 > u64::from(chance) * 2 * self.len() as u64 {
+                return slot;
+            }
+        }
+        let nth = draws.next() % self.len() as u64;
+        self.slots.of_nth(nth as usize)
+    }
+
+    /// Frees about so many entries of what a flush took away; false where nothing is left of that.
+    pub fn free_buried(&mut self, entries_max: usize) -> bool {
+        let any = !self.graveyard.is_empty();
+        if any {
+            self.graveyard.reclaim(entries_max, &mut self.account);
+        }
+        any
+    }
+}
+
+#[cfg(test)]
+mod tests;
