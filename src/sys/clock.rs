@@ -23,13 +23,13 @@ pub fn monotonic_ns() -> u64 {
 /// Milliseconds since the Unix epoch by the wall clock; may be anything on a box that has no clock of its own.
 pub fn wall_ms() -> i64 {
     let time = read(ClockId::CLOCK_REALTIME);
-    time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000
+    time.tv_sec() as i64 * 1000 + time.tv_nsec() as i64 / 1_000_000
 }
 
 /// Microseconds since the Unix epoch by the wall clock.
 pub fn wall_us() -> i64 {
     let time = read(ClockId::CLOCK_REALTIME);
-    time.tv_sec() * 1_000_000 + time.tv_nsec() / 1000
+    time.tv_sec() as i64 * 1_000_000 + time.tv_nsec() as i64 / 1000
 }
 
 /// A moment as people write it.

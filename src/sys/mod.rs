@@ -10,6 +10,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(test)]
+mod allocations;
 pub mod clock;
 pub mod epoll;
 #[cfg(test)]

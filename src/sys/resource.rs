@@ -1,6 +1,6 @@
 //! What the box and its limits allow: descriptors and memory.
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use std::io;
 
@@ -11,11 +11,12 @@ use std::io;
 /// Those of `getrlimit(2)`.
 pub fn raise_descriptors(wanted: u64) -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let raised = wanted.min(hard);
+    // The kernel's number may be of 32 bits.
+    let raised = rlim_t::try_from(wanted).unwrap_or(rlim_t::MAX).min(hard);
     if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
-        return Ok(raised);
+        return Ok(raised as u64);
     }
-    Ok(soft)
+    Ok(soft as u64)
 }
 
 /// The box's memory in bytes, or 0 where the kernel does not say. Asked by `sysinfo(2)`, since /proc may be absent.
