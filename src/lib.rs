@@ -81,7 +81,7 @@
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
-//! | `benchmark/mod.rs` | memento-benchmark |
+//! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!
 //! # Invariants
