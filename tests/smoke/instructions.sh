@@ -2,7 +2,7 @@
 # No request costs more instructions than its ceiling in scripts/instructions.py: what noise cannot move.
 set -eu
 cd "$(dirname "$0")/../.."
-# shellcheck source=tests/smoke/lib.sh
+# shellcheck source=lib.sh
 . tests/smoke/lib.sh
 need valgrind
 need python3
