@@ -9,12 +9,12 @@ use std::io;
 ///
 /// # Errors
 /// Those of `getrlimit(2)`.
+#[allow(clippy::unnecessary_cast, reason = "the kernel's number has 32 bits on some targets")]
 pub fn raise_descriptors(wanted: u64) -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // The kernel's number may be of 32 bits.
-    let raised = rlim_t::try_from(wanted).unwrap_or(rlim_t::MAX).min(hard);
-    if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
-        return Ok(raised as u64);
+    let raised = wanted.min(hard as u64);
+    if raised > soft as u64 && setrlimit(Resource::RLIMIT_NOFILE, raised as rlim_t, hard).is_ok() {
+        return Ok(raised);
     }
     Ok(soft as u64)
 }
