@@ -5,6 +5,7 @@
 
 mod support;
 
+// The crate's lints are for the library's wall around unsafe code; this file is of that wall.
 #[allow(unsafe_code)]
 #[path = "../src/sys/allocations.rs"]
 mod allocations;
@@ -149,6 +150,11 @@ fn commands_on_keys_that_exist_allocate_nothing() {
     // A request that the machine held up for 10 ms would be noted there.
     client.expect("CONFIG SET slowlog-log-slower-than -1", "OK");
     warm_up(&server, &mut client);
+    // What does allocate is counted, and told where.
+    allocations::begin();
+    converse(&mut client, &Kind { name: "INFO", words: |_| vec!["INFO".into()] }, resp, 1, 1);
+    let (allocated, first) = allocations::end();
+    assert!(allocated > 0 && first.is_some_and(|trace| trace.contains("memento::command")), "{allocated}");
     let mut failures = Vec::new();
     for (protocol, encode) in [("RESP", resp as fn(&[&str]) -> Vec<u8>), ("text", text)] {
         for (depth, count) in [(1, COUNT / 20), (16, COUNT)] {

@@ -1,8 +1,9 @@
 //! Tests only: an allocator that counts what one thread asks of it.
 //!
-//! `tests/allocations.rs` compiles this file too, and makes it the allocator of a whole test program: only the thread
-//! that asked to be watched is counted, and only while counting is switched on. What is given back is not counted.
-//! The first request that is counted leaves a backtrace, so that a failing test says where it came from.
+//! No part of the library: `tests/allocations.rs` compiles this file, which stands where unsafe code may, and makes it
+//! the allocator of a whole test program. Only the thread that asked to be watched is counted, and only while counting
+//! is switched on. What is given back is not counted. The first request that is counted leaves a backtrace, so that a
+//! failing test says where it came from.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
@@ -75,32 +76,5 @@ unsafe impl GlobalAlloc for Counting {
         note();
         // SAFETY: as above; the block came from System.
         unsafe { System.realloc(block, layout, new_size) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_watched_thread_is_counted() {
-        let layout = Layout::new::<u64>();
-        let allocate = || {
-            // SAFETY: the layout is not empty.
-            let block = unsafe { Counting.alloc(layout) };
-            // SAFETY: given back as it was asked for, once.
-            unsafe { Counting.dealloc(block, layout) }
-        };
-        begin();
-        allocate();
-        assert_eq!(end(), (0, None));
-        watch_this_thread();
-        allocate();
-        begin();
-        allocate();
-        allocate();
-        let (count, first) = end();
-        assert_eq!(count, 2);
-        assert!(first.is_some_and(|trace| trace.contains("only_a_watched_thread_is_counted")));
     }
 }

@@ -10,8 +10,6 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(test)]
-mod allocations;
 pub mod clock;
 pub mod epoll;
 #[cfg(test)]
