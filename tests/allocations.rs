@@ -129,8 +129,9 @@ fn converse(client: &mut Client, kind: &Kind, encode: fn(&[&str]) -> Vec<u8>, de
     }
 }
 
-/// The buffer for what is left of a request is made when it is first needed, and that may be at any time, since a turn
-/// that took long leaves requests for the next one. So one is made now: by a request that comes in two parts.
+/// What a turn that is cut short needs is made when it is first needed, and that may be at any time, since a turn that
+/// took long leaves requests for the next one. So it is made now: the buffer for what is left, by a request that comes
+/// in two parts, and the list of who is to go on, by replies that are more than one turn makes.
 fn warm_up(server: &Watched, client: &mut Client) {
     let request = resp(&["SET", "long", &"v".repeat(16 * 1024)]);
     let (first, second) = request.split_at(15 * 1024);
@@ -139,7 +140,10 @@ fn warm_up(server: &Watched, client: &mut Client) {
     server.connect().barrier();
     client.send(second);
     assert_eq!(client.line(), "+OK");
+    client.expect(&format!("SET long {}", "v".repeat(4000)), "OK");
+    client.converse(&b"GET long\r\n".repeat(100), 100 * 4002);
     client.expect("DEL long", "OK");
+    client.barrier();
 }
 
 #[test]
