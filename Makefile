@@ -7,6 +7,9 @@ ARGS ?=
 TIME ?= 60
 N ?= 3
 SEED ?= 1
+ROUNDS ?= 3
+QUICK ?=
+OUT ?=
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
@@ -58,8 +61,20 @@ check: ## What every commit must pass: formatting, clippy without a warning, she
 	@scripts/check.sh
 
 .PHONY: bench
-bench: all ## Run the benchmark against a server started for it, and say on what machine.
-	@scripts/bench.sh
+bench: all ## Measure, beside redis-server: tables in Markdown. ROUNDS=n, QUICK=1 to try it, OUT=FILE.
+	@python3 scripts/bench.py --rounds $(ROUNDS) $(if $(QUICK),--quick) $(if $(OUT),--out "$(OUT)")
+
+.PHONY: bench-readme
+bench-readme: all ## Measure, and write the tables into README.md.
+	@python3 scripts/bench.py --rounds $(ROUNDS) --readme
+
+.PHONY: instructions
+instructions: all ## Count the instructions of a request under callgrind, and compare with the ceilings.
+	@scripts/instructions.py
+
+.PHONY: test32
+test32: ## Run the tests of store, protocol and system calls on a 32-bit target.
+	@scripts/test32.sh
 
 .PHONY: fuzz
 fuzz: ## Feed each fuzz target with random bytes for TIME seconds; needs nightly and cargo-fuzz.
@@ -92,4 +107,4 @@ clean: ## Remove everything that was built.
 
 .PHONY: help
 help: ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -7,6 +7,12 @@ cargo=${CARGO:-cargo}
 "$cargo" fmt --all --check
 "$cargo" clippy --locked --quiet --all-targets -- -D warnings
 
+if command -v python3 >/dev/null; then
+    # Compiled in memory: nothing is left beside the scripts.
+    python3 -c 'import sys; [compile(open(name).read(), name, "exec") for name in sys.argv[1:]]' \
+        scripts/*.py scripts/measure/*.py
+fi
+
 if command -v shellcheck >/dev/null; then
     shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/*.sh tests/smoke/*.sh
 elif [ "${CI:-}" = true ]; then

@@ -27,6 +27,7 @@
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `simd.rs` | memory in steps; sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
+//! | `sys/allocations.rs` | an allocator that counts, for `tests/allocations.rs` alone |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -84,7 +85,7 @@
 //! | `server/tests.rs` | the whole server under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
-//! | `benchmark/mod.rs` | memento-benchmark |
+//! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!
 //! # Invariants

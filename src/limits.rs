@@ -291,7 +291,7 @@ const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < OUTPUT_HARD_BYTES_MAX);
 const _: () = assert!(INLINE_VALUE_BYTES_MAX <= TURN_REPLY_BYTES);
 const _: () = assert!(SEND_PIECES_MAX <= 1024);
 // A common subsequence's length, at most the root of it, is kept in 16 bits.
-const _: () = assert!(LCS_STEPS_MAX < 1 << 32);
+const _: () = assert!(LCS_STEPS_MAX <= u32::MAX as usize);
 const _: () = assert!(LOG_LINE_BYTES_MAX <= 4096);
 const _: () = assert!(BUS_WHOLE_REPLY_BYTES_MAX <= BUS_PIECE_BYTES_MAX);
 const _: () = assert!(POOL_BUFFER_BYTES_MAX >= RECEIVE_BYTES);

@@ -4,12 +4,16 @@
 //! and the server together. Every answer is compared with the right one. The keys are deleted again when the time is
 //! taken, whether or not they were there before, also after a failure if the connection still allows it.
 
+mod load;
+
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use getopts::Options;
+
+use load::{KINDS, Load};
 
 use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
 
@@ -25,7 +29,18 @@ each connection, and checks every answer.
   -h, --help       print this
   -V, --version    print the version
 
-It sets the key 'keyone' and keys that begin with 'keyone:' or 'key:', and
+  --load KIND          send one kind of request from one thread instead, and
+                       print one line: fill (each key once), set, get, inc,
+                       append, exists or ping
+  --protocol NAME      in resp (the default) or text
+  --pipeline N         N requests under way on each connection (1)
+  --connections N      (50)
+  --requests N         (100000)
+  --keys N             so many keys (100000), which stay
+  --prefix TEXT        what a key begins with (key:)
+  --value-bytes N      (32)
+
+Without --load it sets the key 'keyone' and keys that begin with 'keyone:' or 'key:', and
 deletes them in the end. Do not run it where such keys are of use.
 
 The status is 0, or 1 when the server cannot be reached or an answer is wrong,
@@ -66,6 +81,7 @@ pub fn main(args: Vec<String>) -> i32 {
     let result = match parse(&args) {
         Ok(Parsed::Print(text)) => show(&mut io::stdout(), &text),
         Ok(Parsed::Measure { host, port }) => run(Plan::DEFAULT, &host, port, &mut io::stdout()),
+        Ok(Parsed::Load { load, host, port }) => load::run(&load, &host, port, &mut io::stdout()),
         Err(what) => {
             complain(&format!("{what}\nTry 'memento-benchmark --help'."));
             return 2;
@@ -105,11 +121,18 @@ fn complain(text: &str) {
 enum Parsed {
     Print(String),
     Measure { host: String, port: u16 },
+    Load { load: Load, host: String, port: u16 },
 }
+
+/// The options that take a value.
+const VALUES: &[&str] = &["load", "protocol", "pipeline", "connections", "requests", "keys", "prefix", "value-bytes"];
 
 fn parse(args: &[String]) -> Result<Parsed, String> {
     let mut options = Options::new();
     options.optflag("h", "help", "").optflag("V", "version", "");
+    for name in VALUES {
+        options.optopt("", name, "", "");
+    }
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("help") {
         return Ok(Parsed::Print(USAGE.to_string()));
@@ -117,15 +140,48 @@ fn parse(args: &[String]) -> Result<Parsed, String> {
     if matches.opt_present("version") {
         return Ok(Parsed::Print(format!("memento-benchmark {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let host = |word: &String| {
+    let name_of = |word: &String| {
         if word.trim().is_empty() { Err("the host has no name".to_string()) } else { Ok(word.clone()) }
     };
-    match matches.free.as_slice() {
-        [] => Ok(Parsed::Measure { host: HOST_DEFAULT.to_string(), port: PORT_DEFAULT }),
-        [name] => Ok(Parsed::Measure { host: host(name)?, port: PORT_DEFAULT }),
-        [name, port] => Ok(Parsed::Measure { host: host(name)?, port: parse_port(port)? }),
-        [_, _, more, ..] => Err(format!("'{more}' is too much: only HOST and PORT are taken")),
-    }
+    let (host, port) = match matches.free.as_slice() {
+        [] => (HOST_DEFAULT.to_string(), PORT_DEFAULT),
+        [name] => (name_of(name)?, PORT_DEFAULT),
+        [name, port] => (name_of(name)?, parse_port(port)?),
+        [_, _, more, ..] => return Err(format!("'{more}' is too much: only HOST and PORT are taken")),
+    };
+    let Some(kind) = matches.opt_str("load") else {
+        return match VALUES.iter().find(|name| matches.opt_present(name)) {
+            Some(name) => Err(format!("--{name} is only of use with --load")),
+            None => Ok(Parsed::Measure { host, port }),
+        };
+    };
+    let Some(&(_, kind)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+        return Err(format!("--load {kind}: no such kind of request"));
+    };
+    let number = |name: &str, default: u64, least: u64| match matches.opt_str(name) {
+        None => Ok(default),
+        Some(text) => match text.parse() {
+            Ok(number) if number >= least && number <= 1 << 40 => Ok(number),
+            _ => Err(format!("--{name} wants a number of at least {least}, not '{text}'")),
+        },
+    };
+    let resp = match matches.opt_str("protocol").as_deref() {
+        None | Some("resp") => true,
+        Some("text") => false,
+        Some(other) => return Err(format!("--protocol is resp or text, not '{other}'")),
+    };
+    let default = Load::default();
+    let load = Load {
+        kind,
+        resp,
+        pipeline: number("pipeline", default.pipeline as u64, 1)? as usize,
+        connections: number("connections", default.connections as u64, 1)? as usize,
+        requests: number("requests", default.requests, 1)?,
+        keys: number("keys", default.keys, 1)?,
+        prefix: matches.opt_str("prefix").unwrap_or(default.prefix),
+        value_bytes: number("value-bytes", default.value_bytes as u64, 0)? as usize,
+    };
+    Ok(Parsed::Load { load, host, port })
 }
 
 /// Measures the server and writes what is going on and each part's figures to `output`, as they come.
@@ -346,6 +402,18 @@ mod tests {
         assert_eq!(parsed(&["box", "-h"]), Ok(Parsed::Print(USAGE.to_string())));
         assert!(matches!(parsed(&["-V"]), Ok(Parsed::Print(text)) if text.starts_with("memento-benchmark ")));
         for line in [&["-x"][..], &["box", "eighty"], &["box", "0"], &["box", "80", "more"], &[""]] {
+            assert!(parsed(line).is_err(), "{line:?}");
+        }
+        let line = ["--load", "set", "--protocol", "text", "--pipeline", "16", "--prefix", "{t}", "box"];
+        let load =
+            Load { kind: load::Kind::Set, resp: false, pipeline: 16, prefix: "{t}".to_string(), ..Load::default() };
+        assert_eq!(parsed(&line), Ok(Parsed::Load { load, host: "box".to_string(), port: 6737 }));
+        for line in [
+            &["--keys", "5"][..],
+            &["--load", "walk"],
+            &["--load", "get", "--pipeline", "0"],
+            &["--load", "get", "--protocol", "http"],
+        ] {
             assert!(parsed(line).is_err(), "{line:?}");
         }
     }

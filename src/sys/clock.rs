@@ -1,5 +1,6 @@
 //! The clocks: milliseconds since boot, which never jump, and wall time, which is only shown.
 
+use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 
 fn read(clock: ClockId) -> nix::sys::time::TimeSpec {
@@ -22,14 +23,12 @@ pub fn monotonic_ns() -> u64 {
 
 /// Milliseconds since the Unix epoch by the wall clock; may be anything on a box that has no clock of its own.
 pub fn wall_ms() -> i64 {
-    let time = read(ClockId::CLOCK_REALTIME);
-    time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000
+    read(ClockId::CLOCK_REALTIME).num_milliseconds()
 }
 
 /// Microseconds since the Unix epoch by the wall clock.
 pub fn wall_us() -> i64 {
-    let time = read(ClockId::CLOCK_REALTIME);
-    time.tv_sec() * 1_000_000 + time.tv_nsec() / 1000
+    read(ClockId::CLOCK_REALTIME).num_microseconds()
 }
 
 /// A moment as people write it.

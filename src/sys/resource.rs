@@ -1,6 +1,6 @@
 //! What the box and its limits allow: descriptors and memory.
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
 use nix::sys::time::TimeValLike;
 use std::io;
 
@@ -9,13 +9,14 @@ use std::io;
 ///
 /// # Errors
 /// Those of `getrlimit(2)`.
+#[allow(clippy::unnecessary_cast, reason = "the kernel's number has 32 bits on some targets")]
 pub fn raise_descriptors(wanted: u64) -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let raised = wanted.min(hard);
-    if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
+    let raised = wanted.min(hard as u64);
+    if raised > soft as u64 && setrlimit(Resource::RLIMIT_NOFILE, raised as rlim_t, hard).is_ok() {
         return Ok(raised);
     }
-    Ok(soft)
+    Ok(soft as u64)
 }
 
 /// The box's memory in bytes, or 0 where the kernel does not say. Asked by `sysinfo(2)`, since /proc may be absent.
