@@ -16,20 +16,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A line of the log carries the time and goes to standard output without blocking.
     ("log", &["sys"]),
     ("sys", &[]),
+    // What a long value lies in, from the parser over the store to the reply.
+    ("blob", &["sys::mapping"]),
     ("timer", &[]),
     ("buffer", &[]),
-    ("proto", &[]),
-    ("store", &["sys::pages", "sys::simd"]),
+    ("proto", &["blob"]),
+    ("store", &["blob", "sys::mapping", "sys::pages", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("command", &["proto", "store"]),
-    ("conn", &["buffer", "proto"]),
-    ("cluster", &["proto", "store::slot", "timer"]),
+    ("command", &["blob", "proto", "store"]),
+    ("conn", &["blob", "buffer", "proto"]),
+    ("cluster", &["blob", "proto", "store::slot", "timer"]),
     ("config", &["sys"]),
     ("client", &["proto", "sys::resolve"]),
     // The command table's names and help, nothing that runs a command.
     ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),
     ("benchmark", &["reactor", "client"]),
-    ("server", &["sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"]),
+    (
+        "server",
+        &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],
+    ),
     ("main", &["config", "server", "cli", "benchmark"]),
 ];
 

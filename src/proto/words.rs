@@ -1,5 +1,6 @@
 //! The words of a request, where they lie: in the bytes received, or, a long one, in a buffer of its own.
 
+use crate::blob::Blob;
 use std::ops::Index;
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use std::rc::Rc;
 pub struct Words {
     spans: Vec<Span>,
     /// Long words, received straight into what may be stored.
-    long: Vec<Rc<Vec<u8>>>,
+    long: Vec<Rc<Blob>>,
 }
 
 /// A word's place in the bytes of its request; or, where `start` is [`LONG`], its index among the long ones.
@@ -43,14 +44,14 @@ impl Words {
     }
 
     /// Adds a long word.
-    pub fn push_long(&mut self, word: Rc<Vec<u8>>) {
+    pub fn push_long(&mut self, word: Rc<Blob>) {
         self.spans.push(Span { start: LONG, end: self.long.len() as u32 });
         self.long.push(word);
     }
 
     /// The memory that they take, in bytes.
     pub(super) fn bytes_used(&self) -> usize {
-        self.spans.capacity() * size_of::<Span>() + self.long.iter().map(|word| word.capacity()).sum::<usize>()
+        self.spans.capacity() * size_of::<Span>() + self.long.iter().map(|word| word.bytes_used()).sum::<usize>()
     }
 }
 
@@ -60,7 +61,7 @@ pub enum Word<'a> {
     /// In the bytes received, which are gone after the request.
     Received(&'a [u8]),
     /// In a buffer of its own, which may be kept without a copy.
-    Long(&'a Rc<Vec<u8>>),
+    Long(&'a Rc<Blob>),
 }
 
 /// The words of one request, the command's name first, borrowed from the bytes received.
@@ -68,7 +69,7 @@ pub enum Word<'a> {
 pub struct Args<'a> {
     bytes: &'a [u8],
     spans: &'a [Span],
-    long: &'a [Rc<Vec<u8>>],
+    long: &'a [Rc<Blob>],
 }
 
 impl<'a> Args<'a> {

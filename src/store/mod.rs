@@ -41,7 +41,9 @@ pub use entry::Value;
 pub use slot::{SlotId, crc16};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX, SLOTS};
+use crate::blob::Blob;
+use crate::limits::{INLINE_VALUE_BYTES_MAX, LET_GO_BYTES_PER_TURN, PAGE_ENTRIES_MAX, SLOTS};
+use crate::sys::mapping;
 use account::Account;
 use arena::Handle;
 use changes::Changes;
@@ -150,10 +152,11 @@ impl Store {
 
     /// Bytes that the store uses: blocks of entries, pages and directories exactly, the index of expiry by estimate. Room
     /// between blocks does not count, nor does a value that only a reply still holds; what a flush took away counts until
-    /// it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of them.
+    /// it is reclaimed, and so does the memory of long values that went, whoever had them last; a long value that
+    /// [`Store::copy`] made two keys share counts for each of them.
     pub fn bytes_used(&self) -> usize {
         let buried = self.graveyard.heap_bytes() + self.graveyard.expiry_bytes();
-        self.heap.bytes() + self.account.bytes() + self.expiry.bytes() + buried
+        self.heap.bytes() + self.account.bytes() + self.expiry.bytes() + buried + mapping::waiting_bytes()
     }
 
     /// The entry of a key.
@@ -183,7 +186,7 @@ impl Store {
 
     /// As [`Store::upsert`], of a value that is handed over: a longer one than [`INLINE_VALUE_BYTES_MAX`] is stored as
     /// it is, without a copy, so that whoever hands it over leaves no more slack in it than is to stay.
-    pub fn upsert_shared(&mut self, key: &[u8], value: Rc<Vec<u8>>, expiry: Expiry, now_ms: u64) {
+    pub fn upsert_shared(&mut self, key: &[u8], value: Rc<Blob>, expiry: Expiry, now_ms: u64) {
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             return self.upsert(key, &value, expiry, now_ms);
         }
@@ -335,9 +338,12 @@ impl Store {
     }
 
     /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, moves entries out
-    /// of a step of memory that few are left in. True while there is more to do.
+    /// of a step of memory that few are left in. Of the memory of long values that went, in this store or elsewhere, gives
+    /// back a piece besides. True while there is more to do.
     pub fn reclaim(&mut self, entries_max: usize) -> bool {
-        self.graveyard.reclaim(entries_max, &mut self.account) || self.compact()
+        let more_waits = mapping::give_back(LET_GO_BYTES_PER_TURN);
+        let more_is_left = self.graveyard.reclaim(entries_max, &mut self.account) || self.compact();
+        more_waits || more_is_left
     }
 
     /// Empties one step of memory where entries that went left much room between others. True when there may be more

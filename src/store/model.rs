@@ -128,7 +128,7 @@ impl Pair {
         if self.random.below(2) == 0 {
             self.store.upsert(&key, &value, expiry, self.now_ms);
         } else {
-            self.store.upsert_shared(&key, std::rc::Rc::new(value.clone()), expiry, self.now_ms);
+            self.store.upsert_shared(&key, Rc::new(value.clone().into()), expiry, self.now_ms);
         }
         self.changed.push(key.clone());
         self.model.insert(key, Known { value, created_ms: self.now_ms, expires_ms: expiry.resolve(kept) });
@@ -216,7 +216,7 @@ impl Pair {
         }
         assert_eq!((entry.key(), entry.value().bytes()), (&key[..], &known.value[..]));
         if let Some((pinned, before)) = pinned {
-            assert_eq!(*pinned, before, "a pinned value does not change");
+            assert_eq!(**pinned, before, "a pinned value does not change");
         }
         self.changed.push(key.clone());
         self.model.insert(key, known.clone());
