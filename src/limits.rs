@@ -50,7 +50,7 @@ pub const RECEIVE_BYTES: usize = 16 * 1024;
 
 /// Of a word that is received straight into what will be stored, so much at a time: the kernel makes each of its pages
 /// when the first byte comes, which takes longer than to receive it.
-pub const LONG_RECEIVE_BYTES_MAX: usize = 256 * 1024;
+pub const LONG_RECEIVE_BYTES_MAX: usize = 128 * 1024;
 
 /// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
 /// request is never cut.

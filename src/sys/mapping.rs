@@ -8,6 +8,7 @@
 //! Like [`super::pages`], it knows nothing of what lies in it, and what it hands out is always initialised.
 
 use std::cell::RefCell;
+use std::ffi::c_void;
 use std::io;
 use std::num::NonZero;
 use std::ptr::NonNull;
@@ -19,6 +20,10 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use super::pages::{map_anonymous, unmap};
 use super::{Call, fault};
+
+/// From this size on, mappings begin at a multiple of it: so much a page of the kernel's tables tells of (where pages have
+/// 4 KiB), and between two such places the kernel moves whole tables, not single pages: 256 MiB in 0.1 ms instead of 0.8.
+const TABLE_BYTES: usize = 2 << 20;
 
 /// A mapping of whole pages, zeros at first. Only pages that were touched take memory.
 pub struct Mapping {
@@ -34,7 +39,7 @@ impl Mapping {
         let bytes = whole_pages(room)?;
         let start = retry_with_all_given_back(|| {
             fault::allow(Call::Map, bytes.get())?;
-            map_anonymous(bytes)
+            map_aligned(bytes)
         })?;
         Ok(Mapping { range: Range { start: start.cast(), bytes: bytes.get(), touched: 0 } })
     }
@@ -45,20 +50,35 @@ impl Mapping {
     /// # Errors
     /// Those of `mremap(2)`, as of [`Mapping::map`]; nothing has changed then.
     pub fn grow(&mut self, room: usize) -> io::Result<()> {
-        let bytes = whole_pages(room)?.get();
-        if bytes <= self.range.bytes {
+        let bytes = whole_pages(room)?;
+        if bytes.get() <= self.range.bytes {
             return Ok(());
         }
-        let Range { start, bytes: old_bytes, .. } = self.range;
         let start = retry_with_all_given_back(|| {
-            fault::allow(Call::Map, bytes)?;
-            // SAFETY: the range is this mapping, which `self` owns, and which nobody borrows while `self` is borrowed for
-            // writing; all of it lies in one mapping of the kernel, since `map` made it by one call.
-            let start = unsafe { mremap(start.cast(), old_bytes, bytes, MRemapFlags::MREMAP_MAYMOVE, None) }?;
-            Ok(start)
+            fault::allow(Call::Map, bytes.get())?;
+            self.remap(bytes)
         })?;
-        (self.range.start, self.range.bytes) = (start.cast(), bytes);
+        (self.range.start, self.range.bytes) = (start.cast(), bytes.get());
         Ok(())
+    }
+
+    /// Has the kernel make the mapping so large, where it is or elsewhere; says where it begins then.
+    fn remap(&mut self, bytes: NonZero<usize>) -> io::Result<NonNull<c_void>> {
+        let (start, old_bytes) = (self.range.start.cast(), self.range.bytes);
+        // SAFETY: the range is this mapping, which `self` owns, and which nobody borrows while `self` is borrowed for
+        // writing; all of it lies in one mapping of the kernel, since one call made it.
+        let stays = unsafe { mremap(start, old_bytes, bytes.get(), MRemapFlags::empty(), None) };
+        if let Ok(start) = stays {
+            return Ok(start);
+        }
+        // Where there are not addresses enough for both, the kernel finds a place by itself.
+        let place = if bytes.get() < TABLE_BYTES { None } else { map_aligned(bytes).ok() };
+        let fixed = if place.is_some() { MRemapFlags::MREMAP_FIXED } else { MRemapFlags::empty() };
+        // If this fails, the place, of which nothing was touched, may be another thread's by now, so that it must not be
+        // unmapped: rather its addresses are lost.
+        // SAFETY: as before, and what is at the new place is a mapping as large that nobody else knows of.
+        let start = unsafe { mremap(start, old_bytes, bytes.get(), MRemapFlags::MREMAP_MAYMOVE | fixed, place) }?;
+        Ok(start)
     }
 
     /// Leaves the pages behind the first so many bytes to be given back; of those bytes there is one at least.
@@ -217,6 +237,27 @@ fn retry_with_all_given_back<T>(mut call: impl FnMut() -> io::Result<T>) -> io::
     call()
 }
 
+/// As [`map_anonymous`], but what is large begins at a multiple of [`TABLE_BYTES`].
+fn map_aligned(bytes: NonZero<usize>) -> io::Result<NonNull<c_void>> {
+    if bytes.get() < TABLE_BYTES {
+        return map_anonymous(bytes);
+    }
+    let around_bytes = bytes.checked_add(TABLE_BYTES).ok_or(Errno::ENOMEM)?;
+    let around = map_anonymous(around_bytes)?;
+    let before = around.addr().get().next_multiple_of(TABLE_BYTES) - around.addr().get();
+    // SAFETY: `before` is at most `TABLE_BYTES`, and so many bytes more than asked for were mapped.
+    let start = unsafe { around.add(before) };
+    // SAFETY: as before.
+    let behind = unsafe { start.add(bytes.get()) };
+    for (start, bytes) in [(around, before), (behind, TABLE_BYTES - before)] {
+        if bytes > 0 {
+            // SAFETY: these are whole pages of what was just mapped, and nobody was told of them.
+            unsafe { unmap(start, bytes) };
+        }
+    }
+    Ok(start)
+}
+
 /// The size of a page: 4, 16 or 64 KiB on our machines.
 fn page_bytes() -> usize {
     static PAGE_BYTES: OnceLock<usize> = OnceLock::new();
@@ -282,6 +323,25 @@ mod tests {
             assert!(bytes.iter().all(|&byte| byte == number as u8 + 1));
         }
         assert_eq!(resident(&mapping), mapping.room());
+    }
+
+    #[test]
+    fn a_large_mapping_begins_where_a_table_does() {
+        let page = page_bytes();
+        let is_aligned = |mapping: &Mapping| mapping.bytes().as_ptr().addr().is_multiple_of(TABLE_BYTES);
+        // Whatever lies beside it.
+        let mut others = Vec::new();
+        for number in 1..40 {
+            others.push(Mapping::map(number * page).expect("a mapping"));
+            let mut mapping = Mapping::map(TABLE_BYTES + number * page).expect("a mapping");
+            assert!(is_aligned(&mapping));
+            mapping.bytes_mut(TABLE_BYTES + page)[TABLE_BYTES..].fill(7);
+            others.push(Mapping::map(page).expect("a mapping"));
+            mapping.grow((number + 1) * TABLE_BYTES).expect("room");
+            assert!(is_aligned(&mapping) && mapping.bytes()[TABLE_BYTES..][..page].iter().all(|&byte| byte == 7));
+            assert_eq!(resident(&mapping), page);
+            others.push(mapping);
+        }
     }
 
     #[test]
