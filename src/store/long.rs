@@ -158,3 +158,42 @@ impl Longs {
         assert_eq!(self.places.iter().flatten().map(Long::bytes).sum::<usize>(), self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::limits::LET_GO_BYTES_PER_TURN;
+    use crate::store::{Expiry, Store};
+
+    const VALUE_BYTES: usize = 16 * LET_GO_BYTES_PER_TURN;
+
+    /// Has the store let a value of [`VALUE_BYTES`] go: its memory goes back in so many pieces, and counts until then.
+    fn check_goes(let_go: impl FnOnce(&mut Store)) {
+        let mut store = Store::new();
+        store.upsert(b"other", b"value", Expiry::Never, 1);
+        let other_bytes = store.bytes_used();
+        store.upsert(b"key", &vec![b'v'; VALUE_BYTES], Expiry::At(5), 1);
+        let bytes = store.bytes_used() - other_bytes;
+        assert!((VALUE_BYTES..VALUE_BYTES + 4096).contains(&bytes), "{bytes}");
+        assert!(!store.reclaim(512));
+        let_go(&mut store);
+        let mut pieces = 1;
+        while store.reclaim(512) {
+            pieces += 1;
+            let left = VALUE_BYTES.saturating_sub(pieces * LET_GO_BYTES_PER_TURN);
+            assert!(store.bytes_used() >= left, "{} of {left}", store.bytes_used());
+        }
+        // What was set in its place is short.
+        assert!(store.bytes_used() < other_bytes + 4096, "{} of {other_bytes}", store.bytes_used());
+        assert!((15..=20).contains(&pieces), "{pieces} pieces");
+    }
+
+    #[test]
+    fn a_large_value_that_goes_is_given_back_in_pieces() {
+        check_goes(|store| assert!(store.remove(b"key", 1)));
+        check_goes(|store| store.upsert(b"key", b"short", Expiry::Never, 1));
+        check_goes(|store| store.get_mut(b"key", 1).expect("the entry").set_value(b"short"));
+        check_goes(|store| assert!(store.rename(b"other", b"key", 1)));
+        check_goes(|store| assert_eq!(store.sweep(5, 10), 1));
+        check_goes(Store::flush);
+    }
+}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::spread::colliding_key;
 use super::*;
+use crate::blob::HEAP_BYTES_MAX;
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 use crate::testkit::{Random, seeds};
 
@@ -65,9 +66,10 @@ impl Pair {
     }
 
     fn random_bytes(&mut self) -> Vec<u8> {
-        let length = match self.random.below(100) {
-            0 => INLINE_VALUE_BYTES_MAX - 8 + self.random.below(200),
-            1..20 => self.random.below(300),
+        let length = match self.random.below(400) {
+            0 => HEAP_BYTES_MAX - 100 + self.random.below(200),
+            1..4 => INLINE_VALUE_BYTES_MAX - 8 + self.random.below(200),
+            4..80 => self.random.below(300),
             _ => self.random.below(12),
         };
         (0..length).map(|_| self.random.next() as u8).collect()
