@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs the tests of the store, and of the memory below it, where reads and writes of memory are watched: under
-# AddressSanitizer where a nightly compiler can be had, else under valgrind. Neither is an error on a developer's machine;
-# in CI one of them must be there. Inside the store's own memory a block that was freed is watched by the tests
-# themselves: they fill it.
+# Runs the tests of the store and of long values, and of the memory below them, where reads and writes of memory are
+# watched: under AddressSanitizer where a nightly compiler can be had, else under valgrind. Neither is an error on a
+# developer's machine; in CI one of them must be there. Inside the store's own memory a block that was freed is watched
+# by the tests themselves: they fill it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ export MEMENTO_SEEDS="${MEMENTO_SEEDS:-1}"
 if [ -n "${MEMENTO_SANITIZE:-}" ]; then
     set -- "$MEMENTO_SANITIZE"
 else
-    set -- store:: sys::pages sys::simd
+    set -- store:: blob:: sys::mapping sys::pages sys::simd
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=${CARGO_TARGET_DIR:-target}

@@ -3,6 +3,7 @@
 //! Makes no system calls and knows no commands: it hands each request to a [`Service`] and obeys the [`Flow`] that
 //! comes back. At rest it owns no buffer.
 
+use crate::blob::Blob;
 use crate::buffer::BufferPool;
 use crate::limits::{
     BATCH_REQUESTS_MAX, OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES,
@@ -181,7 +182,7 @@ enum Part {
     /// Copied bytes in a lent buffer; so many are sent already.
     Bytes(Vec<u8>, usize),
     /// A stored value; so many of its bytes are sent already.
-    Shared(Rc<Vec<u8>>, usize),
+    Shared(Rc<Blob>, usize),
     /// A reply that comes later, to a request of so many bytes; nothing behind it may be sent before.
     Waiting(Place, u32),
 }
@@ -614,7 +615,7 @@ impl Connection {
         }
     }
 
-    fn insert_shared(&mut self, at: usize, value: &Rc<Vec<u8>>) {
+    fn insert_shared(&mut self, at: usize, value: &Rc<Blob>) {
         self.pinned_bytes += value.len();
         self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
     }

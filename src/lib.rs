@@ -25,9 +25,11 @@
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
-//! | `sys/pages.rs`, `simd.rs` | memory in steps; sixteen bytes compared at once |
+//! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
+//! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | an allocator that counts, for `tests/allocations.rs` alone |
+//! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -99,6 +101,7 @@
 //! - A connection at rest owns no buffer.
 
 pub mod benchmark;
+pub mod blob;
 pub mod buffer;
 pub mod cli;
 pub mod client;

@@ -16,14 +16,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A line of the log carries the time and goes to standard output without blocking.
     ("log", &["sys"]),
     ("sys", &[]),
+    // What a long value lies in, from the parser over the store to the reply.
+    ("blob", &["sys::mapping"]),
     ("timer", &[]),
     ("buffer", &[]),
-    ("proto", &[]),
-    ("store", &["sys::pages", "sys::simd"]),
+    ("proto", &["blob"]),
+    ("store", &["blob", "sys::mapping", "sys::pages", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("command", &["proto", "store"]),
-    ("conn", &["buffer", "proto"]),
-    ("cluster", &["proto", "store::slot", "timer"]),
+    ("command", &["blob", "proto", "store"]),
+    ("conn", &["blob", "buffer", "proto"]),
+    ("cluster", &["blob", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
     ("client", &["proto", "sys::resolve"]),
@@ -31,7 +33,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),
     // What the reactor is to watch for has a name there.
     ("benchmark", &["reactor", "client", "sys::epoll"]),
-    ("server", &["sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"]),
+    (
+        "server",
+        &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],
+    ),
     ("main", &["config", "server", "cli", "benchmark"]),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is allocated by a size that is only announced, and what a message may have in all is bounded.
 
+use crate::blob::Blob;
 use crate::limits::{BUS_PIECE_BYTES_MAX, LINK_STREAMS_MAX};
 use std::rc::Rc;
 
@@ -40,9 +41,9 @@ pub(super) struct Partial {
     /// The beginning of its words or bytes.
     pub(super) head: Vec<u8>,
     /// Its long values so far.
-    pub(super) longs: Vec<Rc<Vec<u8>>>,
+    pub(super) longs: Vec<Rc<Blob>>,
     /// The long value that is on its way, and how long it will be.
-    long: Option<(Vec<u8>, usize)>,
+    long: Option<(Blob, usize)>,
     /// Bytes so far.
     pub(super) bytes: u64,
 }
@@ -70,17 +71,15 @@ impl Inbox {
     ) -> Result<(), &'static str> {
         let partial = self.partial(kind, id, bytes.len(), bytes_max)?;
         let total = total as usize;
-        let (mut value, announced) = partial.long.take().unwrap_or((Vec::new(), total));
+        // What is announced beyond a piece is not believed before it comes.
+        let begin = || (Blob::with_room(total.min(BUS_PIECE_BYTES_MAX)), total);
+        let (mut value, announced) = partial.long.take().unwrap_or_else(begin);
         if announced != total {
             return Err("a long value that changes its length");
         }
         let missing = total - value.len();
         if bytes.len() > missing {
             return Err("more of a long value than was announced");
-        }
-        if value.capacity() - value.len() < bytes.len() {
-            // Doubles, but never beyond what the value will need.
-            value.reserve_exact(missing.min(value.len().max(BUS_PIECE_BYTES_MAX)));
         }
         value.extend_from_slice(bytes);
         if value.len() < total {
@@ -137,7 +136,7 @@ mod tests {
         inbox.part(Kind::Request, 1, b"ad", 10).expect("a part");
         let partial = inbox.take(Kind::Request, 1).expect("whole").expect("a message");
         assert_eq!((&partial.head[..], partial.bytes), (&b"head"[..], 8));
-        assert_eq!(partial.longs, [Rc::new(b"abc".to_vec()), Rc::new(b"d".to_vec())]);
+        assert_eq!(partial.longs, [Rc::new(Blob::from(&b"abc"[..])), Rc::new(Blob::from(&b"d"[..]))]);
         assert!(inbox.take(Kind::Request, 1).expect("nothing").is_none() && !inbox.is_plain());
         assert!(inbox.take(Kind::Reply, 1).expect("whole").is_some() && inbox.is_plain());
     }
@@ -164,6 +163,6 @@ mod tests {
     fn no_more_is_reserved_than_comes() {
         let mut inbox = Inbox::default();
         inbox.piece(Kind::Reply, 1, (b"ab", 1 << 29), 1 << 30).expect("a piece");
-        assert!(inbox.partials[0].long.as_ref().expect("a value").0.capacity() <= BUS_PIECE_BYTES_MAX);
+        assert!(inbox.partials[0].long.as_ref().expect("a value").0.bytes_used() <= BUS_PIECE_BYTES_MAX);
     }
 }

@@ -6,6 +6,7 @@
 
 use super::RequestHead;
 use super::wire;
+use crate::blob::Blob;
 use crate::limits::{BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, LINK_STREAMS_MAX};
 use crate::proto::{Output, Word};
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ pub(super) struct Outbox {
 /// A part of a value, to be sent when the bytes before `at` are.
 struct Shared {
     at: usize,
-    value: Rc<Vec<u8>>,
+    value: Rc<Blob>,
     start: usize,
     end: usize,
 }
@@ -55,7 +56,7 @@ struct Stream {
     kind: Kind,
     head: Vec<u8>,
     head_at: usize,
-    longs: VecDeque<Rc<Vec<u8>>>,
+    longs: VecDeque<Rc<Blob>>,
     /// So much of the first of the long values is put in.
     long_at: usize,
     /// Whether it is a reply that the other node did not have to ask for, since it is short.
@@ -65,7 +66,7 @@ struct Stream {
 /// A typed reply in memory of its own; its long values are shared with who stores them.
 pub(super) struct OwnedReply {
     pub(super) bytes: Vec<u8>,
-    pub(super) longs: VecDeque<Rc<Vec<u8>>>,
+    pub(super) longs: VecDeque<Rc<Blob>>,
 }
 
 /// How a request was put in.
@@ -343,7 +344,7 @@ mod tests {
     #[test]
     fn small_frames_overtake_and_streams_take_turns() {
         let mut outbox = Outbox::default();
-        let value = Rc::new(vec![b'v'; 3 * BUS_PIECE_BYTES_MAX]);
+        let value = Rc::new(Blob::from(vec![b'v'; 3 * BUS_PIECE_BYTES_MAX]));
         assert!(outbox.request(1, HEAD, [Word::Long(&value)].into_iter()).long);
         assert!(outbox.request(2, HEAD, [Word::Long(&value)].into_iter()).long);
         let put = outbox.request(3, HEAD, [Word::Received(b"x")].into_iter());
@@ -363,7 +364,7 @@ mod tests {
         let mut outbox = Outbox::default();
         let word = vec![b'w'; 2 * BUS_PIECE_BYTES_MAX];
         assert!(outbox.request(1, HEAD, [Word::Received(&word), Word::Received(b"x")].into_iter()).long);
-        let value = Rc::new(vec![b'v'; 1000]);
+        let value = Rc::new(Blob::from(vec![b'v'; 1000]));
         let words = [Word::Received(b"SET"), Word::Long(&value), Word::Long(&value)];
         assert!(!outbox.request(2, HEAD, words.into_iter()).long);
         let mut wire = Vec::new();
@@ -381,7 +382,7 @@ mod tests {
             let (mut outbox, mut wire, mut asked) = (Outbox::default(), Vec::new(), 0);
             while asked < 40 || !outbox.is_empty() {
                 if asked < 40 && random.below(3) == 0 {
-                    let value = Rc::new(vec![asked as u8; 1 + random.below(200_000)]);
+                    let value = Rc::new(Blob::from(vec![asked as u8; 1 + random.below(200_000)]));
                     let word = vec![asked as u8; random.below(100)];
                     let words = [Word::Received(&word), Word::Long(&value), Word::Received(&value)];
                     let count = [1, 1, 1, 2, 3][random.below(5)];

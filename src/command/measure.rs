@@ -109,6 +109,12 @@ impl Measures {
         self.calls_mut(place).rejected += 1;
     }
 
+    /// Whether commands wait to be booked.
+    #[inline]
+    pub fn is_amid_run(&self) -> bool {
+        self.run.is_some()
+    }
+
     /// Whether commands wait to be booked that a call of this row does not belong to: those are to be settled first.
     #[inline]
     pub(super) fn is_amid_another_run(&self, spec: &'static CommandSpec, brief: bool) -> bool {

@@ -1,6 +1,7 @@
 //! Values that are read, or changed in place: GET, APPEND, SETRANGE and their kin.
 
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
+use crate::blob::Blob;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::proto::{Args, Reply};
 use crate::store::{EntryMut, Expiry, Key};
@@ -96,9 +97,8 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     match old {
         Some(mut entry) => entry.write_at(offset, part),
         None => {
-            // Zeros that the system makes when they are first read.
-            let mut value = vec![0; end];
-            value[offset..].copy_from_slice(part);
+            let mut value = Blob::default();
+            value.write_at(offset, part);
             ctx.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }

@@ -5,13 +5,13 @@ use crate::testkit::{Random, seeds};
 /// value.
 struct Joined {
     waiting: Vec<Place>,
-    big: Rc<Vec<u8>>,
+    big: Rc<Blob>,
     time: bool,
 }
 
 impl Joined {
     fn new() -> Joined {
-        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000]), time: true }
+        Joined { waiting: Vec::new(), big: Rc::new(vec![b'B'; 5000].into()), time: true }
     }
 }
 

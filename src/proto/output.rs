@@ -1,5 +1,6 @@
 //! What encoders write: bytes, and between them values that are sent from where they are stored.
 
+use crate::blob::Blob;
 use crate::limits::{OUTPUT_HARD_BYTES_MAX, SEND_PIECES_MAX};
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use std::rc::Rc;
 pub struct Output {
     bytes: Vec<u8>,
     /// Values to be sent between the bytes: each after the byte count that stands beside it.
-    shared: Vec<(usize, Rc<Vec<u8>>)>,
+    shared: Vec<(usize, Rc<Blob>)>,
     shared_bytes: usize,
     overflowed: bool,
 }
@@ -27,7 +28,7 @@ pub enum Piece<'a> {
     /// Copied bytes.
     Bytes(&'a [u8]),
     /// A stored value.
-    Shared(&'a Rc<Vec<u8>>),
+    Shared(&'a Rc<Blob>),
 }
 
 impl Output {
@@ -42,7 +43,7 @@ impl Output {
     }
 
     /// Appends a stored value without a copy; it stays as it is until it is sent.
-    pub fn push_shared(&mut self, value: &Rc<Vec<u8>>) {
+    pub fn push_shared(&mut self, value: &Rc<Blob>) {
         self.shared_bytes += value.len();
         self.shared.push((self.bytes.len(), Rc::clone(value)));
     }
@@ -72,7 +73,7 @@ impl Output {
     }
 
     /// The stored values alone, in order.
-    pub fn longs(&self) -> impl ExactSizeIterator<Item = &Rc<Vec<u8>>> {
+    pub fn longs(&self) -> impl ExactSizeIterator<Item = &Rc<Blob>> {
         self.shared.iter().map(|(_, value)| value)
     }
 
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn pieces_come_in_order() {
         let mut output = Output::default();
-        let value = Rc::new(b"VALUE".to_vec());
+        let value = Rc::new(Blob::from(&b"VALUE"[..]));
         output.push_shared(&value);
         output.push(b"ab");
         output.push(b"c");

@@ -6,6 +6,7 @@
 
 use super::typed::{self, Token};
 use super::{Digits, Output};
+use crate::blob::Blob;
 use std::rc::Rc;
 
 /// How replies are written.
@@ -183,7 +184,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A value's bytes, sent from where they are stored.
-    pub fn shared(&mut self, value: &Rc<Vec<u8>>) {
+    pub fn shared(&mut self, value: &Rc<Blob>) {
         match self.progress.encoding {
             Encoding::Text => {
                 self.begin_text();
@@ -544,7 +545,7 @@ mod tests {
 
     #[test]
     fn a_shared_value_is_not_copied() {
-        let value = Rc::new(vec![b'v'; 10_000]);
+        let value = Rc::new(Blob::from(vec![b'v'; 10_000]));
         let mut output = Output::default();
         Reply::new(&mut output, Encoding::Text, Face::Typed).shared(&value);
         assert_eq!((output.copied_bytes(), output.shared_bytes()), (2, 10_000));

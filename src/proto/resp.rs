@@ -4,14 +4,17 @@
 //! what is not looked at (the byte behind a CR, the two behind a bulk), are as Redis has them.
 
 use super::{Form, ParseError, Parsed, Parser, Words, integer};
+use crate::blob::Blob;
 use crate::limits::{
-    ARGS_MAX, HEADER_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, REQUEST_BYTES_MAX, UNAUTHENTICATED_ARGS_MAX,
-    UNAUTHENTICATED_BYTES_MAX, VALUE_BYTES_MAX,
+    ARGS_MAX, HEADER_BYTES_MAX, LONG_RECEIVE_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, REQUEST_BYTES_MAX,
+    UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BYTES_MAX, VALUE_BYTES_MAX,
 };
 use std::rc::Rc;
 
 /// The space for a long word grows by at least so much at a time.
 const LONG_STEP_BYTES: usize = 32 * 1024;
+
+const _: () = assert!(LONG_STEP_BYTES <= LONG_RECEIVE_BYTES_MAX);
 
 /// A request on its way: how far the parser is in its bytes, and what it expects next.
 #[derive(Debug, Default)]
@@ -27,10 +30,10 @@ pub(super) struct Array {
     long: Option<Long>,
 }
 
-/// A long word that is being received; its buffer's length runs ahead of what has come.
+/// A long word that is being received; its length runs ahead of what has come.
 #[derive(Debug)]
 struct Long {
-    bytes: Vec<u8>,
+    bytes: Blob,
     filled: usize,
     length: usize,
 }
@@ -42,10 +45,9 @@ impl Long {
 
     fn space(&mut self) -> &mut [u8] {
         if self.filled == self.bytes.len() {
-            // By half of what has come: announced bytes cost nothing, and the buffer is copied seldom.
-            let step = (self.filled / 2).max(LONG_STEP_BYTES).min(self.length - self.filled);
-            self.bytes.reserve_exact(step);
-            self.bytes.resize(self.filled + step, 0);
+            // By half of what has come, since what is announced is not believed.
+            let step = (self.filled / 2).clamp(LONG_STEP_BYTES, LONG_RECEIVE_BYTES_MAX).min(self.length - self.filled);
+            self.bytes.resize(self.filled + step);
         }
         &mut self.bytes[self.filled..]
     }
@@ -64,7 +66,7 @@ impl Array {
     }
 
     pub(super) fn bytes_used(&self) -> usize {
-        self.words.bytes_used() + self.long.as_ref().map_or(0, |long| long.bytes.capacity())
+        self.words.bytes_used() + self.long.as_ref().map_or(0, |long| long.bytes.bytes_used())
     }
 }
 
@@ -172,9 +174,9 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
     array.bulk = Some(length);
     let here = input.len() - array.at;
     if array.long.is_none() && length > RECEIVED_WHOLE_BYTES_MAX && here < length {
-        let mut long = Long { bytes: input[array.at..].to_vec(), filled: here, length };
-        long.bytes.reserve_exact(LONG_STEP_BYTES.min(length - here));
-        array.long = Some(long);
+        let mut bytes = Blob::with_room(here + LONG_STEP_BYTES.min(length - here));
+        bytes.extend_from_slice(&input[array.at..]);
+        array.long = Some(Long { bytes, filled: here, length });
         return Some(array.at);
     }
     let behind = if array.long.is_some() { 0 } else { length };
@@ -182,7 +184,11 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
         return Some(input.len());
     }
     match array.long.take() {
-        Some(long) => array.words.push_long(Rc::new(long.bytes)),
+        Some(mut long) => {
+            // It is stored as it is.
+            long.bytes.shrink_to_fit();
+            array.words.push_long(Rc::new(long.bytes));
+        }
         None => array.words.push(array.at, array.at + length),
     }
     array.at += behind + 2;

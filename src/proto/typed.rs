@@ -5,6 +5,7 @@
 //! from another node is not trusted: lengths, depth and text are checked, and junk is [`Malformed`].
 
 use super::{Face, Output, Reply, varint};
+use crate::blob::Blob;
 use crate::limits::TYPED_DEPTH_MAX;
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use std::rc::Rc;
 #[derive(Clone, Copy, Debug)]
 pub struct Typed<'a> {
     bytes: &'a [u8],
-    longs: &'a [Rc<Vec<u8>>],
+    longs: &'a [Rc<Blob>],
 }
 
 /// Bytes that are no reply.
@@ -39,7 +40,7 @@ pub enum Token<'a> {
     /// [`Reply::bulk`]
     Bulk(&'a [u8]),
     /// [`Reply::shared`]
-    Long(&'a Rc<Vec<u8>>),
+    Long(&'a Rc<Blob>),
     /// [`Reply::verbatim`]
     Verbatim(&'a str),
     /// [`Reply::array`]
@@ -153,7 +154,7 @@ fn unzigzag(number: u64) -> i64 {
 
 impl<'a> Typed<'a> {
     /// The reply in these bytes, its long values in order. Nothing is checked yet.
-    pub fn new(bytes: &'a [u8], longs: &'a [Rc<Vec<u8>>]) -> Typed<'a> {
+    pub fn new(bytes: &'a [u8], longs: &'a [Rc<Blob>]) -> Typed<'a> {
         Typed { bytes, longs }
     }
 
@@ -163,7 +164,7 @@ impl<'a> Typed<'a> {
     }
 
     /// Its long values, in order.
-    pub fn longs(&self) -> &'a [Rc<Vec<u8>>] {
+    pub fn longs(&self) -> &'a [Rc<Blob>] {
         self.longs
     }
 
@@ -192,7 +193,7 @@ impl<'a> Typed<'a> {
 #[derive(Clone, Debug)]
 pub struct TypedReader<'a> {
     bytes: &'a [u8],
-    longs: &'a [Rc<Vec<u8>>],
+    longs: &'a [Rc<Blob>],
 }
 
 impl<'a> TypedReader<'a> {
@@ -333,7 +334,7 @@ mod tests {
             4 => reply.double("-1.25"),
             5 => reply.boolean(random.below(2) == 0),
             6 => reply.bulk(&bytes),
-            7 => reply.shared(&Rc::new(bytes)),
+            7 => reply.shared(&Rc::new(bytes.into())),
             8 => reply.verbatim(&format!("# {text}\r\nb:{number}\r\n")),
             9 => reply.error(&format!("ERR {text}")),
             10 => reply.unknown_command(&format!("ERR {text}")),
@@ -365,7 +366,7 @@ mod tests {
     }
 
     /// The bus's bytes of a random value, and its long values.
-    fn bus(seed: u64) -> (Vec<u8>, Vec<Rc<Vec<u8>>>) {
+    fn bus(seed: u64) -> (Vec<u8>, Vec<Rc<Blob>>) {
         let mut output = Output::default();
         let mut reply = Reply::new(&mut output, Encoding::Bus, Face::Typed);
         write(&mut reply, &mut Random::new(seed), 4);

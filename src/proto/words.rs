@@ -1,5 +1,6 @@
 //! The words of requests, where they lie: in the bytes received, or, a long one, in a buffer of its own.
 
+use crate::blob::Blob;
 use std::ops::{Index, Range};
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use std::rc::Rc;
 pub struct Words {
     spans: Vec<Span>,
     /// Long words, received straight into what may be stored.
-    long: Vec<Rc<Vec<u8>>>,
+    long: Vec<Rc<Blob>>,
 }
 
 /// A word's place in the bytes of its request; or, where `start` is [`LONG`], its index among the long ones.
@@ -62,14 +63,14 @@ impl Words {
     }
 
     /// Adds a long word.
-    pub fn push_long(&mut self, word: Rc<Vec<u8>>) {
+    pub fn push_long(&mut self, word: Rc<Blob>) {
         self.spans.push(Span { start: LONG, end: self.long.len() as u32 });
         self.long.push(word);
     }
 
     /// The memory that they take, in bytes.
     pub(super) fn bytes_used(&self) -> usize {
-        self.spans.capacity() * size_of::<Span>() + self.long.iter().map(|word| word.capacity()).sum::<usize>()
+        self.spans.capacity() * size_of::<Span>() + self.long.iter().map(|word| word.bytes_used()).sum::<usize>()
     }
 }
 
@@ -79,7 +80,7 @@ pub enum Word<'a> {
     /// In the bytes received, which are gone after the request.
     Received(&'a [u8]),
     /// In a buffer of its own, which may be kept without a copy.
-    Long(&'a Rc<Vec<u8>>),
+    Long(&'a Rc<Blob>),
 }
 
 /// The words of one request, the command's name first, borrowed from the bytes received.
@@ -87,7 +88,7 @@ pub enum Word<'a> {
 pub struct Args<'a> {
     bytes: &'a [u8],
     spans: &'a [Span],
-    long: &'a [Rc<Vec<u8>>],
+    long: &'a [Rc<Blob>],
 }
 
 impl<'a> Args<'a> {
@@ -144,9 +145,9 @@ impl<'a> Args<'a> {
         self.spans.iter().map(move |&span| args.word_at(span))
     }
 
-    /// The memory that the long words of the whole request take, in bytes.
+    /// The memory that the long words of the requests at hand take, in bytes.
     pub fn long_bytes(&self) -> usize {
-        self.long.iter().map(|word| word.capacity()).sum()
+        self.long.iter().map(|word| word.bytes_used()).sum()
     }
 
     /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.

@@ -1,6 +1,7 @@
 //! What is on its way to other nodes and back: who waits for which answer, and what others have asked for.
 
 use super::{Noise, Token};
+use crate::blob::Blob;
 use crate::cluster::{Caller, Map, NodeId, Offer, Sent};
 use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
 use crate::conn::{Flow, Place};
@@ -48,7 +49,7 @@ pub(super) enum Outcome {
     /// Nothing yet.
     Waiting,
     /// A typed reply.
-    Whole { bytes: Vec<u8>, longs: Vec<Rc<Vec<u8>>> },
+    Whole { bytes: Vec<u8>, longs: Vec<Rc<Blob>> },
     /// The link broke before an answer came.
     Failed,
 }

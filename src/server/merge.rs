@@ -215,7 +215,7 @@ mod tests {
             |reply| {
                 reply.array(2);
                 reply.bulk(b"a");
-                reply.shared(&Rc::new(vec![0; 9000]));
+                reply.shared(&Rc::new(vec![0; 9000].into()));
             },
             |reply| {
                 reply.array(1);

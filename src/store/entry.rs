@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::arena;
 use super::long::{Long, Longs};
 use super::table::TIME_LATE;
+use crate::blob::Blob;
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 
 /// A value, borrowed from where it is stored.
@@ -20,7 +21,7 @@ pub enum Value<'a> {
     Inline(&'a [u8]),
     /// A value longer than [`INLINE_VALUE_BYTES_MAX`]: a clone of the `Rc` keeps these bytes as they are while a reply
     /// sends them; a change meanwhile is made to a copy.
-    Shared(&'a Rc<Vec<u8>>),
+    Shared(&'a Rc<Blob>),
 }
 
 impl<'a> Value<'a> {

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use super::arena::{Arena, Handle, block_bytes};
 use super::entry::{Entry, Layout, Times, Value, is_long};
-use super::long::{Long, Longs};
+use super::long::{Edit, Long, Longs};
 use super::table::{Item, TIME_LATE};
+use crate::blob::Blob;
 use crate::sys::simd::{LINE_BYTES, prefetch};
 
 /// The entries of a store.
@@ -50,13 +51,13 @@ impl Heap {
     /// A new entry.
     pub(super) fn insert(&mut self, key: &[u8], value: &[u8], times: Times) -> Handle {
         if is_long(key.len(), value.len()) {
-            return self.insert_long(key, Rc::new(value.to_vec()), times);
+            return self.insert_long(key, Rc::new(value.into()), times);
         }
         self.write(None, key, value, times)
     }
 
     /// A new entry of a long value, which is not copied.
-    pub(super) fn insert_shared(&mut self, key: &[u8], value: Rc<Vec<u8>>, times: Times) -> Handle {
+    pub(super) fn insert_shared(&mut self, key: &[u8], value: Rc<Blob>, times: Times) -> Handle {
         debug_assert!(is_long(key.len(), value.len()));
         self.insert_long(key, value, times)
     }
@@ -140,22 +141,17 @@ impl Heap {
 
     /// Adds bytes at the value's end.
     pub(super) fn append(&mut self, handle: Handle, bytes: &[u8]) -> Handle {
-        self.grow(handle, bytes.len(), |buffer, _| buffer.extend_from_slice(bytes))
+        self.edit(handle, Edit::Append(bytes))
     }
 
     /// Adds bytes before the value's start.
     pub(super) fn prepend(&mut self, handle: Handle, bytes: &[u8]) -> Handle {
-        self.grow(handle, bytes.len(), |buffer, start| drop(buffer.splice(start..start, bytes.iter().copied())))
+        self.edit(handle, Edit::Prepend(bytes))
     }
 
     /// Writes bytes over the value from `offset` on; what lies between the old end and `offset` becomes zeros.
     pub(super) fn write_at(&mut self, handle: Handle, offset: usize, bytes: &[u8]) -> Handle {
-        let end = offset + bytes.len();
-        let extra = end.saturating_sub(self.entry(handle).value().bytes().len());
-        self.grow(handle, extra, |buffer, start| {
-            buffer.resize(buffer.len() + extra, 0);
-            buffer[start + offset..start + end].copy_from_slice(bytes);
-        })
+        self.edit(handle, Edit::WriteAt(offset, bytes))
     }
 
     /// Gives memory back that is empty; false when there is none but some that is kept.
@@ -191,27 +187,26 @@ impl Heap {
         self.longs.pop() || self.arena.give_back()
     }
 
-    /// Edits the value in a buffer that has room for `extra` more bytes; the value begins at the given place of the
-    /// buffer and ends at its end.
-    fn grow(&mut self, handle: Handle, extra: usize, edit: impl FnOnce(&mut Vec<u8>, usize)) -> Handle {
+    fn edit(&mut self, handle: Handle, edit: Edit<'_>) -> Handle {
         let entry = self.entry(handle);
         let (key, value) = (entry.key(), entry.value().bytes());
         if let Some(place) = entry.place() {
-            self.longs.change(place, |long| edit(long.value_with_room(extra), 0));
+            self.longs.change(place, |long| long.edit(edit));
             return handle;
         }
         let times = entry.times();
-        if !is_long(key.len(), value.len() + extra) {
-            return self.rewrite(handle, times, edit);
+        if !is_long(key.len(), edit.new_len(value.len())) {
+            return self.rewrite(handle, times, |buffer, start| edit.change_buffer(buffer, start));
         }
-        let mut long = Long { key: key.into(), value: Rc::new(value.to_vec()) };
-        edit(long.value_with_room(extra), 0);
+        let mut long = Long { key: key.into(), value: Rc::new(value.into()) };
+        long.edit(edit);
         self.free(handle);
         let place = self.longs.add(long);
         self.write_place(None, place, times)
     }
 
-    /// Writes an entry that is one block, and stays so, anew: its value edited as in [`Heap::grow`].
+    /// Writes an entry that is one block, and stays so, anew: its value, which begins at the place
+    /// that `edit` is given and ends at the buffer's end, changed.
     fn rewrite(&mut self, handle: Handle, times: Times, edit: impl FnOnce(&mut Vec<u8>, usize)) -> Handle {
         let key_bytes = self.entry(handle).key().len();
         let mut buffer = self.take_scratch(
@@ -236,7 +231,7 @@ impl Heap {
         scratch
     }
 
-    fn insert_long(&mut self, key: &[u8], value: Rc<Vec<u8>>, times: Times) -> Handle {
+    fn insert_long(&mut self, key: &[u8], value: Rc<Blob>, times: Times) -> Handle {
         let place = self.longs.add(Long { key: key.into(), value });
         self.write_place(None, place, times)
     }

@@ -51,7 +51,9 @@ pub use slot::{SlotId, crc16};
 pub use usage::{Policy, Tracked};
 pub use view::{EntryMut, EntryRef};
 
-use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, PAGE_ENTRIES_MAX};
+use crate::blob::Blob;
+use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, LET_GO_BYTES_PER_TURN, PAGE_ENTRIES_MAX};
+use crate::sys::mapping;
 use account::Account;
 use arena::Handle;
 use changes::Changes;
@@ -168,11 +170,11 @@ impl Store {
 
     /// Bytes that the store uses: blocks of entries, tables of pages and directories exactly, the index of pages that are
     /// due by estimate. Room between blocks does not count, nor does a value that only a reply still holds; what a flush
-    /// took away counts until it is reclaimed; a long value that [`Store::copy`] made two keys share counts for each of
-    /// them.
+    /// took away counts until it is reclaimed, and so does the memory of long values that went, whoever had them last; a
+    /// long value that [`Store::copy`] made two keys share counts for each of them.
     pub fn bytes_used(&self) -> usize {
         let index = self.tables.bytes() + self.tables.usage.bytes() + self.account.bytes() + self.due.bytes();
-        self.heap.bytes() + index + self.graveyard.bytes()
+        self.heap.bytes() + index + self.graveyard.bytes() + mapping::waiting_bytes()
     }
 
     /// The entry of a key.
@@ -201,7 +203,7 @@ impl Store {
 
     /// As [`Store::upsert`], of a value that is handed over: a longer one than [`INLINE_VALUE_BYTES_MAX`] is stored as
     /// it is, without a copy, so that whoever hands it over leaves no more slack in it than is to stay.
-    pub fn upsert_shared<'k>(&mut self, key: impl Into<Key<'k>>, value: Rc<Vec<u8>>, expiry: Expiry, now_ms: u64) {
+    pub fn upsert_shared<'k>(&mut self, key: impl Into<Key<'k>>, value: Rc<Blob>, expiry: Expiry, now_ms: u64) {
         let key = key.into();
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             return self.upsert(key, &value, expiry, now_ms);
@@ -390,8 +392,14 @@ impl Store {
     /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, some steps of
     /// memory that got empty. Then it moves entries together where many have gone and, in a store that has been quiet for
     /// a while by the times that [`Store::sweep`] was told, makes some pages smaller that have more room than they need.
-    /// True while there is more to do: that ends, unless more entries come or go.
+    /// Of the memory of long values that went, in this store or elsewhere, gives back a piece besides. True while there is
+    /// more to do: that ends, unless more entries come or go.
     pub fn reclaim(&mut self, entries_max: usize) -> bool {
+        let more_waits = mapping::give_back(LET_GO_BYTES_PER_TURN);
+        self.reclaim_entries(entries_max) || more_waits
+    }
+
+    fn reclaim_entries(&mut self, entries_max: usize) -> bool {
         if self.graveyard.reclaim(entries_max, &mut self.account) {
             return true;
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::spread::colliding_key;
 use super::table::TIME_LATE;
 use super::*;
+use crate::blob::HEAP_BYTES_MAX;
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 use crate::sys::pages::STEP_BYTES;
 use crate::testkit::{Random, seeds};
@@ -72,9 +73,10 @@ impl Pair {
     }
 
     fn random_bytes(&mut self) -> Vec<u8> {
-        let length = match self.random.below(100) {
-            0 => INLINE_VALUE_BYTES_MAX - 8 + self.random.below(200),
-            1..20 => self.random.below(300),
+        let length = match self.random.below(400) {
+            0 => HEAP_BYTES_MAX - 100 + self.random.below(200),
+            1..4 => INLINE_VALUE_BYTES_MAX - 8 + self.random.below(200),
+            4..80 => self.random.below(300),
             _ => self.random.below(12),
         };
         (0..length).map(|_| self.random.next() as u8).collect()
@@ -146,7 +148,7 @@ impl Pair {
         if self.random.below(2) == 0 {
             self.store.upsert(&key, &value, expiry, self.now_ms);
         } else {
-            self.store.upsert_shared(&key, std::rc::Rc::new(value.clone()), expiry, self.now_ms);
+            self.store.upsert_shared(&key, Rc::new(value.clone().into()), expiry, self.now_ms);
         }
         self.changed.push(key.clone());
         self.model.insert(key, Known { value, created_ms: self.created_ms(), expires_ms: expiry.resolve(kept) });
@@ -234,7 +236,7 @@ impl Pair {
         }
         assert_eq!((entry.key(), entry.value().bytes()), (&key[..], &known.value[..]));
         if let Some((pinned, before)) = pinned {
-            assert_eq!(*pinned, before, "a pinned value does not change");
+            assert_eq!(**pinned, before, "a pinned value does not change");
         }
         self.changed.push(key.clone());
         self.model.insert(key, known.clone());

@@ -41,6 +41,8 @@ fn tamper(random: &mut Random, call: Call, length: usize) -> io::Result<usize> {
         Call::Connect if dice < 20 => Err(Errno::ECONNREFUSED.into()),
         Call::Receive | Call::Send if dice < 10 => Err(Errno::EAGAIN.into()),
         Call::Receive | Call::Send if dice < 60 && length > 1 => Ok(1 + random.below(length.min(64))),
+        // As when a process has as many mappings as it may.
+        Call::Map if dice < 30 => Err(Errno::ENOMEM.into()),
         Call::Receive | Call::Send if dice < 75 && length > 1 => Ok(1 + random.below(length)),
         _ => Ok(length),
     }

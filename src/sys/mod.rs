@@ -14,6 +14,7 @@ pub mod clock;
 pub mod epoll;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod mapping;
 pub mod pages;
 pub mod resolve;
 pub mod resource;
@@ -46,6 +47,8 @@ pub(crate) enum Call {
     Receive,
     /// `send(2)` and `sendmsg(2)`.
     Send,
+    /// `mmap(2)` and `mremap(2)` of a long value's memory; its length is the bytes.
+    Map,
 }
 
 /// Makes a system call again for as long as a signal interrupts it.

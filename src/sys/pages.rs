@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what lies in it. What it hands out is always initialised: the kernel gives zeros.
 
+use std::ffi::c_void;
 use std::io;
 use std::num::NonZero;
 use std::ptr::NonNull;
@@ -26,13 +27,7 @@ impl Pages {
     /// # Errors
     /// Those of `mmap(2)`: above all `ENOMEM`, when the system or this process has no more to give.
     pub fn map() -> io::Result<Pages> {
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new private mapping at an address that the kernel chooses touches nothing that exists.
-        let start = unsafe { mmap_anonymous(None, STEP_SIZE, protection, MapFlags::MAP_PRIVATE) }?;
-        // A huge page would stall at its first touch and stay whole where a few steps are given back. A kernel that has
-        // none refuses, which is as well.
-        // SAFETY: the range is the mapping just made; the advice changes no byte of it.
-        let _ = unsafe { madvise(start, STEP_BYTES, MmapAdvise::MADV_NOHUGEPAGE) };
+        let start = map_anonymous(STEP_SIZE)?;
         Ok(Pages { start: start.cast() })
     }
 
@@ -68,15 +63,36 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        let start = self.start.cast();
         // SAFETY: `self` owns this mapping, `map` made it of this size, and nothing borrows from what is dropped.
-        let unmapped = unsafe { munmap(start, STEP_BYTES) };
-        if unmapped.is_err() {
-            // The kernel would have to cut a mapping in two and has too many already: the memory goes back all the
-            // same, only the addresses are lost.
-            // SAFETY: the range is still this mapping, which nobody will read again.
-            let _ = unsafe { madvise(start, STEP_BYTES, MmapAdvise::MADV_DONTNEED) };
-        }
+        unsafe { unmap(self.start.cast(), STEP_BYTES) };
+    }
+}
+
+/// Maps so many bytes, zeros, at an address that the kernel chooses.
+pub(super) fn map_anonymous(bytes: NonZero<usize>) -> io::Result<NonNull<c_void>> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new private mapping at an address that the kernel chooses touches nothing that exists.
+    let start = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) }?;
+    // A huge page would stall at its first touch and stay whole where a few steps are given back. A kernel that has
+    // none refuses, which is as well.
+    // SAFETY: the range is the mapping just made; the advice changes no byte of it.
+    let _ = unsafe { madvise(start, bytes.get(), MmapAdvise::MADV_NOHUGEPAGE) };
+    Ok(start)
+}
+
+/// Gives the memory of a range back.
+///
+/// # Safety
+/// The range is whole pages of a mapping of [`map_anonymous`]; the caller owns them, and nobody reads or writes them any
+/// more.
+pub(super) unsafe fn unmap(start: NonNull<c_void>, bytes: usize) {
+    // SAFETY: as the caller promises.
+    let unmapped = unsafe { munmap(start, bytes) };
+    if unmapped.is_err() {
+        // The kernel would have to cut a mapping in two and has too many already: the memory goes back all the same,
+        // only the addresses are lost.
+        // SAFETY: the range is still this mapping, which nobody will read again.
+        let _ = unsafe { madvise(start, bytes, MmapAdvise::MADV_DONTNEED) };
     }
 }
 

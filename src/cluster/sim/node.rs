@@ -8,6 +8,7 @@ use super::super::{
 use super::mutant::Mutant;
 use super::network::{Network, Received, STRANGER, SideState};
 use super::world::{Op, Ticket, World};
+use crate::blob::Blob;
 use crate::limits::INLINE_VALUE_BYTES_MAX;
 use crate::proto::{Encoding, Face, Output, Reply};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,7 +62,7 @@ pub(super) struct Node {
 pub(super) struct Body {
     index: usize,
     pub(super) incarnation: u64,
-    values: BTreeMap<u8, Rc<Vec<u8>>>,
+    values: BTreeMap<u8, Rc<Blob>>,
     counters: BTreeMap<u8, i64>,
     later: Vec<Later>,
     offers: Vec<(u64, Offer)>,
@@ -482,7 +483,7 @@ impl Host<Ticket> for SimHost<'_> {
             Op::Set { key, .. } => {
                 let value = match request.args.word(3) {
                     crate::proto::Word::Long(value) => Rc::clone(value),
-                    crate::proto::Word::Received(bytes) => Rc::new(bytes.to_vec()),
+                    crate::proto::Word::Received(bytes) => Rc::new(bytes.into()),
                 };
                 body.values.insert(key, value);
                 reply.ok();
@@ -497,7 +498,7 @@ impl Host<Ticket> for SimHost<'_> {
                 let value = Rc::make_mut(body.values.entry(key).or_default());
                 value.extend_from_slice(&request.args[3]);
                 if value.len() > 400_000 {
-                    value.clear();
+                    value.resize(0);
                 }
                 let length = value.len();
                 reply.integer(length as i64);

@@ -2,6 +2,7 @@
 //! between the three.
 
 use super::super::{Purpose, Request, RequestHead};
+use crate::blob::Blob;
 use crate::proto::{Encoding, Face, Output, Reply, Typed, Word};
 use crate::testkit::Random;
 use std::collections::VecDeque;
@@ -71,7 +72,7 @@ impl Op {
         match self {
             Op::Set { key: name, bytes, long } => {
                 let value = value(serial, bytes);
-                let value = if long { OwnWord::Long(Rc::new(value)) } else { OwnWord::Short(value) };
+                let value = if long { OwnWord::Long(Rc::new(value.into())) } else { OwnWord::Short(value) };
                 vec![short("SET"), number, key(name), value]
             }
             Op::Get { key: name, .. } => vec![short("GET"), number, key(name)],
@@ -96,7 +97,7 @@ impl Op {
 /// A word that the simulation made.
 pub(super) enum OwnWord {
     Short(Vec<u8>),
-    Long(Rc<Vec<u8>>),
+    Long(Rc<Blob>),
 }
 
 impl OwnWord {
@@ -139,7 +140,7 @@ pub(super) struct Asked {
 /// An answer: its bytes, and its long values.
 struct Given {
     bytes: Vec<u8>,
-    longs: Vec<Rc<Vec<u8>>>,
+    longs: Vec<Rc<Blob>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

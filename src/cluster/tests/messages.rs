@@ -1,6 +1,7 @@
 //! Requests and their answers, short and long, over links that are up.
 
 use super::wires::{Station, Wire, World, shown};
+use crate::blob::Blob;
 use crate::cluster::{LinkId, Purpose, RequestHead, wire};
 use crate::limits::{BUS_PIECE_BYTES_MAX, LINK_BYTES_MAX, LINK_LEFT_BYTES, LINK_REQUESTS_MAX, LINK_UNSENT_BYTES};
 use crate::proto::{Encoding, Face, Output, Reply, Word};
@@ -91,7 +92,8 @@ fn long_values_travel_both_ways_whatever_the_cut() {
     for bytes_max in [1, 1000, 70_000, usize::MAX] {
         let mut world = World::formed(2);
         world.bytes_max = bytes_max;
-        let values: Vec<_> = [5000, BUS_PIECE_BYTES_MAX, 200_000].map(|count| Rc::new(vec![b'v'; count])).into();
+        let values: Vec<_> =
+            [5000, BUS_PIECE_BYTES_MAX, 200_000].map(|count| Rc::new(Blob::from(vec![b'v'; count]))).into();
         for (ticket, value) in values.iter().enumerate() {
             world.ask_words(0, 1, ticket as u32, [Word::Received(b"ECHO"), Word::Long(value)].into_iter());
         }

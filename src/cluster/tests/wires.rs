@@ -49,7 +49,7 @@ impl Host<u32> for Script {
             b"ECHO" => value(args.word(1)),
             b"BIG" => {
                 let count = String::from_utf8_lossy(&args[2]).parse().expect("a count");
-                value(Word::Long(&Rc::new(vec![args[1][0]; count])));
+                value(Word::Long(&Rc::new(vec![args[1][0]; count].into())));
             }
             b"LIST" => {
                 reply.array(args.len() - 1);
