@@ -380,7 +380,7 @@ fn run(
     reply: &mut Reply<'_>,
 ) -> Flow {
     ctx.stats.total_commands_processed += 1;
-    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time();
+    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time(spec.flags);
     if ctx.measures.is_amid_another_run(spec, brief) {
         ctx.measures.settle(ctx.host.clock_ns);
     }

@@ -1,6 +1,6 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
-use super::{CommandError, Ctx, Flow, Outcome, echo, glob};
+use super::{Flags, CommandError, Ctx, Flow, Outcome, echo, glob};
 use crate::limits::{EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
@@ -104,10 +104,11 @@ impl Default for Settings {
 const BRIEF_US: i64 = 1000;
 
 impl Settings {
-    /// Whether the slow log is to have calls that take no time to speak of: then each has its own measured.
+    /// Whether each call has its own time measured, although it is brief: where the slow log is to have such, or where
+    /// room has to be made for it.
     #[inline]
-    pub(super) fn wants_every_time(&self) -> bool {
-        (0..BRIEF_US).contains(&self.slower_than_us)
+    pub(super) fn wants_every_time(&self, flags: Flags) -> bool {
+        (0..BRIEF_US).contains(&self.slower_than_us) || self.memory_bytes_max > 0 && flags.has(Flags::DENYOOM)
     }
 
     /// Whether what took so long belongs into the slow log.
