@@ -118,7 +118,7 @@ enum Tail {
 /// Who executes requests.
 pub trait Service {
     /// What it finds out of a request before that is executed.
-    type Ahead: Copy;
+    type Ahead;
 
     /// Of a command's name as it was sent: which of its words takes the rest of the line (0: none).
     fn rest_of(&mut self, name: &[u8]) -> usize;
@@ -133,7 +133,7 @@ pub trait Service {
     fn fetch(&mut self, requests: &mut [Request<Self::Ahead>]);
 
     /// Executes one request and writes its reply to `output`; `place` names the reply in case that it comes later.
-    fn serve(&mut self, args: Args<'_>, form: Form, ahead: Self::Ahead, output: &mut Output, place: Place) -> Flow;
+    fn serve(&mut self, args: Args<'_>, form: Form, ahead: &Self::Ahead, output: &mut Output, place: Place) -> Flow;
 
     /// Whether the turn has time for one more request.
     fn has_time(&self) -> bool;
@@ -361,7 +361,7 @@ impl Connection {
         }
         loop {
             for number in share.requests.clone() {
-                let Request { start, end, form, ahead, .. } = batch.requests[number];
+                let &Request { start, end, form, ref ahead, .. } = &batch.requests[number];
                 if !share.amid && !self.may_execute(&desk.output) {
                     self.stall();
                     return (start..input.len(), None);
@@ -399,7 +399,7 @@ impl Connection {
     }
 
     /// Executes one request.
-    fn serve<S: Service>(&mut self, args: Args<'_>, form: Form, ahead: S::Ahead, desk: &mut Desk, service: &mut S) {
+    fn serve<S: Service>(&mut self, args: Args<'_>, form: Form, ahead: &S::Ahead, desk: &mut Desk, service: &mut S) {
         let place = Place(self.next_place);
         let flow = service.serve(args, form, ahead, &mut desk.output, place);
         match flow {

@@ -69,12 +69,12 @@ pub(super) fn set_name(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `CLIENT INFO`
 pub(super) fn info(_ctx: &mut Ctx<'_>, _args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Deferred::Clients(Clients::Info)))
+    Ok(Flow::Wait(Box::new(Deferred::Clients(Clients::Info))))
 }
 
 /// `CLIENT LIST [TYPE type] | [ID id ...]`
 pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Deferred::Clients(Clients::List(list_filter(args)?))))
+    Ok(Flow::Wait(Box::new(Deferred::Clients(Clients::List(list_filter(args)?)))))
 }
 
 /// `CLIENT KILL address`, `CLIENT KILL option value ...`
@@ -83,7 +83,7 @@ pub(super) fn kill(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -
         3 => Clients::KillAddress(echo(&args[2])),
         _ => Clients::Kill(kill_filter(args)?),
     };
-    Ok(Flow::Wait(Deferred::Clients(request)))
+    Ok(Flow::Wait(Box::new(Deferred::Clients(request))))
 }
 
 /// `CLIENT NO-EVICT on|off`

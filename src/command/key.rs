@@ -158,7 +158,7 @@ pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
 
 /// `KEYS pattern`: a walk over all keys, made in slices.
 pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Deferred::Walk(Walk::new(&args[1], reply.encoding()))))
+    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::new(&args[1], reply.encoding())))))
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.

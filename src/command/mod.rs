@@ -216,11 +216,24 @@ pub enum Flow {
     /// Ends, once the replies so far are sent.
     Close,
     /// The reply comes later, and until then no further request of this client is executed.
-    Wait(Deferred),
+    Wait(Box<Deferred>),
     /// The server ends, as on SIGTERM; no reply.
     Shutdown,
     /// The request is to be executed elsewhere, and the reply comes from there; nothing is written.
     Away(Route),
+}
+
+impl Flow {
+    /// The walk that makes the reply, if one does.
+    pub fn walk(self) -> Option<Walk> {
+        match self {
+            Flow::Wait(deferred) => match *deferred {
+                Deferred::Walk(walk) => Some(walk),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// Why a reply comes later.
@@ -303,6 +316,9 @@ type Outcome = Result<Flow, CommandError>;
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.last = Some(spec);
+    if is_plain(spec, ctx, args) {
+        return run(spec, (None, Some(spec.run)), ctx, args, reply);
+    }
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err(rejection) => reject(spec, rejection, ctx, reply),
         Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
@@ -314,6 +330,21 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
         transaction::mark_changes(ctx);
     }
     flow
+}
+
+/// Whether nothing is to be looked into before a request is run, as with nearly all of them.
+#[inline]
+fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
+    let session = &*ctx.session;
+    spec.subcommands.is_empty()
+        && spec.takes(args.len())
+        && session.authenticated
+        && !session.denied
+        && session.transaction.is_none()
+        && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
+        && ctx.slots.is_none()
+        && ctx.settings.memory_bytes_max == 0
+        && ctx.watches.is_empty()
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.

@@ -156,7 +156,7 @@ pub(super) fn auth(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         _ => return Err(CommandError::Syntax),
     };
     if !authenticate(ctx, user, password) {
-        return Ok(Flow::Wait(Deferred::WrongPassword));
+        return Ok(Flow::Wait(Box::new(Deferred::WrongPassword)));
     }
     reply.ok();
     Ok(Flow::Continue)
@@ -215,7 +215,7 @@ pub(super) fn hello(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     }
     if let Some((user, password)) = credentials {
         if !authenticate(ctx, user, password) {
-            return Ok(Flow::Wait(Deferred::WrongPassword));
+            return Ok(Flow::Wait(Box::new(Deferred::WrongPassword)));
         }
     } else if !ctx.session.authenticated {
         return Err(CommandError::Other(

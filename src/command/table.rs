@@ -194,6 +194,12 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// Whether one of `other` is among these.
+    #[inline]
+    pub const fn has_any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// As a number that another node of the same version reads.
     pub fn bits(self) -> u16 {
         self.0
@@ -231,7 +237,7 @@ pub(super) fn fits(arity: i32, words: usize) -> bool {
 
 /// The row of a command, its name in any case.
 pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
-    let folded = fold(name)?;
+    let folded = fold_words(name)?;
     let mut place = place_of(folded);
     loop {
         let row = INDEX[place];
@@ -243,6 +249,30 @@ pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
         }
         place = (place + 1) % INDEX.len();
     }
+}
+
+/// A name in lower case in one number, as [`fold`] has it, a word at a time.
+#[inline]
+fn fold_words(name: &[u8]) -> Option<u128> {
+    let word = |from: usize| Some(u32::from_be_bytes(*name.get(from..)?.first_chunk()?));
+    match name.len() {
+        // Two words that overlap hold all of it.
+        len @ 4..=8 => {
+            let (first, last) = (u64::from(word(0)?), u64::from(word(len - 4)?));
+            Some(u128::from(lower_case(first << (8 * (len - 4)) | last)))
+        }
+        _ => fold(name),
+    }
+}
+
+/// Eight bytes with their capital letters made small.
+fn lower_case(bytes: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let low_bits = bytes & (ONES * 0x7F);
+    // The highest bit of each byte tells: at least `A`, beyond `Z`, no ASCII at all.
+    let (from_a, beyond_z) = (low_bits + ONES * (0x80 - b'A' as u64), low_bits + ONES * (0x7F - b'Z' as u64));
+    let capital = from_a & !beyond_z & !bytes & (ONES << 7);
+    bytes | capital >> 2
 }
 
 /// A name in lower case in one number, or `None` for one that is longer than any command's.

@@ -239,7 +239,7 @@ fn run_all<'a>(
         let Ok(chosen) = choose(spec, args) else { continue };
         match run(spec, chosen, ctx, args, reply) {
             Flow::Continue => {}
-            Flow::Wait(deferred) => at_once(ctx, deferred, reply),
+            Flow::Wait(deferred) => at_once(ctx, *deferred, reply),
             other => after = other,
         }
     }

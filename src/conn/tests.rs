@@ -42,8 +42,8 @@ impl Service for Joined {
         output.push(error.text().as_bytes());
     }
 
-    fn serve(&mut self, args: Args<'_>, _form: Form, ahead: usize, output: &mut Output, place: Place) -> Flow {
-        assert_eq!(ahead, args.len(), "what was found out of another request");
+    fn serve(&mut self, args: Args<'_>, _form: Form, ahead: &usize, output: &mut Output, place: Place) -> Flow {
+        assert_eq!(*ahead, args.len(), "what was found out of another request");
         match args.name() {
             b"wait" | b"later" | b"cork" => {
                 self.waiting.push(place);

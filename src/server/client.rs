@@ -354,7 +354,7 @@ impl Server {
         let whole = !matches!(flow, command::Flow::Wait(_));
         conn.fill(place, desk, whole);
         let outcome = match flow {
-            command::Flow::Wait(deferred) => self.keep(token, Promise { place, deferred, encoding, muted }),
+            command::Flow::Wait(deferred) => self.keep(token, Promise { place, deferred: *deferred, encoding, muted }),
             command::Flow::Close => {
                 conn.close();
                 Ok(())

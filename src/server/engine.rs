@@ -234,7 +234,7 @@ impl Service for Serving<'_> {
         Reply::new(output, self.session.encoding_of(form), Face::Typed).error(&error.text());
     }
 
-    fn serve(&mut self, args: Args<'_>, form: Form, ahead: Ahead, output: &mut Output, place: Place) -> Flow {
+    fn serve(&mut self, args: Args<'_>, form: Form, ahead: &Ahead, output: &mut Output, place: Place) -> Flow {
         let row = ahead.row;
         if row.is_none() && form == Form::Line && command::is_http(args.name()) {
             self.http = true;
@@ -246,7 +246,7 @@ impl Service for Serving<'_> {
         }
         let encoding = self.session.encoding_of(form);
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
-            Some(row) => command::Flow::Wait(Deferred::Paused(row, OwnedArgs::new(args))),
+            Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
             None => {
                 self.probe = ahead.probe;
                 let flow = self.execute(row, args, output, encoding);
@@ -267,7 +267,7 @@ impl Service for Serving<'_> {
             command::Flow::Continue | command::Flow::Unanswered => Flow::Continue,
             command::Flow::Close => Flow::Close,
             command::Flow::Wait(deferred) => {
-                self.promise = Some(Promise { place, deferred, encoding, muted });
+                self.promise = Some(Promise { place, deferred: *deferred, encoding, muted });
                 Flow::Wait
             }
             command::Flow::Away(route) => match (row, self.client) {

@@ -142,12 +142,12 @@ impl Serving<'_> {
     ) -> Option<Outcome> {
         let mut output = std::mem::take(&mut bus.forwards.scratch);
         let flow = self.execute(Some(row), args, &mut output, Encoding::Bus);
-        let outcome = match flow {
-            command::Flow::Wait(Deferred::Walk(walk)) => {
+        let outcome = match flow.walk() {
+            Some(walk) => {
                 bus.forwards.begin_errand(walk, origin);
                 None
             }
-            _ => Some(Outcome::of(&mut output)),
+            None => Some(Outcome::of(&mut output)),
         };
         output.clear(TURN_REPLY_BYTES);
         bus.forwards.scratch = output;

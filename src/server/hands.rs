@@ -149,12 +149,12 @@ impl Hands<'_> {
         let row = command::lookup(request.args.name()).filter(|row| row.reach != Reach::Handled);
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
-        match serving.execute(row, request.args, output, Encoding::Bus) {
-            command::Flow::Wait(Deferred::Walk(walk)) => {
+        match serving.execute(row, request.args, output, Encoding::Bus).walk() {
+            Some(walk) => {
                 self.forwards.begin_errand(walk, Origin::Node(request.caller));
                 Executed::Later
             }
-            _ => Executed::Now,
+            None => Executed::Now,
         }
     }
 

@@ -96,7 +96,7 @@ mod tests {
             true
         }
 
-        fn serve(&mut self, _: Args<'_>, _: Form, (): (), _: &mut Output, place: Place) -> Flow {
+        fn serve(&mut self, _: Args<'_>, _: Form, _: &(), _: &mut Output, place: Place) -> Flow {
             self.0.push(place);
             Flow::Later(1)
         }

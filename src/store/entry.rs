@@ -226,10 +226,13 @@ impl<'a> Entry<'a> {
     #[inline]
     pub(super) fn value(&self) -> Value<'a> {
         let layout = self.layout();
+        if !layout.is_long {
+            return Value::Inline(&self.block[layout.key_end..layout.value_end]);
+        }
         match self.long() {
             Some(long) if long.value.len() > INLINE_VALUE_BYTES_MAX => Value::Shared(&long.value),
             Some(long) => Value::Inline(&long.value),
-            None => Value::Inline(&self.block[layout.key_end..layout.value_end]),
+            None => Value::Inline(&[]),
         }
     }
 

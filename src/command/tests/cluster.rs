@@ -97,11 +97,11 @@ impl Desk {
                 assert!(output.is_empty(), "{words:?}");
                 Ok(route)
             }
-            Flow::Wait(Deferred::Walk(mut walk)) => {
+            flow => {
+                let Some(mut walk) = flow.walk() else { return Err(flat(&output).trim_end_matches("\r\n").into()) };
                 while !walk.step(&self.store, NOW.ms, 100, 10_000, &mut output) {}
                 Err(flat(&output).trim_end_matches("\r\n").into())
             }
-            _ => Err(flat(&output).trim_end_matches("\r\n").into()),
         }
     }
 
