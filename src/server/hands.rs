@@ -5,7 +5,7 @@ use super::engine::{Engine, Serving};
 use super::forwards::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
-use crate::command::{self, Deferred, Peer, Reach};
+use crate::command::{self, Peer, Reach};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Reply, Typed};
