@@ -1,6 +1,6 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
-use super::{Flags, CommandError, Ctx, Flow, Outcome, echo, glob};
+use super::{CommandError, Ctx, Flags, Flow, Outcome, echo, glob};
 use crate::limits::{EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};

@@ -5,7 +5,7 @@ use super::engine::Serving;
 use super::forwards::{Awaited, Origin, Outcome, Ticket};
 use super::merge;
 use crate::cluster::{NodeId, Purpose, RequestHead};
-use crate::command::{self, CommandSpec, Merge, Route};
+use crate::command::{CommandSpec, Merge, Route};
 use crate::conn::Flow;
 use crate::limits::TURN_REPLY_BYTES;
 use crate::proto::{Args, Encoding, Output, OwnedArgs, Reply, Word};

@@ -195,10 +195,12 @@ impl Store {
         self.slots.of_nth(nth as usize)
     }
 
-    /// Frees about so many entries of what a flush took away; false where nothing is left of that.
+    /// Frees about so many entries of what a flush took away, and a piece of long values that went; false where nothing
+    /// is left of either.
     pub fn free_buried(&mut self, entries_max: usize) -> bool {
-        let any = !self.graveyard.is_empty();
+        let any = !self.graveyard.is_empty() || mapping::waiting_bytes() > 0;
         if any {
+            mapping::give_back(LET_GO_BYTES_PER_TURN);
             self.graveyard.reclaim(entries_max, &mut self.account);
         }
         any
