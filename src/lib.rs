@@ -27,7 +27,7 @@
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `simd.rs` | memory in steps; sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
-//! | `sys/allocations.rs` | an allocator that counts, for `tests/allocations.rs` alone |
+//! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
