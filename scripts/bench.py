@@ -55,10 +55,15 @@ def head(options):
     if len(redis) > 2:
         versions.insert(1, f"redis-server {redis[2].removeprefix('v=')} without persistence")
     uname = os.uname()
-    rounds = "1 round, quick: these figures mean nothing" if options.quick else f"medians of {options.rounds} rounds"
+    rounds = "one round" if options.rounds == 1 else f"medians of {options.rounds} rounds"
+    if options.quick:
+        rounds = "quick: these figures mean nothing"
+    # More than one or two of load is other work on the machine.
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     return "\n".join(
         [
-            f"- machine: {uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores, {processor()}",
+            f"- machine: {uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores, {processor()};"
+            f" load averages before: {load}",
             f"- commit {commit}{', with changes' if changed else ''}; {rounds}",
             "- profile: release (lto=fat, codegen-units=1, panic=abort), linked statically",
             f"- {'; '.join(version for version in versions if version)}; Python {platform.python_version()}",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every test there is: cargo's, the store again under a sanitizer and with 32 bits, the smoke scripts against bin/.
+# Runs every test there is: cargo's, the sanitizer's run over the store, the smoke scripts against bin/.
 # The last line counts them all; the exit code says whether one failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -20,7 +20,7 @@ if [ "$(cat "$scratch/status")" -ne 0 ] && [ "$failed" -eq 0 ]; then
     failed=1
 fi
 
-for script in scripts/sanitize.sh scripts/test32.sh tests/smoke/*.sh; do
+for script in scripts/sanitize.sh tests/smoke/*.sh; do
     if [ "$script" = tests/smoke/lib.sh ]; then
         continue
     fi

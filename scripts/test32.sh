@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the tests of the store, the protocol and the system calls where a pointer has 32 bits: for i686, whose programs
 # an x86-64 machine runs itself. Where rustup has no standard library for it, Debian's compiler builds one from its
-# source. What cannot be had is skipped; in CI it must be there.
+# source: four minutes of processor time in all, so that it is no part of make test. What cannot be had is skipped; in
+# CI it must be there.
 set -eu
 cd "$(dirname "$0")/.."
 
