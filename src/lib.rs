@@ -28,8 +28,8 @@
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
-//! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
+//! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |

@@ -158,8 +158,11 @@ pub const WRONG_PASSWORD_MS: u64 = 200;
 /// SCAN looks at no more entries than this in one call, whatever COUNT says.
 pub const SCAN_ENTRIES_MAX: usize = 2048;
 
-/// So many expired entries, or entries of a flushed store, are taken back in a turn.
-pub const SWEEP_ENTRIES_PER_TURN: usize = 512;
+/// Of what expired or was flushed, so much is taken back in a turn.
+pub const TAKE_BACK_NS_MAX: u64 = 300_000;
+
+/// The clock is asked after so many expired entries, or entries of a flushed store, that were taken back.
+pub const SWEEP_ENTRIES_AT_ONCE: usize = 128;
 
 /// So many entries at least are looked at for one that is to be evicted, where nothing else is said. They come in groups
 /// of about a dozen anyway; only a small store has fewer at hand.

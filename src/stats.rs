@@ -50,6 +50,7 @@ counters! {
     keyspace_hits, "lookups", "Lookups of a key by a reading command that found it.";
     keyspace_misses, "lookups", "Lookups of a key by a reading command that did not find it.";
     expired_keys, "keys", "Expired keys whose memory was taken back.";
+    expire_lag_worst_ms, "milliseconds", "The longest that an expired key has waited for its memory to be taken back.";
     evicted_keys, "keys", "Keys that the memory policy has let go.";
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";

@@ -3,7 +3,7 @@
 use super::glob::Matcher;
 use super::walk::Found;
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value};
-use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_PER_TURN};
+use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_AT_ONCE};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
 use std::hash::{BuildHasher, RandomState};
@@ -129,7 +129,7 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 /// `DBSIZE`
 pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // What has ended since the last sweep does not count, unless it is very much.
-    ctx.stats.expired_keys += ctx.store.sweep(ctx.now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
+    ctx.stats.expired_keys += ctx.store.sweep(ctx.now.ms, SWEEP_ENTRIES_AT_ONCE) as u64;
     reply.integer(ctx.store.len() as i64);
     Ok(Flow::Continue)
 }

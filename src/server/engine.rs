@@ -9,7 +9,7 @@ use crate::command::{
     Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
 };
 use crate::conn::{Flow, Place, Request, Service};
-use crate::limits::SWEEP_ENTRIES_PER_TURN;
+use crate::limits::{SWEEP_ENTRIES_AT_ONCE, TAKE_BACK_NS_MAX};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::{Probe, Store};
@@ -130,11 +130,40 @@ impl Engine {
         step(requests, Store::probe_entry);
     }
 
+    /// Takes back for about so long what expired, and then what FLUSH and others have left; a piece of each at least.
+    fn take_back_for(&mut self, ns_max: u64) {
+        let Engine { store, stats, now, .. } = self;
+        let is_due = |store: &Store| store.next_expiry_ms().is_some_and(|due_ms| due_ms <= now.ms);
+        if !is_due(store) {
+            self.reclaiming = store.reclaim(SWEEP_ENTRIES_AT_ONCE);
+            if !self.reclaiming {
+                return;
+            }
+        }
+        let until_ns = clock::monotonic_ns() + ns_max;
+        while is_due(store) {
+            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms - due_ms);
+            let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
+            stats.expired_keys += swept as u64;
+            if swept > 0 {
+                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
+            }
+            if clock::monotonic_ns() >= until_ns {
+                break;
+            }
+        }
+        loop {
+            self.reclaiming = store.reclaim(SWEEP_ENTRIES_AT_ONCE);
+            if !self.reclaiming || clock::monotonic_ns() >= until_ns {
+                return;
+            }
+        }
+    }
+
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
     pub(super) fn take_back(&mut self) {
+        self.take_back_for(TAKE_BACK_NS_MAX);
         let Engine { store, stats, node, settings, now, .. } = self;
-        stats.expired_keys += store.sweep(now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
-        self.reclaiming = store.reclaim(SWEEP_ENTRIES_PER_TURN);
         let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
         self.reclaiming |= room == Room::Some;
         match (room, node.exceeded_since_ms) {
