@@ -256,6 +256,7 @@ pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
 fn fold_words(name: &[u8]) -> Option<u128> {
     let word = |from: usize| Some(u32::from_be_bytes(*name.get(from..)?.first_chunk()?));
     match name.len() {
+        3 => Some(u128::from(lower_case(u64::from(name[0]) << 16 | u64::from(name[1]) << 8 | u64::from(name[2])))),
         // Two words that overlap hold all of it.
         len @ 4..=8 => {
             let (first, last) = (u64::from(word(0)?), u64::from(word(len - 4)?));

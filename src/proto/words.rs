@@ -28,6 +28,7 @@ const SPANS_KEPT_MAX: usize = 4096;
 impl Words {
     /// How many words there are.
     #[expect(clippy::len_without_is_empty, reason = "asked only how many")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
@@ -106,16 +107,19 @@ impl<'a> Args<'a> {
 
     /// How many words, the name included.
     #[expect(clippy::len_without_is_empty, reason = "a request has at least its name")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// The command's name as it was sent.
+    #[inline]
     pub fn name(&self) -> &'a [u8] {
         self.slice(self.spans[0])
     }
 
     /// Word `index`, 0 being the name, where there is one.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|&span| self.slice(span))
     }
@@ -161,6 +165,7 @@ impl<'a> Args<'a> {
         Some(Args { spans, ..*self })
     }
 
+    #[inline]
     fn slice(&self, span: Span) -> &'a [u8] {
         match span.start {
             LONG => &self.long[span.end as usize],
@@ -172,6 +177,7 @@ impl<'a> Args<'a> {
 impl Index<usize> for Args<'_> {
     type Output = [u8];
 
+    #[inline]
     fn index(&self, index: usize) -> &[u8] {
         self.slice(self.spans[index])
     }

@@ -16,11 +16,11 @@ impl Changes {
         }
     }
 
-    /// A key was changed.
+    /// A key was changed, which is looked for only where somebody wants to know.
     #[inline]
-    pub(super) fn note(&mut self, key: &[u8]) {
+    pub(super) fn note<'k>(&mut self, key: impl FnOnce() -> &'k [u8]) {
         if self.tracking {
-            self.keys.push(key.into());
+            self.keys.push(key().into());
         }
     }
 

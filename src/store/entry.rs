@@ -126,6 +126,20 @@ impl Layout {
         Layout::ending(at + late_bytes, if is_long { 0 } else { key_bytes }, value_bytes, is_long)
     }
 
+    /// Writes a value over one that is as long, in a block where nothing else changes but the time; false, and nothing is
+    /// written, where more is to be done.
+    #[inline]
+    pub(super) fn overwrite(block: &mut [u8], value: &[u8], times: Times) -> bool {
+        let layout = Layout::read(block);
+        let fits = !layout.is_long && layout.value_end - layout.key_end == value.len();
+        if !fits || block[0] & 1 == 1 || times.late_ms.is_some() {
+            return false;
+        }
+        write_head(block, times);
+        block[layout.key_end..layout.value_end].copy_from_slice(value);
+        true
+    }
+
     #[inline]
     fn ending(key_start: usize, key_bytes: usize, value_bytes: usize, is_long: bool) -> Layout {
         let key_end = key_start + key_bytes;
@@ -140,8 +154,7 @@ impl Layout {
     /// Writes it into a block with all that it speaks of; where key and value are kept apart, the value is the number of
     /// their place, and the key is empty.
     pub(super) fn write(&self, block: &mut [u8], key: &[u8], value: &[u8], times: Times) {
-        let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(times.late_ms.is_some());
-        block[..CREATED_END].copy_from_slice(&head.to_le_bytes()[..CREATED_END]);
+        write_head(block, times);
         let at = write_length(block, CREATED_END, if self.is_long { LENGTH_LONG } else { key.len() });
         let at = write_length(block, at, value.len());
         if let Some(late_ms) = times.late_ms {
@@ -161,6 +174,13 @@ fn lengths_end(block: &[u8]) -> usize {
 
 fn length_bytes(length: usize) -> usize {
     if length < LENGTH_MORE { 1 } else { 2 }
+}
+
+/// Writes when the value was set, and whether a late expiry follows.
+#[inline]
+fn write_head(block: &mut [u8], times: Times) {
+    let head = times.created_ms.min(CREATED_MS_MAX) << 1 | u64::from(times.late_ms.is_some());
+    block[..CREATED_END].copy_from_slice(&head.to_le_bytes()[..CREATED_END]);
 }
 
 /// A length, and where it ends.

@@ -118,7 +118,7 @@ impl Store {
         key.extend_from_slice(self.heap.entry(handle).key());
         self.take(Key::from(&key[..])).expect("an entry that was just seen");
         self.heap.free(handle);
-        self.changes.note(&key);
+        self.changes.note(|| &key);
         self.evicted_key = key;
         true
     }

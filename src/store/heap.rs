@@ -71,7 +71,11 @@ impl Heap {
     }
 
     /// Sets value and times of the entry with this key; nothing is allocated where the sizes are about the same.
+    #[inline]
     pub(super) fn replace(&mut self, handle: Handle, key: &[u8], value: &[u8], times: Times) -> Handle {
+        if Layout::overwrite(self.arena.block_mut(handle), value, times) {
+            return handle;
+        }
         match (self.entry(handle).place(), is_long(key.len(), value.len())) {
             (None, false) => self.write(Some(handle), key, value, times),
             (Some(place), true) => {

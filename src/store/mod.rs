@@ -220,7 +220,7 @@ impl Store {
         self.heap.free(handle);
         let was_there = expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
         if was_there {
-            self.changes.note(key.bytes);
+            self.changes.note(|| key.bytes);
         }
         was_there
     }
@@ -232,7 +232,7 @@ impl Store {
         let was_there = self.get(from, now_ms).is_some();
         if was_there && from.bytes != to.bytes {
             let (handle, expires_ms) = self.take(from).expect("the entry that was just seen");
-            self.changes.note(from.bytes);
+            self.changes.note(|| from.bytes);
             let handle = self.heap.with_key(handle, to.bytes);
             self.put(to, handle, expires_ms);
         }
@@ -511,7 +511,7 @@ impl Store {
         self.slots.add(key.slot, &mut self.account);
         self.tidy.count(1);
         self.due.count(None, expires_ms);
-        self.changes.note(key.bytes);
+        self.changes.note(|| key.bytes);
         self.tables.usage.insert(self.slots.len());
         let (root, mut growth) = self.grown(key.slot).expect("a slot that has an entry");
         root.insert(key.fast, Item { handle, time: expires_ms.map(column_time) }, &mut growth);

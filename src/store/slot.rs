@@ -1,6 +1,7 @@
 //! Which slot a key belongs to. Knows keys and nothing of what is stored under them.
 
 use crate::limits::SLOTS;
+use crate::sys::simd::{LANES, lanes_equal};
 
 /// The number of a slot, below [`SLOTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,20 +44,29 @@ fn hashed_part(key: &[u8]) -> &[u8] {
     }
 }
 
-/// Where a byte is first, looked for in eight bytes at a time: most keys are short and have none.
+/// Where a byte is first, looked for in many bytes at a time: most keys are short and have none.
+#[inline]
 fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
+    let (blocks, bytes) = bytes.as_chunks::<LANES>();
+    for (number, block) in blocks.iter().enumerate() {
+        let found = lanes_equal(block, wanted);
+        if found != 0 {
+            return Some(number * LANES + found.trailing_zeros() as usize);
+        }
+    }
+    let skipped = blocks.len() * LANES;
     let (words, tail) = bytes.as_chunks::<8>();
     for (number, word) in words.iter().enumerate() {
         let differing = u64::from_le_bytes(*word) ^ (ONES * u64::from(wanted));
         // The lowest bit set is the highest one of the first zero byte; the borrow spoils only bytes behind it.
         let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
         if zeros != 0 {
-            return Some(number * 8 + zeros.trailing_zeros() as usize / 8);
+            return Some(skipped + number * 8 + zeros.trailing_zeros() as usize / 8);
         }
     }
     let at = tail.iter().position(|&byte| byte == wanted)?;
-    Some(words.len() * 8 + at)
+    Some(skipped + words.len() * 8 + at)
 }
 
 /// CRC16/XMODEM (polynomial 0x1021, start 0, nothing reflected), eight bytes a step.

@@ -162,7 +162,8 @@ impl<'a> EntryMut<'a> {
             self.page.set_handle(self.place, handle, self.books.tables);
             self.handle = handle;
         }
-        self.books.changes.note(self.books.heap.entry(handle).key());
+        let Books { heap, changes, .. } = &mut self.books;
+        changes.note(|| heap.entry(handle).key());
     }
 
     /// Writes when the entry ends to where its page has that, and brings the books to it.
