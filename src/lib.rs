@@ -57,6 +57,7 @@
 //! | `store/table.rs`, `tables.rs`, `tidy.rs` | the bytes of a page's table; the memory of all; when it is made smaller |
 //! | `store/entry.rs`, `view.rs` | a key with its value and times; how callers see it |
 //! | `store/heap.rs`, `arena.rs`, `long.rs` | where entries lie: blocks of memory, and what is too long for one |
+//! | `store/arena/thin.rs` | memory between blocks, and how it goes back |
 //! | `store/heap/tests.rs`, `store/arena/tests.rs`, `store/eviction/tests.rs` | their tests, and those of eviction |
 //! | `store/cursor.rs` | where a scan stands |
 //! | `store/usage.rs`, `eviction.rs` | the memory policies, and what is remembered of use; letting entries go |

@@ -2,8 +2,8 @@
 //!
 //! A handle counts units of four bytes, which reaches 16 GiB. All blocks of a step have one size, so that a freed one
 //! fits the next of its class, and nothing is written beside the blocks. What a step knows of itself is four words in a
-//! table; a step without blocks goes back to the system when that is asked for. Where many blocks of a class were freed
-//! between others, the owner of the handles is asked to move the blocks of one step into the room of the others.
+//! table; a step without blocks goes back to the system when that is asked for. Where many blocks were freed between
+//! others, the owner of the handles is asked to move some (`thin`).
 //!
 //! The arena does not know what is in a block, nor who has its handle: whoever allocates one frees it, once.
 
@@ -93,26 +93,17 @@ struct Class {
 
 impl Class {
     const EMPTY: Class = Class { roomy: NONE, steps: 0, used: 0 };
-
-    /// Whether more than a quarter of the room for blocks of this size is free, and two steps at least: then the other
-    /// steps have room for all blocks of any one.
-    fn is_thin(&self, block_bytes: usize) -> bool {
-        let step_blocks = (STEP_BYTES / block_bytes) as u32;
-        let free = self.steps * step_blocks - self.used;
-        free > self.steps * step_blocks / 4 && free >= 2 * step_blocks
-    }
 }
-
-/// Of the steps of a thin class, the emptiest of so many is emptied.
-const THIN_STEPS_SEEN: usize = 16;
 
 /// Blocks of any size up to [`BLOCK_BYTES_MAX`].
 pub(super) struct Arena {
     steps: Vec<Option<Pages>>,
     infos: Vec<Info>,
     classes: Box<[Class]>,
-    /// A class that was found thin.
+    /// A class that was found thin, a step that was found loose, and one that is being emptied.
     thin: Option<usize>,
+    loose: Option<u32>,
+    emptying: Option<u32>,
     /// The first of the numbers of steps that have no memory.
     vacant: u32,
     /// Emptied steps. One is kept, so that a key that comes and goes does not ask the system each time; the others go
@@ -123,8 +114,17 @@ pub(super) struct Arena {
 
 impl Default for Arena {
     fn default() -> Arena {
-        let (steps, infos, classes) = (Vec::new(), Vec::new(), Box::default());
-        Arena { steps, infos, classes, thin: None, vacant: NONE, spares: Vec::new(), bytes: 0 }
+        Arena {
+            steps: Vec::new(),
+            infos: Vec::new(),
+            classes: Box::default(),
+            thin: None,
+            loose: None,
+            emptying: None,
+            vacant: NONE,
+            spares: Vec::new(),
+            bytes: 0,
+        }
     }
 }
 
@@ -208,6 +208,9 @@ impl Arena {
         info.freed = (handle.0 as usize % STEP_UNITS) as u16;
         info.used -= 1;
         let is_empty = info.used == 0;
+        if info.is_loose() {
+            self.loose = Some(number as u32);
+        }
         self.bytes -= block_bytes;
         let class = class_of(block_bytes);
         self.classes[class].used -= 1;
@@ -226,77 +229,6 @@ impl Arena {
         if !had_room && self.infos[number].has_room() {
             self.enlist(number as u32, class);
         }
-    }
-
-    /// The blocks in use of some step of a thin class. The caller moves each: allocates one of the same size, which
-    /// is in another step, and frees the old one. None when no class is thin.
-    pub(super) fn leave_thin_step(&mut self) -> Vec<Handle> {
-        // A class that was thin when a block was freed may be so no more, and another one be thin.
-        if self.thin.is_some_and(|class| !self.is_thin(class)) {
-            self.thin = (0..self.classes.len()).find(|&class| self.is_thin(class));
-        }
-        let Some(class) = self.thin else { return Vec::new() };
-        let number = self.emptiest_step(class);
-        self.unlist(number, class);
-        self.infos[number as usize].leaving = true;
-        self.blocks_in_use(number)
-    }
-
-    /// Marks the emptiest steps of each class as being left, as many as the room of its other steps makes needless. The
-    /// caller moves each block that [`Arena::is_leaving`].
-    pub(super) fn leave_thin_steps(&mut self) {
-        for class in 0..self.classes.len() {
-            let after = |number: &u32| Some(self.infos[*number as usize].after).filter(|&after| after != NONE);
-            let first = Some(self.classes[class].roomy).filter(|&first| first != NONE);
-            let mut roomy: Vec<u32> = std::iter::successors(first, after).collect();
-            roomy.sort_unstable_by_key(|&number| self.infos[number as usize].used);
-            let step_blocks = |info: &Info| STEP_UNITS / usize::from(info.block_units);
-            let free = |&number: &u32| {
-                let info = &self.infos[number as usize];
-                step_blocks(info) - usize::from(info.used)
-            };
-            let mut room: usize = roomy.iter().map(free).sum();
-            for number in roomy {
-                let info = &self.infos[number as usize];
-                // The step's own room goes with it, and its blocks take as much of the others'.
-                let Some(left) = room.checked_sub(step_blocks(info)) else { break };
-                room = left;
-                self.unlist(number, class);
-                self.infos[number as usize].leaving = true;
-            }
-        }
-    }
-
-    /// Whether a block's step is being left.
-    pub(super) fn is_leaving(&self, handle: Handle) -> bool {
-        self.infos[handle.step()].leaving
-    }
-
-    /// Whether a class is thin; one that is has steps with room.
-    fn is_thin(&self, class: usize) -> bool {
-        let class = &self.classes[class];
-        class.roomy != NONE && class.is_thin(self.infos[class.roomy as usize].block_bytes())
-    }
-
-    /// The step of a class with the fewest blocks in use, of the first few that have room.
-    fn emptiest_step(&self, class: usize) -> u32 {
-        let after = |number: &u32| Some(self.infos[*number as usize].after).filter(|&after| after != NONE);
-        let steps = std::iter::successors(Some(self.classes[class].roomy), after).take(THIN_STEPS_SEEN);
-        steps.min_by_key(|&number| self.infos[number as usize].used).expect("there is a first one")
-    }
-
-    /// The blocks of a step without those that are free.
-    fn blocks_in_use(&self, number: u32) -> Vec<Handle> {
-        let info = &self.infos[number as usize];
-        let first = number * STEP_UNITS as u32;
-        let mut is_free = vec![false; usize::from(info.fresh / info.block_units)];
-        let mut unit = info.freed;
-        while unit != NO_BLOCK {
-            is_free[usize::from(unit / info.block_units)] = true;
-            unit = self.freed_after(Handle(first + u32::from(unit)));
-        }
-        let blocks = (0..info.fresh).step_by(info.block_units.into()).zip(is_free);
-        blocks.filter(|(_, is_free)| !is_free).map(|(unit, _)| Handle(first + u32::from(unit))).collect()
     }
 
     /// Where the next free block of the step lies.
@@ -377,6 +309,7 @@ impl Arena {
     /// Keeps the memory of an empty step to be given back.
     fn close(&mut self, number: usize) {
         self.spares.extend(self.steps[number].take());
+        self.emptying = self.emptying.filter(|&emptying| emptying != number as u32);
         if self.bytes == 0 {
             // Nothing is in use: the tables go as well.
             let spares = std::mem::take(&mut self.spares);
@@ -420,6 +353,8 @@ impl Info {
             && (self.freed != NO_BLOCK || usize::from(self.fresh) + usize::from(self.block_units) <= STEP_UNITS)
     }
 }
+
+mod thin;
 
 #[cfg(test)]
 mod tests;

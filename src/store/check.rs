@@ -89,11 +89,9 @@ impl Store {
         self.slots.iter().for_each(|(_, root)| census.add(root, &self.tables));
         census.entry_bytes = census.items.iter().map(|item| self.heap.entry(item.handle).bytes()).sum();
         census.expiring = census.items.iter().filter(|item| item.time.is_some()).count();
-        let buried = self.graveyard.blocks();
-        for root in buried.iter().flat_map(|block| block.roots()) {
-            census.bytes += directory_bytes(root);
-        }
-        census.bytes += (self.slots.block_count() + buried.len()) * size_of::<slots::Block>();
+        let buried = || self.graveyard.blocks();
+        census.bytes += buried().flat_map(slots::Block::roots).map(directory_bytes).sum::<usize>();
+        census.bytes += (self.slots.block_count() + buried().count()) * size_of::<slots::Block>();
         census
     }
 

@@ -13,6 +13,7 @@ const STEP_ENTRIES: usize = 64;
 /// What flushed stores have left. Nobody looks at single entries or pages: what they lie in goes as a whole.
 #[derive(Default)]
 pub(super) struct Graveyard {
+    #[expect(clippy::vec_box, reason = "they come boxed from their store; unboxing would copy each")]
     blocks: Vec<Box<Block>>,
     dues: Vec<DueIndex>,
     tables: Vec<Tables>,
@@ -85,7 +86,7 @@ impl Graveyard {
 
     /// The blocks that are not freed yet.
     #[cfg(test)]
-    pub(super) fn blocks(&self) -> &[Box<Block>] {
-        &self.blocks
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().map(|block| &**block)
     }
 }

@@ -163,22 +163,26 @@ impl Heap {
         self.arena.release()
     }
 
-    /// The entries of a step of memory to which few blocks are left, each of which is to be relocated now; none when no
-    /// step is like that.
-    pub(super) fn leave_thin_step(&mut self) -> Vec<Handle> {
-        self.arena.leave_thin_step()
+    /// At most so many entries that leave much room between them, each of which is to be copied now and then left; none
+    /// when there is nothing to gain by it.
+    pub(super) fn leave_thin(&mut self, entries_max: usize) -> Vec<Handle> {
+        self.arena.leave_thin(entries_max)
     }
 
-    /// Moves an entry's block to another step.
-    pub(super) fn relocate(&mut self, handle: Handle) -> Handle {
+    /// A copy of an entry's block, for the entry to be there from now on; the old one is to be left.
+    pub(super) fn moved(&mut self, handle: Handle) -> Handle {
         let mut block = self.take_scratch(|_, _| (), handle);
         let bytes = self.entry(handle).layout().bytes();
         block.extend_from_slice(&self.arena.block(handle)[..bytes]);
         let new = self.arena.take(bytes);
         self.arena.block_mut(new)[..bytes].copy_from_slice(&block);
-        self.arena.free(handle);
         self.scratch = bounded(block);
         new
+    }
+
+    /// Frees the block of an entry that has moved.
+    pub(super) fn leave(&mut self, handle: Handle) {
+        self.arena.free(handle);
     }
 
     /// Frees a part of a heap whose entries nobody reads any more: a step of memory, or a long entry. False when there is

@@ -87,6 +87,9 @@ const RANDOM_VISITS_MAX: usize = 8 * PAGE_ENTRIES_MAX;
 /// So many emptied steps of memory of each kind are given back at a time: some microseconds each.
 const STEPS_RELEASED_AT_ONCE: usize = 8;
 
+/// So many entries are moved together at a time.
+const ENTRIES_MOVED_AT_ONCE: usize = 256;
+
 /// A flush frees so many entries itself.
 const FLUSHED_AT_ONCE_MAX: usize = 512;
 
@@ -427,18 +430,19 @@ impl Store {
         });
     }
 
-    /// Empties one step of memory where entries that went left much room between others. True when there may be more
-    /// such steps.
+    /// Moves some entries together where those that went left much room between them. True when there may be more such.
     fn compact(&mut self) -> bool {
-        let leaving = self.heap.leave_thin_step();
+        let leaving = self.heap.leave_thin(ENTRIES_MOVED_AT_ONCE);
+        leaving.iter().for_each(|&old| self.heap.prefetch(old));
         for &old in &leaving {
             let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
             let root = self.slots.get_mut(slot).expect("the slot of an entry");
             let (page, hash, _) = root.page_mut(fast, || hash::keyed(&self.state, key));
             let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key);
             let (place, _) = found.expect("a block in use is an entry's");
-            page.set_handle(place, self.heap.relocate(old), &mut self.tables);
+            page.set_handle(place, self.heap.moved(old), &mut self.tables);
         }
+        leaving.iter().for_each(|&old| self.heap.leave(old));
         !leaving.is_empty()
     }
 

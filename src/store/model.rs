@@ -408,3 +408,71 @@ fn entries_move_together_when_most_have_gone() {
         store.check();
     }
 }
+
+/// Pages of a store that grew have room for more; when it has been quiet for a while, they have not.
+#[test]
+fn pages_of_a_quiet_store_get_small() {
+    // Pages of few entries are half a group too large on the average.
+    for (keys, tenths_max) in [(Keys::Spread, 85), (Keys::Tagged, 62), (Keys::Mixed, 62)] {
+        let mut store = Store::new();
+        let expiry = |number: usize| if number.is_multiple_of(3) { Expiry::At(1 << 35) } else { Expiry::Never };
+        for number in 0..200_000 {
+            store.upsert(&keys.key(number), b"value", expiry(number), 1);
+            if number % 1000 == 0 {
+                store.sweep(number as u64, 10);
+                assert!(!store.reclaim(10), "a store that is written to is let alone");
+            }
+        }
+        let full = store.tables.bytes();
+        let mut now_ms = 200_000;
+        for _ in 0..3 {
+            assert!(store.next_work_ms().is_some_and(|next_ms| next_ms <= now_ms));
+            store.sweep(now_ms, 10);
+            now_ms += 1000;
+        }
+        assert!(store.reclaim(512));
+        while store.reclaim(512) {}
+        store.check();
+        assert_eq!(store.next_work_ms(), store.next_expiry_ms(), "then there is rest");
+        let (now, expiring) = (store.tables.bytes(), store.expiring());
+        println!("{keys:?}: {full} bytes of tables, then {now}");
+        assert!(now < full && now - expiring * 5 < 200_000 * tenths_max / 10);
+        for number in 0..200_000 {
+            assert!(store.get(&keys.key(number), 1).is_some());
+        }
+    }
+}
+
+/// A probe is a hint: it may come too early, too late, or for a key that is not there, and changes nothing.
+#[test]
+fn a_probe_leaves_everything_as_it_is() {
+    for keys in Keys::ALL {
+        let mut store = Store::new();
+        let mut random = Random::new(1);
+        let mut probes = Vec::new();
+        for round in 0..20_000 {
+            let key = keys.key(random.below(3000));
+            let mut probe = store.probe(&key);
+            store.probe_page(&mut probe);
+            store.probe_entry(&mut probe);
+            match random.below(3) {
+                0 => drop(store.remove(&key, 1)),
+                _ => store.upsert(probe.key(&key), &key, Expiry::Never, 1),
+            }
+            assert_eq!(
+                store.get(probe.key(&key), 1).map(|entry| entry.key()),
+                store.get(&key, 1).map(|entry| entry.key())
+            );
+            probes.push(probe);
+            if round % 5000 == 0 {
+                store.flush();
+                while store.reclaim(1000) {}
+            }
+            probes[..].iter_mut().rev().take(3).for_each(|probe| store.probe_entry(probe));
+        }
+        store.flush();
+        while store.reclaim(1000) {}
+        probes.iter_mut().for_each(|probe| store.probe_entry(probe));
+        probes.iter_mut().for_each(|probe| store.probe_page(probe));
+    }
+}

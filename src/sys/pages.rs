@@ -7,6 +7,7 @@ use std::num::NonZero;
 use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+use nix::unistd::{SysconfVar, sysconf};
 
 /// So much is mapped at a time: a multiple of every size of page that Linux has on our machines (4, 16 and 64 KiB), and
 /// little enough for a box of 16 MB. Only what is touched takes memory.
@@ -43,6 +44,20 @@ impl Pages {
         unsafe { self.start.as_ref() }
     }
 
+    /// Gives the memory behind the first so many bytes back, as far as whole pages of the machine can be: what is read
+    /// there is zeros or what it was.
+    pub fn forget_from(&mut self, bytes: usize) {
+        let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(STEP_BYTES, |bytes| bytes as usize);
+        let start = bytes.next_multiple_of(page_bytes);
+        if start < STEP_BYTES {
+            // SAFETY: the offset is within the mapping.
+            let from = unsafe { self.start.cast::<u8>().add(start) };
+            // SAFETY: the range is the rest of the mapping, which `self` owns; anonymous memory becomes zeros by this, so
+            // that it stays initialised. A failure changes nothing.
+            let _ = unsafe { madvise(from.cast(), STEP_BYTES - start, MmapAdvise::MADV_DONTNEED) };
+        }
+    }
+
     /// The bytes, to be changed.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8; STEP_BYTES] {
@@ -75,6 +90,19 @@ mod tests {
         assert!(pages.bytes().iter().all(|&byte| byte == 0));
         pages.bytes_mut().fill(7);
         assert!(pages.bytes().iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    fn the_rest_of_a_step_is_forgotten() {
+        let mut pages = Pages::map().expect("a step of memory");
+        pages.bytes_mut().fill(7);
+        pages.forget_from(5000);
+        assert!(pages.bytes()[..5000].iter().all(|&byte| byte == 7));
+        // Machines with the largest pages keep all.
+        let rest = &pages.bytes()[STEP_BYTES / 2..];
+        assert!(rest.iter().all(|&byte| byte == 0) || rest.iter().all(|&byte| byte == 7));
+        pages.bytes_mut()[STEP_BYTES - 1] = 9;
+        assert_eq!(pages.bytes()[STEP_BYTES - 1], 9);
     }
 
     #[test]

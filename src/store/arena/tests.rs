@@ -51,6 +51,12 @@ impl Arena {
         assert_eq!(listed, (0..self.infos.len()).filter(roomy).count());
     }
 
+    /// The bytes of all steps up to the last block that was ever there, or since the last cut.
+    fn touched_bytes(&self) -> usize {
+        let infos = self.infos.iter().zip(&self.steps).filter(|(_, step)| step.is_some());
+        infos.map(|(info, _)| usize::from(info.fresh) * UNIT_BYTES).sum()
+    }
+
     /// How many steps have memory, the spare one not counted.
     pub(in crate::store) fn step_count(&self) -> usize {
         self.steps.iter().flatten().count()
@@ -131,17 +137,18 @@ fn an_arena_is_given_back_step_by_step() {
     assert_eq!(arena.bytes(), 0);
 }
 
-/// Moves blocks as the owner of the handles does; returns how many.
-fn compact(arena: &mut Arena, held: &mut [Handle]) -> usize {
-    let leaving = arena.leave_thin_step();
+/// Moves blocks as the owner of the handles does; returns how many. Blocks are 40 bytes large, or as told.
+fn compact(arena: &mut Arena, held: &mut [Handle], block_bytes: impl Fn(usize) -> usize) -> usize {
+    let leaving = arena.leave_thin(300);
+    assert!(leaving.len() <= 300);
     for &old in &leaving {
-        let new = arena.alloc(40).expect("memory");
-        assert_ne!(new.step(), old.step());
+        let number = held.iter().position(|&handle| handle == old).expect("a block that is held");
+        let new = arena.alloc(block_bytes(number)).expect("memory");
         let bytes: [u8; 4] = *arena.block(old).first_chunk().expect("four bytes");
         arena.block_mut(new)[..4].copy_from_slice(&bytes);
-        arena.free(old);
-        *held.iter_mut().find(|held| **held == old).expect("a block that is held") = new;
+        held[number] = new;
     }
+    leaving.iter().for_each(|&old| arena.free(old));
     leaving.len()
 }
 
@@ -150,7 +157,7 @@ fn thin_steps_are_emptied() {
     let mut arena = Arena::default();
     let mut held: Vec<Handle> = (0..50_000).map(|_| arena.alloc(40).expect("memory")).collect();
     let full = arena.step_count();
-    assert_eq!(compact(&mut arena, &mut held), 0, "a full arena is not thin");
+    assert_eq!(compact(&mut arena, &mut held, |_| 40), 0, "a full arena is not thin");
     for number in (0..held.len()).rev().filter(|number| number % 10 != 0) {
         arena.free(held.swap_remove(number));
     }
@@ -159,8 +166,7 @@ fn thin_steps_are_emptied() {
     }
     let mut moved = 0;
     loop {
-        let step = compact(&mut arena, &mut held);
-        assert!(step <= STEP_BYTES / 40);
+        let step = compact(&mut arena, &mut held, |_| 40);
         moved += step;
         if step == 0 {
             break;
@@ -169,6 +175,30 @@ fn thin_steps_are_emptied() {
     }
     assert!(moved > 0 && arena.step_count() <= full / 6, "{} of {full}", arena.step_count());
     for (number, &handle) in held.iter().enumerate() {
+        assert_eq!(arena.block(handle)[..4], (number as u32).to_le_bytes());
+    }
+}
+
+/// Of each of many sizes a step, most blocks of which are freed.
+#[test]
+fn loose_steps_are_packed() {
+    let bytes_of = |number: usize| 8 + number / 100 * 4;
+    let mut arena = Arena::default();
+    let all: Vec<Handle> = (0..10_000).map(|number| arena.alloc(bytes_of(number)).expect("memory")).collect();
+    let full = arena.touched_bytes();
+    let goes = |number: &usize| !(number * 7).is_multiple_of(10);
+    (0..all.len()).filter(goes).for_each(|number| arena.free(all[number]));
+    let stays: Vec<usize> = (0..all.len()).filter(|number| !goes(number)).collect();
+    let mut held: Vec<Handle> = stays.iter().map(|&number| all[number]).collect();
+    for (&number, &handle) in stays.iter().zip(&held) {
+        arena.block_mut(handle)[..4].copy_from_slice(&(number as u32).to_le_bytes());
+    }
+    while compact(&mut arena, &mut held, |place| bytes_of(stays[place])) > 0 {
+        arena.check(&held.iter().copied().collect());
+    }
+    println!("{} of {full}, {} in use", arena.touched_bytes(), arena.bytes());
+    assert!(arena.touched_bytes() < arena.bytes() + 100 * STEP_BYTES / 4 && arena.touched_bytes() < full / 2);
+    for (&number, &handle) in stays.iter().zip(&held) {
         assert_eq!(arena.block(handle)[..4], (number as u32).to_le_bytes());
     }
 }

@@ -1,0 +1,177 @@
+//! Memory between blocks: where many were freed between others, and how that room goes back to the system.
+//!
+//! Where the other steps of a class have room for all blocks of one, that one is emptied. Where a step cannot be emptied,
+//! since its class has too few, its blocks move together at its beginning, and the rest of it is given back; so many
+//! classes of a few blocks each do not hold a step each.
+
+use super::*;
+
+/// Of the steps of a thin class, the emptiest of so many is emptied.
+const THIN_STEPS_SEEN: usize = 16;
+
+/// A step is loose when so many bytes between its blocks are free, and more than its blocks take.
+const LOOSE_BYTES: usize = STEP_BYTES / 4;
+
+impl Class {
+    /// Whether more than a quarter of the room for blocks of this size is free, and a step at least: then the other steps
+    /// have room for all blocks of any one.
+    pub(super) fn is_thin(&self, block_bytes: usize) -> bool {
+        let step_blocks = (STEP_BYTES / block_bytes) as u32;
+        let free = self.steps * step_blocks - self.used;
+        free > self.steps * step_blocks / 4 && free >= step_blocks && self.steps > 1
+    }
+}
+
+impl Info {
+    /// Whether the step would be much smaller if its blocks stood together.
+    pub(super) fn is_loose(&self) -> bool {
+        let used = usize::from(self.used) * self.block_bytes();
+        let free = usize::from(self.fresh) * UNIT_BYTES - used;
+        free >= LOOSE_BYTES && free > used && used > 0 && !self.leaving
+    }
+
+    /// The first unit behind all blocks, if they stood together.
+    fn packed(&self) -> u16 {
+        self.used * self.block_units
+    }
+}
+
+impl Arena {
+    /// Some blocks, at most so many, that are better elsewhere. The caller moves each: allocates one of the same size, and
+    /// when this is done for all, frees the old ones. None when there is nothing to gain by it.
+    pub(in crate::store) fn leave_thin(&mut self, blocks_max: usize) -> Vec<Handle> {
+        if self.emptying.is_none() {
+            self.emptying = self.thin_step();
+        }
+        let mut blocks = match self.emptying {
+            Some(number) => self.blocks_in_use(number),
+            None => self.pack_loose_step(),
+        };
+        blocks.truncate(blocks_max);
+        blocks
+    }
+
+    /// Marks the emptiest steps of each class as being left, as many as the room of its other steps makes needless. The
+    /// caller moves each block that [`Arena::is_leaving`].
+    pub(in crate::store) fn leave_thin_steps(&mut self) {
+        for class in 0..self.classes.len() {
+            let mut roomy: Vec<u32> = self.roomy_steps(class).collect();
+            roomy.sort_unstable_by_key(|&number| self.infos[number as usize].used);
+            let step_blocks = |info: &Info| STEP_UNITS / usize::from(info.block_units);
+            let free = |&number: &u32| {
+                let info = &self.infos[number as usize];
+                step_blocks(info) - usize::from(info.used)
+            };
+            let mut room: usize = roomy.iter().map(free).sum();
+            for number in roomy {
+                // The step's own room goes with it, and its blocks take as much of the others'.
+                let Some(left) = room.checked_sub(step_blocks(&self.infos[number as usize])) else { break };
+                room = left;
+                self.leave(number, class);
+            }
+        }
+    }
+
+    /// Whether a block's step is being left.
+    pub(in crate::store) fn is_leaving(&self, handle: Handle) -> bool {
+        self.infos[handle.step()].leaving
+    }
+
+    /// No block is to come into a step any more.
+    fn leave(&mut self, number: u32, class: usize) {
+        self.unlist(number, class);
+        self.infos[number as usize].leaving = true;
+    }
+
+    /// A step of a thin class, which is left from now on.
+    fn thin_step(&mut self) -> Option<u32> {
+        // A class that was thin when a block was freed may be so no more, and another one be thin.
+        if self.thin.is_some_and(|class| !self.is_thin(class)) {
+            self.thin = (0..self.classes.len()).find(|&class| self.is_thin(class));
+        }
+        let class = self.thin?;
+        let steps = self.roomy_steps(class).take(THIN_STEPS_SEEN);
+        let number = steps.min_by_key(|&number| self.infos[number as usize].used)?;
+        self.leave(number, class);
+        Some(number)
+    }
+
+    /// Whether a class is thin; one that is has steps with room.
+    fn is_thin(&self, class: usize) -> bool {
+        let class = &self.classes[class];
+        class.roomy != NONE && class.is_thin(self.infos[class.roomy as usize].block_bytes())
+    }
+
+    /// The steps of a class that have room.
+    fn roomy_steps(&self, class: usize) -> impl Iterator<Item = u32> {
+        let there = |number: u32| Some(number).filter(|&number| number != NONE);
+        std::iter::successors(there(self.classes[class].roomy), move |&number| there(self.infos[number as usize].after))
+    }
+
+    /// The blocks of a loose step that stand behind where all would end if they stood together; the next blocks of its
+    /// class come into the room between the others. A loose step without such blocks gives the rest of its memory back.
+    fn pack_loose_step(&mut self) -> Vec<Handle> {
+        while let Some(number) = self.loose {
+            let info = self.infos[number as usize];
+            if self.steps[number as usize].is_some() && info.is_loose() {
+                let packed = number * STEP_UNITS as u32 + u32::from(info.packed());
+                let blocks = self.blocks_in_use(number);
+                let behind = &blocks[blocks.partition_point(|block| block.0 < packed)..];
+                if !behind.is_empty() {
+                    self.order_free_blocks(number);
+                    return behind.to_vec();
+                }
+                self.cut_off(number);
+            }
+            let is_loose = |number: &usize| self.steps[*number].is_some() && self.infos[*number].is_loose();
+            self.loose = (0..self.infos.len()).find(is_loose).map(|number| number as u32);
+        }
+        Vec::new()
+    }
+
+    /// Puts a step first among the roomy ones of its class, and its first free block first among those.
+    fn order_free_blocks(&mut self, number: u32) {
+        let class = class_of(self.infos[number as usize].block_bytes());
+        self.unlist(number, class);
+        self.enlist(number, class);
+        let first = number * STEP_UNITS as u32;
+        let handle = |unit: u16| Handle(first + u32::from(unit));
+        let mut free = self.free_units(number);
+        free.sort_unstable();
+        let mut after = NO_BLOCK;
+        for unit in free.into_iter().rev() {
+            self.block_mut(handle(unit))[..2].copy_from_slice(&after.to_le_bytes());
+            after = unit;
+        }
+        self.infos[number as usize].freed = after;
+    }
+
+    /// Gives back what is behind the blocks of a step that stand together.
+    fn cut_off(&mut self, number: u32) {
+        let info = &mut self.infos[number as usize];
+        info.fresh = info.packed();
+        info.freed = NO_BLOCK;
+        let end = usize::from(info.fresh) * UNIT_BYTES;
+        if let Some(pages) = &mut self.steps[number as usize] {
+            pages.forget_from(end);
+        }
+    }
+
+    /// The blocks of a step without those that are free, in order.
+    pub(super) fn blocks_in_use(&self, number: u32) -> Vec<Handle> {
+        let info = &self.infos[number as usize];
+        let first = number * STEP_UNITS as u32;
+        let mut is_free = vec![false; usize::from(info.fresh / info.block_units)];
+        self.free_units(number).into_iter().for_each(|unit| is_free[usize::from(unit / info.block_units)] = true);
+        let blocks = (0..info.fresh).step_by(info.block_units.into()).zip(is_free);
+        blocks.filter(|(_, is_free)| !is_free).map(|(unit, _)| Handle(first + u32::from(unit))).collect()
+    }
+
+    /// Where the freed blocks of a step lie.
+    fn free_units(&self, number: u32) -> Vec<u16> {
+        let there = |unit: u16| Some(unit).filter(|&unit| unit != NO_BLOCK);
+        let first = number * STEP_UNITS as u32;
+        let after = |&unit: &u16| there(self.freed_after(Handle(first + u32::from(unit))));
+        std::iter::successors(there(self.infos[number as usize].freed), after).collect()
+    }
+}
