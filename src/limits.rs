@@ -158,6 +158,9 @@ pub const EVICTION_SAMPLES_MAX: usize = 64;
 /// made for so long; what is missing then is made in the next turns. A few hundred entries go in that time.
 pub const EVICTION_NS_MAX: u64 = 300_000;
 
+/// In a turn in which keys were evicted, what room they left between others is taken back for so long.
+pub const PACKING_NS_MAX: u64 = 150_000;
+
 /// The clock is asked after so many evicted entries.
 pub const EVICTIONS_UNTIMED_MAX: usize = 16;
 

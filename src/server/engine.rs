@@ -9,7 +9,7 @@ use crate::command::{
     Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
 };
 use crate::conn::{Flow, Place, Service};
-use crate::limits::SWEEP_ENTRIES_PER_TURN;
+use crate::limits::{PACKING_NS_MAX, SWEEP_ENTRIES_PER_TURN};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::Store;
@@ -33,6 +33,8 @@ pub(super) struct Engine {
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
+    /// How many keys were evicted before this turn's end was last seen to.
+    evicted_before: u64,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
     /// Who may come in.
@@ -62,6 +64,7 @@ impl Engine {
             slowlog: SlowLog::default(),
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
+            evicted_before: 0,
             shutdown: false,
             until_ns: 0,
             access,
@@ -114,6 +117,14 @@ impl Engine {
         let Engine { store, stats, node, settings, now, .. } = self;
         stats.expired_keys += store.sweep(now.ms, SWEEP_ENTRIES_PER_TURN) as u64;
         self.reclaiming = store.reclaim(SWEEP_ENTRIES_PER_TURN);
+        if stats.evicted_keys > self.evicted_before {
+            // Entries of other sizes come than go: the room that these leave is to be of use as fast as that.
+            let until_ns = clock::monotonic_ns() + PACKING_NS_MAX;
+            while self.reclaiming && clock::monotonic_ns() < until_ns {
+                self.reclaiming = store.reclaim(SWEEP_ENTRIES_PER_TURN);
+            }
+        }
+        self.evicted_before = stats.evicted_keys;
         let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
         self.reclaiming |= room == Room::Some;
         match (room, node.exceeded_since_ms) {
