@@ -231,26 +231,27 @@ fn timings() {
     }
 }
 
-/// What the expiry of many keys costs, by hand as the timings above: each turn of a sweep is timed alone.
+/// What the expiry of many keys costs, by hand as the timings above.
 #[test]
 #[ignore = "a measurement, not a test"]
 fn sweep_timings() {
-    let kinds: [(&str, usize, fn(usize) -> u64); 2] = [
-        ("1,000 due among 1M that are not", 1_001_000, |number| if number % 1001 == 7 { 50 } else { 3_600_000 }),
-        ("300,000 in one second", 300_000, |number| 50 + number as u64 % 1000),
-    ];
-    for (what, count, expires_ms) in kinds {
-        let mut store = Store::new();
-        for number in 0..count {
-            store.upsert(&spread_key(number), b"0123456789abcdef", Expiry::At(expires_ms(number)), 1);
-        }
-        let (mut swept, mut longest) = (0, Duration::ZERO);
-        let began = Instant::now();
-        while store.next_expiry_ms().is_some_and(|due_ms| due_ms <= 1050) {
-            let turn = Instant::now();
-            swept += store.sweep(1050, 512);
-            longest = longest.max(turn.elapsed());
-        }
-        println!("{what}: {swept} gone in {:?}, the longest turn {longest:?}", began.elapsed());
+    let one_in_many = |number: usize| if number % 1001 == 7 { 50 } else { 3_600_000 };
+    time_sweep("1,000 due among 1M that are not", 1_001_000, one_in_many);
+    time_sweep("300,000 in one second", 300_000, |number| 50 + number as u64 % 1000);
+}
+
+/// Sweeps at 1050 ms, each turn timed alone.
+fn time_sweep(what: &str, count: usize, expires_ms: impl Fn(usize) -> u64) {
+    let mut store = Store::new();
+    for number in 0..count {
+        store.upsert(&spread_key(number), b"0123456789abcdef", Expiry::At(expires_ms(number)), 1);
     }
+    let (mut swept, mut longest) = (0, Duration::ZERO);
+    let began = Instant::now();
+    while store.next_expiry_ms().is_some_and(|due_ms| due_ms <= 1050) {
+        let turn = Instant::now();
+        swept += store.sweep(1050, 512);
+        longest = longest.max(turn.elapsed());
+    }
+    println!("{what}: {swept} gone in {:?}, the longest turn {longest:?}", began.elapsed());
 }

@@ -5,11 +5,14 @@
 //! the page end, a column of times follows: a lower bound of all of them; for each group a mask of the lanes that end
 //! and how many such there are in the groups before; then the times, five bytes each, in the order of group and lane. So
 //! a time takes its own bytes and little more, and an entry that does not end takes none.
+//!
+//! [`Shape`] tells what a table has and where: another column is one more part of it.
 
 use super::account::work;
-use super::arena::Handle;
+use super::arena::{BLOCK_BYTES_MAX, Handle};
 use super::hash;
 use super::usage::fade;
+use crate::limits::PAGE_ENTRIES_MAX;
 use crate::sys::simd::{LANES, lanes_equal, prefetch};
 
 const HANDLE_BYTES: usize = 4;
@@ -74,21 +77,21 @@ impl Shape {
         Shape { room: room as u16, ..plain }
     }
 
-    pub(super) fn groups(self) -> usize {
-        self.groups.into()
+    pub(super) const fn groups(self) -> usize {
+        self.groups as usize
     }
 
-    pub(super) fn room(self) -> usize {
-        self.room.into()
+    pub(super) const fn room(self) -> usize {
+        self.room as usize
     }
 
     /// How many bytes the table has.
-    pub(super) fn bytes(self) -> usize {
+    pub(super) const fn bytes(self) -> usize {
         if self.room == 0 { self.due_at() } else { self.bytes_with(self.room()) }
     }
 
     /// How many bytes are in use when so many entries end.
-    pub(super) fn bytes_with(self, times: usize) -> usize {
+    pub(super) const fn bytes_with(self, times: usize) -> usize {
         if times == 0 { self.due_at() } else { self.time_at(times) }
     }
 
@@ -99,17 +102,17 @@ impl Shape {
     }
 
     /// Whether there is a column of marks.
-    pub(super) fn is_marked(self) -> bool {
+    pub(super) const fn is_marked(self) -> bool {
         self.marked
     }
 
     /// Where the groups end.
-    pub(super) fn marks_at(self) -> usize {
+    pub(super) const fn marks_at(self) -> usize {
         self.groups() * GROUP_BYTES
     }
 
     /// Where the marks end.
-    pub(super) fn due_at(self) -> usize {
+    pub(super) const fn due_at(self) -> usize {
         self.marks_at() + if self.marked { TICK_BYTES + self.groups() * LANES } else { 0 }
     }
 
@@ -117,18 +120,26 @@ impl Shape {
         self.marks_at() + TICK_BYTES + place.group * LANES + place.lane
     }
 
-    fn mask_at(self, group: usize) -> usize {
+    const fn mask_at(self, group: usize) -> usize {
         self.due_at() + DUE_BYTES + group * MASK_BYTES
     }
 
-    fn times_at(self) -> usize {
+    const fn times_at(self) -> usize {
         self.mask_at(self.groups())
     }
 
-    fn time_at(self, index: usize) -> usize {
+    const fn time_at(self, index: usize) -> usize {
         self.times_at() + index * TIME_BYTES
     }
 }
+
+/// A page grows by a fifth of its groups when it has fewer than [`PAGE_ENTRIES_MAX`] entries, which are 29/32 of its lanes
+/// at least: more groups than this it never has.
+const LARGEST: Shape = {
+    let groups = (PAGE_ENTRIES_MAX * 32).div_ceil(29 * LANES) * 6 / 5;
+    Shape { groups: groups as u16, room: (groups * LANES) as u16, marked: true }
+};
+const _: () = assert!(LARGEST.bytes() <= BLOCK_BYTES_MAX);
 
 /// A group of lanes, to be read.
 #[derive(Clone, Copy)]
