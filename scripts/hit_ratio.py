@@ -77,7 +77,7 @@ class Server:
             command = [program, "-a", "127.0.0.1", "-p", str(self.port)]
         else:
             command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", folder]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, **quiet)
         deadline = time.monotonic() + 10
         while True:
@@ -88,6 +88,7 @@ class Server:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     sys.exit(f"{program} does not serve")
                 time.sleep(0.02)
+        self.socket.settimeout(60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.left = b""
 

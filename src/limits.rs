@@ -158,11 +158,14 @@ pub const WRONG_PASSWORD_MS: u64 = 200;
 /// SCAN looks at no more entries than this in one call, whatever COUNT says.
 pub const SCAN_ENTRIES_MAX: usize = 2048;
 
-/// Of what expired or was flushed, so much is taken back in a turn.
-pub const TAKE_BACK_NS_MAX: u64 = 300_000;
+/// Of what expired, so much is taken back in a turn ...
+pub const SWEEP_NS_MAX: u64 = 300_000;
 
-/// The clock is asked after so many expired entries, or entries of a flushed store, that were taken back.
+/// ... and the clock is asked after so many entries.
 pub const SWEEP_ENTRIES_AT_ONCE: usize = 128;
+
+/// So many entries of a flushed store are taken back in a turn.
+pub const RECLAIM_ENTRIES_PER_TURN: usize = 512;
 
 /// So many entries at least are looked at for one that is to be evicted, where nothing else is said. They come in groups
 /// of about a dozen anyway; only a small store has fewer at hand.
@@ -174,6 +177,9 @@ pub const EVICTION_SAMPLES_MAX: usize = 64;
 /// Before a command that needs memory, and once more in each turn that begins or ends beyond the memory limit, room is
 /// made for so long; what is missing then is made in the next turns. A few hundred entries go in that time.
 pub const EVICTION_NS_MAX: u64 = 300_000;
+
+/// In a turn in which keys were evicted, what room they left between others is taken back for so long.
+pub const PACKING_NS_MAX: u64 = 150_000;
 
 /// The clock is asked after so many evicted entries.
 pub const EVICTIONS_UNTIMED_MAX: usize = 16;

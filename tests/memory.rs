@@ -6,7 +6,7 @@ use std::process::Command;
 
 use support::cluster::{Cluster, ask_array};
 use support::reference::Reference;
-use support::{Client, Server, alone, root, run_to_end, show, together, wait_for};
+use support::{Client, Server, alone, root, show, together, wait_for};
 
 const OOM: &str = "(error) OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -52,7 +52,7 @@ fn flood(client: &mut Client, from: usize, bytes: usize, ends: bool) -> usize {
 
 #[test]
 fn a_flood_of_mixed_sizes_stays_under_the_limit() {
-    const LIMIT: u64 = 32 * MIB;
+    const LIMIT: u64 = 64 * MIB;
     let _machine = alone();
     for policy in [
         "allkeys-lru",
@@ -63,18 +63,15 @@ fn a_flood_of_mixed_sizes_stays_under_the_limit() {
         "volatile-ttl",
         "volatile-random",
     ] {
-        let server = Server::start(&["--maxmemory", "32mb", "--maxmemory-policy", policy]);
-        let (mut client, mut number, mut most, mut most_kb) = (server.connect(), 0, 0, 0);
-        let before_kb = server.resident_kb();
-        for _ in 0..100 {
+        let server = Server::start(&["--maxmemory", "64mb", "--maxmemory-policy", policy]);
+        let (mut client, mut number, mut most, mut kb) = (server.connect(), 0, 0, 0);
+        for _ in 0..150 {
             number += flood(&mut client, number, MIB as usize, policy.starts_with("volatile"));
             most = most.max(counted(&mut client));
-            most_kb = most_kb.max(server.resident_kb());
+            kb = kb.max(server.resident_kb());
         }
-        let (evicted, left, kb) = (client.info("evicted_keys"), client.ask("DBSIZE"), most_kb - before_kb);
-        println!(
-            "{policy}: {number} keys set, {evicted} evicted, {left} left; at most {most} bytes, {kb} kB and {before_kb} before"
-        );
+        let (evicted, left) = (client.info("evicted_keys"), client.ask("DBSIZE"));
+        println!("{policy}: {number} keys set, {evicted} evicted, {left} left; at most {most} bytes, {kb} kB resident");
         assert!(most <= LIMIT + MARGIN, "{policy}: {most} bytes were used");
         assert!(counted(&mut client) > LIMIT / 8 * 7, "{policy}: more went than had to");
         assert!((kb as u64) << 10 <= LIMIT / 4 * 5, "{policy}: {kb} kB are resident");
@@ -276,8 +273,11 @@ fn as_many_accesses_hit_as_with_redis() {
     let mut command = Command::new(root().join("scripts/hit_ratio.py"));
     command.arg("--memento").arg(support::program());
     // A short trace scatters by a few tenths of a percent.
-    command.args(["--traces", "zipf", "--keys", "40000", "--accesses", "400000", "--sets", "0", "--margin", "2"]);
-    let (code, table, error) = run_to_end(&mut command);
+    command.args(["--traces", "zipf", "--keys", "20000", "--accesses", "200000", "--sets", "0", "--margin", "2"]);
+    command.args(["--policies", "allkeys-lru,allkeys-lfu,volatile-lru,volatile-lfu,volatile-ttl"]);
+    // It takes longer than others may, and ends by itself where a server does not answer.
+    let output = command.output().expect("to run the script");
+    let [table, error] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     println!("{table}{error}");
-    assert_eq!(code, Some(0), "{table}{error}");
+    assert!(output.status.success(), "{table}{error}");
 }

@@ -9,7 +9,7 @@ use crate::command::{
     Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
 };
 use crate::conn::{Flow, Place, Request, Service};
-use crate::limits::{SWEEP_ENTRIES_AT_ONCE, TAKE_BACK_NS_MAX};
+use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::{Probe, Store};
@@ -33,6 +33,8 @@ pub(super) struct Engine {
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
+    /// How many keys were evicted before this turn's end was last seen to.
+    evicted_before: u64,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
     /// Who may come in.
@@ -62,6 +64,7 @@ impl Engine {
             slowlog: SlowLog::default(),
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
+            evicted_before: 0,
             shutdown: false,
             until_ns: 0,
             access,
@@ -130,31 +133,22 @@ impl Engine {
         step(requests, Store::probe_entry);
     }
 
-    /// Takes back for about so long what expired, and then what FLUSH and others have left; a piece of each at least.
-    fn take_back_for(&mut self, ns_max: u64) {
+    /// Takes back what expired, for a bounded time.
+    fn sweep(&mut self) {
         let Engine { store, stats, now, .. } = self;
-        let is_due = |store: &Store| store.next_expiry_ms().is_some_and(|due_ms| due_ms <= now.ms);
-        if !is_due(store) {
-            self.reclaiming = store.reclaim(SWEEP_ENTRIES_AT_ONCE);
-            if !self.reclaiming {
-                return;
-            }
-        }
-        let until_ns = clock::monotonic_ns() + ns_max;
-        while is_due(store) {
-            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms - due_ms);
+        let mut until_ns = None;
+        loop {
+            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms.saturating_sub(due_ms));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
             if swept > 0 {
                 stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
             }
-            if clock::monotonic_ns() >= until_ns {
-                break;
+            if store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms) {
+                return;
             }
-        }
-        loop {
-            self.reclaiming = store.reclaim(SWEEP_ENTRIES_AT_ONCE);
-            if !self.reclaiming || clock::monotonic_ns() >= until_ns {
+            let now_ns = clock::monotonic_ns();
+            if now_ns >= *until_ns.get_or_insert(now_ns + SWEEP_NS_MAX) {
                 return;
             }
         }
@@ -162,8 +156,17 @@ impl Engine {
 
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
     pub(super) fn take_back(&mut self) {
-        self.take_back_for(TAKE_BACK_NS_MAX);
+        self.sweep();
         let Engine { store, stats, node, settings, now, .. } = self;
+        self.reclaiming = store.reclaim(RECLAIM_ENTRIES_PER_TURN);
+        if stats.evicted_keys > self.evicted_before {
+            // Entries of other sizes come than go: the room that these leave is to be of use as fast as that.
+            let until_ns = clock::monotonic_ns() + PACKING_NS_MAX;
+            while self.reclaiming && clock::monotonic_ns() < until_ns {
+                self.reclaiming = store.reclaim(RECLAIM_ENTRIES_PER_TURN);
+            }
+        }
+        self.evicted_before = stats.evicted_keys;
         let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
         self.reclaiming |= room == Room::Some;
         match (room, node.exceeded_since_ms) {

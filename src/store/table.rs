@@ -102,7 +102,7 @@ impl Shape {
     }
 
     /// Whether there is a column of marks.
-    pub(super) fn is_marked(self) -> bool {
+    pub(super) const fn is_marked(self) -> bool {
         self.marked
     }
 

@@ -207,6 +207,10 @@ impl Side {
         let mut side = Side { address, clients: [Connection::new(address), Connection::new(address)] };
         let cleared = side.clients[0].exchange(&[b"*1\r\n$8\r\nFLUSHALL\r\n"], 1, DEADLINE);
         assert!(cleared.bytes == b"+OK\r\n", "FLUSHALL answers {}", show(&cleared.bytes));
+        // What a run may have set before, on this server or, of a cluster, on another one.
+        let unset = b"CONFIG SET maxmemory 0 maxmemory-policy noeviction slowlog-max-len 128\r\n";
+        let unset = side.clients[0].exchange(&[unset], 1, DEADLINE);
+        assert!(unset.bytes.ends_with(b"OK\r\n"), "CONFIG SET answers {}", show(&unset.bytes));
         side
     }
 
