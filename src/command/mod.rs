@@ -480,7 +480,9 @@ fn aim(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen, args: Args<'_>, arrive
     let Some(own) = ctx.slots else { return Ok(Aim::default()) };
     let (sub, handler) = chosen;
     let row = sub.map(|sub| &spec.subcommands[sub]);
-    let aim = route::aim(spec, row, handler.is_none(), ctx.session, own, args).map_err(|error| (sub, error))?;
+    let known = ctx.probe.map(Probe::slot);
+    let aim =
+        route::aim(spec, row, (handler.is_none(), known), ctx.session, own, args).map_err(|error| (sub, error))?;
     match arrived {
         true if aim.bound => Err((sub, CommandError::other("another node has nothing to ask of this one but keys"))),
         true => Ok(Aim::default()),

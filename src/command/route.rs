@@ -139,12 +139,12 @@ pub(super) fn cross_slot() -> CommandError {
     CommandError::Other("CROSSSLOT Keys in request don't hash to the same slot".into())
 }
 
-/// What a request concerns, in a cluster in which these slots are this node's own; `help` for HELP of a family. An
-/// error where the keys must be in one slot and are not.
+/// What a request concerns, in a cluster in which these slots are this node's own; `help` for HELP of a family, `known`
+/// the slot of its first key, where somebody has looked. An error where the keys must be in one slot and are not.
 pub(super) fn aim(
     spec: &CommandSpec,
     sub: Option<&Subcommand>,
-    help: bool,
+    (help, known): (bool, Option<SlotId>),
     session: &Session,
     own: OwnSlots,
     args: Args<'_>,
@@ -162,6 +162,7 @@ pub(super) fn aim(
         Reach::Anywhere | Reach::Handled => here(Span::None),
         Reach::Node => Aim { bound: true, ..here(Span::None) },
         Reach::Cluster(_) | Reach::Scan if alone => Aim { bound: true, ..here(Span::None) },
+        Reach::Slot if keys == Keys::ONE && known.is_some() => known.map_or(here(Span::None), at),
         Reach::Slot => one_slot(keys, args)?.map_or(here(Span::None), at),
         Reach::Split(merge) => {
             let mut places = keys.places(args.len());

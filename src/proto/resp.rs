@@ -93,7 +93,7 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
             return Parsed::Broken(ParseError::RequestTooLarge);
         }
         parser.array = Some(Box::new(array));
-    } else {
+    } else if matches!(parsed, Parsed::Request { .. }) {
         words.append(array.words);
     }
     parsed

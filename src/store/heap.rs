@@ -165,8 +165,8 @@ impl Heap {
 
     /// At most so many entries that leave much room between them, each of which is to be copied now and then left; none
     /// when there is nothing to gain by it.
-    pub(super) fn leave_thin(&mut self, entries_max: usize) -> Vec<Handle> {
-        self.arena.leave_thin(entries_max)
+    pub(super) fn leave_thin(&mut self, entries_max: usize, entries: &mut Vec<Handle>) {
+        self.arena.leave_thin(entries_max, entries);
     }
 
     /// A copy of an entry's block, for the entry to be there from now on; the old one is to be left.

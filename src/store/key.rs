@@ -35,6 +35,12 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The key's slot.
+    #[inline]
+    pub fn slot(self) -> SlotId {
+        self.slot
+    }
+
     /// The key that the probe was made for, with what the probe knows of it.
     #[inline]
     pub fn key(self, bytes: &[u8]) -> Key<'_> {

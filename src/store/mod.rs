@@ -107,6 +107,8 @@ pub struct Store {
     tidy: Tidy,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
+    /// Which entries are being moved together.
+    leaving: Vec<Handle>,
     /// What a sweep takes out of a page.
     swept: Vec<(Place, Handle, u64)>,
     /// Which entries go when memory is short.
@@ -135,6 +137,7 @@ impl Store {
             account: Account::default(),
             changes: Changes::default(),
             state: RandomState::new(),
+            leaving: Vec::new(),
             swept: Vec::new(),
             tidy: Tidy::default(),
             policy: Policy::default(),
@@ -440,7 +443,9 @@ impl Store {
 
     /// Moves some entries together where those that went left much room between them. True when there may be more such.
     fn compact(&mut self) -> bool {
-        let leaving = self.heap.leave_thin(ENTRIES_MOVED_AT_ONCE);
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.clear();
+        self.heap.leave_thin(ENTRIES_MOVED_AT_ONCE, &mut leaving);
         leaving.iter().for_each(|&old| self.heap.prefetch(old));
         for &old in &leaving {
             let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
@@ -451,7 +456,11 @@ impl Store {
             page.set_handle(place, self.heap.moved(old), &mut self.tables);
         }
         leaving.iter().for_each(|&old| self.heap.leave(old));
-        !leaving.is_empty()
+        let any = !leaving.is_empty();
+        if any {
+            self.leaving = leaving;
+        }
+        any
     }
 
     /// Takes ended entries out of the page that begins at a place, and frees them; returns how many.

@@ -10,7 +10,8 @@ impl Arena {
         let mut bytes = 0;
         let mut classes = vec![Class::EMPTY; CLASSES];
         for (number, info) in self.infos.iter().enumerate().filter(|(number, _)| self.steps[*number].is_some()) {
-            let blocks = self.blocks_in_use(number as u32);
+            let mut blocks = Vec::new();
+            self.blocks_in_use(number as u32, &mut blocks);
             assert_eq!(blocks.len(), usize::from(info.used));
             assert!(info.used > 0, "an empty step goes back");
             bytes += blocks.len() * info.block_bytes();
@@ -139,7 +140,8 @@ fn an_arena_is_given_back_step_by_step() {
 
 /// Moves blocks as the owner of the handles does; returns how many. Blocks are 40 bytes large, or as told.
 fn compact(arena: &mut Arena, held: &mut [Handle], block_bytes: impl Fn(usize) -> usize) -> usize {
-    let leaving = arena.leave_thin(300);
+    let mut leaving = Vec::new();
+    arena.leave_thin(300, &mut leaving);
     assert!(leaving.len() <= 300);
     for &old in &leaving {
         let number = held.iter().position(|&handle| handle == old).expect("a block that is held");

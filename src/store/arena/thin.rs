@@ -37,18 +37,17 @@ impl Info {
 }
 
 impl Arena {
-    /// Some blocks, at most so many, that are better elsewhere. The caller moves each: allocates one of the same size, and
-    /// when this is done for all, frees the old ones. None when there is nothing to gain by it.
-    pub(in crate::store) fn leave_thin(&mut self, blocks_max: usize) -> Vec<Handle> {
+    /// Adds some blocks to `blocks`, at most so many, that are better elsewhere. The caller moves each: allocates one of
+    /// the same size, and when this is done for all, frees the old ones. None when there is nothing to gain by it.
+    pub(in crate::store) fn leave_thin(&mut self, blocks_max: usize, blocks: &mut Vec<Handle>) {
         if self.emptying.is_none() {
             self.emptying = self.thin_step();
         }
-        let mut blocks = match self.emptying {
-            Some(number) => self.blocks_in_use(number),
-            None => self.pack_loose_step(),
-        };
+        match self.emptying {
+            Some(number) => self.blocks_in_use(number, blocks),
+            None => self.pack_loose_step(blocks),
+        }
         blocks.truncate(blocks_max);
-        blocks
     }
 
     /// Marks the emptiest steps of each class as being left, as many as the room of its other steps makes needless. The
@@ -110,23 +109,21 @@ impl Arena {
 
     /// The blocks of a loose step that stand behind where all would end if they stood together; the next blocks of its
     /// class come into the room between the others. A loose step without such blocks gives the rest of its memory back.
-    fn pack_loose_step(&mut self) -> Vec<Handle> {
+    fn pack_loose_step(&mut self, blocks: &mut Vec<Handle>) {
         while let Some(number) = self.loose {
             let info = self.infos[number as usize];
             if self.steps[number as usize].is_some() && info.is_loose() {
                 let packed = number * STEP_UNITS as u32 + u32::from(info.packed());
-                let blocks = self.blocks_in_use(number);
-                let behind = &blocks[blocks.partition_point(|block| block.0 < packed)..];
-                if !behind.is_empty() {
-                    self.order_free_blocks(number);
-                    return behind.to_vec();
+                self.blocks_in_use(number, blocks);
+                blocks.drain(..blocks.partition_point(|block| block.0 < packed));
+                if !blocks.is_empty() {
+                    return self.order_free_blocks(number);
                 }
                 self.cut_off(number);
             }
             let is_loose = |number: &usize| self.steps[*number].is_some() && self.infos[*number].is_loose();
             self.loose = (0..self.infos.len()).find(is_loose).map(|number| number as u32);
         }
-        Vec::new()
     }
 
     /// Puts a step first among the roomy ones of its class, and its first free block first among those.
@@ -136,10 +133,11 @@ impl Arena {
         self.enlist(number, class);
         let first = number * STEP_UNITS as u32;
         let handle = |unit: u16| Handle(first + u32::from(unit));
-        let mut free = self.free_units(number);
-        free.sort_unstable();
+        let free = self.free_blocks(number);
+        let Info { fresh, block_units, .. } = self.infos[number as usize];
         let mut after = NO_BLOCK;
-        for unit in free.into_iter().rev() {
+        for place in (0..fresh / block_units).rev().filter(|&place| free.has(place.into())) {
+            let unit = place * block_units;
             self.block_mut(handle(unit))[..2].copy_from_slice(&after.to_le_bytes());
             after = unit;
         }
@@ -157,21 +155,39 @@ impl Arena {
         }
     }
 
-    /// The blocks of a step without those that are free, in order.
-    pub(super) fn blocks_in_use(&self, number: u32) -> Vec<Handle> {
+    /// The blocks of a step without those that are free, in order, added to `blocks`.
+    pub(super) fn blocks_in_use(&self, number: u32, blocks: &mut Vec<Handle>) {
+        let free = self.free_blocks(number);
         let info = &self.infos[number as usize];
         let first = number * STEP_UNITS as u32;
-        let mut is_free = vec![false; usize::from(info.fresh / info.block_units)];
-        self.free_units(number).into_iter().for_each(|unit| is_free[usize::from(unit / info.block_units)] = true);
-        let blocks = (0..info.fresh).step_by(info.block_units.into()).zip(is_free);
-        blocks.filter(|(_, is_free)| !is_free).map(|(unit, _)| Handle(first + u32::from(unit))).collect()
+        let places = (0..info.fresh).step_by(info.block_units.into()).enumerate();
+        blocks.extend(places.filter(|(place, _)| !free.has(*place)).map(|(_, unit)| Handle(first + u32::from(unit))));
     }
 
-    /// Where the freed blocks of a step lie.
-    fn free_units(&self, number: u32) -> Vec<u16> {
-        let there = |unit: u16| Some(unit).filter(|&unit| unit != NO_BLOCK);
+    /// Which blocks of a step were freed.
+    fn free_blocks(&self, number: u32) -> Places {
+        let info = &self.infos[number as usize];
         let first = number * STEP_UNITS as u32;
-        let after = |&unit: &u16| there(self.freed_after(Handle(first + u32::from(unit))));
-        std::iter::successors(there(self.infos[number as usize].freed), after).collect()
+        let (mut free, mut unit) = (Places([0; PLACE_WORDS]), info.freed);
+        while unit != NO_BLOCK {
+            free.add(usize::from(unit / info.block_units));
+            unit = self.freed_after(Handle(first + u32::from(unit)));
+        }
+        free
+    }
+}
+
+const PLACE_WORDS: usize = STEP_BYTES / BLOCK_BYTES_MIN / 64;
+
+/// Some of the places that a step has for blocks.
+struct Places([u64; PLACE_WORDS]);
+
+impl Places {
+    fn add(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.0[place / 64] >> (place % 64) & 1 == 1
     }
 }
