@@ -4,12 +4,17 @@
 //! comes back. At rest it owns no buffer.
 
 use crate::blob::Blob;
+mod batch;
+
+pub use batch::{Batch, Request, Share};
+
 use crate::buffer::BufferPool;
 use crate::limits::{
     BATCH_REQUESTS_MAX, OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES,
     REPLIES_WAITING_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
-use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece, Words};
+use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece};
+use batch::Tail;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem;
@@ -23,96 +28,6 @@ pub struct Desk {
     pub output: Output,
     /// Buffers for what must wait.
     pub pool: BufferPool,
-}
-
-/// Requests of some connections that are parsed and not executed yet, in the order in which they will be. `A` is what
-/// who executes them has found out ahead of each.
-#[derive(Debug)]
-pub struct Batch<A> {
-    requests: Vec<Request<A>>,
-    words: Words,
-}
-
-/// A request that is parsed.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<A> {
-    /// What was found out ahead of its execution.
-    pub ahead: A,
-    /// Where its bytes begin and end among those of its connection.
-    start: usize,
-    end: usize,
-    /// Where its words begin among those of the batch; they end where those of the next one begin.
-    words: usize,
-    form: Form,
-}
-
-/// What a connection has in a [`Batch`].
-#[derive(Debug)]
-pub struct Share {
-    requests: Range<usize>,
-    /// Where the bytes of the last one end.
-    end: usize,
-    tail: Tail,
-    /// Whether the bytes are those that the connection itself has, the fresh ones behind them.
-    kept: bool,
-    /// Whether the first of the requests cannot be parsed again, since a part of its bytes was taken before.
-    amid: bool,
-}
-
-impl<A> Default for Batch<A> {
-    fn default() -> Batch<A> {
-        Batch { requests: Vec::new(), words: Words::default() }
-    }
-}
-
-impl<A> Batch<A> {
-    /// Whether it is time to execute what is here.
-    pub fn is_full(&self) -> bool {
-        self.requests.len() >= BATCH_REQUESTS_MAX
-    }
-
-    /// All that are here.
-    pub fn requests(&mut self) -> &mut [Request<A>] {
-        &mut self.requests
-    }
-
-    fn args<'a>(&'a self, number: usize, input: &'a [u8]) -> Args<'a> {
-        let Request { start, words, .. } = self.requests[number];
-        let words_end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words);
-        Args::among(&input[start..], &self.words, words..words_end)
-    }
-
-    /// Forgets the requests from this one on.
-    fn truncate(&mut self, number: usize) {
-        if let Some(request) = self.requests.get(number) {
-            self.words.truncate(request.words);
-            self.requests.truncate(number);
-        }
-    }
-
-    /// Forgets all that was executed.
-    pub fn clear(&mut self) {
-        self.requests.clear();
-        self.words.clear();
-    }
-}
-
-impl Share {
-    /// Whether there is a request in it.
-    pub fn has_requests(&self) -> bool {
-        !self.requests.is_empty()
-    }
-}
-
-/// What comes behind the requests of a share.
-#[derive(Clone, Copy, Debug)]
-enum Tail {
-    /// Bytes that were not looked at, if any.
-    More,
-    /// The beginning of a request, of which so many bytes are needed again.
-    Incomplete(usize),
-    /// What is no request.
-    Broken(ParseError),
 }
 
 /// Who executes requests.

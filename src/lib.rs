@@ -39,7 +39,7 @@
 //! | `proto/reply.rs`, `output.rs`, `number.rs` | answers, typed, and what they are written to; integers |
 //! | `proto/typed.rs` | answers between nodes, before any client's encoding |
 //! | `conn.rs` | one client's conversation: what is not executed yet, what is not sent yet, in order |
-//! | `conn/tests.rs` | its tests |
+//! | `conn/batch.rs`, `conn/tests.rs` | requests of many that are parsed and not executed yet; its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
@@ -53,7 +53,7 @@
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
-//! | `store/mod.rs` | the slot table: keys, values, times |
+//! | `store/mod.rs`, `upkeep.rs` | the slot table: keys, values, times; taking memory back a piece at a time |
 //! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
 //! | `store/slots.rs` | the slots' indexes, in blocks |
 //! | `store/node.rs`, `directory.rs`, `page.rs` | a slot's index: extendible hashing over pages of entries |
@@ -79,6 +79,7 @@
 //! | `cluster/sim.rs`, `cluster/sim/network.rs`, `node.rs`, `world.rs`, `mutant.rs` | tests only: a cluster on virtual time, and what must hold |
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
+//! | `server/arrivals.rs` | what arrives from all who are ready: parsed first, then executed |
 //! | `server/clients.rs` | what CLIENT asks about all clients |
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |

@@ -321,3 +321,113 @@ fn a_long_word_is_received_where_it_will_stay() {
     conn.take(b"", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, 100), b"c+;");
 }
+
+/// Several connections in one batch: each request is executed with its own words and in its own connection.
+#[test]
+fn connections_share_a_batch() {
+    for seed in seeds(50) {
+        let mut random = Random::new(seed);
+        let mut conns: Vec<Connection> = (0..5).map(|_| Connection::default()).collect();
+        let (mut batch, mut desk, mut service) = (Batch::default(), Desk::default(), Joined::new());
+        let mut wanted = vec![Vec::new(); conns.len()];
+        let mut got = vec![Vec::new(); conns.len()];
+        for round in 0..20 {
+            // Some send more than a batch holds, some a part of a line, some an array, some nothing.
+            let sent: Vec<Vec<u8>> = (0..conns.len())
+                .map(|number| {
+                    let requests = [0, 1, 3, 3 * BATCH_REQUESTS_MAX][random.below(4)];
+                    let mut bytes = Vec::new();
+                    for request in 0..requests {
+                        let word = format!("{number}.{round}.{request}");
+                        let line = [
+                            format!("{word} x\n"),
+                            format!("*2\r\n${}\r\n{word}\r\n$1\r\nx\r\n", word.len()),
+                            format!("\r\n{word} x\r\n"),
+                        ];
+                        bytes.extend_from_slice(line[random.below(3)].as_bytes());
+                        wanted[number].extend_from_slice(format!("{word}+x+;").as_bytes());
+                    }
+                    bytes
+                })
+                .collect();
+            // In two pieces, cut anywhere.
+            let cuts: Vec<usize> = sent.iter().map(|bytes| random.below(bytes.len() + 1)).collect();
+            for half in 0..2 {
+                let piece = |number: usize| match half {
+                    0 => &sent[number][..cuts[number]],
+                    _ => &sent[number][cuts[number]..],
+                };
+                let shares: Vec<Share> = (0..conns.len())
+                    .map(|number| conns[number].parse(piece(number), &mut batch, &mut service))
+                    .collect();
+                for (number, share) in shares.into_iter().enumerate() {
+                    let (conn, fresh) = (&mut conns[number], piece(number));
+                    let share = match random.below(3) {
+                        0 => conn.postpone(fresh, share, &mut desk.pool).err(),
+                        _ => Some(share),
+                    };
+                    if let Some(share) = share {
+                        conn.execute(fresh, share, &mut batch, &mut desk, &mut service);
+                        got[number].extend(send(conn, &mut desk, usize::MAX));
+                    }
+                }
+                batch.clear();
+                // Who was put off goes on before anything more comes, as in the loop.
+                for (conn, got) in conns.iter_mut().zip(&mut got) {
+                    while conn.can_resume() {
+                        conn.take(b"", &mut desk, &mut service);
+                        got.extend(send(conn, &mut desk, usize::MAX));
+                    }
+                }
+            }
+        }
+        assert!(got == wanted, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_long_word_that_was_received_apart_is_not_put_off() {
+    let (mut conn, mut desk, mut service) = start();
+    let length = crate::limits::RECEIVED_WHOLE_BYTES_MAX + 1;
+    conn.take(format!("*2\r\n$1\r\na\r\n${length}\r\n").as_bytes(), &mut desk, &mut service);
+    let mut missing = length;
+    while let Some(space) = conn.recv_space() {
+        let count = space.len().min(missing);
+        space[..count].fill(b'x');
+        missing -= count;
+        conn.recv_advance(count);
+    }
+    let mut batch = Batch::default();
+    let share = conn.parse(b"\r\nb\r\n", &mut batch, &mut service);
+    assert_eq!(batch.requests.len(), 1, "what is behind it is parsed once it is executed");
+    let share = conn.postpone(b"\r\nb\r\n", share, &mut desk.pool).expect_err("it cannot be parsed again");
+    conn.execute(b"\r\nb\r\n", share, &mut batch, &mut desk, &mut service);
+    let wanted = [b"a+", &vec![b'x'; length][..], b"+;b+;"].concat();
+    assert!(send(&mut conn, &mut desk, usize::MAX) == wanted);
+}
+
+/// An error behind whole requests leaves their words alone.
+#[test]
+fn what_is_no_request_does_not_touch_those_before_it() {
+    for bad in ["*2\r\n$4\r\nECHO\r\nx\r\n", "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$99999999999\r\n"] {
+        let (mut conn, mut desk, mut service) = start();
+        let broken = conn.take(format!("*1\r\n$1\r\na\r\n{bad}").as_bytes(), &mut desk, &mut service);
+        assert!(broken.is_some() && conn.is_closing());
+        let sent = send(&mut conn, &mut desk, usize::MAX);
+        assert!(sent.starts_with(b"a+;ERR Protocol error"), "{}", sent.escape_ascii());
+    }
+}
+
+/// Where time is over in the middle of a batch, what is left is parsed again and executed later, once.
+#[test]
+fn a_batch_that_is_cut_short_goes_on() {
+    let (mut conn, mut desk, mut service) = start();
+    service.time = false;
+    conn.take(b"a\nb\nc\nd", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, usize::MAX), b"a+;");
+    assert!(conn.can_resume() && !conn.wants_read());
+    service.time = true;
+    conn.take(b"", &mut desk, &mut service);
+    conn.take(b"e\n", &mut desk, &mut service);
+    assert_eq!(send(&mut conn, &mut desk, usize::MAX), b"b+;c+;de+;");
+}

@@ -7,14 +7,12 @@ use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, WRONG_PASSWORD, Walk};
-use crate::conn::{self, Connection, Desk, Place, Share};
+use crate::conn::{self, Connection, Desk, Place};
 use crate::limits::{
-    RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN,
-    WRONG_PASSWORD_MS,
+    RECEIVE_BYTES, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS,
 };
 use crate::proto::{Face, Output, Reply};
 use std::io::{self, IoSlice};
-use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a step of a walk counts for in a turn's share of bytes: about as long as moving so many takes.
@@ -22,14 +20,6 @@ const WALK_STEP_BYTES: usize = 64 * 1024;
 
 /// So much of what nobody wants is read at a time.
 const DISCARDED_BYTES: usize = RECEIVE_BYTES;
-
-/// What was received from a client, parsed and not executed yet.
-pub(super) struct Arrival {
-    token: Token,
-    /// Where the bytes are in the receive buffer.
-    fresh: Range<usize>,
-    share: Share,
-}
 
 /// One client.
 pub(super) struct Client {
@@ -39,9 +29,9 @@ pub(super) struct Client {
     /// The reply that comes later.
     promise: Option<Box<Promise>>,
     /// So much it was last seen to make the server hold.
-    held_bytes: u32,
+    pub(super) held_bytes: u32,
     /// When bytes last moved.
-    active_ms: u64,
+    pub(super) active_ms: u64,
     /// Whether it stands in the queue of those that can go on.
     queued: bool,
     /// Whether its side is all that is waited for: ours has ended.
@@ -123,11 +113,6 @@ impl Client {
             offers.done(place);
         }
     }
-
-    /// When bytes last moved.
-    pub(super) fn active_ms(&self) -> u64 {
-        self.active_ms
-    }
 }
 
 impl AsFd for Client {
@@ -203,108 +188,8 @@ impl Server {
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
 
-    /// Receives once, and parses what came; whether something has arrived that is to be executed.
-    fn receive(&mut self, token: Token) -> Result<bool, End> {
-        let Server { reactor, engine, receive, received, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(false) };
-        let Client { socket, conn, active_ms, .. } = client;
-        // The bytes of a long word go straight to where they will stay.
-        let space = conn.recv_space();
-        let direct = space.is_some();
-        match socket.receive(space.unwrap_or(&mut receive[*received..*received + RECEIVE_BYTES])) {
-            Ok(0) => conn.peer_ended(),
-            Ok(count) => {
-                *active_ms = engine.now.ms;
-                engine.stats.total_net_input_bytes += count as u64;
-                if !direct {
-                    self.parse(token, count);
-                    return Ok(true);
-                } else if conn.recv_advance(count) {
-                    self.parse(token, 0);
-                    return Ok(true);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(End::Error(error)),
-        }
-        Ok(false)
-    }
-
-    /// Parses what is whole after `count` more bytes were received; it will be executed with all that arrived.
-    fn parse(&mut self, token: Token, count: usize) {
-        let Server { reactor, engine, receive, received, batch, arrivals, bus, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
-        let fresh = *received..*received + count;
-        let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus.as_deref_mut());
-        let share = client.conn.parse(&receive[fresh.clone()], batch, &mut serving);
-        *received = fresh.end;
-        arrivals.push(Arrival { token, fresh, share });
-    }
-
-    /// Whether one more client may be received from before what arrived is executed.
-    pub(super) fn may_receive(&self) -> bool {
-        self.received < RECEIVE_BYTES_PER_BATCH && !self.batch.is_full()
-    }
-
-    /// Executes what has arrived; gives the bytes that were sent.
-    pub(super) fn execute_arrivals(&mut self) -> usize {
-        let before = self.engine.stats.total_net_output_bytes;
-        self.engine.fetch(self.batch.requests());
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        for (number, arrival) in arrivals.drain(..).enumerate() {
-            let token = arrival.token;
-            // The first one was waited for with all others: whatever time it is, it goes on.
-            let outcome =
-                if number > 0 && !self.engine.has_time() { self.postpone(arrival) } else { self.execute(arrival) };
-            self.finish(token, outcome);
-        }
-        self.arrivals = arrivals;
-        self.received = 0;
-        // A long word must not stay for as long as nobody asks for anything.
-        self.batch.clear();
-        self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize
-    }
-
-    /// Leaves what arrived to a later turn; executes what cannot be left.
-    fn postpone(&mut self, arrival: Arrival) -> Result<(), End> {
-        let Server { reactor, receive, desk, .. } = self;
-        let Arrival { token, fresh, share } = arrival;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        match client.conn.postpone(&receive[fresh.clone()], share, &mut desk.pool) {
-            Ok(()) => Ok(()),
-            Err(share) => self.execute(Arrival { token, fresh, share }),
-        }
-    }
-
-    /// Executes what has arrived from one client, and sends the replies with one call.
-    fn execute(&mut self, Arrival { token, fresh, share }: Arrival) -> Result<(), End> {
-        let Server { reactor, engine, desk, receive, batch, bus, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
-        engine.begin_share();
-        // What it has sent becomes requests now, and what these store is counted as stored.
-        engine.node.held_bytes -= std::mem::take(&mut client.held_bytes) as usize;
-        let bus = bus.as_deref_mut();
-        let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
-        let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
-        let Serving { promise, http: serving_http, .. } = serving;
-        engine.end_share();
-        if let Some(error) = broken {
-            engine.stats.closed_by_protocol_error += 1;
-            engine.stats.count_error(&error.text());
-            let (peer, why) = (clients::peer(client), error.text());
-            self.noise.write(engine.now.ms, format_args!("{peer} is closed, what it sent is no request: {why}"));
-        }
-        if serving_http {
-            engine.stats.closed_by_protocol_error += 1;
-            let peer = clients::peer(client);
-            self.noise.write(engine.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
-        }
-        deliver(client, desk, engine)?;
-        promise.map_or(Ok(()), |promise| self.keep(token, promise))
-    }
-
     /// Sees to a reply that was promised.
-    fn keep(&mut self, token: Token, promise: Promise) -> Result<(), End> {
+    pub(super) fn keep(&mut self, token: Token, promise: Promise) -> Result<(), End> {
         let Promise { place, encoding, muted, .. } = promise;
         if let Deferred::Clients(request) = &promise.deferred {
             let answer = self.answer_clients(token, request);
@@ -432,7 +317,7 @@ impl Server {
     }
 
     /// Closes a client that failed; settles how one that did not goes on.
-    fn finish(&mut self, token: Token, outcome: Result<(), End>) {
+    pub(super) fn finish(&mut self, token: Token, outcome: Result<(), End>) {
         match outcome {
             Ok(()) => self.settle(token),
             Err(end) => {
@@ -574,7 +459,7 @@ impl Server {
 }
 
 /// Sends the desk's output, or queues it behind what is already queued.
-fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
+pub(super) fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
     if desk.output.overflowed() || client.conn.overflowed() {
         return Err(End::OutputLimit);
     }

@@ -133,7 +133,7 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
         client.socket.number(),
         printable(session.name()),
         seconds(session.since_ms),
-        seconds(client.active_ms()),
+        seconds(client.active_ms),
         queued.map_or(-1, |queued| queued as i64),
         usize::from(copied + pinned > 0),
         copied + pinned,

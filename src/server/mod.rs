@@ -3,6 +3,7 @@
 //! One pass of the loop is a turn: wait, read the clock, serve who is ready as far as the turn's share goes, go on
 //! with who was cut short, see to deadlines, take back memory.
 
+mod arrivals;
 mod bus;
 mod client;
 mod clients;
@@ -28,8 +29,9 @@ use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
 use crate::sys::socket::{Listener, Socket, TcpOptions};
+use arrivals::Arrival;
 use bus::{Bus, Link};
-use client::{Arrival, Client, End};
+use client::{Client, End};
 use engine::{Ahead, Engine};
 use std::collections::VecDeque;
 use std::io;

@@ -1,0 +1,130 @@
+//! What the store does by itself: taking back the memory of what has ended, was flushed or deleted, a piece at a time.
+
+use super::*;
+
+impl Store {
+    /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
+    pub fn flush(&mut self) {
+        let (blocks, due) = (self.slots.take(), std::mem::take(&mut self.due));
+        let (mut tables, heap) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.heap));
+        // The time goes on.
+        self.tables.usage = std::mem::take(&mut tables.usage);
+        self.graveyard.bury(blocks, due, tables, heap);
+        self.tidy.go_on(None);
+        // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
+        self.reclaim(FLUSHED_AT_ONCE_MAX);
+    }
+
+    /// Takes back the memory of at most so many ended entries, those of the page that is due first before others; a page
+    /// whose entries were all given a later end meanwhile counts as one. Returns how many entries they were.
+    pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
+        self.tidy.tell_time(now_ms, self.len());
+        let (mut left, mut total) = (entries_max, 0);
+        while left > 0
+            && let Some((due_ms, at)) = self.due.first()
+            && due_ms <= now_ms
+        {
+            let swept = self.sweep_page(at, now_ms, left);
+            left -= swept.max(1);
+            total += swept;
+        }
+        total
+    }
+
+    /// Before this no entry ends; none where none does. May lie in the past.
+    pub fn next_expiry_ms(&self) -> Option<u64> {
+        self.due.first().map(|(due_ms, _)| due_ms)
+    }
+
+    /// When [`Store::sweep`] and [`Store::reclaim`] are to be called again at the latest, if ever. May lie in the past.
+    pub fn next_work_ms(&self) -> Option<u64> {
+        [self.next_expiry_ms(), self.tidy.next_ms(self.len())].into_iter().flatten().min()
+    }
+
+    /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, some steps of
+    /// memory that got empty. Then it moves entries together where many have gone and, in a store that has been quiet for
+    /// a while by the times that [`Store::sweep`] was told, makes some pages smaller that have more room than they need.
+    /// Of the memory of long values that went, in this store or elsewhere, gives back a piece besides. True while there is
+    /// more to do: that ends, unless more entries come or go.
+    pub fn reclaim(&mut self, entries_max: usize) -> bool {
+        let more_waits = mapping::give_back(LET_GO_BYTES_PER_TURN);
+        self.reclaim_entries(entries_max) || more_waits
+    }
+
+    pub(super) fn reclaim_entries(&mut self, entries_max: usize) -> bool {
+        if self.graveyard.reclaim(entries_max, &mut self.account) {
+            return true;
+        }
+        let released = (0..STEPS_RELEASED_AT_ONCE).take_while(|_| self.heap.release() | self.tables.release()).count();
+        if released == STEPS_RELEASED_AT_ONCE {
+            return true;
+        }
+        if let Some((round, at)) = self.tidy.position(self.len()) {
+            self.tidy_some(round, at, entries_max);
+            return true;
+        }
+        self.compact()
+    }
+
+    /// Goes on with looking over the pages, for about the work of so many entries.
+    pub(super) fn tidy_some(&mut self, round: Round, at: Cursor, entries_max: usize) {
+        let (mut work, mut at) = (0, Some(at));
+        while let Some(from) = at
+            && work < entries_max
+        {
+            let mut behind = None;
+            if let Some((root, mut growth)) = self.grown(from.slot()) {
+                let (entries, position) = root.tidy(from.position(), round, &mut growth);
+                work += entries;
+                behind = position.map(|position| Cursor::new(from.slot(), position));
+            }
+            at = behind.or_else(|| self.slots.used_from(from.slot().index() + 1).map(Cursor::at));
+        }
+        self.tidy.go_on(match (at, round) {
+            (Some(at), _) => Some((round, at)),
+            (None, Round::Shrink) => {
+                self.tables.leave_thin_steps();
+                Some((Round::Move, Cursor::START))
+            }
+            (None, Round::Move) => None,
+        });
+    }
+
+    /// Moves some entries together where those that went left much room between them. True when there may be more such.
+    pub(super) fn compact(&mut self) -> bool {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.clear();
+        self.heap.leave_thin(ENTRIES_MOVED_AT_ONCE, &mut leaving);
+        leaving.iter().for_each(|&old| self.heap.prefetch(old));
+        for &old in &leaving {
+            let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
+            let root = self.slots.get_mut(slot).expect("the slot of an entry");
+            let (page, hash, _) = root.page_mut(fast, || hash::keyed(&self.state, key));
+            let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key);
+            let (place, _) = found.expect("a block in use is an entry's");
+            page.set_handle(place, self.heap.moved(old), &mut self.tables);
+        }
+        leaving.iter().for_each(|&old| self.heap.leave(old));
+        let any = !leaving.is_empty();
+        if any {
+            self.leaving = leaving;
+        }
+        any
+    }
+
+    /// Takes ended entries out of the page that begins at a place, and frees them; returns how many.
+    pub(super) fn sweep_page(&mut self, at: Cursor, now_ms: u64, entries_max: usize) -> usize {
+        let mut swept = std::mem::take(&mut self.swept);
+        let (root, mut growth) = self.grown(at.slot()).expect("a page with a record is there");
+        root.sweep(at.position(), &mut Sweep { now_ms, entries_max, swept: &mut swept }, &mut growth);
+        for &(_, handle, expires_ms) in &swept {
+            self.heap.free(handle);
+            self.due.count(Some(expires_ms), None);
+        }
+        self.slots.sub(at.slot(), swept.len(), &mut self.account);
+        self.tidy.count(swept.len());
+        let count = swept.len();
+        self.swept = swept;
+        count
+    }
+}
