@@ -258,3 +258,33 @@ fn the_room_of_a_large_reply_is_given_back() {
     // Once large blocks were freed, the C library gives back less; but it takes no more for each further reply.
     assert!(kept_kb[2] < 24 * 1024, "{kept_kb:?} kB are kept after the replies");
 }
+
+/// Expiry is exact, not sampled: keys that are due go at their time though nobody asks for them, however many others have
+/// a time as well, and a bystander does not wait for it.
+#[test]
+fn keys_that_are_due_go_at_once_among_many_others() {
+    const OTHERS: usize = 200_000;
+    const DUE: usize = 20_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    let mut store = |count: usize, name: &str, left_ms: u64| {
+        for thousand in 0..count / 1000 {
+            let request = |number| format!("PSETEX {name}{number} {left_ms} v\r\n");
+            let requests: String = (thousand * 1000..(thousand + 1) * 1000).map(request).collect();
+            assert!(client.converse(requests.as_bytes(), 4000) == b"OK\r\n".repeat(1000));
+        }
+    };
+    store(OTHERS, "other", 3_600_000);
+    store(DUE, "due", 2_000);
+    let mut observer = server.connect();
+    assert_eq!(observer.info("expired_keys"), 0, "the machine was too slow to set them in time");
+    let (_, worst) = beside(&mut bystander, || {
+        wait_for("the keys to go", || observer.info("expired_keys") == DUE as u64);
+    });
+    observer.expect("DBSIZE", &OTHERS.to_string());
+    let lag_ms = observer.info("expire_lag_worst_ms");
+    println!("{DUE} keys went at most {lag_ms} ms late; a bystander's worst {worst:?}");
+    assert!(lag_ms < 200, "{lag_ms} ms late");
+    assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+}

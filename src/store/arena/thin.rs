@@ -12,6 +12,9 @@ const THIN_STEPS_SEEN: usize = 16;
 /// A step is loose when so many bytes between its blocks are free, and more than its blocks take.
 const LOOSE_BYTES: usize = STEP_BYTES / 4;
 
+/// Steps are told apart by how far they are filled, in so many parts.
+const FILLS: usize = 64;
+
 impl Class {
     /// Whether more than a quarter of the room for blocks of this size is free, and a step at least: then the other steps
     /// have room for all blocks of any one.
@@ -28,6 +31,16 @@ impl Info {
         let used = usize::from(self.used) * self.block_bytes();
         let free = usize::from(self.fresh) * UNIT_BYTES - used;
         free >= LOOSE_BYTES && free > used && used > 0 && !self.leaving
+    }
+
+    /// How many blocks the step has room for.
+    fn step_blocks(&self) -> usize {
+        STEP_UNITS / usize::from(self.block_units)
+    }
+
+    /// How far it is filled, up to [`FILLS`].
+    fn fill(&self) -> usize {
+        usize::from(self.used) * FILLS / self.step_blocks()
     }
 
     /// The first unit behind all blocks, if they stood together.
@@ -54,18 +67,27 @@ impl Arena {
     /// caller moves each block that [`Arena::is_leaving`].
     pub(in crate::store) fn leave_thin_steps(&mut self) {
         for class in 0..self.classes.len() {
-            let mut roomy: Vec<u32> = self.roomy_steps(class).collect();
-            roomy.sort_unstable_by_key(|&number| self.infos[number as usize].used);
-            let step_blocks = |info: &Info| STEP_UNITS / usize::from(info.block_units);
-            let free = |&number: &u32| {
+            let (mut counts, mut room) = ([0; FILLS + 1], 0);
+            for number in self.roomy_steps(class) {
                 let info = &self.infos[number as usize];
-                step_blocks(info) - usize::from(info.used)
-            };
-            let mut room: usize = roomy.iter().map(free).sum();
-            for number in roomy {
-                // The step's own room goes with it, and its blocks take as much of the others'.
-                let Some(left) = room.checked_sub(step_blocks(&self.infos[number as usize])) else { break };
-                room = left;
+                counts[info.fill()] += 1;
+                room += info.step_blocks() - usize::from(info.used);
+            }
+            (0..=FILLS).filter(|&fill| counts[fill] > 0).for_each(|fill| self.leave_steps(class, fill, &mut room));
+        }
+    }
+
+    /// Marks the steps of a class that are filled so far as being left, while the others have room for their blocks.
+    fn leave_steps(&mut self, class: usize, fill: usize, room: &mut usize) {
+        let mut next = self.classes[class].roomy;
+        while next != NONE {
+            let (number, info) = (next, &self.infos[next as usize]);
+            next = info.after;
+            // The step's own room goes with it, and its blocks take as much of the others'.
+            if info.fill() == fill
+                && let Some(left) = room.checked_sub(info.step_blocks())
+            {
+                *room = left;
                 self.leave(number, class);
             }
         }
