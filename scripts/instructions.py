@@ -35,18 +35,18 @@ CASES = [(protocol, name, depth) for protocol in ("RESP", "text") for name in ("
 
 # The instructions that one request of each case may cost.
 CEILINGS = {
-    ("RESP", "GET", 1): 3354,
-    ("RESP", "GET", 16): 2127,
-    ("RESP", "GET", 64): 2079,
-    ("RESP", "SET", 1): 3781,
-    ("RESP", "SET", 16): 2547,
-    ("RESP", "SET", 64): 2511,
-    ("text", "GET", 1): 3038,
-    ("text", "GET", 16): 1821,
-    ("text", "GET", 64): 1780,
-    ("text", "SET", 1): 3526,
-    ("text", "SET", 16): 2297,
-    ("text", "SET", 64): 2256,
+    ("RESP", "GET", 1): 3813,
+    ("RESP", "GET", 16): 1762,
+    ("RESP", "GET", 64): 1658,
+    ("RESP", "SET", 1): 4012,
+    ("RESP", "SET", 16): 1962,
+    ("RESP", "SET", 64): 1860,
+    ("text", "GET", 1): 4026,
+    ("text", "GET", 16): 2000,
+    ("text", "GET", 64): 1900,
+    ("text", "SET", 1): 4251,
+    ("text", "SET", 16): 2211,
+    ("text", "SET", 64): 2109,
 }
 
 

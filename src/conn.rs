@@ -214,13 +214,16 @@ impl Connection {
         desk: &mut Desk,
         service: &mut S,
     ) -> Option<ParseError> {
+        let mark = batch.requests.len();
         if !share.kept {
             let (left, broken) = self.run(fresh, share, batch, desk, service);
+            batch.truncate(mark);
             self.keep(&fresh[left], &mut desk.pool);
             return broken;
         }
         let mut input = mem::take(&mut self.input);
         let (left, broken) = self.run(&input, share, batch, desk, service);
+        batch.truncate(mark);
         if left.is_empty() {
             desk.pool.give_back(input);
         } else {
@@ -282,6 +285,9 @@ impl Connection {
                     return (start..input.len(), None);
                 }
                 self.serve(batch.args(number, input), form, ahead, desk, service);
+                if share.amid {
+                    batch.let_go(number);
+                }
                 if self.phase == Phase::Closing {
                     return (0..0, None);
                 }

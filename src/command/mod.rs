@@ -401,8 +401,8 @@ fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
 
 /// Runs a handler: the one door, and so the place where commands are measured.
 ///
-/// The clock is read once, at the end: that is the start of the next command as well. What a command takes thus has its
-/// own parsing in it, and a command that executes others has theirs. Brief commands share a reading.
+/// The clock is read once, at the end: that is the start of the next command as well. Parsing is not in what a command
+/// takes, since it is done for many at once; what others take that it executes is. Brief commands share a reading.
 fn run(
     spec: &'static CommandSpec,
     (sub, handler): Chosen,
@@ -411,7 +411,7 @@ fn run(
     reply: &mut Reply<'_>,
 ) -> Flow {
     ctx.stats.total_commands_processed += 1;
-    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time(spec.flags);
+    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time(spec.flags) && !args.has_long();
     if ctx.measures.is_amid_another_run(spec, brief) {
         ctx.measures.settle(ctx.host.clock_ns);
     }

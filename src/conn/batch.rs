@@ -61,6 +61,12 @@ impl<A> Batch<A> {
         Args::among(&input[start..], &self.words, words..words_end)
     }
 
+    /// Lets go of the long words of a request that was executed: what is stored of them is the store's alone.
+    pub(super) fn let_go(&mut self, number: usize) {
+        let words_end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words);
+        self.words.let_go(self.requests[number].words..words_end);
+    }
+
     /// Forgets the requests from this one on.
     pub(super) fn truncate(&mut self, number: usize) {
         if let Some(request) = self.requests.get(number) {
@@ -72,6 +78,7 @@ impl<A> Batch<A> {
     /// Forgets all that was executed.
     pub fn clear(&mut self) {
         self.requests.clear();
+        self.requests.shrink_to(2 * BATCH_REQUESTS_MAX);
         self.words.clear();
     }
 }

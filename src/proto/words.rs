@@ -46,6 +46,13 @@ impl Words {
         self.spans.truncate(len);
     }
 
+    /// Lets go of the long ones among the words with these numbers, which nobody will ask for again.
+    pub fn let_go(&mut self, numbers: Range<usize>) {
+        for span in self.spans[numbers].iter().filter(|span| span.start == LONG) {
+            self.long[span.end as usize] = Rc::default();
+        }
+    }
+
     /// Adds the words of a request that was parsed apart.
     pub(super) fn append(&mut self, mut words: Words) {
         let longs = self.long.len() as u32;
@@ -149,9 +156,16 @@ impl<'a> Args<'a> {
         self.spans.iter().map(move |&span| args.word_at(span))
     }
 
-    /// The memory that the long words of the requests at hand take, in bytes.
+    /// Whether one of the words is a long one.
+    #[inline]
+    pub fn has_long(&self) -> bool {
+        !self.long.is_empty() && self.spans.iter().any(|span| span.start == LONG)
+    }
+
+    /// The memory that the long words take, in bytes.
     pub fn long_bytes(&self) -> usize {
-        self.long.iter().map(|word| word.bytes_used()).sum()
+        let long_bytes = |word| if let Word::Long(word) = word { word.bytes_used() } else { 0 };
+        if self.has_long() { self.words().map(long_bytes).sum() } else { 0 }
     }
 
     /// The request that begins with word `first` of this one: `COMMAND GETKEYS GET key` holds one.

@@ -95,11 +95,10 @@ impl Engine {
         }
     }
 
-    /// Whether requests may still be begun in this turn. Amid a run of brief ones, of which a batch has only so many, the
-    /// clock is not asked.
+    /// Whether requests may still be begun in this turn.
     #[inline]
     pub(super) fn has_time(&self) -> bool {
-        self.measures.ended_ns < self.until_ns || self.measures.is_amid_run()
+        self.measures.ended_ns < self.until_ns
     }
 
     /// Whether a request of this kind must wait.
@@ -249,11 +248,12 @@ impl Service for Serving<'_> {
     }
 
     fn has_time(&self) -> bool {
-        self.engine.has_time()
+        // Amid a run of brief requests, of which a batch has only so many, the clock was not asked.
+        self.engine.has_time() || self.engine.measures.is_amid_run()
     }
 
     fn end_batch(&mut self) {
-        self.engine.end_share();
+        self.engine.begin_share();
     }
 
     fn trusts(&self) -> bool {

@@ -302,6 +302,7 @@ impl Server {
         {
             self.engine.begin_share();
             self.end_pause(token);
+            self.engine.end_share();
             if !self.engine.has_time() {
                 return;
             }

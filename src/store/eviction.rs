@@ -4,6 +4,8 @@
 //! a dozen, and cost little more than one, since they lie together; small pages give less, so that others follow.
 
 use super::arena::Handle;
+use super::cursor::Position;
+use super::heap::bounded;
 use super::page::Page;
 use super::usage::{Draws, Policy};
 use super::*;
@@ -112,14 +114,16 @@ impl Store {
             _ if by_use => self.least_used(of_ending),
             _ => self.any(of_ending),
         };
-        let Some(handle) = chosen else { return false };
+        let Some(handle) = chosen.or_else(|| if any && !of_ending { self.first_found() } else { None }) else {
+            return false;
+        };
         let mut key = std::mem::take(&mut self.evicted_key);
         key.clear();
         key.extend_from_slice(self.heap.entry(handle).key());
         self.take(Key::from(&key[..])).expect("an entry that was just seen");
         self.heap.free(handle);
         self.changes.note(|| &key);
-        self.evicted_key = key;
+        self.evicted_key = bounded(key);
         true
     }
 
@@ -147,21 +151,41 @@ impl Store {
         })
     }
 
+    /// The first entry of some slot: where draws meet empty pages alone.
+    fn first_found(&mut self) -> Option<Handle> {
+        if self.policy == Policy::NoEviction {
+            return None;
+        }
+        let mut draws = self.tables.usage.draws();
+        let slot = self.some_slot(&mut draws);
+        let (root, mut at) = (self.slots.get(slot)?, Some(Position::START));
+        while let Some(position) = at {
+            let (page, behind) = root.page_at(position);
+            if let Some(item) = page.random(0, &self.tables, |_| true) {
+                return Some(item.handle);
+            }
+            at = behind;
+        }
+        None
+    }
+
     /// The entry that ends first.
     fn first_to_end(&mut self) -> Option<Handle> {
-        let mut found = None;
+        let mut found: Option<(u64, Handle)> = None;
         for _ in 0..EXACT_PAGES_MAX {
             let (due_ms, at) = self.due.first()?;
             let (page, _) = self.slots.get(at.slot())?.page_at(at.position());
             let (first_ms, handle) = page.first_to_end(&self.heap, &self.tables)?;
-            found = Some(handle);
+            if found.is_none_or(|(found_ms, _)| first_ms < found_ms) {
+                found = Some((first_ms, handle));
+            }
             if first_ms == due_ms {
                 break;
             }
             // Takes nothing out, but makes the page's bound exact, so that another page may be the first one.
             self.sweep_page(at, 0, 0);
         }
-        found
+        found.map(|(_, handle)| handle)
     }
 
     /// Some page: any; or where entries that end are wanted and few do, or not `blindly`, one that has some.
@@ -186,7 +210,7 @@ impl Store {
         for draw in 0..SLOT_DRAWS {
             let slot = SlotId::wrapping((slots >> (16 * draw)) as u16 as usize);
             let chance = (chances >> (16 * draw)) as u16;
-            let length = (self.slot_len(slot) * SLOTS) as u64;
+            let length = self.slot_len(slot) as u64 * SLOTS as u64;
             if length << 16 > u64::from(chance) * 2 * self.len() as u64 {
                 return slot;
             }

@@ -268,7 +268,7 @@ impl Heap {
 }
 
 /// The scratch buffer to be kept: not one that a long key made large.
-fn bounded(scratch: Vec<u8>) -> Vec<u8> {
+pub(super) fn bounded(scratch: Vec<u8>) -> Vec<u8> {
     if scratch.capacity() <= super::arena::BLOCK_BYTES_MAX { scratch } else { Vec::new() }
 }
 

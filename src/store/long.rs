@@ -130,7 +130,7 @@ impl Longs {
         let long = self.places[place as usize].take().expect("an entry's place is taken");
         self.bytes -= long.bytes();
         self.vacant.push(place);
-        if self.bytes == 0 {
+        if self.vacant.len() == self.places.len() {
             *self = Longs::default();
         }
         long

@@ -138,7 +138,7 @@ impl Store {
             account: Account::default(),
             changes: Changes::default(),
             state: RandomState::new(),
-            leaving: Vec::new(),
+            leaving: Vec::with_capacity(ENTRIES_MOVED_AT_ONCE),
             swept: Vec::new(),
             tidy: Tidy::default(),
             policy: Policy::default(),

@@ -54,6 +54,10 @@ impl Tidy {
 
     /// Where the walk goes on, or begins, if that is to be now.
     pub(super) fn position(&mut self, len: usize) -> Option<(Round, Cursor)> {
+        if let Some((Round::Move, _)) = self.at {
+            // Steps are being left meanwhile, whose room is of no use before that is done.
+            return self.at;
+        }
         if !self.is_wanted(len) || !self.was_quiet || !self.is_quiet_since_mark(len) {
             return None;
         }

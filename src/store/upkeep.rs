@@ -106,9 +106,7 @@ impl Store {
         }
         leaving.iter().for_each(|&old| self.heap.leave(old));
         let any = !leaving.is_empty();
-        if any {
-            self.leaving = leaving;
-        }
+        self.leaving = leaving;
         any
     }
 

@@ -170,7 +170,7 @@ impl Usage {
             self.tracked = tracked;
             self.tick += TICKS as u32;
             (self.inserted, self.next_ms) = (0, 0);
-            self.ticked_ms = if tracked == Some(Tracked::Lately) { vec![0; TICKS] } else { Vec::new() };
+            self.ticked_ms = if tracked == Some(Tracked::Lately) { vec![self.now_ms; TICKS] } else { Vec::new() };
         }
     }
 

@@ -10,8 +10,7 @@ impl Arena {
         let mut bytes = 0;
         let mut classes = vec![Class::EMPTY; CLASSES];
         for (number, info) in self.infos.iter().enumerate().filter(|(number, _)| self.steps[*number].is_some()) {
-            let mut blocks = Vec::new();
-            self.blocks_in_use(number as u32, &mut blocks);
+            let blocks: Vec<Handle> = self.blocks_in_use(number as u32, 0).collect();
             assert_eq!(blocks.len(), usize::from(info.used));
             assert!(info.used > 0, "an empty step goes back");
             bytes += blocks.len() * info.block_bytes();

@@ -57,10 +57,9 @@ impl Arena {
             self.emptying = self.thin_step();
         }
         match self.emptying {
-            Some(number) => self.blocks_in_use(number, blocks),
-            None => self.pack_loose_step(blocks),
+            Some(number) => blocks.extend(self.blocks_in_use(number, 0).take(blocks_max)),
+            None => self.pack_loose_step(blocks_max, blocks),
         }
-        blocks.truncate(blocks_max);
     }
 
     /// Marks the emptiest steps of each class as being left, as many as the room of its other steps makes needless. The
@@ -131,13 +130,11 @@ impl Arena {
 
     /// The blocks of a loose step that stand behind where all would end if they stood together; the next blocks of its
     /// class come into the room between the others. A loose step without such blocks gives the rest of its memory back.
-    fn pack_loose_step(&mut self, blocks: &mut Vec<Handle>) {
+    fn pack_loose_step(&mut self, blocks_max: usize, blocks: &mut Vec<Handle>) {
         while let Some(number) = self.loose {
             let info = self.infos[number as usize];
             if self.steps[number as usize].is_some() && info.is_loose() {
-                let packed = number * STEP_UNITS as u32 + u32::from(info.packed());
-                self.blocks_in_use(number, blocks);
-                blocks.drain(..blocks.partition_point(|block| block.0 < packed));
+                blocks.extend(self.blocks_in_use(number, info.packed()).take(blocks_max));
                 if !blocks.is_empty() {
                     return self.order_free_blocks(number);
                 }
@@ -177,13 +174,14 @@ impl Arena {
         }
     }
 
-    /// The blocks of a step without those that are free, in order, added to `blocks`.
-    pub(super) fn blocks_in_use(&self, number: u32, blocks: &mut Vec<Handle>) {
+    /// The blocks of a step without those that are free, in order, from this unit on.
+    pub(super) fn blocks_in_use(&self, number: u32, from: u16) -> impl Iterator<Item = Handle> + use<> {
         let free = self.free_blocks(number);
         let info = &self.infos[number as usize];
         let first = number * STEP_UNITS as u32;
         let places = (0..info.fresh).step_by(info.block_units.into()).enumerate();
-        blocks.extend(places.filter(|(place, _)| !free.has(*place)).map(|(_, unit)| Handle(first + u32::from(unit))));
+        let in_use = places.filter(move |&(place, unit)| unit >= from && !free.has(place));
+        in_use.map(move |(_, unit)| Handle(first + u32::from(unit)))
     }
 
     /// Which blocks of a step were freed.
