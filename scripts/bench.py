@@ -85,7 +85,7 @@ def parts(options):
         yield "Requests among 5,000,000 keys", loads.large(all_servers, rounds, scale), True
     if "memory" in wanted:
         title = "Private bytes an entry beyond its key and value"
-        yield title, memory.overhead(all_servers, scale, 60 if scale == 1 else 1), True
+        yield title, memory.overhead(all_servers, scale, 10 if scale == 1 else 1), True
         yield "Other memory", memory.rest(all_servers, scale), True
     if "stalls" in wanted:
         title = "How long others wait, in ms by the clock; turns are the server's passes of its loop, as it counts them"
