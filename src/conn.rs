@@ -195,7 +195,8 @@ impl Connection {
                 Parsed::Request { consumed, form } => {
                     let ahead = service.foresee(Args::among(bytes, &batch.words, words..batch.words.len()));
                     let end = share.end + consumed;
-                    batch.requests.push(Request { start: share.end, end, words, form, ahead });
+                    let [start, stop, words] = [share.end, end, words].map(|place| place as u32);
+                    batch.requests.push(Request { start, end: stop, words, form, ahead });
                     (share.end, share.requests.end) = (end, batch.requests.len());
                 }
             }
@@ -280,6 +281,7 @@ impl Connection {
         loop {
             for number in share.requests.clone() {
                 let &Request { start, end, form, ref ahead, .. } = &batch.requests[number];
+                let (start, end) = (start as usize, end as usize);
                 if !share.amid && !self.may_execute(&desk.output) {
                     self.stall();
                     return (start..input.len(), None);

@@ -168,7 +168,7 @@ pub struct Ctx<'a> {
     /// The cluster, to be shown.
     pub topology: &'a dyn Topology,
     /// What is known of the request's first key, if it was looked for ahead.
-    pub probe: Option<Probe>,
+    pub probe: Option<&'a Probe>,
 }
 
 /// Who may come in.
@@ -431,7 +431,12 @@ fn run(
             slowlog::note(ctx, spec, args, ns);
         }
     }
-    outcome.unwrap_or_else(|error| refuse(ctx, &error, reply))
+    match outcome {
+        // Said again, since to move it would be to wait for what was written to it piece by piece.
+        Ok(Flow::Continue) => Flow::Continue,
+        Ok(flow) => flow,
+        Err(error) => refuse(ctx, &error, reply),
+    }
 }
 
 /// What runs a request: which subcommand, and its handler, none for HELP.
@@ -480,7 +485,7 @@ fn aim(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen, args: Args<'_>, arrive
     let Some(own) = ctx.slots else { return Ok(Aim::default()) };
     let (sub, handler) = chosen;
     let row = sub.map(|sub| &spec.subcommands[sub]);
-    let known = ctx.probe.map(Probe::slot);
+    let known = ctx.probe.map(|probe| probe.slot());
     let aim =
         route::aim(spec, row, (handler.is_none(), known), ctx.session, own, args).map_err(|error| (sub, error))?;
     match arrived {

@@ -18,10 +18,10 @@ pub struct Request<A> {
     /// What was found out ahead of its execution.
     pub ahead: A,
     /// Where its bytes begin and end among those of its connection.
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) start: u32,
+    pub(super) end: u32,
     /// Where its words begin among those of the batch; they end where those of the next one begin.
-    pub(super) words: usize,
+    pub(super) words: u32,
     pub(super) form: Form,
 }
 
@@ -56,21 +56,24 @@ impl<A> Batch<A> {
     }
 
     pub(super) fn args<'a>(&'a self, number: usize, input: &'a [u8]) -> Args<'a> {
-        let Request { start, words, .. } = self.requests[number];
-        let words_end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words);
-        Args::among(&input[start..], &self.words, words..words_end)
+        Args::among(&input[self.requests[number].start as usize..], &self.words, self.words_of(number))
+    }
+
+    /// Which of the words are those of a request.
+    fn words_of(&self, number: usize) -> Range<usize> {
+        let end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words as usize);
+        self.requests[number].words as usize..end
     }
 
     /// Lets go of the long words of a request that was executed: what is stored of them is the store's alone.
     pub(super) fn let_go(&mut self, number: usize) {
-        let words_end = self.requests.get(number + 1).map_or(self.words.len(), |next| next.words);
-        self.words.let_go(self.requests[number].words..words_end);
+        self.words.let_go(self.words_of(number));
     }
 
     /// Forgets the requests from this one on.
     pub(super) fn truncate(&mut self, number: usize) {
         if let Some(request) = self.requests.get(number) {
-            self.words.truncate(request.words);
+            self.words.truncate(request.words as usize);
             self.requests.truncate(number);
         }
     }

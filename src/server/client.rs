@@ -223,7 +223,7 @@ impl Server {
         let Client { socket, conn, session, .. } = client;
         let mut serving = Serving::of_client(engine, session, socket, token, bus.as_deref_mut());
         let before = serving.session.replies;
-        let flow = serving.execute(Some(row), args.args(), &mut desk.output, encoding);
+        let flow = serving.execute(Some(row), args.args(), None, &mut desk.output, encoding);
         serving.forget_elsewhere();
         if let command::Flow::Away(route) = flow {
             let awaited = Awaited::new(token, place, encoding, row, muted);

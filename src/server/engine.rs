@@ -12,7 +12,7 @@ use crate::conn::{Flow, Place, Request, Service};
 use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
-use crate::store::{Probe, Store};
+use crate::store::{DirectoryPart, Probe, Store};
 use crate::sys::{clock, resource};
 
 static HOST: Host = Host { clock_ns: clock::monotonic_ns, cpu_us: resource::cpu_us };
@@ -122,14 +122,14 @@ impl Engine {
     /// Fetches what requests will touch. The steps of one request wait for each other, those of many do not: so all take
     /// the first step before any takes the second.
     pub(super) fn fetch(&self, requests: &mut [Request<Ahead>]) {
-        let step = |requests: &mut [Request<Ahead>], step: fn(&Store, &mut Probe)| {
-            requests
-                .iter_mut()
-                .filter_map(|request| request.ahead.probe.as_mut())
-                .for_each(|probe| step(&self.store, probe));
-        };
-        step(requests, Store::probe_page);
-        step(requests, Store::probe_entry);
+        let store = &self.store;
+        if store.is_deep() {
+            for part in [DirectoryPart::Head, DirectoryPart::Place, DirectoryPart::Leaf] {
+                each_probe(requests, |probe| store.probe_directory(probe, part));
+            }
+        }
+        each_probe(requests, |probe| store.probe_page(probe));
+        each_probe(requests, |probe| store.probe_entry(probe));
     }
 
     /// Takes back what expired, for a bounded time.
@@ -193,6 +193,12 @@ impl Engine {
     }
 }
 
+/// Takes a step for each request that has a key.
+#[inline]
+fn each_probe(requests: &mut [Request<Ahead>], step: impl FnMut(&mut Probe)) {
+    requests.iter_mut().filter_map(|request| request.ahead.probe.as_mut()).for_each(step);
+}
+
 /// A reply that comes later, and where it goes.
 #[derive(Debug)]
 pub(super) struct Promise {
@@ -216,8 +222,6 @@ pub(super) struct Serving<'a> {
     pub(super) client: Option<Token>,
     /// The other nodes, where there are any to be asked.
     pub(super) bus: Option<&'a mut Bus>,
-    /// What is known of the first key of the request that is executed.
-    probe: Option<Probe>,
 }
 
 /// What is known of a request before it is executed.
@@ -279,12 +283,7 @@ impl Service for Serving<'_> {
         let encoding = self.session.encoding_of(form);
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
             Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
-            None => {
-                self.probe = ahead.probe;
-                let flow = self.execute(row, args, output, encoding);
-                self.probe = None;
-                flow
-            }
+            None => self.execute(row, args, ahead.probe.as_ref(), output, encoding),
         };
         self.forget_elsewhere();
         let skipped = self.session.replies == Replies::Skip;
@@ -326,12 +325,12 @@ impl<'a> Serving<'a> {
         client: Token,
         bus: Option<&'a mut Bus>,
     ) -> Serving<'a> {
-        Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus, probe: None }
+        Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus }
     }
 
     /// The engine at the service of another node's client.
     pub(super) fn of_node(engine: &'a mut Engine, session: &'a mut Session, peer: &'a dyn Peer) -> Serving<'a> {
-        Serving { engine, session, peer, promise: None, http: false, client: None, bus: None, probe: None }
+        Serving { engine, session, peer, promise: None, http: false, client: None, bus: None }
     }
 
     /// Executes one request, a row's or an unknown one.
@@ -339,10 +338,11 @@ impl<'a> Serving<'a> {
         &mut self,
         row: Option<&'static CommandSpec>,
         args: Args<'_>,
+        probe: Option<&Probe>,
         output: &mut Output,
         encoding: Encoding,
     ) -> command::Flow {
-        let mut ctx = self.ctx();
+        let mut ctx = self.ctx(probe);
         match row {
             Some(row) => execute(row, &mut ctx, args, &mut Reply::new(output, encoding, row.face)),
             None => {
@@ -354,10 +354,11 @@ impl<'a> Serving<'a> {
 
     /// Executes what a client of another node has queued.
     pub(super) fn execute_queued(&mut self, args: Args<'_>, output: &mut Output) {
-        execute_queued(&mut self.ctx(), args, &mut Reply::new(output, Encoding::Bus, Face::Typed));
+        execute_queued(&mut self.ctx(None), args, &mut Reply::new(output, Encoding::Bus, Face::Typed));
     }
 
-    fn ctx(&mut self) -> Ctx<'_> {
+    #[inline]
+    fn ctx<'c>(&'c mut self, probe: Option<&'c Probe>) -> Ctx<'c> {
         let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, pause, slots, .. } =
             &mut *self.engine;
         let topology: &dyn Topology = match (&self.bus, *slots) {
@@ -382,7 +383,7 @@ impl<'a> Serving<'a> {
             host: &HOST,
             slots: *slots,
             topology,
-            probe: self.probe,
+            probe,
         }
     }
 }

@@ -141,7 +141,7 @@ impl Serving<'_> {
         origin: Origin,
     ) -> Option<Outcome> {
         let mut output = std::mem::take(&mut bus.forwards.scratch);
-        let flow = self.execute(Some(row), args, &mut output, Encoding::Bus);
+        let flow = self.execute(Some(row), args, None, &mut output, Encoding::Bus);
         let outcome = match flow.walk() {
             Some(walk) => {
                 bus.forwards.begin_errand(walk, origin);

@@ -149,7 +149,7 @@ impl Hands<'_> {
         let row = command::lookup(request.args.name()).filter(|row| row.reach != Reach::Handled);
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
-        match serving.execute(row, request.args, output, Encoding::Bus).walk() {
+        match serving.execute(row, request.args, None, output, Encoding::Bus).walk() {
             Some(walk) => {
                 self.forwards.begin_errand(walk, Origin::Node(request.caller));
                 Executed::Later
@@ -163,7 +163,7 @@ impl Hands<'_> {
         let watch = command::lookup(b"watch");
         let mut session = self.forwards.take_watcher(request.from, request.client);
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
-        Serving::of_node(self.engine, &mut session, &peer).execute(watch, request.args, output, Encoding::Bus);
+        Serving::of_node(self.engine, &mut session, &peer).execute(watch, request.args, None, output, Encoding::Bus);
         self.forwards.keep_watcher(request.from, request.client, session);
     }
 

@@ -15,6 +15,7 @@ use super::node::{Growth, Node, Sweep, sweep_page};
 use super::page::Page;
 use super::table::Item;
 use crate::limits::{DIRECTORY_PLACES_MAX, PAGE_ENTRIES_MAX, PAGE_MERGE_ENTRIES_MAX};
+use crate::sys::simd::prefetch;
 
 /// How unevenly a page may be parted: each half gets at least one in so many.
 const SPLIT_PART_MIN: usize = 8;
@@ -30,6 +31,17 @@ pub(super) struct Directory {
     /// The number of the leaf at each of the `1 << depth` places.
     places: Box<[u32]>,
     leaves: Vec<Leaf>,
+}
+
+/// What a search reads of a directory, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub enum DirectoryPart {
+    /// Its beginning.
+    Head,
+    /// A place.
+    Place,
+    /// A leaf.
+    Leaf,
 }
 
 /// The positions by the fast hash that share so many leading bits.
@@ -117,6 +129,16 @@ impl Directory {
     /// Heap bytes of the directory without its pages.
     pub(super) fn own_bytes(&self) -> usize {
         size_of::<Directory>() + size_of_val(&*self.places) + self.leaves.capacity() * size_of::<Leaf>()
+    }
+
+    /// Asks for the part that leads from the one before to the page of this hash. The parts before are read for it.
+    pub(super) fn prefetch(&self, fast: u64, part: DirectoryPart) {
+        let position = position(fast);
+        match part {
+            DirectoryPart::Head => prefetch(std::slice::from_ref(self)),
+            DirectoryPart::Place => prefetch(&self.places[self.place(position)..]),
+            DirectoryPart::Leaf => prefetch(&self.leaves[self.number(position)..]),
+        }
     }
 
     /// The leaf at a position.

@@ -22,28 +22,35 @@ impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Key<'a> {
 }
 
 /// What is known of a key that a command will soon ask for, while the memory that it will read is fetched: the store's
-/// three `probe` functions ask for one piece after the other, each found by means of the one before. Whoever has many
-/// keys before him takes each step for all of them; so their cache misses overlap.
+/// `probe` functions ask for one piece after the other, each found by means of the one before. Whoever has many keys
+/// before him takes each step for all of them; so their cache misses overlap.
 ///
 /// It tells nothing of whether there is an entry, and may be used after any change of the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     pub(super) slot: SlotId,
     pub(super) fast: u64,
-    /// The table of the key's page, and the group where its search begins; void before that is known.
-    pub(super) home: Option<(Handle, usize)>,
+    /// The group of a table where the key's search begins; void before that is known.
+    pub(super) home: Home,
+}
+
+/// A group of a table; of no table by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Home {
+    pub(super) table: Handle,
+    pub(super) group: u16,
 }
 
 impl Probe {
     /// The key's slot.
     #[inline]
-    pub fn slot(self) -> SlotId {
+    pub fn slot(&self) -> SlotId {
         self.slot
     }
 
     /// The key that the probe was made for, with what the probe knows of it.
     #[inline]
-    pub fn key(self, bytes: &[u8]) -> Key<'_> {
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         debug_assert!(hash::fast(bytes) == self.fast, "the probe is of this key");
         Key { bytes, slot: self.slot, fast: self.fast }
     }

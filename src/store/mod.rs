@@ -46,6 +46,7 @@ use std::collections::hash_map::RandomState;
 use std::rc::Rc;
 
 pub use cursor::Cursor;
+pub use directory::DirectoryPart;
 pub use entry::Value;
 pub use key::{Key, Probe};
 pub use slot::{SlotId, crc16};
@@ -53,7 +54,7 @@ pub use usage::{Policy, Tracked};
 pub use view::{EntryMut, EntryRef};
 
 use crate::blob::Blob;
-use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, LET_GO_BYTES_PER_TURN, PAGE_ENTRIES_MAX};
+use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, LET_GO_BYTES_PER_TURN, PAGE_ENTRIES_MAX, SLOTS};
 use crate::sys::mapping;
 use account::Account;
 use arena::Handle;
@@ -63,6 +64,7 @@ use entry::Times;
 use expiry::DueIndex;
 use graveyard::Graveyard;
 use heap::Heap;
+use key::Home;
 use node::{Growth, Node, Sweep};
 use slots::Slots;
 use table::{Item, Place, Table};
@@ -260,27 +262,38 @@ impl Store {
     pub fn probe(&self, key: &[u8]) -> Probe {
         let Key { slot, fast, .. } = Key::from(key);
         self.slots.prefetch(slot);
-        Probe { slot, fast, home: None }
+        Probe { slot, fast, home: Home::default() }
+    }
+
+    /// Whether there are so many keys that a slot's record likely leads to a directory, whose parts are to be fetched.
+    pub fn is_deep(&self) -> bool {
+        self.slots.len() > SLOTS * PAGE_ENTRIES_MAX / 2
+    }
+
+    /// Goes on where the store [is deep](Store::is_deep): fetches the next part of the directory that leads to the key's
+    /// page.
+    pub fn probe_directory(&self, probe: &Probe, part: DirectoryPart) {
+        if let Some(Node::Directory(directory)) = self.slots.get(probe.slot) {
+            directory.prefetch(probe.fast, part);
+        }
     }
 
     /// Goes on: finds the key's page, and fetches the lines of it where the search begins.
     #[inline]
     pub fn probe_page(&self, probe: &mut Probe) {
-        let page = self.slots.get(probe.slot).and_then(|root| root.page_by_fast(probe.fast));
-        probe.home = page.and_then(|page| page.home(probe.fast));
-        if let Some((handle, group)) = probe.home
-            && let Some(table) = self.tables.bytes_from(handle)
-        {
-            Table::prefetch_group(table, group);
+        if let Some(page) = self.slots.get(probe.slot).and_then(|root| root.page_by_fast(probe.fast)) {
+            probe.home = page.home(probe.fast);
+            if let Some(table) = self.tables.bytes_from(probe.home.table) {
+                Table::prefetch_group(table, probe.home.group.into());
+            }
         }
     }
 
     /// Goes on: finds what is most likely the key's entry, and fetches its first lines.
     #[inline]
     pub fn probe_entry(&self, probe: &mut Probe) {
-        if let Some((handle, group)) = probe.home
-            && let Some(table) = self.tables.bytes_from(handle)
-            && let Some(entry) = Table::candidate(table, group, probe.fast)
+        if let Some(table) = self.tables.bytes_from(probe.home.table)
+            && let Some(entry) = Table::candidate(table, probe.home.group.into(), probe.fast)
         {
             self.heap.prefetch(entry);
         }

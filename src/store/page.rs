@@ -13,6 +13,7 @@ use super::entry::Entry;
 use super::eviction::Sample;
 use super::hash::{self, Hashing};
 use super::heap::Heap;
+use super::key::Home;
 use super::table::{Item, Place, Shape, Table, TableMut, lanes};
 use super::tables::{Moved, Tables};
 use crate::limits::PAGE_ENTRIES_MAX;
@@ -400,9 +401,10 @@ impl Page {
         tables.table_mut(self.table, self.shape)
     }
 
-    /// The table's handle and the number of the group where a search for a hash begins.
-    pub(super) fn home(&self, hash: u64) -> Option<(Handle, usize)> {
-        (self.shape.groups() > 0).then(|| (self.table, hash::home(hash, self.shape.groups())))
+    /// Where a search for a hash begins.
+    #[inline]
+    pub(super) fn home(&self, hash: u64) -> Home {
+        Home { table: self.table, group: hash::home(hash, self.shape.groups()) as u16 }
     }
 }
 
