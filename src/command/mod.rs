@@ -188,10 +188,11 @@ impl Ctx<'_> {
 
     /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
     /// use, unless the client does not want that.
-    #[inline]
+    #[inline(always)]
     fn find<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
         let now_ms = self.now.ms;
-        let found = if self.session.no_touch { self.store.get(key, now_ms) } else { self.store.read(key, now_ms) };
+        let touches = self.store.tracks_use() && !self.session.no_touch;
+        let found = if touches { self.store.read(key, now_ms) } else { self.store.get(key, now_ms) };
         self.stats.keyspace_hits += u64::from(found.is_some());
         self.stats.keyspace_misses += u64::from(found.is_none());
         found

@@ -11,7 +11,7 @@ mod text;
 mod typed;
 mod words;
 
-pub use number::{Digits, integer, memory_size, put_varint, varint};
+pub use number::{Digits, integer, memory_size, put_varint, short_line, varint};
 pub use output::{Output, Piece};
 pub use reply::{Encoding, Face, Progress, Reply};
 pub use typed::{Malformed, Token, Typed, TypedReader};

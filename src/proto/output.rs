@@ -42,6 +42,18 @@ impl Output {
         }
     }
 
+    /// Appends the first `count` of eight bytes, which the caller has in a register: so they are written with one store.
+    #[inline]
+    pub fn push_few(&mut self, bytes: [u8; 8], count: usize) {
+        let end = self.bytes.len() + count.min(8);
+        if end > OUTPUT_HARD_BYTES_MAX {
+            self.overflowed = true;
+        } else {
+            self.bytes.extend_from_slice(&bytes);
+            self.bytes.truncate(end);
+        }
+    }
+
     /// Appends a stored value without a copy; it stays as it is until it is sent.
     pub fn push_shared(&mut self, value: &Rc<Blob>) {
         self.shared_bytes += value.len();
@@ -127,6 +139,16 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_bytes_are_those_that_were_meant() {
+        let mut output = Output::default();
+        for count in 0..=8 {
+            output.push_few(*b"01234567", count);
+            output.push(b" ");
+        }
+        assert_eq!(output.bytes(), b" 0 01 012 0123 01234 012345 0123456 01234567 ");
+    }
 
     #[test]
     fn pieces_come_in_order() {

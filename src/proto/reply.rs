@@ -5,7 +5,7 @@
 //! are those of Redis's protocol specification. Between nodes a reply stays typed (`typed.rs`).
 
 use super::typed::{self, Token};
-use super::{Digits, Output};
+use super::{Digits, Output, short_line};
 use crate::blob::Blob;
 use std::rc::Rc;
 
@@ -334,7 +334,10 @@ impl<'a> Reply<'a> {
 
     /// The line of a RESP value that says how long it is.
     fn length(&mut self, mark: &[u8; 1], length: usize) {
-        self.output.push(Digits::of(length as i64).line(mark[0]));
+        match short_line(mark[0], length) {
+            Some((bytes, count)) => self.output.push_few(bytes, count),
+            None => self.output.push(Digits::of(length as i64).line(mark[0])),
+        }
     }
 
     /// Begins a list that is announced with `announced` items and to which `values` values are still to be counted.

@@ -200,6 +200,21 @@ fn write_length(block: &mut [u8], at: usize, length: usize) -> usize {
     at + 2
 }
 
+/// Whether these bytes are those. Most keys have 8 to 32 bytes: words that overlap hold all of them, so that no function
+/// is called for it.
+#[inline]
+fn is_same(these: &[u8], those: &[u8]) -> bool {
+    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().expect("eight bytes"));
+    let differs = |at: usize| word(these, at) ^ word(those, at);
+    let len = these.len();
+    len == those.len()
+        && match len {
+            8..=16 => differs(0) | differs(len - 8) == 0,
+            17..=32 => differs(0) | differs(8) | differs(len - 16) | differs(len - 8) == 0,
+            _ => these == those,
+        }
+}
+
 /// An entry, to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
@@ -240,6 +255,16 @@ impl<'a> Entry<'a> {
             return self.long().map_or(&[], |long| &long.key);
         }
         &self.block[layout.key_start..layout.key_end]
+    }
+
+    /// Whether this is its key.
+    #[inline(always)]
+    pub(super) fn has_key(&self, key: &[u8]) -> bool {
+        let layout = self.layout();
+        if layout.is_long {
+            return self.key() == key;
+        }
+        is_same(&self.block[layout.key_start..layout.key_end], key)
     }
 
     /// The value.
@@ -283,5 +308,24 @@ impl<'a> Entry<'a> {
     /// Bytes of the block, and of what is kept apart from it.
     pub(super) fn bytes(&self) -> usize {
         arena::block_bytes(self.layout().bytes()) + self.long().map_or(0, Long::bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_the_same_or_differ_at_any_place() {
+        for len in 0..70 {
+            let these: Vec<u8> = (0..len).collect();
+            assert!(is_same(&these, &these.clone()));
+            assert!(!is_same(&these, &[&these[..], b"x"].concat()), "{len}");
+            for at in 0..these.len() {
+                let mut those = these.clone();
+                those[at] ^= 0x80;
+                assert!(!is_same(&these, &those), "{len} {at}");
+            }
+        }
     }
 }

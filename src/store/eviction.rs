@@ -68,20 +68,21 @@ impl Store {
         self.tables.usage.pass(now_ms);
     }
 
-    /// As [`Store::get`]; the policy hears that the entry was used.
+    /// Whether the policy wants to hear of uses: where it does not, [`Store::get`] is [`Store::read`].
     #[inline]
-    pub fn read<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
-        let key = key.into();
-        if self.tables.usage.tracked().is_some() {
-            return self.read_tracked(key, now_ms);
-        }
-        self.get(key, now_ms)
+    pub fn tracks_use(&self) -> bool {
+        self.tables.usage.tracked().is_some()
     }
 
-    fn read_tracked(&mut self, key: Key<'_>, now_ms: u64) -> Option<EntryRef<'_>> {
+    /// As [`Store::get`]; the policy hears that the entry was used.
+    pub fn read<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
+        let key = key.into();
+        if !self.tracks_use() {
+            return self.get(key, now_ms);
+        }
         let root = self.slots.get_mut(key.slot)?;
         let (page, hash, _) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
-        let (place, item) = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        let (place, item) = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
         page.mark_use(place, &mut self.tables);
         EntryRef::of_live(&self.heap, item, now_ms)
     }
@@ -99,7 +100,7 @@ impl Store {
     fn mark(&self, key: Key<'_>) -> Option<u8> {
         let root = self.slots.get(key.slot)?;
         let (page, hash) = root.page(key.fast, || hash::keyed(&self.state, key.bytes));
-        let (place, _) = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        let (place, _) = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
         Some(page.mark(place, &self.tables))
     }
 

@@ -184,7 +184,7 @@ impl Store {
     }
 
     /// The entry of a key.
-    #[inline]
+    #[inline(always)]
     pub fn get<'k>(&self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
         EntryRef::of_live(&self.heap, self.item(key.into())?, now_ms)
     }
@@ -377,7 +377,7 @@ impl Store {
     }
 
     /// What the index has for a key.
-    #[inline]
+    #[inline(always)]
     fn item(&self, key: Key<'_>) -> Option<Item> {
         self.slots.get(key.slot)?.get(key.fast, key.bytes, &self.heap, &self.tables, &self.state)
     }
@@ -387,7 +387,7 @@ impl Store {
     fn any_mut(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
         let root = self.slots.get_mut(key.slot)?;
         let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
-        let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key.bytes)?;
+        let found = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
         if self.tables.usage.tracked().is_some() {
             page.mark_use(found.0, &mut self.tables);
         }

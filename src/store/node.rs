@@ -146,7 +146,7 @@ impl Node {
     #[inline]
     pub(super) fn get(&self, fast: u64, key: &[u8], heap: &Heap, tables: &Tables, state: &RandomState) -> Option<Item> {
         let (page, hash) = self.page(fast, || hash::keyed(state, key));
-        page.find(hash, heap, tables, |entry| entry.key() == key).map(|(_, item)| item)
+        page.find(hash, heap, tables, |entry| entry.has_key(key)).map(|(_, item)| item)
     }
 
     /// Puts an entry in whose key is not there yet. (A page here is hashed fast: it is a slot's only one.)

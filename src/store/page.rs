@@ -191,7 +191,7 @@ impl Page {
 
     /// Takes the entry with this key out.
     pub(super) fn remove(&mut self, hash: u64, key: &[u8], hashing: Hashing<'_>, tables: &mut Tables) -> Option<Item> {
-        let (place, item) = self.find(hash, hashing.heap, tables, |entry| entry.key() == key)?;
+        let (place, item) = self.find(hash, hashing.heap, tables, |entry| entry.has_key(key))?;
         if item.time.is_some() {
             self.remove_time(place, tables);
         }

@@ -100,7 +100,7 @@ impl Store {
             let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
             let root = self.slots.get_mut(slot).expect("the slot of an entry");
             let (page, hash, _) = root.page_mut(fast, || hash::keyed(&self.state, key));
-            let found = page.find(hash, &self.heap, &self.tables, |entry| entry.key() == key);
+            let found = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key));
             let (place, _) = found.expect("a block in use is an entry's");
             page.set_handle(place, self.heap.moved(old), &mut self.tables);
         }

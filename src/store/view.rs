@@ -19,7 +19,7 @@ pub struct EntryRef<'a> {
 
 impl<'a> EntryRef<'a> {
     /// An entry that has not ended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of_live(heap: &'a Heap, item: Item, now_ms: u64) -> Option<EntryRef<'a>> {
         let expires_ms = heap.expires_ms(item);
         let is_live = expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
@@ -32,6 +32,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The value.
+    #[inline]
     pub fn value(&self) -> Value<'a> {
         self.entry.value()
     }
