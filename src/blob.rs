@@ -46,6 +46,28 @@ impl Blob {
         blob
     }
 
+    /// An empty one with room for so many bytes, which will have `length` if all goes well: a value that is on its way. It
+    /// takes the memory of one that went, if there is such.
+    pub fn for_arrival(room: usize, length: usize) -> Blob {
+        let spare = if length > HEAP_BYTES_MAX { Mapping::spare(room) } else { None };
+        spare.map_or_else(|| Blob::with_room(room), |mapping| Blob(Place::Mapped(mapping, 0)))
+    }
+
+    /// Becomes so long, which is longer than it is; what the new bytes are is not said, since they are about to be written
+    /// over.
+    pub fn lengthen(&mut self, new_len: usize) {
+        self.reserve(new_len - self.len());
+        match &mut self.0 {
+            Place::Heap(vec) => vec.resize(new_len, 0),
+            Place::Mapped(mapping, len) => {
+                // As in `resize`.
+                mapping::give_back(new_len.saturating_sub(mapping.bytes_used()).min(LET_GO_BYTES_PER_TURN));
+                mapping.bytes_mut(new_len);
+                *len = new_len;
+            }
+        }
+    }
+
     /// Makes room for `extra` more bytes, and some slack: a quarter, so that what is added little by little is moved
     /// seldom; doubling would waste half of a small box. After that, neither adding so many nor overwriting can fail.
     ///
@@ -132,8 +154,11 @@ impl Blob {
 
     /// Lets go of the slack that costs something.
     pub fn shrink_to_fit(&mut self) {
-        if let Place::Heap(vec) = &mut self.0 {
-            vec.shrink_to_fit();
+        match &mut self.0 {
+            Place::Heap(vec) => vec.shrink_to_fit(),
+            // Room that was never written costs nothing; of a spare's there is maybe much that was.
+            Place::Mapped(mapping, len) if mapping.bytes_used() > *len => mapping.cut(*len),
+            Place::Mapped(..) => {}
         }
     }
 
@@ -403,6 +428,7 @@ mod tests {
         assert_eq!((blob.bytes_used(), mapping::waiting_bytes()), (256 << 10, 768 << 10));
         drop(blob);
         assert_eq!(mapping::waiting_bytes(), 1 << 20);
+        mapping::let_spares_go();
         while mapping::give_back(LET_GO_BYTES_PER_TURN) {}
         assert_eq!(mapping::waiting_bytes(), 0);
     }

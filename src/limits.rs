@@ -64,7 +64,7 @@ pub const LONG_RECEIVE_BYTES_MAX: usize = 128 * 1024;
 
 /// A turn ends after so long, however cheap its requests were to send; who is left is served in the next one. A single
 /// request is never cut.
-pub const TURN_NS_MAX: u64 = 1_000_000;
+pub const TURN_NS_MAX: u64 = 750_000;
 
 /// A turn ends when it has moved so many bytes, in and out together; who is left is served in the next one.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
@@ -176,7 +176,7 @@ pub const EVICTION_SAMPLES_MAX: usize = 64;
 
 /// Before a command that needs memory, and once more in each turn that begins or ends beyond the memory limit, room is
 /// made for so long; what is missing then is made in the next turns. A few hundred entries go in that time.
-pub const EVICTION_NS_MAX: u64 = 300_000;
+pub const EVICTION_NS_MAX: u64 = 250_000;
 
 /// In a turn in which keys were evicted, what room they left between others is taken back for so long.
 pub const PACKING_NS_MAX: u64 = 150_000;

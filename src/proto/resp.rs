@@ -47,7 +47,7 @@ impl Long {
         if self.filled == self.bytes.len() {
             // By half of what has come, since what is announced is not believed.
             let step = (self.filled / 2).clamp(LONG_STEP_BYTES, LONG_RECEIVE_BYTES_MAX).min(self.length - self.filled);
-            self.bytes.resize(self.filled + step);
+            self.bytes.lengthen(self.filled + step);
         }
         &mut self.bytes[self.filled..]
     }
@@ -173,7 +173,7 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
     array.bulk = Some(length);
     let here = input.len() - array.at;
     if array.long.is_none() && length > RECEIVED_WHOLE_BYTES_MAX && here < length {
-        let mut bytes = Blob::with_room(here + LONG_STEP_BYTES.min(length - here));
+        let mut bytes = Blob::for_arrival(here + LONG_STEP_BYTES.min(length - here), length);
         bytes.extend_from_slice(&input[array.at..]);
         array.long = Some(Long { bytes, filled: here, length });
         return Some(array.at);

@@ -225,6 +225,7 @@ impl Store {
     pub fn free_buried(&mut self, entries_max: usize) -> bool {
         let any = !self.graveyard.is_empty() || mapping::waiting_bytes() > 0;
         if any {
+            mapping::let_spares_go();
             mapping::give_back(LET_GO_BYTES_PER_TURN);
             self.graveyard.reclaim(entries_max, &mut self.account);
         }

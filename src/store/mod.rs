@@ -98,6 +98,9 @@ const ENTRIES_MOVED_AT_ONCE: usize = 256;
 /// A flush frees so many entries itself.
 const FLUSHED_AT_ONCE_MAX: usize = 512;
 
+/// The memory of long values that went is kept for so long where no other comes.
+const SPARES_KEPT_MS: u64 = 50;
+
 /// All keys of a node with their values.
 pub struct Store {
     slots: Slots,
@@ -120,6 +123,8 @@ pub struct Store {
     samples: usize,
     /// The key of an entry that goes.
     evicted_key: Vec<u8>,
+    /// When a long value last took memory that is kept for such, or left some.
+    spares_ms: u64,
 }
 
 impl Default for Store {
@@ -146,6 +151,7 @@ impl Store {
             policy: Policy::default(),
             samples: EVICTION_SAMPLES,
             evicted_key: Vec::new(),
+            spares_ms: 0,
         }
     }
 

@@ -19,6 +19,7 @@ impl Store {
     /// whose entries were all given a later end meanwhile counts as one. Returns how many entries they were.
     pub fn sweep(&mut self, now_ms: u64, entries_max: usize) -> usize {
         self.tidy.tell_time(now_ms, self.len());
+        self.see_to_spares(now_ms);
         let (mut left, mut total) = (entries_max, 0);
         while left > 0
             && let Some((due_ms, at)) = self.due.first()
@@ -31,6 +32,16 @@ impl Store {
         total
     }
 
+    /// Lets the memory that is kept for the next long value go when none has come for a while.
+    fn see_to_spares(&mut self, now_ms: u64) {
+        let (any, used) = mapping::spares();
+        if used {
+            self.spares_ms = now_ms;
+        } else if any && now_ms >= self.spares_ms + SPARES_KEPT_MS {
+            mapping::let_spares_go();
+        }
+    }
+
     /// Before this no entry ends; none where none does. May lie in the past.
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| due_ms)
@@ -38,7 +49,8 @@ impl Store {
 
     /// When [`Store::sweep`] and [`Store::reclaim`] are to be called again at the latest, if ever. May lie in the past.
     pub fn next_work_ms(&self) -> Option<u64> {
-        [self.next_expiry_ms(), self.tidy.next_ms(self.len())].into_iter().flatten().min()
+        let spares_ms = mapping::has_spares().then_some(self.spares_ms + SPARES_KEPT_MS);
+        [self.next_expiry_ms(), self.tidy.next_ms(self.len()), spares_ms].into_iter().flatten().min()
     }
 
     /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, some steps of

@@ -5,6 +5,10 @@
 //! time; who runs the loop calls it. That what waits does not pile up is the part of who fills a mapping: so many bytes
 //! as it writes into new memory, it gives back first. At the end of the process nothing of this matters.
 //!
+//! The kernel makes each page when its first byte comes, which takes longer than to receive a page's bytes. So some
+//! mappings that are dropped are kept as spares, whose pages are there: where long values come and go, the next one takes
+//! the memory of one that went ([`Mapping::spare`]). Who runs the loop lets them go when they are of no more use.
+//!
 //! Like [`super::pages`], it knows nothing of what lies in it, and what it hands out is always initialised.
 
 use std::cell::RefCell;
@@ -25,6 +29,12 @@ use super::{Call, fault};
 /// 4 KiB), and between two such places the kernel moves whole tables, not single pages: 256 MiB in 0.1 ms instead of 0.8.
 const TABLE_BYTES: usize = 2 << 20;
 
+/// A spare has at least so many bytes that were touched; a smaller one is not worth the search.
+const SPARE_BYTES_MIN: usize = 64 * 1024;
+
+/// All spares of a thread have at most so many, and one at most half of that.
+const SPARES_BYTES_MAX: usize = 8 << 20;
+
 /// A mapping of whole pages, zeros at first. Only pages that were touched take memory.
 pub struct Mapping {
     range: Range,
@@ -42,6 +52,12 @@ impl Mapping {
             map_aligned(bytes)
         })?;
         Ok(Mapping { range: Range { start: start.cast(), bytes: bytes.get(), touched: 0 } })
+    }
+
+    /// One that was dropped, with room for so many bytes at least, if there is such a spare: it may be larger, and what is
+    /// in it is left over from before.
+    pub fn spare(room: usize) -> Option<Mapping> {
+        WAITING.with_borrow_mut(|waiting| waiting.take_spare(room)).map(|range| Mapping { range })
     }
 
     /// Makes room for so many bytes at least, and moves none: where the room behind is taken, the kernel gives the same
@@ -136,7 +152,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        wait(std::mem::replace(&mut self.range, Range::NONE));
+        let range = std::mem::replace(&mut self.range, Range::NONE);
+        // At the end of the thread there is no list any more; then the range is dropped.
+        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().keep_or_wait(range));
     }
 }
 
@@ -176,14 +194,55 @@ struct Waiting {
     ranges: Vec<Range>,
     /// The bytes of all that may have memory.
     touched: usize,
+    /// What does not wait yet, since it may be taken again; and the same of these.
+    spares: Vec<Range>,
+    spares_touched: usize,
+    /// Whether a spare came or was taken since that was last asked.
+    spares_used: bool,
 }
 
 thread_local! {
     // A mapping cannot leave its thread.
-    static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { ranges: Vec::new(), touched: 0 }) };
+    static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting::NONE) };
 }
 
 impl Waiting {
+    const NONE: Waiting =
+        Waiting { ranges: Vec::new(), touched: 0, spares: Vec::new(), spares_touched: 0, spares_used: false };
+
+    fn wait(&mut self, range: Range) {
+        self.touched += range.touched;
+        self.ranges.push(range);
+    }
+
+    /// Keeps a range as a spare, if it makes a good one.
+    fn keep_or_wait(&mut self, range: Range) {
+        let is_good = (SPARE_BYTES_MIN..=SPARES_BYTES_MAX / 2).contains(&range.touched);
+        if !is_good || self.spares_touched + range.touched > SPARES_BYTES_MAX {
+            return self.wait(range);
+        }
+        self.spares_used = true;
+        self.spares_touched += range.touched;
+        self.spares.push(range);
+    }
+
+    /// The smallest spare with room for so many bytes.
+    fn take_spare(&mut self, room: usize) -> Option<Range> {
+        let fitting = self.spares.iter().enumerate().filter(|(_, range)| range.bytes >= room);
+        let (number, _) = fitting.min_by_key(|(_, range)| range.touched)?;
+        let range = self.spares.swap_remove(number);
+        self.spares_touched -= range.touched;
+        self.spares_used = true;
+        Some(range)
+    }
+
+    fn let_spares_go(&mut self) {
+        for range in std::mem::take(&mut self.spares) {
+            self.wait(range);
+        }
+        self.spares_touched = 0;
+    }
+
     fn give_back(&mut self, bytes_max: usize) -> bool {
         let page = page_bytes();
         let mut left = bytes_max - bytes_max % page;
@@ -208,12 +267,23 @@ impl Waiting {
 
 /// Has a range wait to be given back.
 fn wait(range: Range) {
-    // At the end of the thread there is no list any more; then the range is dropped.
-    let _ = WAITING.try_with(|waiting| {
-        let mut waiting = waiting.borrow_mut();
-        waiting.touched += range.touched;
-        waiting.ranges.push(range);
-    });
+    // As where a mapping is dropped.
+    let _ = WAITING.try_with(|waiting| waiting.borrow_mut().wait(range));
+}
+
+/// Whether this thread has spares; and whether one came or was taken since the last call.
+pub fn spares() -> (bool, bool) {
+    WAITING.with_borrow_mut(|waiting| (!waiting.spares.is_empty(), std::mem::take(&mut waiting.spares_used)))
+}
+
+/// Whether this thread has spares.
+pub fn has_spares() -> bool {
+    WAITING.with_borrow(|waiting| !waiting.spares.is_empty())
+}
+
+/// Has all spares wait to be given back.
+pub fn let_spares_go() {
+    WAITING.with_borrow_mut(Waiting::let_spares_go);
 }
 
 /// Gives back up to so many bytes, and at least a page where `bytes_max` is one, of what this thread's mappings have
@@ -222,17 +292,18 @@ pub fn give_back(bytes_max: usize) -> bool {
     WAITING.with_borrow_mut(|waiting| waiting.give_back(bytes_max))
 }
 
-/// How many bytes this thread's mappings have left that are not given back yet and may have memory.
+/// How many bytes this thread's mappings have left that are not given back yet and may have memory, spares included.
 pub fn waiting_bytes() -> usize {
-    WAITING.with_borrow(|waiting| waiting.touched)
+    WAITING.with_borrow(|waiting| waiting.touched + waiting.spares_touched)
 }
 
 /// Makes a call once more where it fails while there is something to be given back: rather a long step than none.
 fn retry_with_all_given_back<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let first = call();
-    if first.is_ok() || WAITING.with_borrow(|waiting| waiting.ranges.is_empty()) {
+    if first.is_ok() || WAITING.with_borrow(|waiting| waiting.ranges.is_empty() && waiting.spares.is_empty()) {
         return first;
     }
+    let_spares_go();
     give_back(usize::MAX);
     call()
 }
@@ -291,6 +362,7 @@ mod tests {
 
     /// Gives back all that other parts of this test's thread may have left.
     fn nothing_waits() {
+        let_spares_go();
         give_back(usize::MAX);
         assert_eq!(waiting_bytes(), 0);
     }
@@ -378,6 +450,33 @@ mod tests {
         // Less than a page is nothing.
         drop(Mapping::map(1).expect("a mapping"));
         assert!(give_back(page - 1) && !give_back(page));
+    }
+
+    #[test]
+    fn a_mapping_that_was_dropped_is_taken_again() {
+        nothing_waits();
+        let dropped = |kib: usize| {
+            let mut mapping = Mapping::map(kib << 10).expect("a mapping");
+            mapping.bytes_mut(kib << 10).fill(7);
+        };
+        // Too small, too large, and two good ones.
+        [32, 5 << 10, 256, 1 << 10].into_iter().for_each(dropped);
+        assert_eq!(spares(), (true, true));
+        assert_eq!(spares(), (true, false));
+        assert_eq!(waiting_bytes(), (32 + (5 << 10) + 256 + (1 << 10)) << 10);
+        assert!(Mapping::spare(2 << 20).is_none());
+        // The smaller one that fits, with all that is in it.
+        let spare = Mapping::spare(100 << 10).expect("a spare");
+        assert_eq!((spare.room(), spare.bytes_used(), spare.bytes()[200 << 10]), (256 << 10, 256 << 10, 7));
+        assert_eq!(spares(), (true, true));
+        // No more than so much is kept.
+        (0..10).for_each(|_| dropped(1 << 10));
+        let kept = WAITING.with_borrow(|waiting| waiting.spares_touched);
+        assert_eq!(kept, SPARES_BYTES_MAX);
+        let_spares_go();
+        assert!(!has_spares() && Mapping::spare(1).is_none());
+        while give_back(1 << 20) {}
+        assert_eq!(waiting_bytes(), 0);
     }
 
     #[test]
