@@ -11,7 +11,7 @@ pub use batch::{Batch, Request, Share};
 use crate::buffer::BufferPool;
 use crate::limits::{
     BATCH_REQUESTS_MAX, OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES,
-    REPLIES_WAITING_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
+    REPLIES_WAITING_MAX, SEND_BYTES_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
 use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece};
 use batch::Tail;
@@ -543,16 +543,22 @@ impl Connection {
         self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
     }
 
-    /// The next pieces to send, in order, and how many.
+    /// The next pieces to send, in order, and how many: as much as one call is to send.
     pub fn gather<'a>(&'a self, pieces: &mut [IoSlice<'a>; SEND_PIECES_MAX]) -> usize {
-        let mut count = 0;
+        let (mut count, mut left) = (0, SEND_BYTES_MAX);
         for part in self.backlog.iter().take(SEND_PIECES_MAX) {
-            pieces[count] = match part {
-                Part::Bytes(buffer, sent) => IoSlice::new(&buffer[*sent..]),
-                Part::Shared(value, sent) => IoSlice::new(&value[*sent..]),
+            let bytes = match part {
+                Part::Bytes(buffer, sent) => &buffer[*sent..],
+                Part::Shared(value, sent) => &value[*sent..],
                 Part::Waiting(..) => break,
             };
+            let bytes = &bytes[..bytes.len().min(left)];
+            pieces[count] = IoSlice::new(bytes);
             count += 1;
+            left -= bytes.len();
+            if left == 0 {
+                break;
+            }
         }
         count
     }

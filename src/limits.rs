@@ -99,6 +99,10 @@ pub const REPLIES_WAITING_MAX: usize = 256;
 /// one client asks of a node must not keep all others waiting that ask it too.
 pub const REPLIES_WAITING_BYTES: u32 = 64 * 1024;
 
+/// One send takes at most so many bytes: the kernel copies them meanwhile, and a socket that has room for megabytes would
+/// keep everybody else waiting for milliseconds.
+pub const SEND_BYTES_MAX: usize = 256 * 1024;
+
 /// One send gathers at most so many pieces (`IOV_MAX` is 1024; beyond a few dozen nothing is won).
 pub const SEND_PIECES_MAX: usize = 64;
 

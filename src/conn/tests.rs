@@ -431,3 +431,20 @@ fn a_batch_that_is_cut_short_goes_on() {
     conn.take(b"e\n", &mut desk, &mut service);
     assert_eq!(send(&mut conn, &mut desk, usize::MAX), b"b+;c+;de+;");
 }
+
+#[test]
+fn one_send_takes_no_more_than_a_turn_has_time_for() {
+    let (mut conn, mut desk, _) = start();
+    let value = Rc::new(Blob::from(vec![b'v'; 3 * SEND_BYTES_MAX + 5]));
+    desk.output.push(b"head");
+    desk.output.push_shared(&value);
+    conn.queue_output(&mut desk);
+    let mut calls = Vec::new();
+    while conn.wants_write() {
+        let mut pieces = [IoSlice::new(&[]); SEND_PIECES_MAX];
+        let count = conn.gather(&mut pieces);
+        calls.push(pieces[..count].iter().map(|piece| piece.len()).sum());
+        conn.advance(*calls.last().unwrap(), &mut desk.pool);
+    }
+    assert_eq!(calls, [SEND_BYTES_MAX, SEND_BYTES_MAX, SEND_BYTES_MAX, 9]);
+}
