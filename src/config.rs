@@ -72,6 +72,8 @@ pub struct Config {
     pub memory_bytes_max: u64,
     /// What happens then, by Redis's names of the memory policies.
     pub memory_policy: String,
+    /// What all clients together make the server hold may take so many bytes; 0: any number, none: a part of the memory.
+    pub clients_bytes_max: Option<u64>,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -120,6 +122,7 @@ impl Default for Config {
             debug_command: "no".into(),
             memory_bytes_max: 0,
             memory_policy: MEMORY_POLICIES[0].into(),
+            clients_bytes_max: None,
             cluster: None,
         }
     }
@@ -159,6 +162,13 @@ fn options() -> Options {
             "then refuse writes or evict keys (noeviction): noeviction, allkeys-lru, allkeys-lfu, allkeys-random, \
              volatile-lru, volatile-lfu, volatile-ttl, volatile-random",
             "POLICY",
+        )
+        .optopt(
+            "",
+            "maxmemory-clients",
+            "close who makes the server hold most, where all clients together make it hold more (an eighth of \
+             --maxmemory, or of the box's memory; 0: no limit)",
+            "SIZE",
         )
         .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
         .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
@@ -217,8 +227,9 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
         backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
         debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
-        memory_bytes_max: memory(&matches)?,
+        memory_bytes_max: memory(&matches, "maxmemory")?.unwrap_or_default(),
         memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
+        clients_bytes_max: memory(&matches, "maxmemory-clients")?,
         cluster: None,
     };
     if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
@@ -382,13 +393,13 @@ fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String>
     if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
 }
 
-/// The amount of memory that `--maxmemory` gives. An empty one, which Redis takes for 0, is most likely a mistake.
-fn memory(matches: &Matches) -> Result<u64, String> {
-    let Some(text) = matches.opt_str("maxmemory") else { return Ok(0) };
+/// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.
+fn memory(matches: &Matches, name: &str) -> Result<Option<u64>, String> {
+    let Some(text) = matches.opt_str(name) else { return Ok(None) };
     let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
-    bytes.ok_or_else(|| {
+    bytes.map(Some).ok_or_else(|| {
         format!(
-            "--maxmemory: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
+            "--{name}: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
              gb (of 1024)"
         )
     })
@@ -424,7 +435,8 @@ mod tests {
         assert_eq!(config(""), Config::default());
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
-             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl",
+             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
+             --maxmemory-clients 2mb",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -441,6 +453,7 @@ mod tests {
             debug_command: "local".into(),
             memory_bytes_max: 64 << 20,
             memory_policy: "volatile-ttl".into(),
+            clients_bytes_max: Some(2 << 20),
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -461,6 +474,7 @@ mod tests {
             ("--maxmemory 64mib", "--maxmemory: '64mib' is not an amount of memory: bytes, or a number with k, m, g"),
             ("--maxmemory=", "--maxmemory: '' is not an amount"),
             ("--maxmemory -1", "--maxmemory: '-1' is not an amount"),
+            ("--maxmemory-clients 5%", "--maxmemory-clients: '5%' is not an amount"),
             ("--maxmemory-policy lru", "--maxmemory-policy: 'lru' is none of noeviction, allkeys-lru, "),
             ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
             ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),

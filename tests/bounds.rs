@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use support::reference::Reference;
-use support::{Client, Server, alone, show, together};
+use support::{Client, Server, alone, beside, show, together, wait_for};
 
 /// So many clients announce what they do not send.
 const LIARS: usize = 50;
@@ -141,4 +141,87 @@ fn a_large_value_is_received_where_it_stays() {
     let most = (BYTES as i64 * 13 / 10) / 1024 + 8 * 1024;
     assert!(growth < most, "a value of {} kB took {growth} kB at the peak", BYTES / 1024);
     assert!(growth > BYTES as i64 / 1024, "the value was not in memory");
+}
+
+#[test]
+fn who_holds_most_goes_where_all_together_hold_too_much() {
+    let _machine = together();
+    let server = Server::start(&["--maxmemory-clients", "4mb"]);
+    let mut observer = server.connect();
+    observer.expect("CONFIG GET maxmemory-clients", "maxmemory-clients: 4194304");
+    let start = format!("SET k {}", "v".repeat(200_000));
+    let mut modest: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+    modest.iter_mut().for_each(|client| client.send(&start));
+    observer.barrier();
+    // What a client has sent of a line, what it has queued, and what it does not read.
+    let line = format!("SET k {}", "v".repeat(1_000_000));
+    let mut lines: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    let closed = lines.iter_mut().filter_map(|client| client.send_if_open(line.as_bytes()).then_some(client)).count();
+    wait_for("a client to go for its line", || observer.info("evicted_clients") > 0);
+    assert!(closed >= 3, "only {closed} could send their lines");
+    drop(lines);
+    wait_for("the lines to go", || observer.info("connected_clients") == 6);
+    let before = observer.info("evicted_clients");
+    let mut queueing = server.connect();
+    queueing.send("MULTI\r\n");
+    while queueing.send_if_open(format!("{line}\r\n").as_bytes()) && observer.info("evicted_clients") == before {}
+    assert!(is_closed_after_replies(queueing), "who queues too much stays");
+    observer.expect(&format!("SET value {}", "v".repeat(4000)), "OK");
+    let mut deaf = server.connect();
+    deaf.send(format!("MGET{}\r\n", " value".repeat(5000)));
+    wait_for("a client to go for its replies", || observer.info("evicted_clients") > before + 1);
+    assert_eq!(observer.info("evicted_clients"), before + 2);
+    server.wait_for_log("and all clients together more than maxmemory-clients allows");
+    // Those that hold little have lost nothing.
+    for client in &mut modest {
+        client.send("\r\n");
+        assert_eq!(client.line(), "OK");
+    }
+    // More can be allowed, and then more is held; no limit is none.
+    for allowed in ["16mb", "0"] {
+        observer.expect(&format!("CONFIG SET maxmemory-clients {allowed}"), "OK");
+        let before = observer.info("evicted_clients");
+        let mut lines: Vec<Client> = (0..6).map(|_| server.connect()).collect();
+        lines.iter_mut().for_each(|client| client.send(&line));
+        lines.iter_mut().for_each(|client| client.expect("", "OK"));
+        assert_eq!(observer.info("evicted_clients"), before, "{allowed}");
+    }
+}
+
+/// Whether the server closes the connection, whatever replies come before.
+fn is_closed_after_replies(client: Client) -> bool {
+    !answer(client, b"").ends_with("(still open)")
+}
+
+#[test]
+fn clients_that_go_for_what_they_hold_cost_no_more_than_they_may() {
+    const HOLDERS: usize = 60;
+    let _machine = alone();
+    let server = Server::start(&["--maxmemory-clients", "8mb"]);
+    let mut bystander = server.connect();
+    bystander.barrier();
+    let before_kb = server.peak_kb();
+    let line = "v".repeat(1_000_000);
+    let mut holders: Vec<Client> = (0..HOLDERS).map(|_| server.connect()).collect();
+    let (sent, worst) = beside(&mut bystander, || {
+        holders.iter_mut().map(|holder| usize::from(holder.send_if_open(line.as_bytes()))).sum::<usize>()
+    });
+    assert!(sent > 8, "only {sent} could send");
+    wait_for("most to be closed", || bystander.info("evicted_clients") >= HOLDERS as u64 - 8);
+    let grown_kb = server.peak_kb() - before_kb;
+    let held = holders.iter_mut().filter(|holder| !is_closed_now(holder)).count();
+    println!("{HOLDERS} lines of 1 MB: grown {grown_kb} kB, {held} are held, bystander's worst {worst:?}");
+    assert!(grown_kb < 14 * 1024, "grown by {grown_kb} kB");
+    assert!((1..=8).contains(&held), "{held} clients stay");
+}
+
+/// Whether the connection is closed by now; what is open says nothing.
+fn is_closed_now(client: &Client) -> bool {
+    client.stream.set_nonblocking(true).expect("a socket that does not wait");
+    let peeked = client.stream.peek(&mut [0; 1]);
+    client.stream.set_nonblocking(false).expect("a socket that waits");
+    match peeked {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
 }

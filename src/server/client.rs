@@ -65,14 +65,19 @@ impl Client {
         }
     }
 
-    /// What it makes the server hold, in bytes: what it has sent, queued or watches, and copied replies. Values that are
-    /// sent from where they are stored are the store's.
+    /// What it makes the server hold, in bytes: what it has sent, queued or watches, what waits for the end of a pause or
+    /// for other nodes, and copied replies. Values that are sent from where they are stored are the store's.
     fn bytes_held(&self) -> u32 {
         let (input, input_free) = self.conn.input_bytes();
         let (copied, _) = self.conn.output_bytes();
         let transaction = self.session.transaction.as_ref().map_or(0, |transaction| transaction.bytes_used());
+        let paused = match self.promise.as_deref() {
+            Some(Promise { deferred: Deferred::Paused(_, args), .. }) => args.bytes_used(),
+            _ => 0,
+        };
+        let held_bytes = input + input_free + copied + transaction + paused + self.conn.waiting_bytes();
         // A request may have a gigabyte, so that all together have less than four.
-        u32::try_from(input + input_free + copied + transaction).unwrap_or(u32::MAX)
+        u32::try_from(held_bytes).unwrap_or(u32::MAX)
     }
 
     /// The walk that makes its next reply.
@@ -132,6 +137,8 @@ pub(super) enum End {
     Killed,
     /// A reply was larger than the limit.
     OutputLimit,
+    /// It made the server hold so many bytes, and all clients together more than they may.
+    Evicted(u32),
     /// It broke.
     Error(io::Error),
 }
@@ -449,6 +456,15 @@ impl Server {
                 stats.closed_by_output_limit += 1;
                 let peer = clients::peer(&client);
                 self.noise.write(self.engine.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
+            }
+            End::Evicted(bytes) => {
+                stats.evicted_clients += 1;
+                let peer = clients::peer(&client);
+                let text = "and all clients together more than maxmemory-clients allows";
+                self.noise.write(
+                    self.engine.now.ms,
+                    format_args!("{peer} is closed, it made the server hold {bytes} bytes, {text}"),
+                );
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;

@@ -172,6 +172,8 @@ impl Server {
         self.serve_deadlines();
         self.serve_paused();
         self.serve_bus();
+        // Before keys go for what clients hold.
+        self.evict_clients();
         self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
@@ -216,7 +218,7 @@ impl Server {
     /// Until when the loop may sleep; the sources' own deadlines aside.
     fn wake_ms(&self) -> Option<u64> {
         let paused_go_on = self.engine.pause.is_none() && !self.paused.is_empty();
-        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming {
+        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {
             return Some(0);
         }
         let ending_ms = match self.stage {

@@ -34,7 +34,7 @@ impl Server {
         settings.reserved = DESCRIPTORS_RESERVED + links;
         let clients_max = bound_clients(config.clients_max, settings.reserved)?;
         settings.clients_max = clients_max;
-        let memory_bytes = resource::memory_bytes();
+        let memory_bytes = settings.box_bytes;
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
         log::write(
             Level::Info,
@@ -161,6 +161,8 @@ fn settings(config: &Config) -> Settings {
         keepalive_s: config.keepalive_s,
         memory_bytes_max: config.memory_bytes_max,
         memory_policy: Policy::of(&config.memory_policy).unwrap_or_default(),
+        clients_bytes_max: config.clients_bytes_max,
+        box_bytes: resource::memory_bytes(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
