@@ -26,6 +26,7 @@
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
+//! | `sys/reserve.rs` | memory kept back for when the system has none to give |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |

@@ -52,6 +52,7 @@ counters! {
     expired_keys, "keys", "Expired keys whose memory was taken back.";
     expire_lag_worst_ms, "milliseconds", "The longest that an expired key has waited for its memory to be taken back.";
     evicted_keys, "keys", "Keys that the memory policy has let go.";
+    memory_shortages, "times", "Times that the system had no memory to give, so that what needs some is refused.";
     evicted_clients, "connections", "Clients closed because all together made the server hold more than they may.";
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
