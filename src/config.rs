@@ -4,7 +4,7 @@ mod nodes;
 
 pub use nodes::Node;
 
-use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
+use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
 use crate::sys::resolve;
 use getopts::{Matches, Options};
@@ -60,6 +60,10 @@ pub struct Config {
     pub verbose: bool,
     /// Clients that may be connected at once.
     pub clients_max: usize,
+    /// Clients of one address that may be connected at once; 0: any number.
+    pub clients_per_address_max: usize,
+    /// Seconds within which a client is to have sent its first whole request; 0: any number.
+    pub first_request_timeout_s: u64,
     /// Seconds after which an idle client is closed; 0: never.
     pub timeout_s: u64,
     /// Seconds of silence after which the kernel probes a client; 0: never.
@@ -116,6 +120,8 @@ impl Default for Config {
             protected: true,
             verbose: false,
             clients_max: CLIENTS_MAX,
+            clients_per_address_max: 0,
+            first_request_timeout_s: FIRST_REQUEST_SECONDS,
             timeout_s: 0,
             keepalive_s: 300,
             backlog: 511,
@@ -152,6 +158,13 @@ fn options() -> Options {
         )
         .optopt("", "protected-mode", "refuse other boxes' clients while there is no password (yes)", "yes|no")
         .optopt("", "maxclients", "serve so many clients at once (10000)", "N")
+        .optopt("", "maxclients-per-address", "serve so many clients of one address at once (0: any number)", "N")
+        .optopt(
+            "",
+            "first-request-timeout",
+            "close a client that has sent no whole request after so many seconds (120; 0: never)",
+            "SECONDS",
+        )
         .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
         .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
@@ -222,6 +235,14 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         protected: word(&matches, "protected-mode", &["yes", "no"])? == "yes",
         verbose: matches.opt_present("verbose"),
         clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max)?,
+        clients_per_address_max: number(&matches, "maxclients-per-address", 0, 1_000_000, 0)?,
+        first_request_timeout_s: number(
+            &matches,
+            "first-request-timeout",
+            0,
+            TIMEOUT_SECONDS_MAX,
+            default.first_request_timeout_s,
+        )?,
         timeout_s: number(&matches, "timeout", 0, TIMEOUT_SECONDS_MAX, default.timeout_s)?,
         // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
@@ -436,7 +457,7 @@ mod tests {
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
-             --maxmemory-clients 2mb",
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -447,6 +468,8 @@ mod tests {
             protected: false,
             verbose: true,
             clients_max: 5,
+            clients_per_address_max: 3,
+            first_request_timeout_s: 7,
             timeout_s: 9,
             keepalive_s: 0,
             backlog: 1,
@@ -467,6 +490,8 @@ mod tests {
             ("-p +6", "--port: '+6'"),
             ("--socket-mode +7", "--socket-mode: '+7'"),
             ("--socket=", "--socket: the path is empty"),
+            ("--maxclients-per-address -1", "--maxclients-per-address: '-1' is not a number from 0"),
+            ("--first-request-timeout x", "--first-request-timeout: 'x' is not a number from 0"),
             ("--maxclients 0", "--maxclients: '0' is not a number from 1"),
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),

@@ -124,6 +124,9 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Connections that may be held at once, where nothing else is said.
 pub const CLIENTS_MAX: usize = 10_000;
 
+/// Who connects has so long to send a first whole request, where nothing else is said.
+pub const FIRST_REQUEST_SECONDS: u64 = 120;
+
 /// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster.
 pub const DESCRIPTORS_RESERVED: usize = 32;
 

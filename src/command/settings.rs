@@ -2,7 +2,8 @@
 
 use super::{CommandError, Ctx, Flags, Flow, Outcome, echo, glob};
 use crate::limits::{
-    CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX,
+    CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX,
+    VALUE_BYTES_MAX,
 };
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
@@ -52,6 +53,10 @@ pub struct Settings {
     pub timeout_s: u64,
     /// Clients that may be connected.
     pub clients_max: usize,
+    /// Clients of one address that may be connected; 0: any number.
+    pub clients_per_address_max: usize,
+    /// Seconds within which a client is to have sent its first whole request; 0: any number.
+    pub first_request_timeout_s: u64,
     /// Seconds of silence after which the kernel probes a new client; 0: never.
     pub keepalive_s: u32,
     /// A command that takes so many microseconds gets into the slow log; negative: none does.
@@ -91,6 +96,8 @@ impl Default for Settings {
             debug_access: DebugAccess::No,
             timeout_s: 0,
             clients_max: crate::limits::CLIENTS_MAX,
+            clients_per_address_max: 0,
+            first_request_timeout_s: FIRST_REQUEST_SECONDS,
             keepalive_s: 300,
             slower_than_us: 10_000,
             slow_entries_max: 128,
@@ -170,6 +177,7 @@ settings! {
     "enable-debug-command", Change::Never, |now| {
         DebugAccess::WORDS.iter().find(|(_, access)| *access == now.debug_access).map_or("", |(word, _)| word).into()
     };
+    "first-request-timeout", Change::Never, |now| now.first_request_timeout_s.to_string();
     "io-threads", Change::Never, |_| "1".into();
     "latency-tracking", Change::Same, |_| "yes".into();
     "latency-tracking-info-percentiles", Change::Same, |_| "50 99 99.9".into();
@@ -177,6 +185,7 @@ settings! {
     "lfu-log-factor", Change::Same, |_| "10".into();
     "loglevel", Change::By(set_log_level), |now| now.log_level.into();
     "maxclients", Change::By(set_clients_max), |now| now.clients_max.to_string();
+    "maxclients-per-address", Change::Never, |now| now.clients_per_address_max.to_string();
     "maxmemory", Change::By(set_memory), |now| now.memory_bytes_max.to_string();
     "maxmemory-clients", Change::By(set_clients_memory), |now| now.clients_bytes_max().to_string();
     "maxmemory-policy", Change::By(set_policy), |now| now.memory_policy.name().into();

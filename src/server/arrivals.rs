@@ -52,6 +52,7 @@ impl Server {
         let fresh = *received..*received + count;
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus.as_deref_mut());
         let share = client.conn.parse(&receive[fresh.clone()], batch, &mut serving);
+        client.has_asked |= share.has_requests();
         *received = fresh.end;
         arrivals.push(Arrival { token, fresh, share });
     }

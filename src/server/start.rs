@@ -14,6 +14,7 @@ use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
 use crate::sys::{clock, resolve, resource};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -93,6 +94,7 @@ impl Server {
             accept_failure_told: false,
             guarded,
             noise: Noise::default(),
+            addresses: HashMap::new(),
             next_client_id: 1,
             stage: Stage::Serving,
             turn_end_ms: started_ms,
@@ -157,6 +159,8 @@ fn settings(config: &Config) -> Settings {
         socket_mode: config.socket_mode,
         backlog: config.backlog,
         debug_access: DebugAccess::of(&config.debug_command),
+        clients_per_address_max: config.clients_per_address_max,
+        first_request_timeout_s: config.first_request_timeout_s,
         timeout_s: config.timeout_s,
         keepalive_s: config.keepalive_s,
         memory_bytes_max: config.memory_bytes_max,
