@@ -4,7 +4,7 @@ mod nodes;
 
 pub use nodes::Node;
 
-use crate::limits::{CLIENTS_MAX, TIMEOUT_SECONDS_MAX};
+use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
 use crate::sys::resolve;
 use getopts::{Matches, Options};
@@ -60,6 +60,10 @@ pub struct Config {
     pub verbose: bool,
     /// Clients that may be connected at once.
     pub clients_max: usize,
+    /// Clients of one address that may be connected at once; 0: any number.
+    pub clients_per_address_max: usize,
+    /// Seconds within which a client is to have sent its first whole request; 0: any number.
+    pub first_request_timeout_s: u64,
     /// Seconds after which an idle client is closed; 0: never.
     pub timeout_s: u64,
     /// Seconds of silence after which the kernel probes a client; 0: never.
@@ -72,6 +76,8 @@ pub struct Config {
     pub memory_bytes_max: u64,
     /// What happens then, by Redis's names of the memory policies.
     pub memory_policy: String,
+    /// What all clients together make the server hold may take so many bytes; 0: any number, none: a part of the memory.
+    pub clients_bytes_max: Option<u64>,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -114,12 +120,15 @@ impl Default for Config {
             protected: true,
             verbose: false,
             clients_max: CLIENTS_MAX,
+            clients_per_address_max: 0,
+            first_request_timeout_s: FIRST_REQUEST_SECONDS,
             timeout_s: 0,
             keepalive_s: 300,
             backlog: 511,
             debug_command: "no".into(),
             memory_bytes_max: 0,
             memory_policy: MEMORY_POLICIES[0].into(),
+            clients_bytes_max: None,
             cluster: None,
         }
     }
@@ -149,6 +158,13 @@ fn options() -> Options {
         )
         .optopt("", "protected-mode", "refuse other boxes' clients while there is no password (yes)", "yes|no")
         .optopt("", "maxclients", "serve so many clients at once (10000)", "N")
+        .optopt("", "maxclients-per-address", "serve so many clients of one address at once (0: any number)", "N")
+        .optopt(
+            "",
+            "first-request-timeout",
+            "close a client that has sent no whole request after so many seconds (120; 0: never)",
+            "SECONDS",
+        )
         .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
         .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
         .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
@@ -159,6 +175,13 @@ fn options() -> Options {
             "then refuse writes or evict keys (noeviction): noeviction, allkeys-lru, allkeys-lfu, allkeys-random, \
              volatile-lru, volatile-lfu, volatile-ttl, volatile-random",
             "POLICY",
+        )
+        .optopt(
+            "",
+            "maxmemory-clients",
+            "close who makes the server hold most, where all clients together make it hold more (an eighth of \
+             --maxmemory, or of the box's memory; 0: no limit)",
+            "SIZE",
         )
         .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
         .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
@@ -212,13 +235,22 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         protected: word(&matches, "protected-mode", &["yes", "no"])? == "yes",
         verbose: matches.opt_present("verbose"),
         clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max)?,
+        clients_per_address_max: number(&matches, "maxclients-per-address", 0, 1_000_000, 0)?,
+        first_request_timeout_s: number(
+            &matches,
+            "first-request-timeout",
+            0,
+            TIMEOUT_SECONDS_MAX,
+            default.first_request_timeout_s,
+        )?,
         timeout_s: number(&matches, "timeout", 0, TIMEOUT_SECONDS_MAX, default.timeout_s)?,
         // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
         keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
         backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
         debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
-        memory_bytes_max: memory(&matches)?,
+        memory_bytes_max: memory(&matches, "maxmemory")?.unwrap_or_default(),
         memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
+        clients_bytes_max: memory(&matches, "maxmemory-clients")?,
         cluster: None,
     };
     if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
@@ -382,13 +414,13 @@ fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String>
     if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
 }
 
-/// The amount of memory that `--maxmemory` gives. An empty one, which Redis takes for 0, is most likely a mistake.
-fn memory(matches: &Matches) -> Result<u64, String> {
-    let Some(text) = matches.opt_str("maxmemory") else { return Ok(0) };
+/// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.
+fn memory(matches: &Matches, name: &str) -> Result<Option<u64>, String> {
+    let Some(text) = matches.opt_str(name) else { return Ok(None) };
     let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
-    bytes.ok_or_else(|| {
+    bytes.map(Some).ok_or_else(|| {
         format!(
-            "--maxmemory: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
+            "--{name}: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
              gb (of 1024)"
         )
     })
@@ -424,7 +456,8 @@ mod tests {
         assert_eq!(config(""), Config::default());
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
-             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl",
+             --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -435,12 +468,15 @@ mod tests {
             protected: false,
             verbose: true,
             clients_max: 5,
+            clients_per_address_max: 3,
+            first_request_timeout_s: 7,
             timeout_s: 9,
             keepalive_s: 0,
             backlog: 1,
             debug_command: "local".into(),
             memory_bytes_max: 64 << 20,
             memory_policy: "volatile-ttl".into(),
+            clients_bytes_max: Some(2 << 20),
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -454,6 +490,8 @@ mod tests {
             ("-p +6", "--port: '+6'"),
             ("--socket-mode +7", "--socket-mode: '+7'"),
             ("--socket=", "--socket: the path is empty"),
+            ("--maxclients-per-address -1", "--maxclients-per-address: '-1' is not a number from 0"),
+            ("--first-request-timeout x", "--first-request-timeout: 'x' is not a number from 0"),
             ("--maxclients 0", "--maxclients: '0' is not a number from 1"),
             ("--socket-mode 9", "--socket-mode: '9' is not an octal mode"),
             ("--tcp-backlog -1", "--tcp-backlog: '-1'"),
@@ -461,6 +499,7 @@ mod tests {
             ("--maxmemory 64mib", "--maxmemory: '64mib' is not an amount of memory: bytes, or a number with k, m, g"),
             ("--maxmemory=", "--maxmemory: '' is not an amount"),
             ("--maxmemory -1", "--maxmemory: '-1' is not an amount"),
+            ("--maxmemory-clients 5%", "--maxmemory-clients: '5%' is not an amount"),
             ("--maxmemory-policy lru", "--maxmemory-policy: 'lru' is none of noeviction, allkeys-lru, "),
             ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
             ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),

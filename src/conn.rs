@@ -363,6 +363,11 @@ impl Connection {
         (self.backlog_bytes, self.pinned_bytes)
     }
 
+    /// Bytes of the requests whose replies are waited for, as far as those count who answer them.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes as usize
+    }
+
     /// Whether a reply was larger than the limit: the conversation cannot go on.
     pub fn overflowed(&self) -> bool {
         self.overflowed

@@ -26,6 +26,7 @@
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
+//! | `sys/reserve.rs` | memory kept back for when the system has none to give |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
@@ -80,7 +81,7 @@
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/arrivals.rs` | what arrives from all who are ready: parsed first, then executed |
-//! | `server/clients.rs` | what CLIENT asks about all clients |
+//! | `server/clients.rs` | what CLIENT asks about all clients; who goes when they hold too much |
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |

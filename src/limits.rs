@@ -79,6 +79,13 @@ pub const OUTPUT_SOFT_BYTES_MAX: usize = 256 * 1024;
 /// for more is closed, since nothing smaller could be told from the whole.
 pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 
+/// What all clients together make the server hold may take this part of the memory limit, or of the box's memory where
+/// there is none, unless something else is said: more would be taken from the keys.
+pub const CLIENTS_MEMORY_PART: u64 = 8;
+
+/// Of clients that go because all together make the server hold too much, so many go in a turn.
+pub const CLIENTS_EVICTED_PER_TURN_MAX: usize = 64;
+
 /// Values sent from where they are stored that one client may pin before its next requests wait.
 pub const OUTPUT_PINNED_BYTES: usize = 4 << 20;
 
@@ -120,6 +127,9 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 
 /// Connections that may be held at once, where nothing else is said.
 pub const CLIENTS_MAX: usize = 10_000;
+
+/// Who connects has so long to send a first whole request, where nothing else is said.
+pub const FIRST_REQUEST_SECONDS: u64 = 120;
 
 /// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster.
 pub const DESCRIPTORS_RESERVED: usize = 32;

@@ -2,10 +2,15 @@
 
 use memento::config::{self, Action};
 use memento::server::Server;
+use memento::sys::reserve::Allocator;
 use memento::{benchmark, cli};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::exit;
+
+/// So that a server that runs out of memory can say so.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() {
     let mut args = std::env::args_os().map(|arg| arg.into_string());

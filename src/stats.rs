@@ -42,6 +42,7 @@ macro_rules! counters {
 counters! {
     total_connections_received, "connections", "Connections taken from the listeners.";
     rejected_connections, "connections", "Connections refused because maxclients was reached.";
+    rejected_by_address, "connections", "Connections refused because their address had as many as it may.";
     accept_pauses, "pauses", "Times that accepting stopped because descriptors or memory ran out.";
     total_commands_processed, "commands", "Commands executed, those answered with an error included.";
     total_error_replies, "replies", "Error replies sent.";
@@ -52,9 +53,12 @@ counters! {
     expired_keys, "keys", "Expired keys whose memory was taken back.";
     expire_lag_worst_ms, "milliseconds", "The longest that an expired key has waited for its memory to be taken back.";
     evicted_keys, "keys", "Keys that the memory policy has let go.";
+    memory_shortages, "times", "Times that the system had no memory to give, so that what needs some is refused.";
+    evicted_clients, "connections", "Clients closed because all together made the server hold more than they may.";
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
-    closed_by_output_limit, "connections", "Clients closed because one reply was larger than the output limit.";
+    closed_by_first_request_timeout, "connections", "Clients closed because they had sent no whole request in time.";
+    client_output_buffer_limit_disconnections, "connections", "Clients closed because one reply was too large.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
     cluster_forwarded, "requests", "Requests sent to other nodes, each part of one that was cut up counted.";

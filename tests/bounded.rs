@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use support::{Client, Server, alone, beside, show, together, wait_for};
+use support::{Client, Server, alone, beside, need, show, together, wait_for};
 
 /// How long a client may wait for its answer while another one does its worst. What the machine's other work adds is
 /// in it.
@@ -287,4 +287,119 @@ fn keys_that_are_due_go_at_once_among_many_others() {
     println!("{DUE} keys went at most {lag_ms} ms late; a bystander's worst {worst:?}");
     assert!(lag_ms < 200, "{lag_ms} ms late");
     assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+}
+
+/// Sends requests until the answer is another than OK, at most so many; gives that answer, and how many were OK.
+fn store_until_refused(client: &mut Client, request: impl Fn(usize) -> String, most: usize) -> (String, usize) {
+    const BATCH: usize = 50;
+    for batch in 0..most / BATCH {
+        let numbers = batch * BATCH..(batch + 1) * BATCH;
+        client.send(numbers.clone().map(|number| request(number) + "\r\n").collect::<String>());
+        let answers: Vec<String> = numbers.map(|_| client.line()).collect();
+        if let Some(place) = answers.iter().position(|answer| answer != "OK") {
+            return (answers[place].clone(), batch * BATCH + place);
+        }
+    }
+    panic!("{most} requests were not too many");
+}
+
+/// A server whose addresses end 24 MB behind what it has when it is idle.
+fn server_of_little_memory() -> Server {
+    let server = Server::start(&[]);
+    server.connect().barrier();
+    let text = std::fs::read_to_string(format!("/proc/{}/statm", server.id())).expect("the process's memory");
+    let pages: u64 = text.split(' ').next().expect("a field").parse().expect("a number");
+    let limit = (pages * 4096 + (24 << 20)).to_string();
+    let id = server.id().to_string();
+    let limited = std::process::Command::new("prlimit").args(["--pid", &id, &format!("--as={limit}")]).status();
+    assert!(limited.expect("prlimit").success());
+    server
+}
+
+#[test]
+fn where_the_system_has_no_memory_writes_are_refused_and_all_else_goes_on() {
+    const REFUSED: &str = "(error) OOM the system has no memory left";
+    let _machine = alone();
+    if !need("prlimit") {
+        return;
+    }
+    // Entries of one block, of a list of their own, and of a mapping of their own each.
+    for (bytes, most) in [(40, 1_000_000), (1000, 50_000), (10_000, 5000), (300_000, 500)] {
+        let mut server = server_of_little_memory();
+        let (mut client, mut other) = (server.connect(), server.connect());
+        let value = "v".repeat(bytes);
+        let start = Instant::now();
+        let (answer, stored) = store_until_refused(&mut client, |number| format!("SET key{number} {value}"), most);
+        assert!(answer.starts_with(REFUSED), "{bytes}: {answer}");
+        let stored_bytes = stored * bytes;
+        println!("values of {bytes}: {stored} fit ({stored_bytes} bytes) in {:?}", start.elapsed());
+        assert!(stored_bytes > 10 << 20, "{bytes}: only {stored_bytes} bytes were stored");
+        // Whatever needs memory is refused, and what does not is served, to old clients and new ones.
+        let requests =
+            ["SET other v", "APPEND key0 more", "MSET a 1 b 2", "INC number", "EXPIRE key0 100", "RENAME key0 z"];
+        // A server that is short of large pieces may have small ones.
+        for request in requests.iter().filter(|_| bytes <= 1000) {
+            let answer = other.ask(request);
+            assert!(answer.starts_with(REFUSED), "{bytes}: {request}: {answer}");
+        }
+        let mut third = server.connect();
+        assert!(third.ask("GET key0") == value && third.ask(&format!("GET key{}", stored - 1)) == value);
+        assert!(third.info("memory_shortages") > 0);
+        server.wait_for_log("the system has no memory left");
+        // Deleting goes on whatever memory that takes, and makes room: keys here and there where the store can move the
+        // others together, those next to each other where the C library is to have whole pieces again.
+        let scattered = bytes <= 1000;
+        let gone: Vec<usize> =
+            (0..stored).filter(|number| if scattered { number % 2 == 0 } else { *number < stored / 2 }).collect();
+        for some in gone.chunks(500) {
+            let requests: String = some.iter().map(|number| format!("DEL key{number}\r\n")).collect();
+            let answers = client.converse(requests.as_bytes(), some.len() * 4);
+            assert!(answers == b"OK\r\n".repeat(some.len()), "{bytes}: {}", show(&answers));
+        }
+        wait_for("memory to come back", || other.ask("SET other v") == "OK");
+        server.wait_for_log("the system has memory again");
+        let kept = if scattered { 1 } else { stored - 1 };
+        assert!(third.ask(&format!("GET key{kept}")) == value);
+        client.expect("DBSIZE", &(stored - gone.len() + 1).to_string());
+        client.expect("FLUSH", "OK");
+        client.expect(&format!("SET key {value}"), "OK");
+        assert!(server.is_running());
+    }
+}
+
+#[test]
+fn a_request_that_the_system_has_no_memory_for_is_refused_alone() {
+    let _machine = alone();
+    if !need("prlimit") {
+        return;
+    }
+    let mut server = server_of_little_memory();
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.expect("SET k value", "OK");
+    let refused = "(error) OOM the system has no memory left for this";
+    for request in ["SETRANGE k 500000000 x", "SETRANGE new 500000000 x"] {
+        let answer = client.ask(request);
+        assert!(answer.starts_with(refused), "{request}: {answer}");
+    }
+    client.expect("GET k", "value");
+    client.expect("EXISTS new", "0");
+    // A value as it is received: the client is told, and only that one goes.
+    let mut large = server.connect();
+    large.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000000\r\n");
+    let piece = vec![b'v'; 1 << 20];
+    while large.send_if_open(&piece) {}
+    let said = show(&large.rest());
+    assert!(said.is_empty() || said.starts_with("-OOM the system has no memory left"), "{said}");
+    wait_for("memory to come back", || other.ask("SET other v") == "OK");
+    other.expect("GET k", "value");
+    // Appending grows a value until nothing more fits, and leaves it whole then.
+    let more = "m".repeat(1_000_000);
+    let (answer, count) = store_until_refused(&mut client, |_| format!("APPEND long {more}"), 1000);
+    assert!(answer.starts_with("(error) OOM"), "{answer}");
+    other.expect("DEL k", "OK");
+    let length: usize = other.ask("STRLEN long").parse().expect("a length");
+    assert!(length >= count * more.len(), "{length} bytes of {count} parts");
+    other.expect("DEL long", "OK");
+    wait_for("memory to come back", || other.ask("SET k v") == "OK");
+    assert!(server.is_running());
 }

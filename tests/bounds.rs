@@ -2,11 +2,15 @@
 
 mod support;
 
-use std::io::{ErrorKind, Read};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
 use support::reference::Reference;
-use support::{Client, Server, alone, show, together};
+use support::{Client, Scratch, Server, Start, alone, beside, show, together, unix_exchange, wait_for};
 
 /// So many clients announce what they do not send.
 const LIARS: usize = 50;
@@ -141,4 +145,212 @@ fn a_large_value_is_received_where_it_stays() {
     let most = (BYTES as i64 * 13 / 10) / 1024 + 8 * 1024;
     assert!(growth < most, "a value of {} kB took {growth} kB at the peak", BYTES / 1024);
     assert!(growth > BYTES as i64 / 1024, "the value was not in memory");
+}
+
+#[test]
+fn who_holds_most_goes_where_all_together_hold_too_much() {
+    let _machine = together();
+    let server = Server::start(&["--maxmemory-clients", "4mb"]);
+    let mut observer = server.connect();
+    observer.expect("CONFIG GET maxmemory-clients", "maxmemory-clients: 4194304");
+    let start = format!("SET k {}", "v".repeat(200_000));
+    let mut modest: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+    modest.iter_mut().for_each(|client| client.send(&start));
+    observer.barrier();
+    // What a client has sent of a line, what it has queued, and what it does not read.
+    let line = format!("SET k {}", "v".repeat(1_000_000));
+    let mut lines: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    let closed = lines.iter_mut().filter_map(|client| client.send_if_open(line.as_bytes()).then_some(client)).count();
+    wait_for("a client to go for its line", || observer.info("evicted_clients") > 0);
+    assert!(closed >= 3, "only {closed} could send their lines");
+    drop(lines);
+    wait_for("the lines to go", || observer.info("connected_clients") == 6);
+    let before = observer.info("evicted_clients");
+    let mut queueing = server.connect();
+    queueing.send("MULTI\r\n");
+    while queueing.send_if_open(format!("{line}\r\n").as_bytes()) && observer.info("evicted_clients") == before {}
+    assert!(is_closed_after_replies(queueing), "who queues too much stays");
+    observer.expect(&format!("SET value {}", "v".repeat(4000)), "OK");
+    let mut deaf = server.connect();
+    deaf.send(format!("MGET{}\r\n", " value".repeat(5000)));
+    wait_for("a client to go for its replies", || observer.info("evicted_clients") > before + 1);
+    assert_eq!(observer.info("evicted_clients"), before + 2);
+    server.wait_for_log("and all clients together more than maxmemory-clients allows");
+    // Those that hold little have lost nothing.
+    for client in &mut modest {
+        client.send("\r\n");
+        assert_eq!(client.line(), "OK");
+    }
+    // More can be allowed, and then more is held; no limit is none.
+    for allowed in ["16mb", "0"] {
+        observer.expect(&format!("CONFIG SET maxmemory-clients {allowed}"), "OK");
+        let before = observer.info("evicted_clients");
+        let mut lines: Vec<Client> = (0..6).map(|_| server.connect()).collect();
+        lines.iter_mut().for_each(|client| client.send(&line));
+        lines.iter_mut().for_each(|client| client.expect("", "OK"));
+        assert_eq!(observer.info("evicted_clients"), before, "{allowed}");
+    }
+}
+
+/// Whether the server closes the connection, whatever replies come before.
+fn is_closed_after_replies(client: Client) -> bool {
+    !answer(client, b"").ends_with("(still open)")
+}
+
+#[test]
+fn clients_that_go_for_what_they_hold_cost_no_more_than_they_may() {
+    const HOLDERS: usize = 60;
+    let _machine = alone();
+    let server = Server::start(&["--maxmemory-clients", "8mb"]);
+    let mut bystander = server.connect();
+    bystander.barrier();
+    let before_kb = server.peak_kb();
+    let line = "v".repeat(1_000_000);
+    let mut holders: Vec<Client> = (0..HOLDERS).map(|_| server.connect()).collect();
+    let (sent, worst) = beside(&mut bystander, || {
+        holders.iter_mut().map(|holder| usize::from(holder.send_if_open(line.as_bytes()))).sum::<usize>()
+    });
+    assert!(sent > 8, "only {sent} could send");
+    wait_for("most to be closed", || bystander.info("evicted_clients") >= HOLDERS as u64 - 8);
+    let grown_kb = server.peak_kb() - before_kb;
+    let held = holders.iter_mut().filter(|holder| !is_closed_now(holder)).count();
+    println!("{HOLDERS} lines of 1 MB: grown {grown_kb} kB, {held} are held, bystander's worst {worst:?}");
+    assert!(grown_kb < 14 * 1024, "grown by {grown_kb} kB");
+    assert!((1..=8).contains(&held), "{held} clients stay");
+}
+
+/// Whether the connection is closed by now; what is open says nothing.
+fn is_closed_now(client: &Client) -> bool {
+    client.stream.set_nonblocking(true).expect("a socket that does not wait");
+    let peeked = client.stream.peek(&mut [0; 1]);
+    client.stream.set_nonblocking(false).expect("a socket that waits");
+    match peeked {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn one_address_has_no_more_clients_than_it_may() {
+    let _machine = together();
+    let folder = Scratch::new();
+    let unix = folder.path("socket");
+    let path = unix.to_str().expect("a plain path");
+    let server = Start::new(&["--maxclients-per-address", "2", "-s", path]).listeners(2).start();
+    let (mut first, mut second) = (server.connect(), server.connect());
+    first.expect("CONFIG GET maxclients-per-address", "maxclients-per-address: 2");
+    second.expect("PING", "PONG");
+    for _ in 0..3 {
+        let mut third = server.connect();
+        assert_eq!(show(&third.rest()), "-ERR max number of clients of one address reached\\r\\n");
+    }
+    assert_eq!((first.info("rejected_by_address"), first.info("rejected_connections")), (3, 0));
+    // Others are not counted with them: another address of this box, and the Unix socket.
+    let elsewhere = connect_from("127.0.0.2", server.address());
+    let mut other = Client::new(elsewhere);
+    other.expect("PING", "PONG");
+    for _ in 0..3 {
+        assert_eq!(unix_exchange(&unix, "PING\r\nQUIT\r\n"), "PONG\r\n");
+    }
+    // Whoever goes makes room, by a reset too.
+    second.reset();
+    wait_for("the second to go", || first.info("connected_clients") == 2);
+    server.connect().expect("PING", "PONG");
+}
+
+/// A connection from an address of this box.
+fn connect_from(address: &str, to: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    let from: SocketAddrV4 = format!("{address}:0").parse().expect("an address");
+    bind(socket.as_raw_fd(), &SockaddrIn::from(from)).expect("an address of this box");
+    let SocketAddr::V4(to) = to else { panic!("the server listens on {to}") };
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to)).expect("to connect");
+    TcpStream::from(socket)
+}
+
+#[test]
+fn who_sends_no_request_in_time_is_closed() {
+    let _machine = together();
+    let server = Server::start(&["--first-request-timeout", "1"]);
+    let start = Instant::now();
+    let (mut silent, mut half, mut asking) = (server.connect(), server.connect(), server.connect());
+    half.send("ECHO ");
+    asking.send("NONSENSE\r\n");
+    assert_eq!(asking.line(), "(Unknown command)");
+    // A byte now and then is no request.
+    while start.elapsed() < Duration::from_millis(700) {
+        half.send("x");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for client in [&mut silent, &mut half] {
+        let received = show(&client.rest());
+        assert!(received.is_empty() || received.starts_with("-ERR"), "{received}");
+    }
+    let elapsed = start.elapsed();
+    println!("closed after {elapsed:?}");
+    assert!((Duration::from_millis(950)..Duration::from_secs(4)).contains(&elapsed), "closed after {elapsed:?}");
+    server.wait_for_log("it sent no whole request in 1 s (first-request-timeout)");
+    // Who has asked for something may be silent as long as it likes.
+    asking.expect("CONFIG SET timeout 0", "OK");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(asking.info("closed_by_first_request_timeout") >= 1);
+    assert_eq!(asking.info("connected_clients"), 1);
+}
+
+#[test]
+fn who_asks_for_too_large_a_reply_is_closed() {
+    // 68 MB of copies, where 64 MiB are allowed.
+    const WORDS: usize = 17_000;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    client.expect(&format!("SET k {}", "v".repeat(4000)), "OK");
+    client.send(format!("MGET{}\r\n", " k".repeat(WORDS)));
+    let received = client.rest();
+    assert!(received.len() < WORDS * 4000, "all of it came");
+    assert_eq!(other.info("client_output_buffer_limit_disconnections"), 1);
+    server.wait_for_log("it asked for too large a reply");
+    other.expect("STRLEN k", "4000");
+}
+
+#[test]
+fn a_stopped_reader_costs_its_limit_and_no_time() {
+    const BYTES: usize = 100_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    client.expect(&format!("SET k {}", "v".repeat(BYTES)), "OK");
+    bystander.barrier();
+    let before_kb = server.peak_kb();
+    // It never reads, and asks for as long as it may.
+    client.stream.set_write_timeout(Some(Duration::from_millis(100))).expect("a deadline");
+    let requests = "GET k\r\n".repeat(1000);
+    let (asked, worst) = beside(&mut bystander, || {
+        let (start, mut asked) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(3) {
+            asked += (&client.stream).write(requests.as_bytes()).unwrap_or(0);
+        }
+        asked / "GET k\r\n".len()
+    });
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("{asked} replies of {BYTES} bytes asked for: grown {grown_kb} kB, bystander's worst {worst:?}");
+    assert!(asked * BYTES > 100 << 20, "only {asked} were asked for");
+    assert!(grown_kb < 80_000, "grown by {grown_kb} kB");
+    // By the clock others on this machine count as well; in the longest turn they hardly do.
+    let turn_us = bystander.info("turn_worst_us");
+    println!("the longest turn {turn_us} us");
+    assert!(turn_us < 10_000 || worst < Duration::from_millis(10), "a turn of {turn_us} us, a wait of {worst:?}");
+}
+
+#[test]
+fn what_a_client_queues_is_bounded() {
+    let _machine = together();
+    let server = Server::start(&["--maxmemory-clients", "0"]);
+    let mut client = server.connect();
+    client.expect_line("MULTI", "OK");
+    let request = format!("SET k {}", "v".repeat(1_000_000));
+    let queued = (0..100).take_while(|_| client.ask_line(&request) == "QUEUED").count();
+    assert!((60..68).contains(&queued), "{queued} MB were queued");
+    assert!(client.ask_line("EXEC").starts_with("(error) EXECABORT"));
+    client.expect("EXISTS k", "0");
 }

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("timer", &[]),
     ("buffer", &[]),
     ("proto", &["blob"]),
-    ("store", &["blob", "sys::mapping", "sys::pages", "sys::simd"]),
+    ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
     ("command", &["blob", "proto", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "server",
         &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],
     ),
-    ("main", &["config", "server", "cli", "benchmark"]),
+    ("main", &["config", "server", "cli", "benchmark", "sys::reserve"]),
 ];
 
 /// The modules that may hold descriptors: in the server `server`, `reactor` and `sys`; the tools have their own.

@@ -150,7 +150,9 @@ fn a_lower_limit_is_worked_down_bit_by_bit() {
 #[test]
 fn a_value_beyond_the_limit_is_refused() {
     let _machine = alone();
-    let server = Server::start(&["--maxmemory", "32mb", "--maxmemory-policy", "allkeys-lru"]);
+    // The value itself is what the client holds until it is stored.
+    let options = ["--maxmemory", "32mb", "--maxmemory-policy", "allkeys-lru", "--maxmemory-clients", "0"];
+    let server = Server::start(&options);
     let (mut client, mut other) = (server.connect(), server.connect());
     other.expect("SET small value", "OK");
     let value = "v".repeat(64 << 20);

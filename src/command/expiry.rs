@@ -34,6 +34,7 @@ fn expire_at(
 ) -> Outcome {
     let condition = Condition::parse(args)?;
     let at_ms = deadline_ms(ctx.now, integer(&args[2])?).ok_or(CommandError::ExpireTime(name))?;
+    ctx.want_memory()?;
     let set = match ctx.store.get_mut(&args[1], ctx.now.ms) {
         None => false,
         Some(entry) if !condition.holds(at_ms, entry.expires_ms()) => false,

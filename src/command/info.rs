@@ -131,6 +131,7 @@ fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "maxmemory_policy", ctx.settings.memory_policy);
     field(text, "mem_not_counted_for_evict", uncounted);
     field(text, "mem_clients_normal", clients);
+    field(text, "maxmemory_clients", ctx.settings.clients_bytes_max());
     field(text, "mem_clients_slaves", 0);
     field(text, "mem_aof_buffer", 0);
     field(text, "mem_allocator", "libc");
@@ -159,7 +160,7 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
     let exceeded_ms = ctx.node.exceeded_since_ms.map_or(0, |since_ms| ctx.now.ms - since_ms);
     field(text, "total_eviction_exceeded_time", ctx.stats.exceeded_ms + exceeded_ms);
     field(text, "current_eviction_exceeded_time", exceeded_ms);
-    for name in ["evicted_clients", "total_forks", "latest_fork_usec"] {
+    for name in ["total_forks", "latest_fork_usec"] {
         field(text, name, 0);
     }
     field(text, "log_lines_dropped", log::dropped());

@@ -49,6 +49,7 @@ pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_
 
 /// `RENAME key newkey`
 pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.want_memory()?;
     if !ctx.store.rename(&args[1], &args[2], ctx.now.ms) {
         return Err(CommandError::NoSuchKey);
     }
@@ -61,6 +62,7 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     if ctx.store.get(&args[1], ctx.now.ms).is_none() {
         return Err(CommandError::NoSuchKey);
     }
+    ctx.want_memory()?;
     let free = ctx.store.get(&args[2], ctx.now.ms).is_none();
     let renamed = free && ctx.store.rename(&args[1], &args[2], ctx.now.ms);
     reply.integer(renamed.into());

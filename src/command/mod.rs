@@ -45,6 +45,7 @@ pub use table::{CommandSpec, Family, Flags, Keys, lookup};
 pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
+use crate::blob::OutOfMemory;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::proto::{Args, Encoding, OwnedArgs, Reply};
 use crate::stats::Stats;
@@ -57,6 +58,9 @@ pub const REDIS_VERSION: &str = "7.0.15";
 
 /// What a wrong password is answered with, in Redis's words.
 pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+/// What a request is answered that needs memory where the system has none to give.
+const NO_MEMORY: &str = "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
 
 /// The time of a turn: one reading of the clocks serves every command in it.
 #[derive(Clone, Copy, Debug)]
@@ -186,6 +190,11 @@ impl Ctx<'_> {
         self.probe.map_or_else(|| key.into(), |probe| probe.key(key))
     }
 
+    /// Looks whether the system has memory again, where it had none.
+    fn want_memory(&mut self) -> Result<(), CommandError> {
+        if self.store.is_short() && !self.store.refill() { Err(CommandError::NoMemory) } else { Ok(()) }
+    }
+
     /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
     /// use, unless the client does not want that.
     #[inline(always)]
@@ -273,6 +282,8 @@ pub enum CommandError {
     NoSuchKey,
     /// A request that needs memory where the limit is reached and nothing may go.
     OutOfMemory,
+    /// A request that needs memory where the system has none to give.
+    NoMemory,
     /// A number of arguments that the command of this name does not take.
     Arity(&'static str),
     /// Any other, in full, its code first.
@@ -293,10 +304,17 @@ impl fmt::Display for CommandError {
                 f.write_str("ERR matching this pattern takes too long, use a shorter one or fewer *")
             }
             CommandError::OutOfMemory => f.write_str("OOM command not allowed when used memory > 'maxmemory'."),
+            CommandError::NoMemory => f.write_str(NO_MEMORY),
             CommandError::NoSuchKey => f.write_str("ERR no such key"),
             CommandError::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             CommandError::Other(text) => f.write_str(text),
         }
+    }
+}
+
+impl From<OutOfMemory> for CommandError {
+    fn from(_: OutOfMemory) -> CommandError {
+        CommandError::NoMemory
     }
 }
 
@@ -323,9 +341,11 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err(rejection) => reject(spec, rejection, ctx, reply),
         Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
-        Ok((sub, _)) if lacks_memory(spec, ctx, args) => reject(spec, (sub, CommandError::OutOfMemory), ctx, reply),
-        Ok(_) if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
-        Ok(chosen) => run(spec, chosen, ctx, args, reply),
+        Ok(chosen) => match lacks_memory(spec, ctx, args) {
+            Some(error) => reject(spec, (chosen.0, error), ctx, reply),
+            None if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
+            None => run(spec, chosen, ctx, args, reply),
+        },
     };
     if !ctx.watches.is_empty() {
         transaction::mark_changes(ctx);
@@ -345,6 +365,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
         && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
         && ctx.slots.is_none()
         && ctx.settings.memory_bytes_max == 0
+        && !ctx.store.is_short()
         && ctx.watches.is_empty()
 }
 
@@ -361,11 +382,13 @@ fn execute_in_cluster(
         Ok(aim) => aim,
         Err(rejection) => return reject(spec, rejection, ctx, reply),
     };
+    // Where a request is only passed on, its owner knows whether there is memory for it.
+    if (aim.route.is_none() || transaction::queues(ctx, spec))
+        && let Some(error) = lacks_memory(spec, ctx, args)
+    {
+        return reject(spec, (chosen.0, error), ctx, reply);
+    }
     match aim.route {
-        // Where a request is only passed on, its owner knows whether there is memory for it.
-        route if (route.is_none() || transaction::queues(ctx, spec)) && lacks_memory(spec, ctx, args) => {
-            reject(spec, (chosen.0, CommandError::OutOfMemory), ctx, reply)
-        }
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run(spec, chosen, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
@@ -391,13 +414,18 @@ pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     flow
 }
 
-/// Makes room for a request that may need memory, and says whether there is none to be made. What is queued needs some as
-/// well, whatever it is.
+/// Makes room for a request that may need memory, and says what is wrong where there is none to be made. What is queued
+/// needs some as well, whatever it is.
 #[inline]
-fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
-    ctx.settings.memory_bytes_max > 0
-        && (spec.flags.has(Flags::DENYOOM) || transaction::queues(ctx, spec))
-        && ctx.make_room(args.long_bytes()) == Room::None
+fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<CommandError> {
+    if !spec.flags.has(Flags::DENYOOM) && !transaction::queues(ctx, spec) {
+        return None;
+    }
+    let limited = ctx.settings.memory_bytes_max > 0;
+    if limited && ctx.make_room(args.long_bytes()) == Room::None {
+        return Some(CommandError::OutOfMemory);
+    }
+    ctx.want_memory().err()
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.

@@ -76,7 +76,7 @@ fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, time: Time, name: &'static st
 /// `MSET key value [key value ...]`
 pub(super) fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     check_mset(args)?;
-    store_pairs(ctx, args);
+    store_pairs(ctx, args)?;
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -93,14 +93,21 @@ pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     }
     let free = args.from(1).step_by(2).all(|key| ctx.store.get(key, ctx.now.ms).is_none());
     if free {
-        store_pairs(ctx, args);
+        store_pairs(ctx, args)?;
     }
     reply.integer(free.into());
     Ok(Flow::Continue)
 }
 
-fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) {
+/// Stores all pairs, or none where the system may not have the memory for all.
+fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    // What was received into a buffer of its own takes no more.
+    let bytes = args.words().map(|word| if let Word::Received(bytes) = word { bytes.len() } else { 0 }).sum();
+    if !ctx.store.has_room(args.len(), bytes) {
+        return Err(CommandError::NoMemory);
+    }
     (1..args.len()).step_by(2).for_each(|place| store_value(ctx, args, args[place].into(), place + 1, Expiry::Never));
+    Ok(())
 }
 
 /// Stores one of the request's words as the value of a key. Every whole value of a request comes through here: a
@@ -120,6 +127,9 @@ fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, ex
 /// `GETEX key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]`: the value, and its expiry is changed.
 pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = Options::parse(args, 2, Options::getex_word)?;
+    if options.time.is_some() {
+        ctx.want_memory()?;
+    }
     let (key, now) = (&args[1], ctx.now);
     let Some(entry) = ctx.find(key) else {
         reply.null();

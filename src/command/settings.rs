@@ -1,7 +1,10 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
 use super::{CommandError, Ctx, Flags, Flow, Outcome, echo, glob};
-use crate::limits::{EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX};
+use crate::limits::{
+    CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX,
+    VALUE_BYTES_MAX,
+};
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
 use crate::stats::Stats;
@@ -50,6 +53,10 @@ pub struct Settings {
     pub timeout_s: u64,
     /// Clients that may be connected.
     pub clients_max: usize,
+    /// Clients of one address that may be connected; 0: any number.
+    pub clients_per_address_max: usize,
+    /// Seconds within which a client is to have sent its first whole request; 0: any number.
+    pub first_request_timeout_s: u64,
     /// Seconds of silence after which the kernel probes a new client; 0: never.
     pub keepalive_s: u32,
     /// A command that takes so many microseconds gets into the slow log; negative: none does.
@@ -62,6 +69,10 @@ pub struct Settings {
     pub memory_policy: Policy,
     /// So many entries are looked at for one that is to be evicted.
     pub memory_samples: usize,
+    /// What all clients together make the server hold may take so many bytes, 0: any number; none: a part of the memory.
+    pub clients_bytes_max: Option<u64>,
+    /// The box's memory, 0 where it is not known.
+    pub box_bytes: u64,
     /// The least that is logged, one of Redis's words.
     pub log_level: &'static str,
     /// Whether it is a node of a cluster.
@@ -85,12 +96,16 @@ impl Default for Settings {
             debug_access: DebugAccess::No,
             timeout_s: 0,
             clients_max: crate::limits::CLIENTS_MAX,
+            clients_per_address_max: 0,
+            first_request_timeout_s: FIRST_REQUEST_SECONDS,
             keepalive_s: 300,
             slower_than_us: 10_000,
             slow_entries_max: 128,
             memory_bytes_max: 0,
             memory_policy: Policy::default(),
             memory_samples: EVICTION_SAMPLES,
+            clients_bytes_max: None,
+            box_bytes: 0,
             log_level: "notice",
             is_clustered: false,
             changed: false,
@@ -109,6 +124,12 @@ impl Settings {
     #[inline]
     pub(super) fn wants_every_time(&self, flags: Flags) -> bool {
         (0..BRIEF_US).contains(&self.slower_than_us) || self.memory_bytes_max > 0 && flags.has(Flags::DENYOOM)
+    }
+
+    /// What all clients together may make the server hold, in bytes; 0: any number.
+    pub fn clients_bytes_max(&self) -> u64 {
+        let memory_bytes = if self.memory_bytes_max > 0 { self.memory_bytes_max } else { self.box_bytes };
+        self.clients_bytes_max.unwrap_or(memory_bytes / CLIENTS_MEMORY_PART)
     }
 
     /// Whether what took so long belongs into the slow log.
@@ -156,6 +177,7 @@ settings! {
     "enable-debug-command", Change::Never, |now| {
         DebugAccess::WORDS.iter().find(|(_, access)| *access == now.debug_access).map_or("", |(word, _)| word).into()
     };
+    "first-request-timeout", Change::Never, |now| now.first_request_timeout_s.to_string();
     "io-threads", Change::Never, |_| "1".into();
     "latency-tracking", Change::Same, |_| "yes".into();
     "latency-tracking-info-percentiles", Change::Same, |_| "50 99 99.9".into();
@@ -163,7 +185,9 @@ settings! {
     "lfu-log-factor", Change::Same, |_| "10".into();
     "loglevel", Change::By(set_log_level), |now| now.log_level.into();
     "maxclients", Change::By(set_clients_max), |now| now.clients_max.to_string();
+    "maxclients-per-address", Change::Never, |now| now.clients_per_address_max.to_string();
     "maxmemory", Change::By(set_memory), |now| now.memory_bytes_max.to_string();
+    "maxmemory-clients", Change::By(set_clients_memory), |now| now.clients_bytes_max().to_string();
     "maxmemory-policy", Change::By(set_policy), |now| now.memory_policy.name().into();
     "maxmemory-samples", Change::By(set_samples), |now| now.memory_samples.to_string();
     "port", Change::Same, |now| now.port.to_string();
@@ -196,6 +220,11 @@ fn set_log_level(now: &mut Settings, text: &str) -> Result<(), String> {
 
 fn set_memory(now: &mut Settings, text: &str) -> Result<(), String> {
     now.memory_bytes_max = memory_size(text.as_bytes()).ok_or("argument must be a memory value")?;
+    Ok(())
+}
+
+fn set_clients_memory(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.clients_bytes_max = Some(memory_size(text.as_bytes()).ok_or("argument must be a memory value")?);
     Ok(())
 }
 
@@ -381,6 +410,17 @@ mod tests {
         assert_eq!(set_samples(&mut now, "65").unwrap_err(), words);
         assert_eq!(set_log_level(&mut now, "WARNING"), Ok(()));
         assert_eq!(now.log_level, "warning");
+    }
+
+    #[test]
+    fn clients_may_take_a_part_of_the_memory_that_there_is() {
+        let mut now = Settings { box_bytes: 80, ..Settings::default() };
+        assert_eq!(now.clients_bytes_max(), 10);
+        now.memory_bytes_max = 800;
+        assert_eq!(now.clients_bytes_max(), 100);
+        assert_eq!((set_clients_memory(&mut now, "1kb"), now.clients_bytes_max()), (Ok(()), 1024));
+        assert_eq!((set_clients_memory(&mut now, "0"), now.clients_bytes_max()), (Ok(()), 0));
+        assert_eq!(set_clients_memory(&mut now, "5%").unwrap_err(), "argument must be a memory value");
     }
 
     #[test]

@@ -95,9 +95,13 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     let end = offset.checked_add(part.len()).filter(|&end| end <= VALUE_BYTES_MAX);
     let end = end.ok_or(CommandError::ValueTooLong)?;
     match old {
-        Some(mut entry) => entry.write_at(offset, part),
+        Some(mut entry) => {
+            entry.try_reserve(length.max(end))?;
+            entry.write_at(offset, part);
+        }
         None => {
             let mut value = Blob::default();
+            value.try_reserve(end)?;
             value.write_at(offset, part);
             ctx.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
@@ -124,6 +128,7 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&
             if length > VALUE_BYTES_MAX {
                 return Err(CommandError::ValueTooLong);
             }
+            entry.try_reserve(length)?;
             change(&mut entry, more);
             length
         }

@@ -2,7 +2,7 @@
 
 use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
 use super::table::{Flags, Keys};
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, run};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, refuse, run};
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
 use crate::store::{SlotId, Store};
@@ -237,6 +237,13 @@ fn run_all<'a>(
         reply.set_face(spec.face);
         // It was found before it was queued.
         let Ok(chosen) = choose(spec, args) else { continue };
+        // Those before it may have taken what there was.
+        if spec.flags.has(Flags::DENYOOM)
+            && let Err(error) = ctx.want_memory()
+        {
+            refuse(ctx, &error, reply);
+            continue;
+        }
         match run(spec, chosen, ctx, args, reply) {
             Flow::Continue => {}
             Flow::Wait(deferred) => at_once(ctx, *deferred, reply),

@@ -74,6 +74,8 @@ pub enum ParseError {
     BulkLine,
     /// More bytes in one request than [`crate::limits::REQUEST_BYTES_MAX`].
     RequestTooLarge,
+    /// The system has no memory for a word.
+    NoMemory,
 }
 
 impl ParseError {
@@ -91,6 +93,7 @@ impl ParseError {
             ParseError::BulkLength => "invalid bulk length",
             ParseError::UnauthenticatedBulkLength => "unauthenticated bulk length",
             ParseError::BulkLine => "too big bulk count string",
+            ParseError::NoMemory => return "OOM the system has no memory left for this request".into(),
             ParseError::RequestTooLarge => "too big request",
         };
         format!("ERR Protocol error: {what}")

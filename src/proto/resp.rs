@@ -36,6 +36,8 @@ struct Long {
     bytes: Blob,
     filled: usize,
     length: usize,
+    /// Whether there was no memory for more of it: then what is received is of no use, and the request is over.
+    failed: bool,
 }
 
 impl Long {
@@ -47,6 +49,10 @@ impl Long {
         if self.filled == self.bytes.len() {
             // By half of what has come, since what is announced is not believed.
             let step = (self.filled / 2).clamp(LONG_STEP_BYTES, LONG_RECEIVE_BYTES_MAX).min(self.length - self.filled);
+            if self.bytes.try_reserve(step).is_err() {
+                self.failed = true;
+                return &mut self.bytes;
+            }
             self.bytes.lengthen(self.filled + step);
         }
         &mut self.bytes[self.filled..]
@@ -60,8 +66,10 @@ impl Array {
 
     pub(super) fn recv_advance(&mut self, count: usize) -> bool {
         self.long.as_mut().is_some_and(|long| {
-            long.filled += count;
-            long.is_whole()
+            if !long.failed {
+                long.filled += count;
+            }
+            long.is_whole() || long.failed
         })
     }
 
@@ -135,6 +143,9 @@ fn short_header(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
 }
 
 fn go_on(array: &mut Array, scanned: &mut u32, input: &[u8], trusted: bool) -> Parsed {
+    if array.long.as_ref().is_some_and(|long| long.failed) {
+        return Parsed::Broken(ParseError::NoMemory);
+    }
     while array.missing > 0 {
         let length = match array.bulk {
             Some(length) => length,
@@ -175,7 +186,7 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
     if array.long.is_none() && length > RECEIVED_WHOLE_BYTES_MAX && here < length {
         let mut bytes = Blob::for_arrival(here + LONG_STEP_BYTES.min(length - here), length);
         bytes.extend_from_slice(&input[array.at..]);
-        array.long = Some(Long { bytes, filled: here, length });
+        array.long = Some(Long { bytes, filled: here, length, failed: false });
         return Some(array.at);
     }
     let behind = if array.long.is_some() { 0 } else { length };

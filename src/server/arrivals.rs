@@ -5,6 +5,7 @@ use super::engine::Serving;
 use super::{Server, Source, Token, clients};
 use crate::conn::Share;
 use crate::limits::{RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH};
+use crate::proto::ParseError;
 use std::io;
 use std::ops::Range;
 
@@ -51,6 +52,7 @@ impl Server {
         let fresh = *received..*received + count;
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus.as_deref_mut());
         let share = client.conn.parse(&receive[fresh.clone()], batch, &mut serving);
+        client.has_asked |= share.has_requests();
         *received = fresh.end;
         arrivals.push(Arrival { token, fresh, share });
     }
@@ -106,7 +108,9 @@ impl Server {
             engine.stats.closed_by_protocol_error += 1;
             engine.stats.count_error(&error.text());
             let (peer, why) = (clients::peer(client), error.text());
-            self.noise.write(engine.now.ms, format_args!("{peer} is closed, what it sent is no request: {why}"));
+            let what =
+                if error == ParseError::NoMemory { "its request is too large" } else { "what it sent is no request" };
+            self.noise.write(engine.now.ms, format_args!("{peer} is closed, {what}: {why}"));
         }
         if serving_http {
             engine.stats.closed_by_protocol_error += 1;

@@ -13,6 +13,7 @@ use crate::limits::{
 };
 use crate::proto::{Face, Output, Reply};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a step of a walk counts for in a turn's share of bytes: about as long as moving so many takes.
@@ -24,6 +25,8 @@ const DISCARDED_BYTES: usize = RECEIVE_BYTES;
 /// One client.
 pub(super) struct Client {
     pub(super) socket: Socket,
+    /// Where it comes from, where the clients of one address are counted.
+    address: Option<IpAddr>,
     pub(super) conn: Connection,
     pub(super) session: Session,
     /// The reply that comes later.
@@ -32,6 +35,8 @@ pub(super) struct Client {
     pub(super) held_bytes: u32,
     /// When bytes last moved.
     pub(super) active_ms: u64,
+    /// Whether a whole request has come.
+    pub(super) has_asked: bool,
     /// Whether it stands in the queue of those that can go on.
     queued: bool,
     /// Whether its side is all that is waited for: ours has ended.
@@ -47,15 +52,17 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(socket: Socket, session: Session, now_ms: u64) -> Client {
+    pub(super) fn new(socket: Socket, address: Option<IpAddr>, session: Session, now_ms: u64) -> Client {
         let conn = Connection::default();
         Client {
             socket,
+            address,
             conn,
             session,
             promise: None,
             held_bytes: 0,
             active_ms: now_ms,
+            has_asked: false,
             queued: false,
             lingering: false,
             deaf: false,
@@ -65,14 +72,19 @@ impl Client {
         }
     }
 
-    /// What it makes the server hold, in bytes: what it has sent, queued or watches, and copied replies. Values that are
-    /// sent from where they are stored are the store's.
+    /// What it makes the server hold, in bytes: what it has sent, queued or watches, what waits for the end of a pause or
+    /// for other nodes, and copied replies. Values that are sent from where they are stored are the store's.
     fn bytes_held(&self) -> u32 {
         let (input, input_free) = self.conn.input_bytes();
         let (copied, _) = self.conn.output_bytes();
         let transaction = self.session.transaction.as_ref().map_or(0, |transaction| transaction.bytes_used());
+        let paused = match self.promise.as_deref() {
+            Some(Promise { deferred: Deferred::Paused(_, args), .. }) => args.bytes_used(),
+            _ => 0,
+        };
+        let held_bytes = input + input_free + copied + transaction + paused + self.conn.waiting_bytes();
         // A request may have a gigabyte, so that all together have less than four.
-        u32::try_from(input + input_free + copied + transaction).unwrap_or(u32::MAX)
+        u32::try_from(held_bytes).unwrap_or(u32::MAX)
     }
 
     /// The walk that makes its next reply.
@@ -128,10 +140,14 @@ pub(super) enum End {
     Done,
     /// It was idle for too long.
     Idle,
+    /// It sent no whole request in time.
+    NoRequest,
     /// Another client has asked for it.
     Killed,
     /// A reply was larger than the limit.
     OutputLimit,
+    /// It made the server hold so many bytes, and all clients together more than they may.
+    Evicted(u32),
     /// It broke.
     Error(io::Error),
 }
@@ -388,7 +404,6 @@ impl Server {
 
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
     pub(super) fn client_deadline(&mut self, token: Token) {
-        let idle_timeout_ms = self.idle_timeout_ms();
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         if client.lingering {
             return self.close(token, End::Done);
@@ -396,34 +411,45 @@ impl Server {
         if let Some(promise) = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::WrongPassword)) {
             self.engine.node.waiting -= 1;
             let outcome = self.answer_wrong_password(token, &promise);
-            // The deadline was borrowed from the idle time-out.
-            self.set_idle_deadline(token);
+            // The deadline was borrowed from the time-outs.
+            self.set_client_deadline(token);
             return self.finish(token, outcome);
         }
-        let Some(timeout_ms) = idle_timeout_ms else { return };
         let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
         // A walk waits for its client to read; other replies are waited for by the client.
         if paused || client.conn.waits() && client.promise.is_none() {
             // It is not idle, it is held up.
             client.active_ms = self.engine.now.ms;
         }
-        let due_ms = client.active_ms + timeout_ms;
-        if due_ms <= self.engine.now.ms {
-            self.close(token, End::Idle);
-        } else {
-            let next_ms = due_ms.max(self.engine.now.ms + 1);
-            self.reactor.set_deadline(token, Some(next_ms));
+        let now_ms = self.engine.now.ms;
+        match self.client_due_ms(token) {
+            Some((due_ms, end)) if due_ms <= now_ms => self.close(token, end),
+            _ => self.set_client_deadline(token),
         }
     }
 
-    /// Lets a client be closed when it will have been idle for long enough, where that is asked for.
-    pub(super) fn set_idle_deadline(&mut self, token: Token) {
-        let deadline_ms = self.idle_timeout_ms().map(|timeout_ms| self.engine.now.ms + timeout_ms);
+    /// When a client is to be closed, and why, if it goes on to do nothing; none where it may do nothing for ever.
+    fn client_due_ms(&mut self, token: Token) -> Option<(u64, End)> {
+        let idle_timeout_ms = self.idle_timeout_ms();
+        let first_timeout_ms = self.engine.settings.first_request_timeout_s * 1000;
+        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return None };
+        let idle = idle_timeout_ms.map(|timeout_ms| (client.active_ms + timeout_ms, End::Idle));
+        let waits_for_first = first_timeout_ms > 0 && !client.has_asked;
+        let first = waits_for_first.then(|| (client.session.since_ms + first_timeout_ms, End::NoRequest));
+        [first, idle].into_iter().flatten().min_by_key(|(due_ms, _)| *due_ms)
+    }
+
+    /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when
+    /// it does something.
+    pub(super) fn set_client_deadline(&mut self, token: Token) {
+        let next_ms = self.engine.now.ms + 1;
+        let deadline_ms = self.client_due_ms(token).map(|(due_ms, _)| due_ms.max(next_ms));
         self.reactor.set_deadline(token, deadline_ms);
     }
 
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
+        self.leave_address(client.address);
         let Engine { stats, node, watches, store, .. } = &mut self.engine;
         node.clients -= 1;
         node.held_bytes -= client.held_bytes as usize;
@@ -444,11 +470,28 @@ impl Server {
                 stats.closed_by_timeout += 1;
                 log::write(Level::Debug, format_args!("an idle client was closed, {} are here", node.clients));
             }
+            End::NoRequest => {
+                stats.closed_by_first_request_timeout += 1;
+                let (peer, seconds) = (clients::peer(&client), self.engine.settings.first_request_timeout_s);
+                self.noise.write(
+                    self.engine.now.ms,
+                    format_args!("{peer} is closed, it sent no whole request in {seconds} s (first-request-timeout)"),
+                );
+            }
             End::Killed => log::write(Level::Info, format_args!("a client was closed by CLIENT KILL")),
             End::OutputLimit => {
-                stats.closed_by_output_limit += 1;
+                stats.client_output_buffer_limit_disconnections += 1;
                 let peer = clients::peer(&client);
                 self.noise.write(self.engine.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
+            }
+            End::Evicted(bytes) => {
+                stats.evicted_clients += 1;
+                let peer = clients::peer(&client);
+                let text = "and all clients together more than maxmemory-clients allows";
+                self.noise.write(
+                    self.engine.now.ms,
+                    format_args!("{peer} is closed, it made the server hold {bytes} bytes, {text}"),
+                );
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;
@@ -524,8 +567,8 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
     }
 }
 
-/// Tells a connection beyond the limit so, and closes it.
-pub(super) fn reject(socket: &Socket) {
+/// Tells a connection beyond a limit so, and closes it.
+pub(super) fn reject(socket: &Socket, why: &str) {
     // What it may have sent already is read, or the close would be a reset that takes the answer away; and it tells
     // the protocol. Who waits for a greeting is most likely a library.
     let mut buffer = [0; DISCARDED_BYTES];
@@ -533,7 +576,7 @@ pub(super) fn reject(socket: &Socket) {
     let is_text = buffer[..spoken].first().is_some_and(|&byte| byte != b'*');
     let mark = if is_text { "(error) " } else { "-ERR " };
     // A peer that has gone already needs no answer.
-    let _ = socket.send(format!("{mark}max number of clients reached\r\n").as_bytes());
+    let _ = socket.send(format!("{mark}{why}\r\n").as_bytes());
 }
 
 impl Peer for Socket {

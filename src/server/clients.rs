@@ -1,9 +1,11 @@
-//! What CLIENT asks about clients: LIST, INFO, KILL.
+//! All clients together: what CLIENT asks about them (LIST, INFO, KILL), and who goes when they hold too much.
 
 use super::client::{Client, End};
 use super::{Server, Source, Token};
 use crate::command::{Clients, Filter};
+use crate::limits::CLIENTS_EVICTED_PER_TURN_MAX;
 use crate::proto::{Encoding, Reply};
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -49,6 +51,35 @@ impl Server {
                 let fitting = self.fitting(asker, &filter);
                 fitting.iter().for_each(|&token| self.kill(asker, token));
                 if fitting.is_empty() { Answer::NoSuchClient } else { Answer::Done }
+            }
+        }
+    }
+
+    /// Whether all clients together make the server hold more than they may.
+    pub(super) fn clients_hold_too_much(&self) -> bool {
+        let bytes_max = self.engine.settings.clients_bytes_max();
+        bytes_max > 0 && self.engine.node.held_bytes as u64 > bytes_max
+    }
+
+    /// Closes those clients first that make the server hold most, until all together hold no more than they may, or as many
+    /// have gone as may go in a turn. Nobody is looked at where not too much is held.
+    pub(super) fn evict_clients(&mut self) {
+        if !self.clients_hold_too_much() {
+            return;
+        }
+        let mut holders: Vec<(Reverse<u32>, Token)> = Vec::new();
+        for token in self.reactor.tokens() {
+            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+                && client.held_bytes > 0
+            {
+                holders.push((Reverse(client.held_bytes), token));
+            }
+        }
+        holders.sort_unstable();
+        for (Reverse(bytes), token) in holders.into_iter().take(CLIENTS_EVICTED_PER_TURN_MAX) {
+            self.close(token, End::Evicted(bytes));
+            if !self.clients_hold_too_much() {
+                return;
             }
         }
     }

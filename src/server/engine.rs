@@ -10,6 +10,7 @@ use crate::command::{
 };
 use crate::conn::{Flow, Place, Request, Service};
 use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
+use crate::log::{self, Level};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
 use crate::stats::Stats;
 use crate::store::{DirectoryPart, Probe, Store};
@@ -35,6 +36,8 @@ pub(super) struct Engine {
     pub(super) shutdown: bool,
     /// How many keys were evicted before this turn's end was last seen to.
     evicted_before: u64,
+    /// Whether the log was told of the shortage of memory that there is.
+    shortage_told: bool,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
     /// Who may come in.
@@ -55,6 +58,8 @@ impl Engine {
     pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
         let mut store = Store::new();
         store.set_policy(settings.memory_policy, settings.memory_samples);
+        // For when there is none: where it is missing now already, the first turn tells.
+        store.refill();
         Engine {
             store,
             stats: Stats::default(),
@@ -66,6 +71,7 @@ impl Engine {
             reclaiming: false,
             evicted_before: 0,
             shutdown: false,
+            shortage_told: false,
             until_ns: 0,
             access,
             watches: Watches::default(),
@@ -166,6 +172,15 @@ impl Engine {
             }
         }
         self.evicted_before = stats.evicted_keys;
+        if store.is_short() && !self.shortage_told {
+            self.shortage_told = true;
+            stats.memory_shortages += 1;
+            let text = "the system has no memory left: what needs some is refused until keys have gone";
+            log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
+        } else if store.is_short() && store.refill() {
+            self.shortage_told = false;
+            log::write(Level::Info, format_args!("the system has memory again"));
+        }
         let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
         self.reclaiming |= room == Room::Some;
         match (room, node.exceeded_since_ms) {

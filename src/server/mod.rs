@@ -33,8 +33,10 @@ use arrivals::Arrival;
 use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Everything with a descriptor.
@@ -84,6 +86,8 @@ pub struct Server {
     guarded: bool,
     /// What outsiders can have written to the log.
     noise: Noise,
+    /// How many clients each address has, where that is bounded.
+    addresses: HashMap<IpAddr, usize>,
     next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
@@ -172,6 +176,8 @@ impl Server {
         self.serve_deadlines();
         self.serve_paused();
         self.serve_bus();
+        // Before keys go for what clients hold.
+        self.evict_clients();
         self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
@@ -203,7 +209,7 @@ impl Server {
             }
         }
         // Each client's own deadline then finds out when it is really due.
-        let deadline_ms = self.idle_timeout_ms().map(|_| self.engine.now.ms + 1);
+        let deadline_ms = Some(self.engine.now.ms + 1);
         for token in self.reactor.tokens() {
             if let Some(Source::Client(client)) = self.reactor.get_mut(token)
                 && !client.has_deadline()
@@ -216,7 +222,7 @@ impl Server {
     /// Until when the loop may sleep; the sources' own deadlines aside.
     fn wake_ms(&self) -> Option<u64> {
         let paused_go_on = self.engine.pause.is_none() && !self.paused.is_empty();
-        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming {
+        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {
             return Some(0);
         }
         let ending_ms = match self.stage {
@@ -342,19 +348,45 @@ impl Server {
         stats.total_connections_received += 1;
         if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
-            return client::reject(&socket);
+            return client::reject(&socket, "max number of clients reached");
+        }
+        // Only where it is bounded, the kernel is asked; a Unix socket has no address.
+        let is_bounded = settings.clients_per_address_max > 0;
+        let address = if is_bounded { socket.peer().map(|peer| peer.ip().to_canonical()) } else { None };
+        if let Some(address) = address {
+            let count = self.addresses.entry(address).or_default();
+            if *count >= settings.clients_per_address_max {
+                stats.rejected_by_address += 1;
+                return client::reject(&socket, "max number of clients of one address reached");
+            }
+            *count += 1;
         }
         let denied = self.guarded && !socket.is_local();
         let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
         self.next_client_id += 1;
-        let client = Client::new(socket, session, now.ms);
+        let client = Client::new(socket, address, session, now.ms);
         match self.reactor.insert(Source::Client(client), Interest::READ) {
             Ok(token) => {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
-                self.set_idle_deadline(token);
+                self.set_client_deadline(token);
             }
-            Err(error) => log::write(Level::Warn, format_args!("a client cannot be watched: {error}")),
+            Err(error) => {
+                self.leave_address(address);
+                log::write(Level::Warn, format_args!("a client cannot be watched: {error}"));
+            }
+        }
+    }
+
+    /// A client of this address has gone.
+    fn leave_address(&mut self, address: Option<IpAddr>) {
+        if let Some(address) = address
+            && let Entry::Occupied(mut count) = self.addresses.entry(address)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 

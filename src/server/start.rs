@@ -14,6 +14,7 @@ use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
 use crate::sys::{clock, resolve, resource};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +35,7 @@ impl Server {
         settings.reserved = DESCRIPTORS_RESERVED + links;
         let clients_max = bound_clients(config.clients_max, settings.reserved)?;
         settings.clients_max = clients_max;
-        let memory_bytes = resource::memory_bytes();
+        let memory_bytes = settings.box_bytes;
         let (line_mb, value_mb) = (LINE_BYTES_MAX >> 20, VALUE_BYTES_MAX >> 20);
         log::write(
             Level::Info,
@@ -93,6 +94,7 @@ impl Server {
             accept_failure_told: false,
             guarded,
             noise: Noise::default(),
+            addresses: HashMap::new(),
             next_client_id: 1,
             stage: Stage::Serving,
             turn_end_ms: started_ms,
@@ -157,10 +159,14 @@ fn settings(config: &Config) -> Settings {
         socket_mode: config.socket_mode,
         backlog: config.backlog,
         debug_access: DebugAccess::of(&config.debug_command),
+        clients_per_address_max: config.clients_per_address_max,
+        first_request_timeout_s: config.first_request_timeout_s,
         timeout_s: config.timeout_s,
         keepalive_s: config.keepalive_s,
         memory_bytes_max: config.memory_bytes_max,
         memory_policy: Policy::of(&config.memory_policy).unwrap_or_default(),
+        clients_bytes_max: config.clients_bytes_max,
+        box_bytes: resource::memory_bytes(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
         // A failure of getrlimit(2) is not to be expected: there would be room for none.

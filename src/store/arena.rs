@@ -8,6 +8,7 @@
 //! The arena does not know what is in a block, nor who has its handle: whoever allocates one frees it, once.
 
 use crate::sys::pages::{Pages, STEP_BYTES};
+use crate::sys::reserve;
 
 /// Handles count units of so many bytes, and blocks of up to [`FINE_BYTES_MAX`] are multiples of it.
 const UNIT_BYTES: usize = 4;
@@ -187,8 +188,8 @@ impl Arena {
         Some(handle)
     }
 
-    /// As [`Arena::alloc`]. Without memory the process ends, as it does wherever else memory runs out; nobody up to here
-    /// could tell a client yet.
+    /// As [`Arena::alloc`]. Where memory is short, whoever asks for it is refused before it comes to this, and what goes
+    /// on takes from the reserve; when that is used up as well, the process ends.
     pub(super) fn take(&mut self, bytes: usize) -> Handle {
         self.alloc(bytes).unwrap_or_else(|| {
             std::alloc::handle_alloc_error(std::alloc::Layout::array::<u8>(bytes).expect("a block is small"))
@@ -284,7 +285,7 @@ impl Arena {
         }
         let pages = match self.spares.pop() {
             Some(pages) => pages,
-            None => Pages::map().ok()?,
+            None => reserve::step()?,
         };
         let block_units = (block_bytes / UNIT_BYTES) as u16;
         let info = Info { block_units, used: 0, freed: NO_BLOCK, fresh: 0, leaving: false, before: NONE, after: NONE };

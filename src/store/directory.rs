@@ -15,6 +15,7 @@ use super::node::{Growth, Node, Sweep, sweep_page};
 use super::page::Page;
 use super::table::Item;
 use crate::limits::{DIRECTORY_PLACES_MAX, PAGE_ENTRIES_MAX, PAGE_MERGE_ENTRIES_MAX};
+use crate::sys::reserve;
 use crate::sys::simd::prefetch;
 
 /// How unevenly a page may be parted: each half gets at least one in so many.
@@ -318,7 +319,8 @@ impl Directory {
         let number = self.number(position);
         let leaf = &self.leaves[number];
         let len = leaf.page_len()?;
-        if len > PAGE_MERGE_ENTRIES_MAX || leaf.depth == 0 {
+        // To join two takes memory before it gives some back.
+        if len > PAGE_MERGE_ENTRIES_MAX || leaf.depth == 0 || reserve::is_short() {
             return None;
         }
         let buddy_number = self.number(leaf.buddy_start());

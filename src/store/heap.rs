@@ -9,7 +9,8 @@ use super::arena::{Arena, Handle, block_bytes};
 use super::entry::{Entry, Layout, Times, Value, is_long};
 use super::long::{Edit, Long, Longs};
 use super::table::{Item, TIME_LATE};
-use crate::blob::Blob;
+use crate::blob::{Blob, HEAP_BYTES_MAX, OutOfMemory};
+use crate::sys::reserve;
 use crate::sys::simd::{LINE_BYTES, prefetch};
 
 /// The entries of a store.
@@ -141,6 +142,16 @@ impl Heap {
         let copy = self.insert(key, &value, times);
         self.scratch = bounded(value);
         copy
+    }
+
+    /// Makes sure that the value can become so long.
+    pub(super) fn try_reserve(&mut self, handle: Handle, len: usize) -> Result<(), OutOfMemory> {
+        match self.entry(handle).place() {
+            Some(place) => self.longs.try_reserve(place, len),
+            // A shorter one comes from the allocator, which has a reserve.
+            None if len <= HEAP_BYTES_MAX || reserve::has_room(len) => Ok(()),
+            None => Err(OutOfMemory { bytes: len }),
+        }
     }
 
     /// Adds bytes at the value's end.

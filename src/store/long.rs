@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::blob::Blob;
+use crate::blob::{Blob, OutOfMemory};
 
 /// A key with its value, either of them long.
 pub(super) struct Long {
@@ -79,6 +79,19 @@ impl Long {
         }
     }
 
+    /// Makes sure that the value can become so long: it has room for it then, and is no reply's.
+    fn try_reserve(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        let extra = len.saturating_sub(self.value.len());
+        if let Some(value) = Rc::get_mut(&mut self.value) {
+            return value.try_reserve(extra);
+        }
+        let mut copy = Blob::default();
+        copy.try_reserve(self.value.len() + extra)?;
+        copy.extend_from_slice(&self.value);
+        self.value = Rc::new(copy);
+        Ok(())
+    }
+
     /// Changes the value, or a copy of it where a reply has it pinned.
     pub(super) fn edit(&mut self, edit: Edit<'_>) {
         if Rc::get_mut(&mut self.value).is_none() {
@@ -123,6 +136,13 @@ impl Longs {
         self.bytes -= long.bytes();
         change(long);
         self.bytes += long.bytes();
+    }
+
+    /// Makes sure that what stands at a place can become so long.
+    pub(super) fn try_reserve(&mut self, place: u32, len: usize) -> Result<(), OutOfMemory> {
+        let mut outcome = Ok(());
+        self.change(place, |long| outcome = long.try_reserve(len));
+        outcome
     }
 
     /// Takes out what stands at a place.

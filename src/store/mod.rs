@@ -55,7 +55,8 @@ pub use view::{EntryMut, EntryRef};
 
 use crate::blob::Blob;
 use crate::limits::{EVICTION_SAMPLES, INLINE_VALUE_BYTES_MAX, LET_GO_BYTES_PER_TURN, PAGE_ENTRIES_MAX, SLOTS};
-use crate::sys::mapping;
+use crate::sys::pages::STEP_BYTES;
+use crate::sys::{mapping, reserve};
 use account::Account;
 use arena::Handle;
 use changes::Changes;
@@ -82,6 +83,15 @@ pub enum Expiry {
     /// The key ends at this time, in ms of the clock that `now_ms` is of. A time that is not after `now_ms` ends it at once.
     At(u64),
 }
+
+/// What the reserve has room for, where the system has no memory to give: so many words, of whatever sizes.
+const RESERVED_WORDS: usize = 32;
+
+/// Each of so many words may be of a size of its own, and want a step of memory for it.
+const WORD_SIZES: usize = 400;
+
+/// What a word takes at most beside its bytes, index included.
+const WORD_OVERHEAD_BYTES: usize = 64;
 
 /// How many pages are tried for a random entry where most entries have ended and are not swept yet.
 const RANDOM_TRIES: u64 = 16;
@@ -163,6 +173,24 @@ impl Store {
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether the system had no memory to give when the store last wanted some, and has not had enough since: then
+    /// nothing is to be stored before [`Store::refill`].
+    #[inline(always)]
+    pub fn is_short(&self) -> bool {
+        reserve::is_short()
+    }
+
+    /// Tries to get the memory back that is kept for when there is none; whether it is there.
+    pub fn refill(&mut self) -> bool {
+        reserve::refill()
+    }
+
+    /// Whether so many words of so many bytes together can be stored, where that is more than the reserve is for.
+    pub fn has_room(&self, words: usize, bytes: usize) -> bool {
+        let most = 2 * bytes + words.saturating_mul(WORD_OVERHEAD_BYTES) + words.min(WORD_SIZES) * STEP_BYTES;
+        words <= RESERVED_WORDS && bytes <= RESERVED_WORDS * STEP_BYTES / 4 || reserve::has_room(most)
     }
 
     /// How many of the entries have an expiry.

@@ -17,6 +17,7 @@ use super::key::Home;
 use super::table::{Item, Place, Shape, Table, TableMut, lanes};
 use super::tables::{Moved, Tables};
 use crate::limits::PAGE_ENTRIES_MAX;
+use crate::sys::reserve;
 use crate::sys::simd::LANES;
 
 /// A page being rebuilt gets a group for so many entries, so that it neither grows nor shrinks again soon.
@@ -290,6 +291,9 @@ impl Page {
 
     /// Gives the page a smaller table, if one will do. Tells about how many entries' work that was.
     pub(super) fn shrink(&mut self, hashing: Hashing<'_>, tables: &mut Tables) -> usize {
+        if reserve::is_short() {
+            return 1;
+        }
         let groups = (2 * self.len()).div_ceil(2 * LANES - 1);
         let fitting = tables.shape(groups, self.expiring());
         if groups < self.shape.groups() {
@@ -354,7 +358,9 @@ impl Page {
 
     fn shrink_if_thin(&mut self, stagger: u64, hashing: Hashing<'_>, tables: &mut Tables) {
         let groups = self.len().div_ceil(REBUILT_GROUP_ENTRIES);
-        if self.len() < self.shape.groups() * THIN_GROUP_ENTRIES && groups < self.shape.groups() {
+        let is_thin = self.len() < self.shape.groups() * THIN_GROUP_ENTRIES && groups < self.shape.groups();
+        // A smaller table may want a step of memory, which is not there before others have gone.
+        if is_thin && !reserve::is_short() {
             self.rebuild(groups, self.expiring(), stagger, hashing, tables);
         }
     }
@@ -380,7 +386,8 @@ impl Page {
     /// Makes a column smaller that has much room, and drops one without times.
     fn fit_column(&mut self, tables: &mut Tables) {
         let spare = self.shape.room() - self.expiring();
-        if self.shape.room() > 0 && (self.expiring == 0 || spare > self.shape.room() / 4 + SPARE_TIMES) {
+        let is_wide = spare > self.shape.room() / 4 + SPARE_TIMES && !reserve::is_short();
+        if self.shape.room() > 0 && (self.expiring == 0 || is_wide) {
             self.refit(self.expiring(), tables);
         }
     }

@@ -9,6 +9,7 @@ use super::heap::Heap;
 use super::page::Page;
 use super::table::{Item, Place, TIME_LATE};
 use super::tables::Tables;
+use crate::blob::OutOfMemory;
 
 /// A stored entry, to be read.
 #[derive(Clone, Copy)]
@@ -116,6 +117,14 @@ impl<'a> EntryMut<'a> {
     /// Replaces the value; the times stay.
     pub fn set_value(&mut self, value: &[u8]) {
         self.change(|heap, handle| heap.set_value(handle, value));
+    }
+
+    /// Makes sure that the value can become so long; the changes below end the process where it cannot.
+    ///
+    /// # Errors
+    /// When the system has no memory for so much; the value is what it was then.
+    pub fn try_reserve(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        self.books.heap.try_reserve(self.handle, len)
     }
 
     /// Adds bytes at the value's end. To a long value this copies what is added, and nothing else on the whole.

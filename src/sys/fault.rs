@@ -7,10 +7,11 @@
 use super::Call;
 use crate::testkit::Random;
 use nix::errno::Errno;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 
 thread_local! {
+    static EXHAUSTED: Cell<bool> = const { Cell::new(false) };
     static PLAN: RefCell<Option<Random>> = const { RefCell::new(None) };
 }
 
@@ -19,8 +20,17 @@ pub(crate) fn begin(seed: u64) {
     PLAN.with(|plan| *plan.borrow_mut() = Some(Random::new(seed)));
 }
 
+/// From now on the system has no memory for this thread, or has some again. Unlike what a seed does, this costs replies:
+/// those that need memory become errors.
+pub(crate) fn exhaust(on: bool) {
+    EXHAUSTED.set(on);
+}
+
 /// How much of `length` this call may move, or the error that it reports instead of being made.
 pub(crate) fn allow(call: Call, length: usize) -> io::Result<usize> {
+    if EXHAUSTED.get() && matches!(call, Call::Map | Call::Step) {
+        return Err(Errno::ENOMEM.into());
+    }
     PLAN.with(|plan| match plan.borrow_mut().as_mut() {
         None => Ok(length),
         Some(random) => tamper(random, call, length),

@@ -16,6 +16,7 @@ pub mod epoll;
 pub(crate) mod fault;
 pub mod mapping;
 pub mod pages;
+pub mod reserve;
 pub mod resolve;
 pub mod resource;
 pub mod signal;
@@ -49,6 +50,8 @@ pub(crate) enum Call {
     Send,
     /// `mmap(2)` and `mremap(2)` of a long value's memory; its length is the bytes.
     Map,
+    /// `mmap(2)` of a step of memory; its length is the bytes.
+    Step,
 }
 
 /// Makes a system call again for as long as a signal interrupts it.

@@ -10,6 +10,8 @@ use std::ptr::NonNull;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
+use super::{Call, fault};
+
 /// So much is mapped at a time: a multiple of every size of page that Linux has on our machines (4, 16 and 64 KiB), and
 /// little enough for a box of 16 MB. Only what is touched takes memory.
 pub const STEP_BYTES: usize = 64 * 1024;
@@ -27,6 +29,7 @@ impl Pages {
     /// # Errors
     /// Those of `mmap(2)`: above all `ENOMEM`, when the system or this process has no more to give.
     pub fn map() -> io::Result<Pages> {
+        fault::allow(Call::Step, STEP_BYTES)?;
         let start = map_anonymous(STEP_SIZE)?;
         Ok(Pages { start: start.cast() })
     }

@@ -1,0 +1,189 @@
+//! Memory that is kept back for the moment in which the system has none to give: who asks for some then is to be answered
+//! with an error, and the work that was begun is to be ended.
+//!
+//! Each thread that calls [`refill`] has a reserve of its own: steps for the store, and as much again for the allocator,
+//! which gets it by [`Allocator`] when the C library fails. Nothing of it is touched before, so that it takes addresses
+//! and no memory. Once some of it is used, memory [is short](is_short) until [`refill`] has got all of it back.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::{Cell, RefCell};
+
+use super::mapping::{self, Mapping};
+use super::pages::{Pages, STEP_BYTES};
+
+/// So many steps are for the store: what one request may take besides long values, many words in one request aside.
+const STEPS: usize = 64;
+
+/// So many are for everything else: buffers, lists, records of clients. The C library asks for a megabyte at a time.
+const BALLAST_STEPS: usize = 32;
+
+thread_local! {
+    static SHORT: Cell<bool> = const { Cell::new(false) };
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept { steps: Vec::new(), ballast: Ballast::NONE }) };
+}
+
+struct Kept {
+    steps: Vec<Pages>,
+    ballast: Ballast,
+}
+
+/// What is kept for the allocator: all of it, or nothing.
+#[derive(Default)]
+struct Ballast {
+    steps: Vec<Pages>,
+    /// What the C library has itself where the system has nothing: of what was freed between other blocks, nothing goes
+    /// back to the system.
+    blocks: Vec<Vec<u8>>,
+}
+
+impl Ballast {
+    const NONE: Ballast = Ballast { steps: Vec::new(), blocks: Vec::new() };
+
+    fn is_there(&self) -> bool {
+        !self.steps.is_empty() || !self.blocks.is_empty()
+    }
+}
+
+/// So many steps, or none where there are not so many.
+fn steps(count: usize) -> Option<Vec<Pages>> {
+    // Asked for at once first, so that a system that has not enough is left with what it has.
+    let has_room = count == 0 || Mapping::map((count + 1) * STEP_BYTES).is_ok();
+    mapping::give_back(usize::MAX);
+    if !has_room {
+        return None;
+    }
+    (0..count).map(|_| Pages::map().ok()).collect()
+}
+
+/// As many bytes of the allocator's own.
+fn blocks(count: usize) -> Option<Vec<Vec<u8>>> {
+    let block = |_| {
+        let mut block = Vec::new();
+        block.try_reserve_exact(STEP_BYTES).ok().map(|()| block)
+    };
+    (0..count).map(block).collect()
+}
+
+/// Whether some of the reserve was used and is not there again.
+#[inline(always)]
+pub fn is_short() -> bool {
+    SHORT.get()
+}
+
+/// Keeps back what is missing; true when nothing is missing then.
+pub fn refill() -> bool {
+    let (missing, has_ballast) = KEPT.with_borrow(|kept| (STEPS - kept.steps.len(), kept.ballast.is_there()));
+    // Nothing is borrowed meanwhile: what fails here may want the ballast.
+    let new = steps(missing);
+    if let Some(new) = new {
+        KEPT.with_borrow_mut(|kept| kept.steps.extend(new));
+        if !has_ballast && let Some(ballast) = new_ballast() {
+            KEPT.with_borrow_mut(|kept| kept.ballast = ballast);
+        }
+    }
+    let is_full = KEPT.with_borrow(|kept| kept.steps.len() == STEPS && kept.ballast.is_there());
+    SHORT.set(!is_full);
+    is_full
+}
+
+fn new_ballast() -> Option<Ballast> {
+    let of_steps = || Some(Ballast { steps: steps(BALLAST_STEPS)?, ..Ballast::NONE });
+    let of_blocks = || Some(Ballast { blocks: blocks(BALLAST_STEPS)?, ..Ballast::NONE });
+    of_steps().or_else(of_blocks)
+}
+
+/// A step for the store: a new one, or where the system has none, one of the reserve. None where that is used up, or was
+/// never filled.
+pub fn step() -> Option<Pages> {
+    let new = Pages::map().or_else(|_| {
+        // What waits to be given back comes before what is kept.
+        mapping::give_back(usize::MAX);
+        Pages::map()
+    });
+    new.ok().or_else(|| {
+        SHORT.set(true);
+        KEPT.with_borrow_mut(|kept| kept.steps.pop())
+    })
+}
+
+/// Whether the system could give so many bytes now.
+pub fn has_room(bytes: usize) -> bool {
+    Mapping::map(bytes).is_ok()
+}
+
+/// Gives what is kept for the allocator back to the system; false where nothing is, or at the thread's end.
+fn release_ballast() -> bool {
+    let ballast = KEPT.try_with(|kept| kept.try_borrow_mut().map(|mut kept| std::mem::take(&mut kept.ballast)));
+    let released = matches!(ballast, Ok(Ok(ref ballast)) if ballast.is_there());
+    if released {
+        SHORT.set(true);
+    }
+    released
+}
+
+/// The system's allocator, which is asked once more with the reserve given back before it fails.
+pub struct Allocator;
+
+// SAFETY: every call is the system allocator's own, with the layout and the pointer that the caller promises for; where
+// it fails it has changed nothing, and is called a second time.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let block = unsafe { System.alloc(layout) };
+        if block.is_null() && release_ballast() {
+            // SAFETY: as before.
+            return unsafe { System.alloc(layout) };
+        }
+        block
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let block = unsafe { System.alloc_zeroed(layout) };
+        if block.is_null() && release_ballast() {
+            // SAFETY: as before.
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let moved = unsafe { System.realloc(block, layout, new_size) };
+        if moved.is_null() && release_ballast() {
+            // SAFETY: as before: a realloc that fails leaves the block as it is.
+            return unsafe { System.realloc(block, layout, new_size) };
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fault;
+
+    #[test]
+    fn the_reserve_is_used_where_the_system_has_nothing_and_comes_again() {
+        assert!(!is_short() && refill());
+        fault::exhaust(true);
+        let steps: Vec<Pages> = std::iter::from_fn(step).collect();
+        assert_eq!(steps.len(), STEPS);
+        assert!(is_short() && !refill() && !has_room(1) && is_short());
+        fault::exhaust(false);
+        assert!(step().is_some() && is_short());
+        assert!(refill() && !is_short());
+        assert!(release_ballast() && is_short() && !release_ballast());
+        // What the C library has left will do for itself.
+        fault::exhaust(true);
+        assert!(refill() && !is_short());
+        fault::exhaust(false);
+        assert!(release_ballast() && refill() && !is_short());
+        drop(steps);
+    }
+}
