@@ -29,7 +29,7 @@ pub(crate) mod fault {
     use crate::sys::Call;
 
     #[inline(always)]
-    pub(crate) fn allow(_call: Call, length: usize) -> std::io::Result<usize> {
+    pub(crate) fn allow(_call: Call, length: usize) -> nix::Result<usize> {
         Ok(length)
     }
 }
@@ -49,6 +49,8 @@ pub(crate) enum Call {
     Send,
     /// `mmap(2)` and `mremap(2)` of a long value's memory; its length is the bytes.
     Map,
+    /// `epoll_ctl(2)` that adds or changes.
+    Watch,
 }
 
 /// Makes a system call again for as long as a signal interrupts it.
@@ -59,4 +61,10 @@ fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> std::io::Result<T> {
             other => return other.map_err(std::io::Error::from),
         }
     }
+}
+
+/// Makes a system call that moves at most `length` again for as long as a signal interrupts it. The tests may have it
+/// fail, and tell it to move less.
+fn retry_moving<T>(call: Call, length: usize, mut make: impl FnMut(usize) -> nix::Result<T>) -> std::io::Result<T> {
+    retry(|| make(fault::allow(call, length)?))
 }
