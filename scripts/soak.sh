@@ -1,7 +1,7 @@
 #!/bin/sh
-# Real traffic for so many minutes, each answer checked, against a server, one that evicts, and a cluster whose nodes are
-# killed: soak.sh MINUTES [--only SCENE]. The programs are those in BIN (bin). Status 1: an answer was wrong, or memory or
-# descriptors leaked. MEMENTO_SEED=n runs a seed again.
+# Real traffic for so many minutes, each answer checked, against a server, one that evicts, and a cluster whose nodes
+# are killed: soak.sh MINUTES [--only SCENE]. The programs are those in BIN (bin). Status 1: an answer was wrong, or
+# memory or descriptors leaked. MEMENTO_SEED=n runs a seed again.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -221,7 +221,8 @@ fn run(seed: u64, ports: &[u16], batches: usize, in_cluster: bool) -> Told {
     all
 }
 
-/// Runs all seeds, a few at a time, since most of a run is waiting; how many there were, and what came of them together.
+/// Runs all seeds, a few at a time, since most of a run is waiting; gives how many there were, and what came of them
+/// together.
 fn each_seed(count: u64, run: fn(u64) -> Told) -> (usize, Told) {
     let seeds: Vec<u64> = seeds(count).collect();
     let mut all = Told::default();
