@@ -1,6 +1,6 @@
 //! The command line of the server, and the files that it names.
 
-mod nodes;
+pub mod nodes;
 
 pub use nodes::Node;
 

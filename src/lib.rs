@@ -86,7 +86,7 @@
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
 //! | `server/topology.rs` | the cluster as commands show it |
-//! | `server/tests.rs` | the whole server under faulty system calls |
+//! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
 //! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |

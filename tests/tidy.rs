@@ -228,7 +228,8 @@ fn text_has_no_untidy_ends() {
     // Written apart, so that this file does not find itself.
     let notes = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut wrong = Vec::new();
-    for path in tracked() {
+    // Inputs of the fuzzer are bytes that mean something, whatever they look like.
+    for path in tracked().into_iter().filter(|path| !path.starts_with("tests/fuzz/corpus/")) {
         let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
         for (number, line) in text.lines().enumerate() {
             // Make wants a tab at the start of a recipe.

@@ -458,4 +458,6 @@ fn is_exhaustion(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -29,9 +29,10 @@ impl Account {
 }
 
 /// Work is counted in entries looked at closely or moved, and in cache lines of directories copied: each is about one
-/// cache miss, which is what a step's time is made of. Outside tests counting compiles to nothing.
+/// cache miss, which is what a step's time is made of. Outside tests and fuzzing, counting compiles to
+/// nothing.
 pub(super) mod work {
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     thread_local! {
         static DONE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
@@ -39,13 +40,13 @@ pub(super) mod work {
     /// Counts so many units.
     #[inline(always)]
     pub(in crate::store) fn add(_units: usize) {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         DONE.set(DONE.get() + _units as u64);
     }
 
     /// The units since the last call.
-    #[cfg(test)]
-    pub(in crate::store) fn take() -> u64 {
+    #[cfg(any(test, fuzzing))]
+    pub fn take() -> u64 {
         DONE.replace(0)
     }
 }

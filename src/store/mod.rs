@@ -45,6 +45,8 @@ mod walk;
 use std::collections::hash_map::RandomState;
 use std::rc::Rc;
 
+#[cfg(fuzzing)]
+pub use account::work::take as take_work;
 pub use cursor::Cursor;
 pub use directory::DirectoryPart;
 pub use entry::Value;

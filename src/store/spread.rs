@@ -68,6 +68,35 @@ fn cost(store: &mut Store, count: usize, key: fn(usize) -> Vec<u8>) -> Cost {
     cost
 }
 
+#[path = "../../tests/fuzz/bodies/collisions.rs"]
+mod collisions;
+
+/// The inputs that a fuzzer kept: keys of its choice, crafted ones among them.
+#[test]
+fn inputs_of_the_fuzzer_cost_a_bounded_amount_of_work() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/collisions");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        let store = std::cell::RefCell::new(Store::new());
+        let insert = |key: &[u8]| {
+            work::take();
+            store.borrow_mut().upsert(key, b"value", Expiry::Never, 1);
+            work::take()
+        };
+        let look_up = |key: &[u8]| {
+            work::take();
+            let is_there = store.borrow().get(key, 1).is_some();
+            (is_there, work::take())
+        };
+        collisions::run(&std::fs::read(&path).unwrap(), insert, look_up);
+        store.borrow().check();
+        count += 1;
+    }
+    assert!(count > 2, "{count} inputs in {folder}");
+}
+
 #[test]
 fn crafted_keys_collide() {
     let hash = hash::fast(&colliding_key(0));

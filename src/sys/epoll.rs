@@ -71,6 +71,7 @@ impl Epoll {
     /// # Errors
     /// Those of `epoll_ctl(2)`; `ENOSPC` and `ENOMEM` can come at any time.
     pub fn add(&self, fd: impl AsFd, interest: Interest, data: u64) -> io::Result<()> {
+        fault::allow(Call::Watch, 1)?;
         Ok(self.epoll.add(fd, EpollEvent::new(interest.flags(), data))?)
     }
 
@@ -79,6 +80,7 @@ impl Epoll {
     /// # Errors
     /// Those of `epoll_ctl(2)`.
     pub fn modify(&self, fd: impl AsFd, interest: Interest, data: u64) -> io::Result<()> {
+        fault::allow(Call::Watch, 1)?;
         Ok(self.epoll.modify(fd, &mut EpollEvent::new(interest.flags(), data))?)
     }
 

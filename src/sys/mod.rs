@@ -30,7 +30,7 @@ pub(crate) mod fault {
     use crate::sys::Call;
 
     #[inline(always)]
-    pub(crate) fn allow(_call: Call, length: usize) -> std::io::Result<usize> {
+    pub(crate) fn allow(_call: Call, length: usize) -> nix::Result<usize> {
         Ok(length)
     }
 }
@@ -52,6 +52,8 @@ pub(crate) enum Call {
     Map,
     /// `mmap(2)` of a step of memory; its length is the bytes.
     Step,
+    /// `epoll_ctl(2)` that adds or changes.
+    Watch,
 }
 
 /// Makes a system call again for as long as a signal interrupts it.
@@ -62,4 +64,10 @@ fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> std::io::Result<T> {
             other => return other.map_err(std::io::Error::from),
         }
     }
+}
+
+/// Makes a system call that moves at most `length` again for as long as a signal interrupts it. The tests may have it
+/// fail, and tell it to move less.
+fn retry_moving<T>(call: Call, length: usize, mut make: impl FnMut(usize) -> nix::Result<T>) -> std::io::Result<T> {
+    retry(|| make(fault::allow(call, length)?))
 }

@@ -1,6 +1,6 @@
 //! Nonblocking stream sockets, TCP and Unix: listen, accept, receive, send.
 
-use super::{Call, fault, retry};
+use super::{Call, fault, retry_moving};
 use nix::errno::Errno;
 use nix::sys::socket::{
     self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
@@ -131,8 +131,7 @@ impl Listener {
     /// # Errors
     /// `WouldBlock` when the queue is empty; those of `accept4(2)`, of which most concern the one connection.
     pub fn accept(&self) -> io::Result<Socket> {
-        fault::allow(Call::Accept, 1)?;
-        let raw = retry(|| socket::accept4(self.fd.as_raw_fd(), FLAGS))?;
+        let raw = retry_moving(Call::Accept, 1, |_| socket::accept4(self.fd.as_raw_fd(), FLAGS))?;
         // SAFETY: accept4(2) has just made this descriptor, and nobody else knows its number.
         Ok(Socket { fd: unsafe { OwnedFd::from_raw_fd(raw) } })
     }
@@ -238,13 +237,25 @@ impl Socket {
         }
     }
 
+    /// Makes a call that moves at most `length` bytes.
+    fn moving(&self, call: Call, length: usize, make: impl FnMut(usize) -> nix::Result<usize>) -> io::Result<usize> {
+        let outcome = retry_moving(call, length, make);
+        // A reset that a test made up has the effects of one: nothing comes any more, and the peer learns of it.
+        #[cfg(test)]
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
+            let _ = socket::shutdown(self.fd.as_raw_fd(), socket::Shutdown::Both);
+        }
+        outcome
+    }
+
     /// Receives into `buffer`; 0 means that the peer has ended its side.
     ///
     /// # Errors
     /// `WouldBlock` when there is nothing; those of `recv(2)`.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = fault::allow(Call::Receive, buffer.len())?;
-        retry(|| socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::empty()))
+        self.moving(Call::Receive, buffer.len(), |room| {
+            socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::empty())
+        })
     }
 
     /// Throws away what was received, at most about `buffer`'s length of it; 0 means the peer's end.
@@ -253,8 +264,9 @@ impl Socket {
     /// # Errors
     /// As [`Socket::receive`].
     pub fn discard(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = fault::allow(Call::Receive, buffer.len())?;
-        retry(|| socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC))
+        self.moving(Call::Receive, buffer.len(), |room| {
+            socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC)
+        })
     }
 
     /// Sends the beginning of `bytes`, and says how much of it.
@@ -262,8 +274,9 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when the socket takes nothing; those of `send(2)`. Never raises SIGPIPE.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let room = fault::allow(Call::Send, bytes.len())?;
-        retry(|| socket::send(self.fd.as_raw_fd(), &bytes[..room], MsgFlags::MSG_NOSIGNAL))
+        self.moving(Call::Send, bytes.len(), |room| {
+            socket::send(self.fd.as_raw_fd(), &bytes[..room], MsgFlags::MSG_NOSIGNAL)
+        })
     }
 
     /// Sends the beginning of these pieces, one after the other, with one call, and says how many bytes.
@@ -272,15 +285,14 @@ impl Socket {
     /// As [`Socket::send`].
     pub fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let whole = pieces.iter().map(|piece| piece.len()).sum();
-        let room = fault::allow(Call::Send, whole)?;
-        if room < whole {
-            // Only in tests: a call that falls short is made with the first piece alone.
-            let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
-            return retry(|| {
-                socket::send(self.fd.as_raw_fd(), &first[..room.min(first.len())], MsgFlags::MSG_NOSIGNAL)
-            });
-        }
-        retry(|| socket::sendmsg::<()>(self.fd.as_raw_fd(), pieces, &[], MsgFlags::MSG_NOSIGNAL, None))
+        self.moving(Call::Send, whole, |room| {
+            if room < whole {
+                // Only in tests: a call that falls short is made with the first piece alone.
+                let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+                return socket::send(self.fd.as_raw_fd(), &first[..room.min(first.len())], MsgFlags::MSG_NOSIGNAL);
+            }
+            socket::sendmsg::<()>(self.fd.as_raw_fd(), pieces, &[], MsgFlags::MSG_NOSIGNAL, None)
+        })
     }
 
     /// Where the peer is; `None` for a Unix socket, or when it has gone.
