@@ -14,7 +14,8 @@ use std::time::Duration;
 /// What follows these words depends on time, on chance or on the other clients, or ends the server.
 const LEFT_OUT: &[&str] = &[
     "acl", "client", "command", "config", "debug", "expire", "getp", "hello", "info", "keys", "latency", "memory",
-    "object", "pause", "psetex", "px", "random", "scan", "shutdown", "slowlog", "time", "ttl", "ex",
+    "object", "pause", "psetex", "px", "random", "scan", "shutdown", "slowlog", "time", "ttl", " ex ", "\nex\r",
+    "getex", "setex",
 ];
 
 /// The sockets of two servers that live as long as the process.
