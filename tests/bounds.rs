@@ -215,7 +215,8 @@ fn clients_that_go_for_what_they_hold_cost_no_more_than_they_may() {
     let grown_kb = server.peak_kb() - before_kb;
     let held = holders.iter_mut().filter(|holder| !is_closed_now(holder)).count();
     println!("{HOLDERS} lines of 1 MB: grown {grown_kb} kB, {held} are held, bystander's worst {worst:?}");
-    assert!(grown_kb < 14 * 1024, "grown by {grown_kb} kB");
+    // The limit, what one turn receives, and what the C library keeps of buffers that grew.
+    assert!(grown_kb < 20 * 1024, "grown by {grown_kb} kB");
     assert!((1..=8).contains(&held), "{held} clients stay");
 }
 

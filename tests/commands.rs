@@ -670,7 +670,10 @@ fn config(server: &mut Server) {
         client,
         &[
             ("CONFIG GET timeout", "timeout: 0"),
-            ("CONFIG GET MAXCL* slowlog-max-len nosuch", "maxclients: 10000\nslowlog-max-len: 128"),
+            (
+                "CONFIG GET MAXCL* slowlog-max-len nosuch",
+                "maxclients: 10000\nmaxclients-per-address: 0\nslowlog-max-len: 128",
+            ),
             ("CONFIG GET nosuch", "(empty)"),
             ("CONFIG GET save", "save: "),
             ("CONFIG GET", "(error) wrong number of arguments for 'config|get' command"),

@@ -406,6 +406,31 @@ impl<'a> Serving<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Expiry;
+
+    /// Small boxes boot in 1970 and jump when the network tells them the time.
+    #[test]
+    fn a_wall_clock_that_jumps_by_years_ends_and_keeps_no_key() {
+        const YEAR_MS: i64 = 365 * 86_400_000;
+        let node = crate::server::start::node(0, 5_000);
+        let mut engine = Engine::new(node, Settings::default(), Access::default(), 5_000);
+        let start_ms = engine.now.to_wall_ms(5_000);
+        engine.store.upsert(&b"short"[..], b"v", Expiry::At(6_000), 5_000);
+        engine.store.upsert(&b"long"[..], b"v", Expiry::At(5_000 + 20 * YEAR_MS as u64), 5_000);
+        for years in [30, -30, 50, -start_ms / YEAR_MS, 0] {
+            let wall_ms = start_ms + years * YEAR_MS;
+            engine.follow_wall(wall_ms);
+            assert_eq!(engine.now.to_wall_ms(5_000), wall_ms, "{years} years on, the new time is shown");
+            engine.take_back();
+            for key in [&b"short"[..], &b"long"[..]] {
+                assert!(engine.store.get(key, engine.now.ms).is_some(), "{years} years on");
+            }
+            assert_eq!(engine.store.next_expiry_ms(), Some(6_000));
+        }
+        engine.set_time(6_000);
+        engine.take_back();
+        assert!(engine.store.get(&b"short"[..], 6_000).is_none() && engine.store.len() == 1);
+    }
 
     #[test]
     fn the_wall_clock_is_followed_only_where_it_is_off() {
