@@ -372,7 +372,7 @@ class Scene:
                 "connected_clients": 1,
                 "blocked_clients": 0,
                 "rejected_connections": 0,
-                "closed_by_output_limit": 0,
+                "client_output_buffer_limit_disconnections": 0,
                 "closed_by_protocol_error": 0,
             }
             # What was reset a moment ago is still being closed.
