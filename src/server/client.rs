@@ -25,8 +25,8 @@ const DISCARDED_BYTES: usize = RECEIVE_BYTES;
 /// One client.
 pub(super) struct Client {
     pub(super) socket: Socket,
-    /// Where it comes from, where the clients of one address are counted.
-    address: Option<IpAddr>,
+    /// Where it comes from, where the clients of one address are counted; boxed, since that is seldom.
+    address: Option<Box<IpAddr>>,
     pub(super) conn: Connection,
     pub(super) session: Session,
     /// The reply that comes later.
@@ -56,7 +56,7 @@ impl Client {
         let conn = Connection::default();
         Client {
             socket,
-            address,
+            address: address.map(Box::new),
             conn,
             session,
             promise: None,
@@ -449,7 +449,7 @@ impl Server {
 
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
-        self.leave_address(client.address);
+        self.leave_address(client.address.as_deref().copied());
         let Engine { stats, node, watches, store, .. } = &mut self.engine;
         node.clients -= 1;
         node.held_bytes -= client.held_bytes as usize;
