@@ -352,7 +352,7 @@ class Scene:
         kept = self.samples.setdefault(what, [])
         # Descriptors that are being closed are waited for.
         end = time.monotonic() + 5
-        while kept and fds != kept[0][1] and time.monotonic() < end:
+        while kept and fds > min(fds for _, fds in kept) and time.monotonic() < end:
             time.sleep(0.1)
             fds = len(os.listdir(f"/proc/{pid}/fd"))
         kept.append((kb, fds))
@@ -364,8 +364,10 @@ class Scene:
             print(f"{self.name}: {what}: VmRSS kB {shown}; descriptors {kept[0][1]}, {kept[-1][1]} at the end")
             if kept[-1][0] > kept[0][0] * GROWTH_RATIO + GROWTH_KB:
                 self.fail(f"{what}: grew from {kept[0][0]} to {kept[-1][0]} kB")
-            if kept[-1][1] != kept[0][1]:
-                self.fail(f"{what}: {kept[-1][1]} descriptors, {kept[0][1]} in the beginning")
+            # The first count may hold one that was just being closed; one that leaks is still there at the end.
+            least = min(fds for _, fds in kept)
+            if kept[-1][1] > least:
+                self.fail(f"{what}: {kept[-1][1]} descriptors at the end, {least} before")
         for node in range(len(self.ports)):
             info = self.info(node)
             wanted = {
