@@ -47,7 +47,6 @@
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/tests/cluster.rs` | tests of commands in a cluster |
-//! | `command/string.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// `TIME`: seconds and microseconds.
 pub(super) fn time(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let now_us = (ctx.wall_us)();
+    let now_us = (ctx.state.host.wall_us)();
     reply.array(2);
     reply.bulk((now_us / 1_000_000).to_string().as_bytes());
     reply.bulk((now_us % 1_000_000).to_string().as_bytes());
@@ -21,7 +21,7 @@ pub(super) fn whoami(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 
 /// Whether DEBUG may be used by this client.
 pub(super) fn check_debug(ctx: &Ctx<'_>) -> Result<(), CommandError> {
-    let allowed = match ctx.settings.debug_access {
+    let allowed = match ctx.state.settings.debug_access {
         DebugAccess::No => false,
         DebugAccess::Local => ctx.peer.is_local(),
         DebugAccess::Yes => true,

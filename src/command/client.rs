@@ -116,9 +116,9 @@ pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         Some(after_ms) if after_ms > PAUSE_MS_MAX => return Err(CommandError::other("timeout is out of range")),
         Some(after_ms) => after_ms as u64,
     };
-    let until_ms = ctx.now.ms + after_ms;
-    let before = ctx.pause.filter(|before| before.until_ms > ctx.now.ms);
-    *ctx.pause = Some(Pause {
+    let until_ms = ctx.state.now.ms + after_ms;
+    let before = ctx.state.pause.filter(|before| before.until_ms > ctx.state.now.ms);
+    ctx.state.pause = Some(Pause {
         until_ms: before.map_or(until_ms, |before| before.until_ms.max(until_ms)),
         writes_only: writes_only && before.is_none_or(|before| before.writes_only),
     });
@@ -128,7 +128,7 @@ pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 
 /// `CLIENT UNPAUSE`
 pub(super) fn unpause(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    *ctx.pause = None;
+    ctx.state.pause = None;
     reply.ok();
     Ok(Flow::Continue)
 }

@@ -168,7 +168,7 @@ pub(super) fn my_id(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 /// `CLUSTER NODES`: a line each, as Redis writes them into its nodes.conf.
 pub(super) fn nodes(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let (nodes, epoch) = (nodes_of(ctx)?, ctx.topology.epoch());
-    let wall_ms = |boot_ms: Option<u64>| boot_ms.map_or(0, |boot_ms| ctx.now.to_wall_ms(boot_ms));
+    let wall_ms = |boot_ms: Option<u64>| boot_ms.map_or(0, |boot_ms| ctx.state.now.to_wall_ms(boot_ms));
     let mut text = String::new();
     for node in &nodes {
         let NodeView { id, ip, port, bus_port, .. } = node;
@@ -253,7 +253,7 @@ pub(super) fn links(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
         reply.field("node");
         reply.bulk(node.id.as_bytes());
         reply.field("create-time");
-        reply.integer(ctx.now.to_wall_ms(node.since_ms));
+        reply.integer(ctx.state.now.to_wall_ms(node.since_ms));
         reply.field("events");
         reply.bulk(if node.unsent_bytes > 0 { b"rw" } else { b"r" });
         // What is sent from where it lies has no buffer: what is used is what there is.
@@ -276,7 +276,7 @@ pub(super) fn count_keys_in_slot(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut 
     check_enabled(ctx)?;
     integer(&args[2])?;
     let slot = slot_of_number(&args[2]).ok_or_else(|| CommandError::other("Invalid slot"))?;
-    reply.integer(ctx.store.slot_len(slot) as i64);
+    reply.integer(ctx.state.store.slot_len(slot) as i64);
     Ok(Flow::Continue)
 }
 
@@ -291,7 +291,7 @@ pub(super) fn get_keys_in_slot(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Re
     let mut next = Some(Cursor::START);
     while let Some(from) = next.filter(|_| keys.len() < count) {
         let mut take = |entry: crate::store::EntryRef<'_>| keys.push(Box::<[u8]>::from(entry.key()));
-        next = ctx.store.scan_slot(slot, from, count, ctx.now.ms, &mut take);
+        next = ctx.state.store.scan_slot(slot, from, count, ctx.state.now.ms, &mut take);
     }
     keys.truncate(count);
     reply.array(keys.len());
@@ -331,7 +331,7 @@ pub(super) fn table(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     }
     let head = ["", "node", "address", "slots", "state", "keys", "round trip"].map(String::from);
     let mut rows = vec![head];
-    rows.extend(ctx.topology.nodes().iter().map(|node| row(node, ctx.store.len() as u64, ctx.now)));
+    rows.extend(ctx.topology.nodes().iter().map(|node| row(node, ctx.state.store.len() as u64, ctx.state.now)));
     reply.verbatim(&align(&rows));
     Ok(Flow::Continue)
 }

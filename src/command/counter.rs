@@ -27,7 +27,7 @@ pub(super) fn decrby(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, sum: fn(i64, i64) -> Option<i64>) -> Outcome {
     let quantity = optional(args)?.map_or(Ok(1), integer)?;
     let key = ctx.key(args);
-    let old = match ctx.store.get(key, ctx.now.ms) {
+    let old = match ctx.state.store.get(key, ctx.state.now.ms) {
         Some(entry) => integer(entry.value().bytes())?,
         None => 0,
     };
@@ -49,7 +49,7 @@ pub(super) fn decf(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `INCRBYFLOAT key qty`: as INCF, with Redis's word for infinity.
 pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let old = ctx.store.get(&args[1], ctx.now.ms).map_or(&b"0"[..], |entry| entry.value().bytes());
+    let old = ctx.state.store.get(&args[1], ctx.state.now.ms).map_or(&b"0"[..], |entry| entry.value().bytes());
     let infinite = [old, &args[2]].map(is_infinite);
     let is_number = |(text, infinite): (&[u8], bool)| infinite || Decimal::parse(text).is_some();
     if infinite != [false; 2] && [old, &args[2]].into_iter().zip(infinite).all(is_number) {
@@ -67,7 +67,7 @@ fn is_infinite(text: &[u8]) -> bool {
 fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed: fn(Decimal) -> Decimal) -> Outcome {
     let decimal = |text| Decimal::parse(text).ok_or(CommandError::NotFloat);
     let quantity = decimal(optional(args)?.unwrap_or(b"1"))?;
-    let old = match ctx.store.get(&args[1], ctx.now.ms) {
+    let old = match ctx.state.store.get(&args[1], ctx.state.now.ms) {
         Some(entry) => decimal(entry.value().bytes())?,
         None => decimal(b"0")?,
     };
@@ -88,8 +88,8 @@ fn optional(args: Args<'_>) -> Result<Option<&[u8]>, CommandError> {
 
 /// Changes a number in place, or makes the key.
 fn put(ctx: &mut Ctx<'_>, key: Key<'_>, number: &[u8]) {
-    match ctx.store.get_mut(key, ctx.now.ms) {
+    match ctx.state.store.get_mut(key, ctx.state.now.ms) {
         Some(mut entry) => entry.set_value(number),
-        None => ctx.store.upsert(key, number, Expiry::Never, ctx.now.ms),
+        None => ctx.state.store.upsert(key, number, Expiry::Never, ctx.state.now.ms),
     }
 }

@@ -33,16 +33,16 @@ fn expire_at(
     deadline_ms: fn(Now, i64) -> Option<i64>,
 ) -> Outcome {
     let condition = Condition::parse(args)?;
-    let at_ms = deadline_ms(ctx.now, integer(&args[2])?).ok_or(CommandError::ExpireTime(name))?;
-    ctx.want_memory()?;
-    let set = match ctx.store.get_mut(&args[1], ctx.now.ms) {
+    let at_ms = deadline_ms(ctx.state.now, integer(&args[2])?).ok_or(CommandError::ExpireTime(name))?;
+    ctx.state.want_memory()?;
+    let set = match ctx.state.store.get_mut(&args[1], ctx.state.now.ms) {
         None => false,
         Some(entry) if !condition.holds(at_ms, entry.expires_ms()) => false,
-        Some(mut entry) if at_ms > ctx.now.ms as i64 => {
+        Some(mut entry) if at_ms > ctx.state.now.ms as i64 => {
             entry.set_expires(Some(at_ms as u64));
             true
         }
-        Some(_) => ctx.store.remove(&args[1], ctx.now.ms),
+        Some(_) => ctx.state.store.remove(&args[1], ctx.state.now.ms),
     };
     reply.integer(set.into());
     Ok(Flow::Continue)
@@ -111,7 +111,7 @@ fn left_ms(now: Now, expires_ms: u64) -> i64 {
 
 /// What `show` makes of the key's expiry; -1 without an expiry, -2 without a key.
 fn expiry_or_code(ctx: &mut Ctx<'_>, key: &[u8], show: fn(Now, u64) -> i64) -> i64 {
-    let now = ctx.now;
+    let now = ctx.state.now;
     match ctx.peek(key).map(|entry| entry.expires_ms()) {
         None => -2,
         Some(None) => -1,
@@ -140,7 +140,7 @@ pub(super) fn pexpiretime(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'
 
 /// `PERSIST key`: 1 when it had an expiry.
 pub(super) fn persist(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let had = match ctx.store.get_mut(&args[1], ctx.now.ms) {
+    let had = match ctx.state.store.get_mut(&args[1], ctx.state.now.ms) {
         Some(mut entry) if entry.expires_ms().is_some() => {
             entry.set_expires(None);
             true

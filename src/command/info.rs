@@ -80,19 +80,19 @@ fn human(bytes: usize) -> String {
 }
 
 fn server(ctx: &Ctx<'_>, text: &mut String) {
-    let uptime_s = ctx.now.ms.saturating_sub(ctx.node.started_ms) / 1000;
+    let uptime_s = ctx.state.now.ms.saturating_sub(ctx.state.node.started_ms) / 1000;
     // The version whose behaviour clients can count on; they choose by it what they send.
     field(text, "redis_version", REDIS_VERSION);
     field(text, "memento_version", env!("CARGO_PKG_VERSION"));
     field(text, "redis_mode", mode(ctx));
-    field(text, "os", &ctx.node.kernel);
+    field(text, "os", &ctx.state.node.kernel);
     field(text, "arch_bits", usize::BITS);
     field(text, "monotonic_clock", "POSIX clock_gettime");
     field(text, "multiplexing_api", "epoll");
     field(text, "process_id", std::process::id());
-    field(text, "run_id", &ctx.node.run_id);
-    field(text, "tcp_port", ctx.node.tcp_port);
-    field(text, "server_time_usec", (ctx.wall_us)());
+    field(text, "run_id", &ctx.state.node.run_id);
+    field(text, "tcp_port", ctx.state.node.tcp_port);
+    field(text, "server_time_usec", (ctx.state.host.wall_us)());
     field(text, "uptime_in_seconds", uptime_s);
     field(text, "uptime_in_days", uptime_s / 86_400);
     field(text, "config_file", "");
@@ -108,17 +108,17 @@ pub(super) fn mode(ctx: &Ctx<'_>) -> &'static str {
 pub const REDIS_VERSION: &str = "7.0.15";
 
 fn clients(ctx: &Ctx<'_>, text: &mut String) {
-    field(text, "connected_clients", ctx.node.clients);
+    field(text, "connected_clients", ctx.state.node.clients);
     field(text, "cluster_connections", 0);
-    field(text, "maxclients", ctx.settings.clients_max);
-    field(text, "blocked_clients", ctx.node.waiting);
+    field(text, "maxclients", ctx.state.settings.clients_max);
+    field(text, "blocked_clients", ctx.state.node.waiting);
 }
 
 /// `used_memory` is what the server asked for since it serves, by its own books; `used_memory_rss` adds the program as it
 /// was when it began to serve, so that /proc is not needed. What the C library keeps of freed blocks is in neither.
 fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     let Usage { dataset, clients, uncounted, total, base } = memory::taken(ctx);
-    let peak = ctx.measures.peak_bytes.max(total);
+    let peak = ctx.state.measures.peak_bytes.max(total);
     bytes(text, "used_memory", total);
     bytes(text, "used_memory_rss", base + total);
     bytes(text, "used_memory_peak", peak);
@@ -126,12 +126,12 @@ fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "used_memory_overhead", total - dataset);
     field(text, "used_memory_dataset", dataset);
     field(text, "used_memory_dataset_perc", percent(dataset, total));
-    bytes(text, "total_system_memory", usize::try_from(ctx.node.memory_bytes).unwrap_or(usize::MAX));
-    bytes(text, "maxmemory", usize::try_from(ctx.settings.memory_bytes_max).unwrap_or(usize::MAX));
-    field(text, "maxmemory_policy", ctx.settings.memory_policy);
+    bytes(text, "total_system_memory", usize::try_from(ctx.state.node.memory_bytes).unwrap_or(usize::MAX));
+    bytes(text, "maxmemory", usize::try_from(ctx.state.settings.memory_bytes_max).unwrap_or(usize::MAX));
+    field(text, "maxmemory_policy", ctx.state.settings.memory_policy);
     field(text, "mem_not_counted_for_evict", uncounted);
     field(text, "mem_clients_normal", clients);
-    field(text, "maxmemory_clients", ctx.settings.clients_bytes_max());
+    field(text, "maxmemory_clients", ctx.state.settings.clients_bytes_max());
     field(text, "mem_clients_slaves", 0);
     field(text, "mem_aof_buffer", 0);
     field(text, "mem_allocator", "libc");
@@ -152,13 +152,13 @@ fn persistence(_ctx: &Ctx<'_>, text: &mut String) {
 }
 
 fn stats(ctx: &Ctx<'_>, text: &mut String) {
-    let [commands, bytes_in, bytes_out] = ctx.measures.rates(ctx.now.ms, ctx.stats);
+    let [commands, bytes_in, bytes_out] = ctx.state.measures.rates(ctx.state.now.ms, &ctx.state.stats);
     field(text, "instantaneous_ops_per_sec", commands as u64);
     field(text, "instantaneous_input_kbps", format_args!("{:.2}", bytes_in / 1024.0));
     field(text, "instantaneous_output_kbps", format_args!("{:.2}", bytes_out / 1024.0));
     counters(ctx, text, false);
-    let exceeded_ms = ctx.node.exceeded_since_ms.map_or(0, |since_ms| ctx.now.ms - since_ms);
-    field(text, "total_eviction_exceeded_time", ctx.stats.exceeded_ms + exceeded_ms);
+    let exceeded_ms = ctx.state.node.exceeded_since_ms.map_or(0, |since_ms| ctx.state.now.ms - since_ms);
+    field(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
     field(text, "current_eviction_exceeded_time", exceeded_ms);
     for name in ["total_forks", "latest_fork_usec"] {
         field(text, name, 0);
@@ -168,7 +168,7 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
 
 /// What is counted, of the cluster or of all else.
 fn counters(ctx: &Ctx<'_>, text: &mut String, of_cluster: bool) {
-    for (counter, value) in COUNTERS.iter().zip(ctx.stats.values()) {
+    for (counter, value) in COUNTERS.iter().zip(ctx.state.stats.values()) {
         if counter.name.starts_with("cluster_") == of_cluster {
             field(text, counter.name, value);
         }
@@ -178,19 +178,19 @@ fn counters(ctx: &Ctx<'_>, text: &mut String, of_cluster: bool) {
 fn replication(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "role", "master");
     field(text, "connected_slaves", 0);
-    field(text, "master_replid", &ctx.node.run_id);
+    field(text, "master_replid", &ctx.state.node.run_id);
     field(text, "master_repl_offset", 0);
 }
 
 fn cpu(ctx: &Ctx<'_>, text: &mut String) {
-    let (user_us, system_us) = (ctx.host.cpu_us)();
+    let (user_us, system_us) = (ctx.state.host.cpu_us)();
     let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     field(text, "used_cpu_sys", seconds(system_us));
     field(text, "used_cpu_user", seconds(user_us));
 }
 
 fn command_stats(ctx: &Ctx<'_>, text: &mut String) {
-    for (name, stats) in ctx.measures.all() {
+    for (name, stats) in ctx.state.measures.all() {
         if stats.calls + stats.rejected == 0 {
             continue;
         }
@@ -202,13 +202,13 @@ fn command_stats(ctx: &Ctx<'_>, text: &mut String) {
 }
 
 fn error_stats(ctx: &Ctx<'_>, text: &mut String) {
-    for (code, count) in ctx.stats.errors.iter() {
+    for (code, count) in ctx.state.stats.errors.iter() {
         field(text, &format!("errorstat_{code}"), format_args!("count={count}"));
     }
 }
 
 fn latency_stats(ctx: &Ctx<'_>, text: &mut String) {
-    for (name, stats) in ctx.measures.all() {
+    for (name, stats) in ctx.state.measures.all() {
         if let Some(histogram) = &stats.histogram {
             let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", percentiles(histogram));
         }
@@ -234,9 +234,9 @@ fn cluster(ctx: &Ctx<'_>, text: &mut String) {
 
 /// How long the loop's turns took: what a client waits for, however short its own command is.
 fn memento(ctx: &Ctx<'_>, text: &mut String) {
-    let turns = &ctx.measures.turns;
+    let turns = &ctx.state.measures.turns;
     field(text, "turn_count", turns.count());
-    field(text, "turn_longest_usec", ctx.stats.turn_worst_us);
+    field(text, "turn_longest_usec", ctx.state.stats.turn_worst_us);
     field(text, "turn_percentiles_usec", percentiles(turns));
     // Bounds in microseconds, each with the turns that were shorter.
     let powers: Vec<String> = turns.powers().map(|(bound_ns, below)| format!("{}={below}", bound_ns / 1000)).collect();
@@ -244,9 +244,9 @@ fn memento(ctx: &Ctx<'_>, text: &mut String) {
 }
 
 fn keyspace(ctx: &Ctx<'_>, text: &mut String) {
-    if !ctx.store.is_empty() {
-        let avg_ttl = ctx.store.expires_mean_ms().map_or(0, |mean_ms| mean_ms.saturating_sub(ctx.now.ms));
-        let (keys, expires) = (ctx.store.len(), ctx.store.expiring());
+    if !ctx.state.store.is_empty() {
+        let avg_ttl = ctx.state.store.expires_mean_ms().map_or(0, |mean_ms| mean_ms.saturating_sub(ctx.state.now.ms));
+        let (keys, expires) = (ctx.state.store.len(), ctx.state.store.expiring());
         field(text, "db0", format_args!("keys={keys},expires={expires},avg_ttl={avg_ttl}"));
     }
 }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// `DEL key [key ...]`, `UNLINK key [key ...]`: how many there were.
 pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let deleted = args.from(1).filter(|key| ctx.store.remove(key, ctx.now.ms)).count();
+    let deleted = args.from(1).filter(|key| ctx.state.store.remove(key, ctx.state.now.ms)).count();
     reply.integer(deleted as i64);
     Ok(Flow::Continue)
 }
@@ -25,7 +25,7 @@ pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 /// `TOUCH key [key ...]`: as EXISTS, and each is used, whatever CLIENT NO-TOUCH says.
 pub(super) fn touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     for key in args.from(1) {
-        ctx.store.read(key, ctx.now.ms);
+        ctx.state.store.read(key, ctx.state.now.ms);
     }
     exists(ctx, args, reply)
 }
@@ -39,8 +39,8 @@ pub(super) fn kind(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 /// `RANDOMKEY`
 pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // Each state has a key of its own, which nobody can foresee.
-    let random = RandomState::new().hash_one(ctx.now.ms);
-    match ctx.store.random(random, ctx.now.ms) {
+    let random = RandomState::new().hash_one(ctx.state.now.ms);
+    match ctx.state.store.random(random, ctx.state.now.ms) {
         Some(entry) => reply.bulk(entry.key()),
         None => reply.null(),
     }
@@ -49,8 +49,8 @@ pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_
 
 /// `RENAME key newkey`
 pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.want_memory()?;
-    if !ctx.store.rename(&args[1], &args[2], ctx.now.ms) {
+    ctx.state.want_memory()?;
+    if !ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms) {
         return Err(CommandError::NoSuchKey);
     }
     reply.ok();
@@ -59,12 +59,12 @@ pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 
 /// `RENAMENX key newkey`: 1 when there was no `newkey`.
 pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    if ctx.store.get(&args[1], ctx.now.ms).is_none() {
+    if ctx.state.store.get(&args[1], ctx.state.now.ms).is_none() {
         return Err(CommandError::NoSuchKey);
     }
-    ctx.want_memory()?;
-    let free = ctx.store.get(&args[2], ctx.now.ms).is_none();
-    let renamed = free && ctx.store.rename(&args[1], &args[2], ctx.now.ms);
+    ctx.state.want_memory()?;
+    let free = ctx.state.store.get(&args[2], ctx.state.now.ms).is_none();
+    let renamed = free && ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms);
     reply.integer(renamed.into());
     Ok(Flow::Continue)
 }
@@ -72,13 +72,13 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 /// `COPY source destination [DB 0] [REPLACE]`: 1 when it was copied.
 pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let replace = parse_copy(args)?;
-    let (from, to, now_ms) = (&args[1], &args[2], ctx.now.ms);
+    let (from, to, now_ms) = (&args[1], &args[2], ctx.state.now.ms);
     if from == to {
         return Err(CommandError::Other("ERR source and destination objects are the same".into()));
     }
     let found = ctx.find(from).is_some();
-    let free = replace || ctx.store.get(to, now_ms).is_none();
-    let copied = found && free && ctx.store.copy(from, to, now_ms);
+    let free = replace || ctx.state.store.get(to, now_ms).is_none();
+    let copied = found && free && ctx.state.store.copy(from, to, now_ms);
     reply.integer(copied.into());
     Ok(Flow::Continue)
 }
@@ -111,7 +111,7 @@ fn check_database(number: &[u8]) -> Result<(), CommandError> {
 
 /// `GETP key`: its properties; times in milliseconds since the Unix epoch, -1 for no expiry.
 pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let now = ctx.now;
+    let now = ctx.state.now;
     let Some(entry) = ctx.find(&args[1]) else {
         reply.null();
         return Ok(Flow::Continue);
@@ -131,15 +131,15 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 /// `DBSIZE`
 pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // What has ended since the last sweep does not count, unless it is very much.
-    ctx.stats.expired_keys += ctx.store.sweep(ctx.now.ms, SWEEP_ENTRIES_AT_ONCE) as u64;
-    reply.integer(ctx.store.len() as i64);
+    ctx.state.stats.expired_keys += ctx.state.store.sweep(ctx.state.now.ms, SWEEP_ENTRIES_AT_ONCE) as u64;
+    reply.integer(ctx.state.store.len() as i64);
     Ok(Flow::Continue)
 }
 
 /// `FLUSH`: every key is gone at once; their memory comes back over the next turns.
 pub(super) fn flush(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     super::transaction::mark_flush(ctx);
-    ctx.store.flush();
+    ctx.state.store.flush();
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -169,7 +169,7 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let options = ScanOptions::parse(args)?;
     let mut found = Found::default();
     let mut matcher = options.pattern.map(Matcher::new);
-    let next = ctx.store.scan(cursor, options.count, ctx.now.ms, &mut |entry| {
+    let next = ctx.state.store.scan(cursor, options.count, ctx.state.now.ms, &mut |entry| {
         let fits = options.strings && matcher.as_mut().is_none_or(|matcher| matcher.matches(entry.key()));
         if fits && found.bytes_used() <= SCAN_BYTES_MAX {
             found.push(entry.key());
@@ -182,7 +182,7 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         return Err(CommandError::other("the keys here are too long to be listed"));
     }
     // In a cluster the walk goes on at the next node, unless the client asks each by itself.
-    let behind = || ctx.slots.filter(|_| !ctx.session.readonly)?.behind();
+    let behind = || ctx.state.slots.filter(|_| !ctx.session.readonly)?.behind();
     let next = next.or_else(behind);
     reply.array(2);
     reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());

@@ -11,7 +11,7 @@ pub(super) fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
     fn called<'a>((name, stats): (&'static str, &'a CallStats)) -> Option<(&'static str, &'a Histogram)> {
         Some((name, stats.histogram.as_ref()?))
     }
-    let measures = &*ctx.measures;
+    let measures = &ctx.state.measures;
     let found: Vec<(&str, &Histogram)> = if args.len() == 2 {
         measures.all().filter_map(called).collect()
     } else {

@@ -7,12 +7,13 @@ use crate::proto::{Args, Reply};
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]`: the subsequence, its length, or where its pieces
 /// stand.
 pub(super) fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let now_ms = ctx.now.ms;
+    let now_ms = ctx.state.now.ms;
     // Looked up once to be counted, and then again to be held both at the same time.
     for key in args.from(1).take(2) {
         ctx.find(key);
     }
-    let value = |place: usize| ctx.store.get(&args[place], now_ms).map_or(&b""[..], |entry| entry.value().bytes());
+    let value =
+        |place: usize| ctx.state.store.get(&args[place], now_ms).map_or(&b""[..], |entry| entry.value().bytes());
     let options = Options::parse(args)?;
     let table = Table::new(value(1), value(2))?;
     if options.positions {

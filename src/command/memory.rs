@@ -1,10 +1,8 @@
 //! MEMORY: what keys and the server take; and what is done where that is more than the limit.
 
-use super::{CommandError, Ctx, Flow, Host, Node, Outcome, Settings, integer};
+use super::{CommandError, Ctx, Flow, Node, Outcome, State, integer};
 use crate::limits::{EVICTION_NS_MAX, EVICTIONS_UNTIMED_MAX};
 use crate::proto::{Args, Reply};
-use crate::stats::Stats;
-use crate::store::Store;
 
 /// About what an index takes for an entry beside its block: a place in a page and a tag, and the page's free places
 /// (measured over a million keys).
@@ -25,7 +23,7 @@ pub(super) fn usage(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         }
         _ => return Err(CommandError::Syntax),
     }
-    match ctx.store.get(&args[2], ctx.now.ms) {
+    match ctx.state.store.get(&args[2], ctx.state.now.ms) {
         Some(entry) => {
             let expiry_bytes = if entry.expires_ms().is_some() { EXPIRY_BYTES } else { 0 };
             reply.integer((entry.block_bytes() + INDEX_BYTES + expiry_bytes) as i64);
@@ -51,16 +49,10 @@ pub(super) struct Usage {
 
 /// What takes memory now, by memento's own books.
 pub(super) fn taken(ctx: &Ctx<'_>) -> Usage {
-    let (dataset, clients) = (ctx.store.bytes_used(), ctx.node.client_bytes + ctx.node.held_bytes);
-    let uncounted = ctx.measures.bytes_used() + ctx.slowlog.bytes_used();
-    let total = counted(ctx.store, ctx.node) + uncounted;
-    Usage { dataset, clients, uncounted, total, base: ctx.node.base_bytes }
-}
-
-/// What counts for the memory limit. What is measured of commands and the slow log do not: no key that goes would make
-/// them less.
-fn counted(store: &Store, node: &Node) -> usize {
-    store.bytes_used() + node.client_bytes + node.held_bytes + node.buffer_bytes
+    let (dataset, clients) = (ctx.state.store.bytes_used(), ctx.state.node.client_bytes + ctx.state.node.held_bytes);
+    let uncounted = ctx.state.measures.bytes_used() + ctx.state.slowlog.bytes_used();
+    let total = ctx.state.counted_bytes() + uncounted;
+    Usage { dataset, clients, uncounted, total, base: ctx.state.node.base_bytes }
 }
 
 /// How it stands with memory after room was made.
@@ -74,53 +66,55 @@ pub enum Room {
     None,
 }
 
-/// Frees what has ended or was flushed, then entries that the policy chooses, until no more than the limit is used, with
-/// `extra_bytes` of a request at hand; for a bounded time.
-pub fn make_room(
-    store: &mut Store,
-    node: &Node,
-    settings: &Settings,
-    stats: &mut Stats,
-    (now_ms, extra_bytes): (u64, usize),
-    host: &Host,
-) -> Room {
-    let is_enough = |store: &Store| (counted(store, node) + extra_bytes) as u64 <= settings.memory_bytes_max;
-    if settings.memory_bytes_max == 0 || is_enough(store) {
-        return Room::Enough;
+impl State {
+    /// What counts for the memory limit. What is measured of commands and the slow log do not: no key that goes would
+    /// make them less.
+    fn counted_bytes(&self) -> usize {
+        let Node { client_bytes, held_bytes, buffer_bytes, .. } = self.node;
+        self.store.bytes_used() + client_bytes + held_bytes + buffer_bytes
     }
-    let until_ns = (host.clock_ns)() + EVICTION_NS_MAX;
-    loop {
-        for _ in 0..EVICTIONS_UNTIMED_MAX {
-            let expired = store.sweep(now_ms, EVICTIONS_UNTIMED_MAX);
-            stats.expired_keys += expired as u64;
-            let freed = expired == 0 && store.free_buried(EVICTIONS_UNTIMED_MAX);
-            if expired == 0 && !freed {
-                if !store.evict() {
-                    return Room::None;
-                }
-                stats.evicted_keys += 1;
-            }
-            if is_enough(store) {
-                return Room::Enough;
-            }
-            if freed {
-                // To give memory back to the system takes about as long as to evict so many.
-                break;
-            }
-        }
-        if (host.clock_ns)() > until_ns {
-            return Room::Some;
-        }
-    }
-}
 
-impl Ctx<'_> {
-    /// Makes room for a request that has so many bytes in buffers of its own.
-    pub(super) fn make_room(&mut self, extra_bytes: usize) -> Room {
-        let times = (self.now.ms, extra_bytes);
-        let room = make_room(self.store, self.node, self.settings, self.stats, times, self.host);
+    /// Whether no more is used than may be, with so many bytes more.
+    fn has_room_for(&self, extra_bytes: usize) -> bool {
+        (self.counted_bytes() + extra_bytes) as u64 <= self.settings.memory_bytes_max
+    }
+
+    /// Frees what has ended or was flushed, then entries that the policy chooses, until no more than the limit is used,
+    /// with `extra_bytes` of a request at hand; for a bounded time.
+    pub fn make_room(&mut self, extra_bytes: usize) -> Room {
+        if self.settings.memory_bytes_max == 0 || self.has_room_for(extra_bytes) {
+            return Room::Enough;
+        }
+        let until_ns = (self.host.clock_ns)() + EVICTION_NS_MAX;
+        loop {
+            for _ in 0..EVICTIONS_UNTIMED_MAX {
+                let expired = self.store.sweep(self.now.ms, EVICTIONS_UNTIMED_MAX);
+                self.stats.expired_keys += expired as u64;
+                let freed = expired == 0 && self.store.free_buried(EVICTIONS_UNTIMED_MAX);
+                if expired == 0 && !freed {
+                    if !self.store.evict() {
+                        return Room::None;
+                    }
+                    self.stats.evicted_keys += 1;
+                }
+                if self.has_room_for(extra_bytes) {
+                    return Room::Enough;
+                }
+                if freed {
+                    // To give memory back to the system takes about as long as to evict so many.
+                    break;
+                }
+            }
+            if (self.host.clock_ns)() > until_ns {
+                return Room::Some;
+            }
+        }
+    }
+
+    /// The same on the way of a request: what it takes, the turn is to know of, whatever becomes of the request.
+    pub(super) fn make_room_for(&mut self, extra_bytes: usize) -> Room {
+        let room = self.make_room(extra_bytes);
         if room == Room::Some {
-            // It took its time, which the turn is to know of whatever becomes of the request.
             self.measures.settle(self.host.clock_ns);
             self.measures.ended_ns = (self.host.clock_ns)();
         }
@@ -132,8 +126,8 @@ impl Ctx<'_> {
 /// left out or zero.
 pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let Usage { dataset, clients, total, .. } = taken(ctx);
-    let peak = ctx.measures.peak_bytes.max(total);
-    let keys = ctx.store.len();
+    let peak = ctx.state.measures.peak_bytes.max(total);
+    let keys = ctx.state.store.len();
     let integers = [
         ("peak.allocated", peak),
         ("total.allocated", total),

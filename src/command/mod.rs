@@ -25,6 +25,7 @@ mod session;
 mod set;
 mod settings;
 mod slowlog;
+mod state;
 mod string;
 mod sub;
 pub mod table;
@@ -34,12 +35,13 @@ mod walk;
 pub use client::{Clients, Filter, Pause};
 pub use cluster::{NoCluster, NodeView, Topology};
 pub use measure::Measures;
-pub use memory::{Room, make_room};
+pub use memory::Room;
 pub use route::{Merge, OwnSlots, Reach, Route};
 pub use rows::COMMANDS;
 pub use session::{Names, Replies, Session};
 pub use settings::{DebugAccess, Settings, apply_log_level};
 pub use slowlog::{Shown, SlowLog};
+pub use state::{Access, Host, Node, Now, State};
 pub use sub::Subcommand;
 pub use table::{CommandSpec, Family, Flags, Keys, lookup};
 pub use transaction::{Transaction, Watches};
@@ -48,7 +50,6 @@ pub use walk::Walk;
 use crate::blob::OutOfMemory;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::proto::{Args, Encoding, OwnedArgs, Reply};
-use crate::stats::Stats;
 use crate::store::{EntryRef, Key, Probe, Store, Value};
 use route::Aim;
 use std::fmt;
@@ -62,64 +63,6 @@ pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or us
 /// What a request is answered that needs memory where the system has none to give.
 const NO_MEMORY: &str = "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
 
-/// The time of a turn: one reading of the clocks serves every command in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Milliseconds since boot; what expiry runs on.
-    pub ms: u64,
-    /// Wall time less boot time, in milliseconds: turns the one into the other where it is shown or converted.
-    pub wall_offset_ms: i64,
-}
-
-impl Now {
-    /// A moment of the boot clock as milliseconds since the Unix epoch.
-    pub fn to_wall_ms(self, boot_ms: u64) -> i64 {
-        (boot_ms as i64).saturating_add(self.wall_offset_ms)
-    }
-
-    /// A moment since the Unix epoch as the boot clock's, negative for one before boot.
-    pub fn to_boot_ms(self, wall_ms: i64) -> i64 {
-        wall_ms.saturating_sub(self.wall_offset_ms)
-    }
-
-    /// The boot clock's time `after_ms` from now, which may have passed; `None` for one that no clock will show. The
-    /// bound is that of the wall clock, as for Redis.
-    fn deadline_ms(self, after_ms: i64) -> Option<i64> {
-        after_ms.checked_add(self.to_wall_ms(self.ms).max(0))?;
-        Some(after_ms.saturating_add(self.ms as i64))
-    }
-}
-
-/// What commands may tell of the node that runs them.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// The client port, 0 where there is none.
-    pub tcp_port: u16,
-    /// The boot clock at start.
-    pub started_ms: u64,
-    /// Clients connected now.
-    pub clients: usize,
-    /// Clients whose answer is being made over several turns.
-    pub waiting: usize,
-    /// Forty hexadecimal digits, new at each start.
-    pub run_id: String,
-    /// The box's memory, 0 where it is not known.
-    pub memory_bytes: u64,
-    /// The kernel's name, release and machine.
-    pub kernel: String,
-    /// What was resident when the server began to serve: the program, its stack, its first buffers.
-    pub base_bytes: usize,
-    /// What the clients' own records and unfinished walks took at the end of the last turn.
-    pub client_bytes: usize,
-    /// What clients made the server hold: requests that are not whole or not executed, what is queued or watched, replies
-    /// that are not sent.
-    pub held_bytes: usize,
-    /// Since when more memory is used than may be, where it is.
-    pub exceeded_since_ms: Option<u64>,
-    /// What the loop's buffers took then, and what waits to go to other nodes or came from them.
-    pub buffer_bytes: usize,
-}
-
 /// Where a client comes from; asked only when it is to be shown.
 pub trait Peer {
     /// Its address, as `127.0.0.1:4711`; as Redis has it, the path and `:0` for a Unix socket.
@@ -129,89 +72,45 @@ pub trait Peer {
     fn is_local(&self) -> bool;
 }
 
-/// What the server asks of the operating system for commands.
-pub struct Host {
-    /// A monotonic clock in nanoseconds, to measure with.
-    pub clock_ns: fn() -> u64,
-    /// Processor time used, in microseconds: the program's own, and the kernel's for it.
-    pub cpu_us: fn() -> (u64, u64),
-}
-
 /// Everything that a handler may use.
 pub struct Ctx<'a> {
-    /// The keys.
-    pub store: &'a mut Store,
-    /// The turn's time.
-    pub now: Now,
-    /// What is counted.
-    pub stats: &'a mut Stats,
-    /// The node.
-    pub node: &'a Node,
-    /// The settings.
-    pub settings: &'a mut Settings,
-    /// What is measured of commands.
-    pub measures: &'a mut Measures,
-    /// The requests that took long.
-    pub slowlog: &'a mut SlowLog,
-    /// The wall clock to the microsecond, for what shows it.
-    pub wall_us: fn() -> i64,
+    /// What is there whoever asks.
+    pub state: &'a mut State,
     /// The client that asks.
     pub session: &'a mut Session,
     /// Where it comes from.
     pub peer: &'a dyn Peer,
-    /// Who may come in.
-    pub access: &'a Access,
-    /// Who watches which key.
-    pub watches: &'a mut Watches,
-    /// Until when which clients are held up.
-    pub pause: &'a mut Option<Pause>,
-    /// What else the operating system knows.
-    pub host: &'a Host,
-    /// The slots that are this node's; none where there is no cluster.
-    pub slots: Option<OwnSlots>,
     /// The cluster, to be shown.
     pub topology: &'a dyn Topology,
     /// What is known of the request's first key, if it was looked for ahead.
     pub probe: Option<&'a Probe>,
 }
 
-/// Who may come in.
-#[derive(Clone, Default)]
-pub struct Access {
-    /// What AUTH wants to hear; `None`: everybody may come in.
-    pub password: Option<Vec<u8>>,
-}
-
 impl Ctx<'_> {
     /// The first word of the request behind its name, which is its only key or the first one.
-    #[inline]
+    #[inline(always)]
     fn key<'k>(&self, args: Args<'k>) -> Key<'k> {
         let key = args.get(1).expect("its arity asks for a key");
         self.probe.map_or_else(|| key.into(), |probe| probe.key(key))
-    }
-
-    /// Looks whether the system has memory again, where it had none.
-    fn want_memory(&mut self) -> Result<(), CommandError> {
-        if self.store.is_short() && !self.store.refill() { Err(CommandError::NoMemory) } else { Ok(()) }
     }
 
     /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
     /// use, unless the client does not want that.
     #[inline(always)]
     fn find<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
-        let now_ms = self.now.ms;
-        let touches = self.store.tracks_use() && !self.session.no_touch;
-        let found = if touches { self.store.read(key, now_ms) } else { self.store.get(key, now_ms) };
-        self.stats.keyspace_hits += u64::from(found.is_some());
-        self.stats.keyspace_misses += u64::from(found.is_none());
+        let now_ms = self.state.now.ms;
+        let touches = self.state.store.tracks_use() && !self.session.no_touch;
+        let found = if touches { self.state.store.read(key, now_ms) } else { self.state.store.get(key, now_ms) };
+        self.state.stats.keyspace_hits += u64::from(found.is_some());
+        self.state.stats.keyspace_misses += u64::from(found.is_none());
         found
     }
 
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
     fn peek<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
-        let found = self.store.get(key, self.now.ms);
-        self.stats.keyspace_hits += u64::from(found.is_some());
-        self.stats.keyspace_misses += u64::from(found.is_none());
+        let found = self.state.store.get(key, self.state.now.ms);
+        self.state.stats.keyspace_hits += u64::from(found.is_some());
+        self.state.stats.keyspace_misses += u64::from(found.is_none());
         found
     }
 }
@@ -333,28 +232,36 @@ type Outcome = Result<Flow, CommandError>;
 ///
 /// In a cluster, a request that is not this node's alone is not executed but sent [`Flow::Away`]. One whose reply is
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
+#[inline(always)]
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.last = Some(spec);
     if is_plain(spec, ctx, args) {
-        return run(spec, (None, Some(spec.run)), ctx, args, reply);
+        run(spec, (None, Some(spec.run)), ctx, args, reply)
+    } else {
+        execute_guarded(spec, ctx, args, reply)
     }
+}
+
+/// Executes a request that something is to be looked into before.
+#[inline(never)]
+fn execute_guarded(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
         Err(rejection) => reject(spec, rejection, ctx, reply),
-        Ok(chosen) if ctx.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
+        Ok(chosen) if ctx.state.slots.is_some() => execute_in_cluster(spec, chosen, ctx, args, reply),
         Ok(chosen) => match lacks_memory(spec, ctx, args) {
             Some(error) => reject(spec, (chosen.0, error), ctx, reply),
             None if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
             None => run(spec, chosen, ctx, args, reply),
         },
     };
-    if !ctx.watches.is_empty() {
+    if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);
     }
     flow
 }
 
 /// Whether nothing is to be looked into before a request is run, as with nearly all of them.
-#[inline]
+#[inline(always)]
 fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
     let session = &*ctx.session;
     spec.subcommands.is_empty()
@@ -363,10 +270,10 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
         && !session.denied
         && session.transaction.is_none()
         && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
-        && ctx.slots.is_none()
-        && ctx.settings.memory_bytes_max == 0
-        && !ctx.store.is_short()
-        && ctx.watches.is_empty()
+        && ctx.state.slots.is_none()
+        && ctx.state.settings.memory_bytes_max == 0
+        && !ctx.state.store.is_short()
+        && ctx.state.watches.is_empty()
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.
@@ -408,7 +315,7 @@ pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     let exec = lookup(b"exec").expect("EXEC has a row");
     ctx.session.last = Some(exec);
     let flow = run(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
-    if !ctx.watches.is_empty() {
+    if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);
     }
     flow
@@ -421,17 +328,18 @@ fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option
     if !spec.flags.has(Flags::DENYOOM) && !transaction::queues(ctx, spec) {
         return None;
     }
-    let limited = ctx.settings.memory_bytes_max > 0;
-    if limited && ctx.make_room(args.long_bytes()) == Room::None {
+    let limited = ctx.state.settings.memory_bytes_max > 0;
+    if limited && ctx.state.make_room_for(args.long_bytes()) == Room::None {
         return Some(CommandError::OutOfMemory);
     }
-    ctx.want_memory().err()
+    ctx.state.want_memory().err()
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.
 ///
 /// The clock is read once, at the end: that is the start of the next command as well. Parsing is not in what a command
 /// takes, since it is done for many at once; what others take that it executes is. Brief commands share a reading.
+#[inline(always)]
 fn run(
     spec: &'static CommandSpec,
     (sub, handler): Chosen,
@@ -439,24 +347,24 @@ fn run(
     args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Flow {
-    ctx.stats.total_commands_processed += 1;
-    let brief = spec.flags.has(Flags::BRIEF) && !ctx.settings.wants_every_time(spec.flags) && !args.has_long();
-    if ctx.measures.is_amid_another_run(spec, brief) {
-        ctx.measures.settle(ctx.host.clock_ns);
+    ctx.state.stats.total_commands_processed += 1;
+    let brief = spec.flags.has(Flags::BRIEF) && !ctx.state.settings.wants_every_time(spec.flags) && !args.has_long();
+    if ctx.state.measures.is_amid_another_run(spec, brief) {
+        ctx.state.measures.settle(ctx.state.host.clock_ns);
     }
-    let began_ns = ctx.measures.ended_ns;
+    let began_ns = ctx.state.measures.ended_ns;
     let outcome = match handler {
         Some(handler) => handler(ctx, args, reply),
         None => sub::help(spec, args, reply),
     };
     if brief {
-        ctx.measures.join(spec, outcome.is_err());
+        ctx.state.measures.join(spec, outcome.is_err());
     } else {
         // Those that it executed itself.
-        ctx.measures.settle(ctx.host.clock_ns);
-        let ended_ns = (ctx.host.clock_ns)();
-        let ns = ctx.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
-        if ctx.settings.is_slow(ns) {
+        ctx.state.measures.settle(ctx.state.host.clock_ns);
+        let ended_ns = (ctx.state.host.clock_ns)();
+        let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+        if ctx.state.settings.is_slow(ns) {
             slowlog::note(ctx, spec, args, ns);
         }
     }
@@ -495,7 +403,7 @@ fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
 fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Rejection> {
     let error = if !ctx.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
         CommandError::Other("NOAUTH Authentication required.".into())
-    } else if ctx.session.denied && ctx.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
+    } else if ctx.session.denied && ctx.state.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
         CommandError::Other(DENIED.into())
     } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
         CommandError::other("Command not allowed inside a transaction")
@@ -511,7 +419,7 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
 
 /// What a request concerns; nothing where there is no cluster, and this node's keys where another one has sent it here.
 fn aim(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen, args: Args<'_>, arrived: bool) -> Result<Aim, Rejection> {
-    let Some(own) = ctx.slots else { return Ok(Aim::default()) };
+    let Some(own) = ctx.state.slots else { return Ok(Aim::default()) };
     let (sub, handler) = chosen;
     let row = sub.map(|sub| &spec.subcommands[sub]);
     let known = ctx.probe.map(|probe| probe.slot());
@@ -533,7 +441,7 @@ const DENIED: &str = "DENIED memento is running in protected mode because protec
 /// Answers a request that is not even tried.
 #[cold]
 fn reject(spec: &'static CommandSpec, (sub, error): Rejection, ctx: &mut Ctx<'_>, reply: &mut Reply<'_>) -> Flow {
-    ctx.measures.reject((spec.place(), sub));
+    ctx.state.measures.reject((spec.place(), sub));
     let error = if spec.flags.has(Flags::ENDS_MULTI) {
         transaction::abort(ctx, &error)
     } else {
@@ -547,14 +455,14 @@ fn reject(spec: &'static CommandSpec, (sub, error): Rejection, ctx: &mut Ctx<'_>
 #[cold]
 fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
     let text = error.to_string();
-    ctx.stats.count_error(&text);
+    ctx.state.stats.count_error(&text);
     reply.error(&text);
     Flow::Continue
 }
 
 /// Answers a request whose command does not exist.
 pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
-    ctx.stats.count_error("ERR");
+    ctx.state.stats.count_error("ERR");
     transaction::poison(ctx);
     let mut shown = String::new();
     for word in args.from(1) {
@@ -585,6 +493,7 @@ pub fn is_http(name: &[u8]) -> bool {
 }
 
 /// Answers with a value: a short one is copied, a long one is sent from where it is stored.
+#[inline(always)]
 fn reply_value(reply: &mut Reply<'_>, value: Value<'_>) {
     match value {
         Value::Inline(bytes) => reply.bulk(bytes),

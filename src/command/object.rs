@@ -28,9 +28,9 @@ pub(super) fn ref_count(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
 /// `OBJECT IDLETIME key`: seconds, as far as the memory policy tells times apart: the last sixty-fourth of a turnover of
 /// all keys counts as 0.
 pub(super) fn idle_time(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let tracked = ctx.settings.memory_policy.tracks();
+    let tracked = ctx.state.settings.memory_policy.tracks();
     of_use(ctx, args, reply, |ctx, key| match tracked {
-        Some(Tracked::Lately) => Ok(ctx.store.idle_ms(key).unwrap_or(0) / 1000),
+        Some(Tracked::Lately) => Ok(ctx.state.store.idle_ms(key).unwrap_or(0) / 1000),
         Some(Tracked::Often) => Err(not_tracked("LFU maxmemory policy is selected, idle time")),
         None => Err(not_tracked("LRU maxmemory policy is not selected, idle time")),
     })
@@ -38,9 +38,9 @@ pub(super) fn idle_time(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
 
 /// `OBJECT FREQ key`
 pub(super) fn freq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let tracked = ctx.settings.memory_policy.tracks();
+    let tracked = ctx.state.settings.memory_policy.tracks();
     of_use(ctx, args, reply, |ctx, key| match tracked {
-        Some(Tracked::Often) => Ok(ctx.store.use_count(key).unwrap_or(0).into()),
+        Some(Tracked::Often) => Ok(ctx.state.store.use_count(key).unwrap_or(0).into()),
         _ => Err(not_tracked("LFU maxmemory policy is not selected, access frequency")),
     })
 }

@@ -131,7 +131,7 @@ pub(super) fn quit(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     unwatch(ctx);
     let session = &mut *ctx.session;
-    let authenticated = ctx.access.password.is_none();
+    let authenticated = ctx.state.access.password.is_none();
     let forget_elsewhere = session.forget_elsewhere;
     *session = Session::new(session.id, session.since_ms, authenticated, session.denied);
     session.forget_elsewhere = forget_elsewhere;
@@ -145,7 +145,7 @@ pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 /// `AUTH [user] password`
 pub(super) fn auth(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let (user, password) = match args.len() {
-        2 if ctx.access.password.is_none() => {
+        2 if ctx.state.access.password.is_none() => {
             return Err(CommandError::other(
                 "AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -164,7 +164,7 @@ pub(super) fn auth(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// Whether user and password are right; if so, the session is authenticated. Without a password set, any is.
 fn authenticate(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> bool {
-    let right = match &ctx.access.password {
+    let right = match &ctx.state.access.password {
         None => true,
         Some(wanted) => equal_in_constant_time(wanted, password),
     };
@@ -172,7 +172,7 @@ fn authenticate(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> bool {
     if right {
         ctx.session.authenticated = true;
     } else {
-        ctx.stats.acl_access_denied_auth += 1;
+        ctx.state.stats.acl_access_denied_auth += 1;
     }
     right
 }

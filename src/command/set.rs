@@ -16,7 +16,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     }
     let options = Options::parse(args, 3, Options::set_word)?;
     let expiry = match options.time {
-        Some((time, number)) => Expiry::At(time.deadline_ms(ctx.now, number, "set")?),
+        Some((time, number)) => Expiry::At(time.deadline_ms(ctx.state.now, number, "set")?),
         None if options.keep => Expiry::Keep,
         None => Expiry::Never,
     };
@@ -24,7 +24,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     if options.get {
         string::answer(ctx, key, reply);
     }
-    let old = || ctx.store.get(key, ctx.now.ms).map(|entry| entry.value());
+    let old = || ctx.state.store.get(key, ctx.state.now.ms).map(|entry| entry.value());
     let holds = matches!(options.condition, Condition::Always) || options.condition.holds(old());
     if holds {
         store_value(ctx, args, key, 2, expiry);
@@ -40,7 +40,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
 /// `SETNX key value`: 1 when it was set.
 pub(super) fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args);
-    let free = ctx.store.get(key, ctx.now.ms).is_none();
+    let free = ctx.state.store.get(key, ctx.state.now.ms).is_none();
     if free {
         store_value(ctx, args, key, 2, Expiry::Never);
     }
@@ -67,7 +67,7 @@ pub(super) fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 }
 
 fn set_expiring(ctx: &mut Ctx<'_>, args: Args<'_>, time: Time, name: &'static str, reply: &mut Reply<'_>) -> Outcome {
-    let at_ms = time.deadline_ms(ctx.now, &args[2], name)?;
+    let at_ms = time.deadline_ms(ctx.state.now, &args[2], name)?;
     store_value(ctx, args, ctx.key(args), 3, Expiry::At(at_ms));
     reply.ok();
     Ok(Flow::Continue)
@@ -91,7 +91,7 @@ pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     if args.len().is_multiple_of(2) {
         return Err(CommandError::Arity("msetnx"));
     }
-    let free = args.from(1).step_by(2).all(|key| ctx.store.get(key, ctx.now.ms).is_none());
+    let free = args.from(1).step_by(2).all(|key| ctx.state.store.get(key, ctx.state.now.ms).is_none());
     if free {
         store_pairs(ctx, args)?;
     }
@@ -103,7 +103,7 @@ pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     // What was received into a buffer of its own takes no more.
     let bytes = args.words().map(|word| if let Word::Received(bytes) = word { bytes.len() } else { 0 }).sum();
-    if !ctx.store.has_room(args.len(), bytes) {
+    if !ctx.state.store.has_room(args.len(), bytes) {
         return Err(CommandError::NoMemory);
     }
     (1..args.len()).step_by(2).for_each(|place| store_value(ctx, args, args[place].into(), place + 1, Expiry::Never));
@@ -113,14 +113,14 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 /// Stores one of the request's words as the value of a key. Every whole value of a request comes through here: a
 /// value that was received into a buffer of its own is stored with it. One that ends at once is not stored at all.
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
-    let now_ms = ctx.now.ms;
+    let now_ms = ctx.state.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {
-        ctx.store.remove(key, now_ms);
+        ctx.state.store.remove(key, now_ms);
         return;
     }
     match args.word(value) {
-        Word::Received(bytes) => ctx.store.upsert(key, bytes, expiry, now_ms),
-        Word::Long(value) => ctx.store.upsert_shared(key, Rc::clone(value), expiry, now_ms),
+        Word::Received(bytes) => ctx.state.store.upsert(key, bytes, expiry, now_ms),
+        Word::Long(value) => ctx.state.store.upsert_shared(key, Rc::clone(value), expiry, now_ms),
     }
 }
 
@@ -128,9 +128,9 @@ fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, ex
 pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = Options::parse(args, 2, Options::getex_word)?;
     if options.time.is_some() {
-        ctx.want_memory()?;
+        ctx.state.want_memory()?;
     }
-    let (key, now) = (&args[1], ctx.now);
+    let (key, now) = (&args[1], ctx.state.now);
     let Some(entry) = ctx.find(key) else {
         reply.null();
         return Ok(Flow::Continue);
@@ -139,11 +139,11 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     reply_value(reply, entry.value());
     let expires = entry.expires_ms().is_some();
     match time {
-        Some(at_ms) if at_ms <= now.ms => drop(ctx.store.remove(key, now.ms)),
+        Some(at_ms) if at_ms <= now.ms => drop(ctx.state.store.remove(key, now.ms)),
         None if !options.persist || !expires => {}
         // To have no time is what PERSIST asks for.
         time => {
-            if let Some(mut entry) = ctx.store.get_mut(key, now.ms) {
+            if let Some(mut entry) = ctx.state.store.get_mut(key, now.ms) {
                 entry.set_expires(time);
             }
         }

@@ -298,7 +298,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     reply.map(found.len());
     for (name, setting) in found {
         reply.field(&name);
-        reply.bulk((setting.get)(ctx.settings).as_bytes());
+        reply.bulk((setting.get)(&ctx.state.settings).as_bytes());
     }
     Ok(Flow::Continue)
 }
@@ -308,7 +308,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
-    let mut changed = ctx.settings.clone();
+    let mut changed = ctx.state.settings.clone();
     for (place, setting) in named(args)? {
         let failed = |why: String| failed(&args[place], &why);
         // What is no text is no value of any setting.
@@ -321,9 +321,9 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
         }
     }
     changed.changed = true;
-    *ctx.settings = changed;
-    apply_log_level(ctx.settings);
-    ctx.store.set_policy(ctx.settings.memory_policy, ctx.settings.memory_samples);
+    ctx.state.settings = changed;
+    apply_log_level(&ctx.state.settings);
+    ctx.state.store.set_policy(ctx.state.settings.memory_policy, ctx.state.settings.memory_samples);
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -355,8 +355,8 @@ fn failed(name: &[u8], why: &str) -> CommandError {
 
 /// `CONFIG RESETSTAT`
 pub(super) fn reset_stat(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    *ctx.stats = Stats::default();
-    ctx.measures.reset();
+    ctx.state.stats = Stats::default();
+    ctx.state.measures.reset();
     reply.ok();
     Ok(Flow::Continue)
 }

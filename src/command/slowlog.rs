@@ -84,8 +84,8 @@ impl SlowLog {
 #[cold]
 pub(super) fn note(ctx: &mut Ctx<'_>, spec: &CommandSpec, args: Args<'_>, ns: u64) {
     let client = (ctx.peer.address(), String::from_utf8_lossy(ctx.session.name()).into_owned());
-    let when = ((ctx.wall_us)() / 1_000_000, ns / 1000);
-    ctx.slowlog.push(spec, args, when, client, ctx.settings.slow_entries_max);
+    let when = ((ctx.state.host.wall_us)() / 1_000_000, ns / 1000);
+    ctx.state.slowlog.push(spec, args, when, client, ctx.state.settings.slow_entries_max);
 }
 
 /// The words of a request as the log keeps them, cut with Redis's remarks; from `shown` on, all are secret.
@@ -114,7 +114,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
         let text = "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.";
         return Err(CommandError::Other(text.into()));
     }
-    let entries = &ctx.slowlog.entries;
+    let entries = &ctx.state.slowlog.entries;
     let count = match args.get(2).map(crate::proto::integer) {
         None => 10,
         Some(Some(-1)) => entries.len(),
@@ -138,13 +138,13 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
 
 /// `SLOWLOG LEN`
 pub(super) fn len(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    reply.integer(ctx.slowlog.entries.len() as i64);
+    reply.integer(ctx.state.slowlog.entries.len() as i64);
     Ok(Flow::Continue)
 }
 
 /// `SLOWLOG RESET`; the ids go on.
 pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.slowlog.entries = VecDeque::new();
+    ctx.state.slowlog.entries = VecDeque::new();
     reply.ok();
     Ok(Flow::Continue)
 }

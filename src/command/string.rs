@@ -20,6 +20,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// Answers with the value of a key.
+#[inline(always)]
 pub(super) fn answer(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
     match ctx.find(key) {
         Some(entry) => reply_value(reply, entry.value()),
@@ -31,15 +32,15 @@ pub(super) fn answer(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
 pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args);
     answer(ctx, key, reply);
-    ctx.store.remove(key, ctx.now.ms);
+    ctx.state.store.remove(key, ctx.state.now.ms);
     Ok(Flow::Continue)
 }
 
 /// `DELIFEQ key value`: 1 when the key had that value, and is deleted.
 pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (key, now_ms) = (&args[1], ctx.now.ms);
-    let equal = ctx.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
-    let deleted = equal && ctx.store.remove(key, now_ms);
+    let (key, now_ms) = (&args[1], ctx.state.now.ms);
+    let equal = ctx.state.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
+    let deleted = equal && ctx.state.store.remove(key, now_ms);
     reply.integer(deleted.into());
     Ok(Flow::Continue)
 }
@@ -85,8 +86,8 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     let offset = integer(&args[2])?;
     let out_of_range = || CommandError::Other("ERR offset is out of range".into());
     let offset = usize::try_from(offset).map_err(|_| out_of_range())?;
-    let (key, part, now_ms) = (&args[1], &args[3], ctx.now.ms);
-    let old = ctx.store.get_mut(key, now_ms);
+    let (key, part, now_ms) = (&args[1], &args[3], ctx.state.now.ms);
+    let old = ctx.state.store.get_mut(key, now_ms);
     let length = old.as_ref().map_or(0, |entry| entry.value().bytes().len());
     if part.is_empty() {
         reply.integer(length as i64);
@@ -103,7 +104,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             let mut value = Blob::default();
             value.try_reserve(end)?;
             value.write_at(offset, part);
-            ctx.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
+            ctx.state.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }
     reply.integer(length.max(end) as i64);
@@ -122,7 +123,7 @@ pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
 
 fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&mut EntryMut<'_>, &[u8])) -> Outcome {
     let (key, more) = (ctx.key(args), &args[2]);
-    let length = match ctx.store.get_mut(key, ctx.now.ms) {
+    let length = match ctx.state.store.get_mut(key, ctx.state.now.ms) {
         Some(mut entry) => {
             let length = entry.value().bytes().len() + more.len();
             if length > VALUE_BYTES_MAX {
@@ -133,7 +134,7 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&
             length
         }
         None => {
-            ctx.store.upsert(key, more, Expiry::Never, ctx.now.ms);
+            ctx.state.store.upsert(key, more, Expiry::Never, ctx.state.now.ms);
             more.len()
         }
     };

@@ -230,9 +230,9 @@ impl CommandSpec {
 }
 
 /// Whether so many words fit an arity.
+#[inline]
 pub(super) fn fits(arity: i32, words: usize) -> bool {
-    let least = arity.unsigned_abs() as usize;
-    if arity < 0 { words >= least } else { words == least }
+    if arity < 0 { words >= arity.unsigned_abs() as usize } else { words == arity as usize }
 }
 
 /// The row of a command, its name in any case.

@@ -20,24 +20,14 @@ fn http_is_told_from_commands() {
 
 /// A store at a moment, to be asked.
 struct Desk {
-    store: Store,
-    now: Now,
-    stats: Stats,
-    node: Node,
-    settings: Settings,
-    measures: Measures,
-    slowlog: SlowLog,
+    state: State,
     session: Session,
-    access: Access,
-    watches: Watches,
-    pause: Option<Pause>,
-    slots: Option<OwnSlots>,
     topology: Box<dyn Topology>,
 }
 
 const NOW: Now = Now { ms: 5_000, wall_offset_ms: 1_700_000_000_000 };
 
-static HOST: Host = Host { clock_ns: || 0, cpu_us: || (0, 0) };
+static HOST: Host = Host { clock_ns: || 0, wall_us: || 0, cpu_us: || (0, 0) };
 
 struct Nowhere;
 
@@ -68,18 +58,8 @@ impl Desk {
             buffer_bytes: 0,
         };
         Desk {
-            store: Store::new(),
-            now: NOW,
-            stats: Stats::default(),
-            node,
-            settings: Settings::default(),
-            measures: Measures::default(),
-            slowlog: SlowLog::default(),
+            state: State::new(node, Settings::default(), Access::default(), NOW, &HOST),
             session: Session::new(1, 0, true, false),
-            access: Access::default(),
-            watches: Watches::default(),
-            pause: None,
-            slots: None,
             topology: Box::new(NoCluster),
         }
     }
@@ -101,40 +81,8 @@ impl Desk {
     }
 
     fn ctx(&mut self) -> Ctx<'_> {
-        let Desk {
-            store,
-            now,
-            stats,
-            node,
-            settings,
-            measures,
-            slowlog,
-            session,
-            access,
-            watches,
-            pause,
-            slots,
-            topology,
-        } = self;
-        Ctx {
-            store,
-            now: *now,
-            stats,
-            node,
-            settings,
-            measures,
-            slowlog,
-            wall_us: || 0,
-            session,
-            peer: &Nowhere,
-            access,
-            watches,
-            pause,
-            host: &HOST,
-            slots: *slots,
-            topology: &**topology,
-            probe: None,
-        }
+        let Desk { state, session, topology } = self;
+        Ctx { state, session, peer: &Nowhere, topology: &**topology, probe: None }
     }
 
     #[track_caller]
@@ -213,7 +161,7 @@ fn set_sets_when_a_key_ends() {
         ("EXISTS k", "0"),
     ]);
     desk.check(&[("SET k v PX 100", "OK"), ("GET k", "v")]);
-    desk.now.ms += 100;
+    desk.state.now.ms += 100;
     desk.check(&[("GET k", "(null)"), ("SET k v KEEPTTL", "OK"), ("TTL k", "-1")]);
 }
 
@@ -259,7 +207,7 @@ fn creation_times_are_kept_by_changes_and_made_by_new_values() {
     let mut desk = Desk::new();
     desk.check(&[("SET k 1", "OK")]);
     let first = NOW.ms as i64;
-    desk.now.ms += 10;
+    desk.state.now.ms += 10;
     for change in ["INCR k", "SETRANGE k 0 1", "EXPIRE k 100", "GETEX k PERSIST", "RENAME k l", "RENAMENX l k"] {
         desk.ask(change);
     }
@@ -271,7 +219,7 @@ fn creation_times_are_kept_by_changes_and_made_by_new_values() {
 #[test]
 fn only_what_changes_a_key_is_noted() {
     let mut desk = Desk::new();
-    desk.store.track_changes(true);
+    desk.state.store.track_changes(true);
     for (request, wanted) in [
         ("SET a 1", &["a"][..]),
         ("SET a 2 NX", &[]),
@@ -297,7 +245,7 @@ fn only_what_changes_a_key_is_noted() {
         ("FLUSHALL", &[]),
     ] {
         desk.ask(request);
-        let changes = desk.store.take_changes();
+        let changes = desk.state.store.take_changes();
         let wanted = wanted.iter().map(|key| key.as_bytes());
         assert!(changes.iter().map(|key| &key[..]).eq(wanted), "{request}: {changes:?}");
     }

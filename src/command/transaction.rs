@@ -202,13 +202,13 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
     if !is_open(ctx) {
         return Err(CommandError::other("EXEC without MULTI"));
     }
-    if let Some(own) = ctx.slots
+    if let Some(own) = ctx.state.slots
         && let Some(slot) = owned_elsewhere(ctx, own)?
     {
         return Ok(Flow::Away(Route::Exec(slot)));
     }
     let denies = |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
-    if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.make_room(0) == Room::None {
+    if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.state.make_room_for(0) == Room::None {
         return Err(abort(ctx, &CommandError::OutOfMemory));
     }
     let changed = watched_changed(ctx);
@@ -239,7 +239,7 @@ fn run_all<'a>(
         let Ok(chosen) = choose(spec, args) else { continue };
         // Those before it may have taken what there was.
         if spec.flags.has(Flags::DENYOOM)
-            && let Err(error) = ctx.want_memory()
+            && let Err(error) = ctx.state.want_memory()
         {
             refuse(ctx, &error, reply);
             continue;
@@ -281,7 +281,7 @@ fn owned_elsewhere(ctx: &mut Ctx<'_>, own: OwnSlots) -> Result<Option<SlotId>, C
 pub(super) fn exec_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let requests = read_queue(args);
     let denies = requests.iter().flatten().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
-    if denies && ctx.make_room(args.long_bytes()) == Room::None {
+    if denies && ctx.state.make_room_for(args.long_bytes()) == Room::None {
         return Err(abort(ctx, &CommandError::OutOfMemory));
     }
     let changed = watched_changed(ctx);
@@ -318,7 +318,7 @@ fn read_queue(args: Args<'_>) -> Result<Vec<(&'static CommandSpec, Args<'_>)>, C
 /// Inside a transaction nothing can wait: a walk is done whole, which is what makes it part of one moment.
 fn at_once(ctx: &mut Ctx<'_>, deferred: Deferred, reply: &mut Reply<'_>) {
     match deferred {
-        Deferred::Walk(walk) => walk.answer_at_once(ctx.store, ctx.now.ms, reply),
+        Deferred::Walk(walk) => walk.answer_at_once(&ctx.state.store, ctx.state.now.ms, reply),
         Deferred::WrongPassword => reply.error(super::WRONG_PASSWORD),
         Deferred::Paused(..) => unreachable!("who is paused executes nothing"),
         Deferred::Clients(_) => reply.error("ERR CLIENT LIST, INFO and KILL are not for a transaction"),
@@ -330,7 +330,7 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     if is_open(ctx) {
         return Err(CommandError::other("WATCH inside MULTI is not allowed"));
     }
-    let own = ctx.slots.filter(|_| reply.encoding() != Encoding::Bus);
+    let own = ctx.state.slots.filter(|_| reply.encoding() != Encoding::Bus);
     let slot = if own.is_some() { one_slot(Keys::ALL, args)? } else { None };
     let transaction = ctx.session.transaction.get_or_insert_default();
     if let Some(own) = own {
@@ -352,10 +352,10 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             unwatch(ctx);
             return Err(too_large());
         }
-        let existed = ctx.store.get(key, ctx.now.ms).is_some();
-        transaction.watched.insert(ctx.watches.add(key, ctx.session.id), existed);
+        let existed = ctx.state.store.get(key, ctx.state.now.ms).is_some();
+        transaction.watched.insert(ctx.state.watches.add(key, ctx.session.id), existed);
     }
-    ctx.store.track_changes(true);
+    ctx.state.store.track_changes(true);
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -371,11 +371,11 @@ pub(super) fn unwatch_all(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<
 pub(super) fn unwatch(ctx: &mut Ctx<'_>) {
     if let Some(transaction) = &mut ctx.session.transaction {
         ctx.session.forget_elsewhere = transaction.watch_elsewhere().or(ctx.session.forget_elsewhere);
-        forget(transaction, ctx.watches, ctx.session.id);
+        forget(transaction, &mut ctx.state.watches, ctx.session.id);
         if !transaction.open {
             ctx.session.transaction = None;
         }
-        ctx.store.track_changes(!ctx.watches.is_empty());
+        ctx.state.store.track_changes(!ctx.state.watches.is_empty());
     }
 }
 
@@ -393,18 +393,26 @@ pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, clien
 fn watched_changed(ctx: &Ctx<'_>) -> bool {
     let Some(transaction) = &ctx.session.transaction else { return false };
     transaction.lost
-        || ctx.watches.changed.contains(&ctx.session.id)
-        || transaction.watched.iter().any(|(key, &existed)| existed && ctx.store.get(key, ctx.now.ms).is_none())
+        || ctx.state.watches.changed.contains(&ctx.session.id)
+        || transaction
+            .watched
+            .iter()
+            .any(|(key, &existed)| existed && ctx.state.store.get(key, ctx.state.now.ms).is_none())
 }
 
 /// Marks the clients whose keys the last command has changed.
 pub(super) fn mark_changes(ctx: &mut Ctx<'_>) {
-    ctx.watches.follow(ctx.store);
+    ctx.state.watches.follow(&mut ctx.state.store);
 }
 
 /// Every key is about to go: who watches one that is there is marked.
 pub(super) fn mark_flush(ctx: &mut Ctx<'_>) {
-    let there: Vec<Box<[u8]>> =
-        ctx.watches.keys().filter(|key| ctx.store.get(key, ctx.now.ms).is_some()).map(Box::from).collect();
-    there.iter().for_each(|key| ctx.watches.touch(key));
+    let there: Vec<Box<[u8]>> = ctx
+        .state
+        .watches
+        .keys()
+        .filter(|key| ctx.state.store.get(key, ctx.state.now.ms).is_some())
+        .map(Box::from)
+        .collect();
+    there.iter().for_each(|key| ctx.state.watches.touch(key));
 }

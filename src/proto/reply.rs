@@ -333,6 +333,7 @@ impl<'a> Reply<'a> {
     }
 
     /// The line of a RESP value that says how long it is.
+    #[inline(always)]
     fn length(&mut self, mark: &[u8; 1], length: usize) {
         match short_line(mark[0], length) {
             Some((bytes, count)) => self.output.push_few(bytes, count),

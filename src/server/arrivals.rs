@@ -29,8 +29,8 @@ impl Server {
         match socket.receive(space.unwrap_or(&mut receive[*received..*received + RECEIVE_BYTES])) {
             Ok(0) => conn.peer_ended(),
             Ok(count) => {
-                *active_ms = engine.now.ms;
-                engine.stats.total_net_input_bytes += count as u64;
+                *active_ms = engine.state.now.ms;
+                engine.state.stats.total_net_input_bytes += count as u64;
                 if !direct {
                     self.parse(token, count);
                     return Ok(true);
@@ -69,7 +69,7 @@ impl Server {
 
     /// Executes what has arrived; gives the bytes that were sent.
     pub(super) fn execute_arrivals(&mut self) -> usize {
-        let before = self.engine.stats.total_net_output_bytes;
+        let before = self.engine.state.stats.total_net_output_bytes;
         self.engine.fetch(self.batch.requests());
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for (number, arrival) in arrivals.drain(..).enumerate() {
@@ -83,7 +83,7 @@ impl Server {
         self.received = 0;
         // A long word must not stay for as long as nobody asks for anything.
         self.batch.clear();
-        self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize
+        self.engine.state.stats.total_net_output_bytes.saturating_sub(before) as usize
     }
 
     /// Leaves what arrived to a later turn; executes what cannot be left.
@@ -103,24 +103,24 @@ impl Server {
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
         engine.begin_share();
         // What it has sent becomes requests now, and what these store is counted as stored.
-        engine.node.held_bytes -= std::mem::take(&mut client.held_bytes) as usize;
+        engine.state.node.held_bytes -= std::mem::take(&mut client.held_bytes) as usize;
         let bus = bus.as_deref_mut();
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus);
         let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
         engine.end_share();
         if let Some(error) = broken {
-            engine.stats.closed_by_protocol_error += 1;
-            engine.stats.count_error(&error.text());
+            engine.state.stats.closed_by_protocol_error += 1;
+            engine.state.stats.count_error(&error.text());
             let (peer, why) = (clients::peer(client), error.text());
             let what =
                 if error == ParseError::NoMemory { "its request is too large" } else { "what it sent is no request" };
-            self.noise.write(engine.now.ms, format_args!("{peer} is closed, {what}: {why}"));
+            self.noise.write(engine.state.now.ms, format_args!("{peer} is closed, {what}: {why}"));
         }
         if serving_http {
-            engine.stats.closed_by_protocol_error += 1;
+            engine.state.stats.closed_by_protocol_error += 1;
             let peer = clients::peer(client);
-            self.noise.write(engine.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
+            self.noise.write(engine.state.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
         }
         deliver(client, desk, engine)?;
         promise.map_or(Ok(()), |promise| self.keep(token, promise))

@@ -6,7 +6,7 @@ use super::forwards::Awaited;
 use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
-use crate::command::{self, Deferred, Peer, Replies, Session, WRONG_PASSWORD, Walk};
+use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, Place};
 use crate::limits::{
     RECEIVE_BYTES, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS,
@@ -159,7 +159,7 @@ impl Server {
         if client.lingering {
             return self.linger(event.token);
         }
-        let before = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
+        let before = self.engine.state.stats.total_net_input_bytes + self.engine.state.stats.total_net_output_bytes;
         let reads = client.conn.wants_read() && (event.readable || event.hangup);
         let outcome = match (event.writable, reads) {
             // What it has sent is executed, though nobody will read the answers: it goes on when those of other nodes
@@ -178,7 +178,7 @@ impl Server {
             Ok(true) => {}
             outcome => self.finish(event.token, outcome.map(|_| ())),
         }
-        let after = self.engine.stats.total_net_input_bytes + self.engine.stats.total_net_output_bytes;
+        let after = self.engine.state.stats.total_net_input_bytes + self.engine.state.stats.total_net_output_bytes;
         // CONFIG RESETSTAT may have come in between.
         after.saturating_sub(before) as usize
     }
@@ -191,7 +191,7 @@ impl Server {
             return 0;
         }
         let walks = client.walk().is_some();
-        let before = self.engine.stats.total_net_output_bytes;
+        let before = self.engine.state.stats.total_net_output_bytes;
         if walks {
             let outcome = self.step_walk(token);
             self.finish(token, outcome);
@@ -199,7 +199,7 @@ impl Server {
             self.parse(token, 0);
             self.execute_arrivals();
         }
-        let sent = self.engine.stats.total_net_output_bytes.saturating_sub(before) as usize;
+        let sent = self.engine.state.stats.total_net_output_bytes.saturating_sub(before) as usize;
         // Requests were executed too, if their replies could not be sent: that is work as well.
         if walks { WALK_STEP_BYTES } else { sent.max(TURN_REPLY_BYTES / 4) }
     }
@@ -214,14 +214,14 @@ impl Server {
         }
         match promise.deferred {
             Deferred::WrongPassword => {
-                self.reactor.set_deadline(token, Some(self.engine.now.ms + WRONG_PASSWORD_MS));
+                self.reactor.set_deadline(token, Some(self.engine.state.now.ms + WRONG_PASSWORD_MS));
             }
             Deferred::Paused(..) => self.paused.push_back(token),
             _ => {}
         }
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
         client.promise = Some(Box::new(promise));
-        self.engine.node.waiting += 1;
+        self.engine.state.node.waiting += 1;
         Ok(())
     }
 
@@ -234,8 +234,8 @@ impl Server {
         else {
             return;
         };
-        engine.node.waiting -= 1;
-        client.active_ms = engine.now.ms;
+        engine.state.node.waiting -= 1;
+        client.active_ms = engine.state.now.ms;
         let Client { socket, conn, session, .. } = client;
         let mut serving = Serving::of_client(engine, session, socket, token, bus.as_deref_mut());
         let before = serving.session.replies;
@@ -285,7 +285,7 @@ impl Server {
     /// A wrong password has been waited for long enough.
     fn answer_wrong_password(&mut self, token: Token, promise: &Promise) -> Result<(), End> {
         let (place, encoding) = (promise.place, promise.encoding);
-        self.engine.stats.count_error(WRONG_PASSWORD);
+        self.engine.state.stats.count_error(WRONG_PASSWORD);
         self.fulfil(token, place, promise.muted, |output| {
             Reply::new(output, encoding, Face::Typed).error(WRONG_PASSWORD);
         })
@@ -302,16 +302,16 @@ impl Server {
         let room = WALK_BYTES_MAX - *walk_bytes;
         if walk.is_searching() {
             // It is not the client that is waited for.
-            client.active_ms = engine.now.ms;
+            client.active_ms = engine.state.now.ms;
         }
-        let whole = walk.step(&engine.store, engine.now.ms, WALK_ENTRIES_PER_TURN, room, &mut desk.output);
+        let whole = walk.step(&engine.state.store, engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut desk.output);
         if *muted {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         client.conn.fill(*place, desk, whole);
         if whole {
             client.promise = None;
-            engine.node.waiting -= 1;
+            engine.state.node.waiting -= 1;
         } else {
             *walk_bytes += walk.bytes_used();
         }
@@ -348,8 +348,8 @@ impl Server {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         let held_bytes = client.bytes_held();
         let before_bytes = std::mem::replace(&mut client.held_bytes, held_bytes);
-        self.engine.node.held_bytes += held_bytes as usize;
-        self.engine.node.held_bytes -= before_bytes as usize;
+        self.engine.state.node.held_bytes += held_bytes as usize;
+        self.engine.state.node.held_bytes -= before_bytes as usize;
         if client.lingering {
             return;
         }
@@ -385,7 +385,7 @@ impl Server {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         client.lingering = true;
         client.socket.end_sending();
-        self.reactor.set_deadline(token, Some(self.engine.now.ms + LINGER_MS));
+        self.reactor.set_deadline(token, Some(self.engine.state.now.ms + LINGER_MS));
         self.watch(token, Interest::READ);
     }
 
@@ -409,7 +409,7 @@ impl Server {
             return self.close(token, End::Done);
         }
         if let Some(promise) = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::WrongPassword)) {
-            self.engine.node.waiting -= 1;
+            self.engine.state.node.waiting -= 1;
             let outcome = self.answer_wrong_password(token, &promise);
             // The deadline was borrowed from the time-outs.
             self.set_client_deadline(token);
@@ -419,9 +419,9 @@ impl Server {
         // A walk waits for its client to read; other replies are waited for by the client.
         if paused || client.conn.waits() && client.promise.is_none() {
             // It is not idle, it is held up.
-            client.active_ms = self.engine.now.ms;
+            client.active_ms = self.engine.state.now.ms;
         }
-        let now_ms = self.engine.now.ms;
+        let now_ms = self.engine.state.now.ms;
         match self.client_due_ms(token) {
             Some((due_ms, end)) if due_ms <= now_ms => self.close(token, end),
             _ => self.set_client_deadline(token),
@@ -431,7 +431,7 @@ impl Server {
     /// When a client is to be closed, and why, if it goes on to do nothing; none where it may do nothing for ever.
     fn client_due_ms(&mut self, token: Token) -> Option<(u64, End)> {
         let idle_timeout_ms = self.idle_timeout_ms();
-        let first_timeout_ms = self.engine.settings.first_request_timeout_s * 1000;
+        let first_timeout_ms = self.engine.state.settings.first_request_timeout_s * 1000;
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return None };
         let idle = idle_timeout_ms.map(|timeout_ms| (client.active_ms + timeout_ms, End::Idle));
         let waits_for_first = first_timeout_ms > 0 && !client.has_asked;
@@ -442,7 +442,7 @@ impl Server {
     /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when
     /// it does something.
     pub(super) fn set_client_deadline(&mut self, token: Token) {
-        let next_ms = self.engine.now.ms + 1;
+        let next_ms = self.engine.state.now.ms + 1;
         let deadline_ms = self.client_due_ms(token).map(|(due_ms, _)| due_ms.max(next_ms));
         self.reactor.set_deadline(token, deadline_ms);
     }
@@ -450,7 +450,7 @@ impl Server {
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
         self.leave_address(client.address.as_deref().copied());
-        let Engine { stats, node, watches, store, .. } = &mut self.engine;
+        let State { stats, node, watches, store, .. } = &mut self.engine.state;
         node.clients -= 1;
         node.held_bytes -= client.held_bytes as usize;
         node.waiting -= usize::from(client.promise.is_some());
@@ -472,9 +472,9 @@ impl Server {
             }
             End::NoRequest => {
                 stats.closed_by_first_request_timeout += 1;
-                let (peer, seconds) = (clients::peer(&client), self.engine.settings.first_request_timeout_s);
+                let (peer, seconds) = (clients::peer(&client), self.engine.state.settings.first_request_timeout_s);
                 self.noise.write(
-                    self.engine.now.ms,
+                    self.engine.state.now.ms,
                     format_args!("{peer} is closed, it sent no whole request in {seconds} s (first-request-timeout)"),
                 );
             }
@@ -482,14 +482,15 @@ impl Server {
             End::OutputLimit => {
                 stats.client_output_buffer_limit_disconnections += 1;
                 let peer = clients::peer(&client);
-                self.noise.write(self.engine.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
+                self.noise
+                    .write(self.engine.state.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
             }
             End::Evicted(bytes) => {
                 stats.evicted_clients += 1;
                 let peer = clients::peer(&client);
                 let text = "and all clients together more than maxmemory-clients allows";
                 self.noise.write(
-                    self.engine.now.ms,
+                    self.engine.state.now.ms,
                     format_args!("{peer} is closed, it made the server hold {bytes} bytes, {text}"),
                 );
             }
@@ -551,8 +552,8 @@ fn send(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(),
 fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -> Result<usize, End> {
     match outcome {
         Ok(count) => {
-            client.active_ms = engine.now.ms;
-            engine.stats.total_net_output_bytes += count as u64;
+            client.active_ms = engine.state.now.ms;
+            engine.state.stats.total_net_output_bytes += count as u64;
             Ok(count)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),

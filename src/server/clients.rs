@@ -57,8 +57,8 @@ impl Server {
 
     /// Whether all clients together make the server hold more than they may.
     pub(super) fn clients_hold_too_much(&self) -> bool {
-        let bytes_max = self.engine.settings.clients_bytes_max();
-        bytes_max > 0 && self.engine.node.held_bytes as u64 > bytes_max
+        let bytes_max = self.engine.state.settings.clients_bytes_max();
+        bytes_max > 0 && self.engine.state.node.held_bytes as u64 > bytes_max
     }
 
     /// Closes those clients first that make the server hold most, until all together hold no more than they may, or as many
@@ -105,7 +105,7 @@ impl Server {
 
     /// A line a client.
     fn describe(&mut self, tokens: &[Token]) -> String {
-        let now_ms = self.engine.now.ms;
+        let now_ms = self.engine.state.now.ms;
         let mut text = String::new();
         for &token in tokens {
             if let Some(Source::Client(client)) = self.reactor.get_mut(token) {

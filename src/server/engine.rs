@@ -5,31 +5,24 @@ use super::bus::Bus;
 use super::forwards::Awaited;
 use super::topology::AnyCluster;
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
-    Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, NoCluster, Node, Now, Peer, Replies, Room, Session,
+    Settings, State, Topology, execute, execute_queued, execute_unknown,
 };
 use crate::conn::{Flow, Place, Request, Service};
 use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
 use crate::log::{self, Level};
 use crate::proto::{Args, Encoding, Face, Form, Output, OwnedArgs, ParseError, Reply};
-use crate::stats::Stats;
-use crate::store::{DirectoryPart, Probe, Store};
+use crate::store::{DirectoryPart, Probe};
 use crate::sys::{clock, resource};
 
-static HOST: Host = Host { clock_ns: clock::monotonic_ns, cpu_us: resource::cpu_us };
+static HOST: Host = Host { clock_ns: clock::monotonic_ns, wall_us: clock::wall_us, cpu_us: resource::cpu_us };
 
 /// The wall clock may drift against the boot clock by so much before what is shown follows it: a time that was given
 /// in wall time is then shown again as it was given.
 const WALL_DRIFT_MS: i64 = 100;
 
 pub(super) struct Engine {
-    pub(super) store: Store,
-    pub(super) stats: Stats,
-    pub(super) node: Node,
-    pub(super) settings: Settings,
-    pub(super) measures: Measures,
-    pub(super) slowlog: SlowLog,
-    pub(super) now: Now,
+    pub(super) state: State,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
     /// Whether a client has asked for the server's end.
@@ -40,14 +33,6 @@ pub(super) struct Engine {
     shortage_told: bool,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
-    /// Who may come in.
-    pub(super) access: Access,
-    /// Who watches which key.
-    pub(super) watches: Watches,
-    /// Until when which clients are held up.
-    pub(super) pause: Option<Pause>,
-    /// The slots that are this node's; none without a cluster.
-    pub(super) slots: Option<OwnSlots>,
     /// The row that the parser has asked for: that of the request that comes next.
     row: Option<&'static CommandSpec>,
     /// When the wall clock was last compared.
@@ -56,27 +41,18 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
-        let mut store = Store::new();
-        store.set_policy(settings.memory_policy, settings.memory_samples);
+        let now = Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 };
+        let mut state = State::new(node, settings, access, now, &HOST);
+        state.store.set_policy(state.settings.memory_policy, state.settings.memory_samples);
         // For when there is none: where it is missing now already, the first turn tells.
-        store.refill();
+        state.store.refill();
         Engine {
-            store,
-            stats: Stats::default(),
-            node,
-            settings,
-            measures: Measures::default(),
-            slowlog: SlowLog::default(),
-            now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
+            state,
             reclaiming: false,
             evicted_before: 0,
             shutdown: false,
             shortage_told: false,
             until_ns: 0,
-            access,
-            watches: Watches::default(),
-            pause: None,
-            slots: None,
             row: None,
             compared_ms: now_ms,
         }
@@ -84,51 +60,51 @@ impl Engine {
 
     /// The time of a new turn.
     pub(super) fn set_time(&mut self, now_ms: u64) {
-        self.now.ms = now_ms;
-        self.store.pass_time(now_ms);
-        self.measures.sample(self.now.ms, &self.stats);
-        if self.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
-            self.compared_ms = self.now.ms;
+        self.state.now.ms = now_ms;
+        self.state.store.pass_time(now_ms);
+        self.state.measures.sample(self.state.now.ms, &self.state.stats);
+        if self.state.now.ms >= self.compared_ms + WALL_DRIFT_MS as u64 {
+            self.compared_ms = self.state.now.ms;
             self.follow_wall(clock::wall_ms());
         }
     }
 
     /// Follows the wall clock where it is off by more than it may be.
     fn follow_wall(&mut self, wall_ms: i64) {
-        let offset_ms = wall_ms.saturating_sub(self.now.ms as i64);
-        if offset_ms.abs_diff(self.now.wall_offset_ms) >= WALL_DRIFT_MS as u64 {
-            self.now.wall_offset_ms = offset_ms;
+        let offset_ms = wall_ms.saturating_sub(self.state.now.ms as i64);
+        if offset_ms.abs_diff(self.state.now.wall_offset_ms) >= WALL_DRIFT_MS as u64 {
+            self.state.now.wall_offset_ms = offset_ms;
         }
     }
 
     /// Whether requests may still be begun in this turn.
     #[inline]
     pub(super) fn has_time(&self) -> bool {
-        self.measures.ended_ns < self.until_ns
+        self.state.measures.ended_ns < self.until_ns
     }
 
     /// Whether a request of this kind must wait.
     fn is_paused(&self, row: &CommandSpec) -> bool {
         // A transaction is not looked into: EXEC may write.
         let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
-        self.pause.is_some_and(|pause| pause.until_ms > self.now.ms && (writes || !pause.writes_only))
+        self.state.pause.is_some_and(|pause| pause.until_ms > self.state.now.ms && (writes || !pause.writes_only))
     }
 
     /// A client's share of the turn begins: what it was received with is not its first command's time.
     pub(super) fn begin_share(&mut self) {
         self.end_share();
-        self.measures.ended_ns = clock::monotonic_ns();
+        self.state.measures.ended_ns = clock::monotonic_ns();
     }
 
     /// A client's share of the turn ends: what is done with the replies is not its last command's time.
     pub(super) fn end_share(&mut self) {
-        self.measures.settle(clock::monotonic_ns);
+        self.state.measures.settle(clock::monotonic_ns);
     }
 
     /// Fetches what requests will touch. The steps of one request wait for each other, those of many do not: so all take
     /// the first step before any takes the second.
     pub(super) fn fetch(&self, requests: &mut [Request<Ahead>]) {
-        let store = &self.store;
+        let store = &self.state.store;
         if store.is_deep() {
             for part in [DirectoryPart::Head, DirectoryPart::Place, DirectoryPart::Leaf] {
                 each_probe(requests, |probe| store.probe_directory(probe, part));
@@ -140,7 +116,7 @@ impl Engine {
 
     /// Takes back what expired, for a bounded time.
     fn sweep(&mut self) {
-        let Engine { store, stats, now, .. } = self;
+        let State { store, stats, now, .. } = &mut self.state;
         let mut until_ns = None;
         loop {
             let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms.saturating_sub(due_ms));
@@ -162,7 +138,7 @@ impl Engine {
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
     pub(super) fn take_back(&mut self) {
         self.sweep();
-        let Engine { store, stats, node, settings, now, .. } = self;
+        let State { store, stats, .. } = &mut self.state;
         self.reclaiming = store.reclaim(RECLAIM_ENTRIES_PER_TURN);
         if stats.evicted_keys > self.evicted_before {
             // Entries of other sizes come than go: the room that these leave is to be of use as fast as that.
@@ -181,7 +157,8 @@ impl Engine {
             self.shortage_told = false;
             log::write(Level::Info, format_args!("the system has memory again"));
         }
-        let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
+        let room = self.state.make_room(0);
+        let State { stats, node, now, .. } = &mut self.state;
         self.reclaiming |= room == Room::Some;
         match (room, node.exceeded_since_ms) {
             (Room::Enough, Some(since_ms)) => {
@@ -191,20 +168,20 @@ impl Engine {
             (Room::Some | Room::None, None) => node.exceeded_since_ms = Some(now.ms),
             _ => {}
         }
-        if !self.watches.is_empty() {
-            self.watches.follow(&mut self.store);
+        if !self.state.watches.is_empty() {
+            self.state.watches.follow(&mut self.state.store);
         }
     }
 
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
         self.end_share();
-        self.stats.turns += 1;
-        self.stats.turn_worst_us = self.stats.turn_worst_us.max(turn_ns / 1000);
-        self.measures.turns.record(turn_ns);
-        let Node { client_bytes, held_bytes, buffer_bytes, .. } = self.node;
-        let bytes = self.store.bytes_used() + client_bytes + held_bytes + buffer_bytes;
-        self.measures.peak_bytes = self.measures.peak_bytes.max(bytes);
+        self.state.stats.turns += 1;
+        self.state.stats.turn_worst_us = self.state.stats.turn_worst_us.max(turn_ns / 1000);
+        self.state.measures.turns.record(turn_ns);
+        let Node { client_bytes, held_bytes, buffer_bytes, .. } = self.state.node;
+        let bytes = self.state.store.bytes_used() + client_bytes + held_bytes + buffer_bytes;
+        self.state.measures.peak_bytes = self.state.measures.peak_bytes.max(bytes);
     }
 }
 
@@ -254,7 +231,7 @@ impl Service for Serving<'_> {
         // Of a line, the parser has asked for the row already.
         let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
         let key = row.and_then(|row| row.keys.first(args.len())).map(|place| &args[place]);
-        Ahead { row, probe: key.map(|key| self.engine.store.probe(key)) }
+        Ahead { row, probe: key.map(|key| self.engine.state.store.probe(key)) }
     }
 
     fn fetch(&mut self, requests: &mut [Request<Ahead>]) {
@@ -268,7 +245,7 @@ impl Service for Serving<'_> {
 
     fn has_time(&self) -> bool {
         // Amid a run of brief requests, of which a batch has only so many, the clock was not asked.
-        self.engine.has_time() || self.engine.measures.is_amid_run()
+        self.engine.has_time() || self.engine.state.measures.is_amid_run()
     }
 
     fn end_batch(&mut self) {
@@ -277,7 +254,7 @@ impl Service for Serving<'_> {
 
     fn trusts(&self) -> bool {
         // Who is kept out by protected mode may send no more than who has not said the password.
-        self.session.authenticated && !(self.session.denied && self.engine.access.password.is_none())
+        self.session.authenticated && !(self.session.denied && self.engine.state.access.password.is_none())
     }
 
     fn reject(&mut self, error: ParseError, output: &mut Output) {
@@ -291,42 +268,13 @@ impl Service for Serving<'_> {
             self.http = true;
             return Flow::Close;
         }
-        let (before, mark) = (self.session.replies, output.mark());
-        if before == Replies::SkipNext {
-            self.session.replies = Replies::Skip;
-        }
         let encoding = self.session.encoding_of(form);
-        let flow = match row.filter(|row| self.engine.is_paused(row)) {
-            Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
-            None => self.execute(row, args, ahead.probe.as_ref(), output, encoding),
-        };
-        self.forget_elsewhere();
-        let skipped = self.session.replies == Replies::Skip;
-        let muted = skipped || before == Replies::Off && self.session.replies == Replies::Off;
-        if skipped {
-            self.session.replies = Replies::On;
+        if self.session.replies != Replies::On {
+            return self.serve_muted(row, args, encoding, ahead, output, place);
         }
-        if muted {
-            output.truncate(mark);
-        }
-        match flow {
-            command::Flow::Continue | command::Flow::Unanswered => Flow::Continue,
-            command::Flow::Close => Flow::Close,
-            command::Flow::Wait(deferred) => {
-                self.promise = Some(Promise { place, deferred: *deferred, encoding, muted });
-                Flow::Wait
-            }
-            command::Flow::Away(route) => match (row, self.client) {
-                (Some(row), Some(client)) => {
-                    self.forward(row, route, args, output, Awaited::new(client, place, encoding, row, muted))
-                }
-                // What comes from another node is never sent on to a third.
-                _ => Flow::Continue,
-            },
-            command::Flow::Shutdown => {
-                self.engine.shutdown = true;
-                Flow::Close
-            }
+        match self.execute_or_pause(row, args, ahead, output, encoding) {
+            command::Flow::Continue => Flow::Continue,
+            flow => self.follow(flow, (row, args), output, encoding, (place, false)),
         }
     }
 }
@@ -348,7 +296,83 @@ impl<'a> Serving<'a> {
         Serving { engine, session, peer, promise: None, http: false, client: None, bus: None }
     }
 
+    /// As [`Serving::serve`], for a client that may not want the reply (CLIENT REPLY).
+    #[inline(never)]
+    fn serve_muted(
+        &mut self,
+        row: Option<&'static CommandSpec>,
+        args: Args<'_>,
+        encoding: Encoding,
+        ahead: &Ahead,
+        output: &mut Output,
+        place: Place,
+    ) -> Flow {
+        let (before, mark) = (self.session.replies, output.mark());
+        if before == Replies::SkipNext {
+            self.session.replies = Replies::Skip;
+        }
+        let flow = self.execute_or_pause(row, args, ahead, output, encoding);
+        let skipped = self.session.replies == Replies::Skip;
+        let muted = skipped || before == Replies::Off && self.session.replies == Replies::Off;
+        if skipped {
+            self.session.replies = Replies::On;
+        }
+        if muted {
+            output.truncate(mark);
+        }
+        self.follow(flow, (row, args), output, encoding, (place, muted))
+    }
+
+    /// Executes one request, or says that it must wait.
+    #[inline(always)]
+    fn execute_or_pause(
+        &mut self,
+        row: Option<&'static CommandSpec>,
+        args: Args<'_>,
+        ahead: &Ahead,
+        output: &mut Output,
+        encoding: Encoding,
+    ) -> command::Flow {
+        let flow = match row.filter(|row| self.engine.is_paused(row)) {
+            Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
+            None => self.execute(row, args, ahead.probe.as_ref(), output, encoding),
+        };
+        self.forget_elsewhere();
+        flow
+    }
+
+    /// What the connection does after a command.
+    fn follow(
+        &mut self,
+        flow: command::Flow,
+        (row, args): (Option<&'static CommandSpec>, Args<'_>),
+        output: &mut Output,
+        encoding: Encoding,
+        (place, muted): (Place, bool),
+    ) -> Flow {
+        match flow {
+            command::Flow::Continue | command::Flow::Unanswered => Flow::Continue,
+            command::Flow::Close => Flow::Close,
+            command::Flow::Wait(deferred) => {
+                self.promise = Some(Promise { place, deferred: *deferred, encoding, muted });
+                Flow::Wait
+            }
+            command::Flow::Away(route) => match (row, self.client) {
+                (Some(row), Some(client)) => {
+                    self.forward(row, route, args, output, Awaited::new(client, place, encoding, row, muted))
+                }
+                // What comes from another node is never sent on to a third.
+                _ => Flow::Continue,
+            },
+            command::Flow::Shutdown => {
+                self.engine.shutdown = true;
+                Flow::Close
+            }
+        }
+    }
+
     /// Executes one request, a row's or an unknown one.
+    #[inline]
     pub(super) fn execute(
         &mut self,
         row: Option<&'static CommandSpec>,
@@ -374,32 +398,12 @@ impl<'a> Serving<'a> {
 
     #[inline]
     fn ctx<'c>(&'c mut self, probe: Option<&'c Probe>) -> Ctx<'c> {
-        let Engine { store, stats, node, settings, measures, slowlog, now, access, watches, pause, slots, .. } =
-            &mut *self.engine;
-        let topology: &dyn Topology = match (&self.bus, *slots) {
+        let topology: &dyn Topology = match (&self.bus, self.engine.state.slots) {
             (Some(bus), _) => &bus.cluster,
             (None, Some(_)) => &AnyCluster,
             (None, None) => &NoCluster,
         };
-        Ctx {
-            store,
-            now: *now,
-            stats,
-            node,
-            settings,
-            measures,
-            slowlog,
-            wall_us: clock::wall_us,
-            session: self.session,
-            peer: self.peer,
-            access,
-            watches,
-            pause,
-            host: &HOST,
-            slots: *slots,
-            topology,
-            probe,
-        }
+        Ctx { state: &mut self.engine.state, session: self.session, peer: self.peer, topology, probe }
     }
 }
 
@@ -414,22 +418,22 @@ mod tests {
         const YEAR_MS: i64 = 365 * 86_400_000;
         let node = crate::server::start::node(0, 5_000);
         let mut engine = Engine::new(node, Settings::default(), Access::default(), 5_000);
-        let start_ms = engine.now.to_wall_ms(5_000);
-        engine.store.upsert(&b"short"[..], b"v", Expiry::At(6_000), 5_000);
-        engine.store.upsert(&b"long"[..], b"v", Expiry::At(5_000 + 20 * YEAR_MS as u64), 5_000);
+        let start_ms = engine.state.now.to_wall_ms(5_000);
+        engine.state.store.upsert(&b"short"[..], b"v", Expiry::At(6_000), 5_000);
+        engine.state.store.upsert(&b"long"[..], b"v", Expiry::At(5_000 + 20 * YEAR_MS as u64), 5_000);
         for years in [30, -30, 50, -start_ms / YEAR_MS, 0] {
             let wall_ms = start_ms + years * YEAR_MS;
             engine.follow_wall(wall_ms);
-            assert_eq!(engine.now.to_wall_ms(5_000), wall_ms, "{years} years on, the new time is shown");
+            assert_eq!(engine.state.now.to_wall_ms(5_000), wall_ms, "{years} years on, the new time is shown");
             engine.take_back();
             for key in [&b"short"[..], &b"long"[..]] {
-                assert!(engine.store.get(key, engine.now.ms).is_some(), "{years} years on");
+                assert!(engine.state.store.get(key, engine.state.now.ms).is_some(), "{years} years on");
             }
-            assert_eq!(engine.store.next_expiry_ms(), Some(6_000));
+            assert_eq!(engine.state.store.next_expiry_ms(), Some(6_000));
         }
         engine.set_time(6_000);
         engine.take_back();
-        assert!(engine.store.get(&b"short"[..], 6_000).is_none() && engine.store.len() == 1);
+        assert!(engine.state.store.get(&b"short"[..], 6_000).is_none() && engine.state.store.len() == 1);
     }
 
     #[test]
@@ -439,7 +443,7 @@ mod tests {
         let day_ms = 86_400_000;
         let mut check = |wall_ms: i64, wanted_offset_ms: i64| {
             engine.follow_wall(wall_ms);
-            assert_eq!(engine.now.wall_offset_ms, wanted_offset_ms, "wall clock at {wall_ms}");
+            assert_eq!(engine.state.now.wall_offset_ms, wanted_offset_ms, "wall clock at {wall_ms}");
         };
         check(day_ms, day_ms - 5_000);
         check(day_ms + 99, day_ms - 5_000);

@@ -29,7 +29,7 @@ impl Suffering {
         let (send, receive) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut server = Server::new(&config).expect("a server");
-            send.send(server.engine.node.tcp_port).expect("the test waits for it");
+            send.send(server.engine.state.node.tcp_port).expect("the test waits for it");
             plan(seed);
             server.run().expect("a loop that ends well");
             fault::broken()

@@ -52,7 +52,7 @@ impl Serving<'_> {
                 // Nobody watches the keys, so nobody could tell that they have changed.
                 transaction.lose_watch();
             }
-            self.engine.stats.count_error(&error);
+            self.engine.state.stats.count_error(&error);
             if !awaited.muted {
                 Reply::new(output, awaited.encoding, awaited.face).error(&error);
             }
@@ -77,7 +77,7 @@ impl Serving<'_> {
             }
             return Err(self.not_linked(bus, node));
         };
-        self.engine.stats.cluster_forwarded += 1;
+        self.engine.state.stats.cluster_forwarded += 1;
         Ok(bus.forwards.flow_after(node, awaited.client, sent))
     }
 
@@ -113,7 +113,7 @@ impl Serving<'_> {
             let words = places.iter().map(|&place| args.word(place));
             match bus.cluster.request(*node, head, words, Ticket::Part { split, part }) {
                 Ok(sent) => {
-                    self.engine.stats.cluster_forwarded += 1;
+                    self.engine.state.stats.cluster_forwarded += 1;
                     flow = both(flow, bus.forwards.flow_after(*node, awaited.client, sent));
                 }
                 // It is linked, but has a million requests to answer.
@@ -127,7 +127,7 @@ impl Serving<'_> {
         }
         let Some(split) = done else { return Ok(flow) };
         if let Some(error) = merge::answer(&split, &bus.forwards, output) {
-            self.engine.stats.count_error(&error);
+            self.engine.state.stats.count_error(&error);
         }
         Ok(Flow::Continue)
     }
@@ -164,7 +164,7 @@ impl Serving<'_> {
     }
 
     fn not_linked(&mut self, bus: &Bus, node: NodeId) -> String {
-        self.engine.stats.cluster_down_replies += 1;
+        self.engine.state.stats.cluster_down_replies += 1;
         format!("CLUSTERDOWN {} is not linked", bus.forwards.name(node))
     }
 }

@@ -36,7 +36,7 @@ impl Peer for OtherNode<'_> {
 
 impl Host<Ticket> for Hands<'_> {
     fn execute(&mut self, request: Request<'_>, output: &mut Output) -> Executed {
-        self.engine.stats.cluster_served += 1;
+        self.engine.state.stats.cluster_served += 1;
         let mut executed = Executed::Now;
         match request.purpose {
             Purpose::Plain => executed = self.execute_plain(&request, output),
@@ -95,31 +95,31 @@ impl Host<Ticket> for Hands<'_> {
             }
             Notice::Formed => log::write(Level::Info, format_args!("Cluster successfully formed")),
             Notice::Down { node, why } => {
-                self.engine.stats.cluster_links_broken += 1;
+                self.engine.state.stats.cluster_links_broken += 1;
                 let name = self.forwards.bus_name(node);
                 log::write(Level::Warn, format_args!("the link to {name} is lost: {why}"));
                 for mut session in self.forwards.forget_node(node) {
-                    command::forget(&mut session, &mut self.engine.watches, &mut self.engine.store);
+                    command::forget(&mut session, &mut self.engine.state.watches, &mut self.engine.state.store);
                 }
                 self.lose_watches(node);
             }
             Notice::Junk { peer, why } => {
-                self.engine.stats.cluster_frames_refused += 1;
+                self.engine.state.stats.cluster_frames_refused += 1;
                 let text =
                     format_args!("a connection from {peer} to the bus is closed, what it sent is no node's: {why}");
-                self.forwards.noises.junk.write(self.engine.now.ms, text);
+                self.forwards.noises.junk.write(self.engine.state.now.ms, text);
             }
             Notice::Refused { node, peer, by, reason } => {
-                self.engine.stats.cluster_links_refused += 1;
+                self.engine.state.stats.cluster_links_refused += 1;
                 let (who, verb) = (self.who(node, peer), if by == Side::Us { "is refused" } else { "refuses us" });
                 let noise = self.forwards.noises.refusals(node);
-                noise.write(self.engine.now.ms, format_args!("{who} {verb}: {}", reason.text()));
+                noise.write(self.engine.state.now.ms, format_args!("{who} {verb}: {}", reason.text()));
             }
             Notice::Differs { node, peer, ours, theirs } => {
                 let who = self.who(node, peer);
                 let (ours, theirs) = (list(ours), list(theirs));
                 let text = format_args!("{who} has another list of nodes: only ours has {ours}, only theirs {theirs}");
-                self.forwards.noises.differences(node).write(self.engine.now.ms, text);
+                self.forwards.noises.differences(node).write(self.engine.state.now.ms, text);
             }
             Notice::PasswordDiffers { node } => {
                 let name = self.forwards.bus_name(node);
@@ -170,7 +170,7 @@ impl Hands<'_> {
     /// Watches nothing for that client any more.
     fn forget(&mut self, request: &Request<'_>) {
         let mut session = self.forwards.take_watcher(request.from, request.client);
-        command::forget(&mut session, &mut self.engine.watches, &mut self.engine.store);
+        command::forget(&mut session, &mut self.engine.state.watches, &mut self.engine.state.store);
     }
 
     /// Executes what a client of another node has queued, unless a key that it watches has changed.
@@ -251,12 +251,12 @@ impl Hands<'_> {
             Answer::Reply(typed) if typed.check().and_then(|()| typed.reader().pass_value(&mut reply)).is_ok() => None,
             Answer::Reply(_) => Some(merge::strange(self.forwards.name(node))),
             Answer::Failed { .. } => {
-                self.engine.stats.cluster_outcomes_unknown += u64::from(writes);
+                self.engine.state.stats.cluster_outcomes_unknown += u64::from(writes);
                 Some(merge::broken(self.forwards.name(node), writes))
             }
         };
         if let Some(text) = error {
-            self.engine.stats.count_error(&text);
+            self.engine.state.stats.count_error(&text);
             reply.error(&text);
         }
         waiting.conn.fill(place, self.desk, true);
@@ -269,11 +269,11 @@ impl Hands<'_> {
         let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
         let Awaited { client, place, writes, .. } = split.awaited;
         if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
-            self.engine.stats.cluster_outcomes_unknown += 1;
+            self.engine.state.stats.cluster_outcomes_unknown += 1;
         }
         let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
         if let Some(error) = merge::answer(&split, self.forwards, &mut self.desk.output) {
-            self.engine.stats.count_error(&error);
+            self.engine.state.stats.count_error(&error);
         }
         waiting.conn.fill(place, self.desk, true);
         waiting.end_offer(place);
@@ -285,7 +285,7 @@ impl Hands<'_> {
         let Some(Errand { mut walk, mut output, origin }) = self.forwards.next_errand() else { return };
         *self.walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *self.walk_bytes;
-        if !walk.step(&self.engine.store, self.engine.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
+        if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
             *self.walk_bytes += walk.bytes_used();
             return self.forwards.go_on_errand(Errand { walk, output, origin });
         }

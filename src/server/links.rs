@@ -17,8 +17,8 @@ impl Server {
     fn with_cluster<T>(&mut self, act: impl FnOnce(&mut Cluster<Ticket>, u64, &mut Hands<'_>) -> T) -> Option<T> {
         let Server { bus, reactor, engine, desk, walk_bytes, .. } = self;
         let Bus { cluster, forwards, .. } = &mut **bus.as_mut()?;
-        let now_ms = engine.now.ms;
-        cluster.set_clock_us(engine.measures.ended_ns / 1000);
+        let now_ms = engine.state.now.ms;
+        cluster.set_clock_us(engine.state.measures.ended_ns / 1000);
         Some(act(cluster, now_ms, &mut Hands { engine, reactor, desk, forwards, walk_bytes }))
     }
 
@@ -57,7 +57,7 @@ impl Server {
     /// Connects to the nodes that the cluster wants to be connected to.
     fn dial(&mut self) {
         while let Some(bus) = &mut self.bus
-            && let Some(node) = bus.cluster.poll_connect(self.engine.now.ms)
+            && let Some(node) = bus.cluster.poll_connect(self.engine.state.now.ms)
         {
             let map = bus.cluster.map();
             let own: IpAddr = map.member(map.own()).address.ip();
@@ -65,7 +65,7 @@ impl Server {
                 self.reactor.insert(Source::Link(Link { socket, stage: Stage::Dialling(node) }), Interest::WRITE)
             });
             match dialled {
-                Ok(token) => self.reactor.set_deadline(token, Some(self.engine.now.ms + HELLO_MS)),
+                Ok(token) => self.reactor.set_deadline(token, Some(self.engine.state.now.ms + HELLO_MS)),
                 Err(error) => self.dial_failed(node, &error),
             }
         }
@@ -89,7 +89,7 @@ impl Server {
         if let Some(bus) = &mut self.bus {
             let (name, since_ms) = (bus.forwards.bus_name(node), bus.cluster.peer(node).since_ms);
             log::write(Level::Debug, format_args!("{name} cannot be reached: {error}"));
-            let missed = self.engine.now.ms >= since_ms + MISSED_MS;
+            let missed = self.engine.state.now.ms >= since_ms + MISSED_MS;
             if missed && !std::mem::replace(&mut bus.missed[node.index()], true) {
                 let seconds = MISSED_MS / 1000;
                 let text = format_args!(
@@ -271,7 +271,7 @@ impl Server {
         if self.bus.is_none() {
             return;
         }
-        let keys = self.engine.store.len() as u64;
+        let keys = self.engine.state.store.len() as u64;
         self.resume_links();
         self.with_cluster(|cluster, now_ms, hands| {
             cluster.set_keys(keys);

@@ -17,7 +17,7 @@ mod offers;
 mod start;
 mod topology;
 
-use crate::command::{Node, Session};
+use crate::command::{Node, Session, State};
 use crate::config::Config;
 use crate::conn::{Batch, Desk};
 use crate::limits::{
@@ -168,7 +168,7 @@ impl Server {
         self.reactor.wait(self.turn_end_ms, until_ms)?;
         let (began_ms, began_ns) = (clock::boot_ms(), clock::monotonic_ns());
         self.engine.set_time(began_ms);
-        self.engine.measures.ended_ns = began_ns;
+        self.engine.state.measures.ended_ns = began_ns;
         self.engine.until_ns = began_ns + TURN_NS_MAX / 2;
         self.serve_ready();
         self.engine.until_ns = began_ns + TURN_NS_MAX;
@@ -183,7 +183,7 @@ impl Server {
         self.see_to_the_end();
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
-        let node = &mut self.engine.node;
+        let node = &mut self.engine.state.node;
         node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
         let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used());
         node.buffer_bytes = self.receive.len() + self.desk.pool.bytes() + bus_bytes;
@@ -193,23 +193,23 @@ impl Server {
 
     /// After how long an idle client is closed.
     fn idle_timeout_ms(&self) -> Option<u64> {
-        let timeout_s = self.engine.settings.timeout_s;
+        let timeout_s = self.engine.state.settings.timeout_s;
         (timeout_s > 0).then_some(timeout_s * 1000)
     }
 
     /// Passes on settings that a client has changed. The others are read when they are needed.
     fn apply_settings(&mut self) {
-        if !std::mem::take(&mut self.engine.settings.changed) {
+        if !std::mem::take(&mut self.engine.state.settings.changed) {
             return;
         }
-        let options = TcpOptions { keepalive_s: self.engine.settings.keepalive_s };
+        let options = TcpOptions { keepalive_s: self.engine.state.settings.keepalive_s };
         for &token in &self.listeners {
             if let Some(Source::Listener(listener)) = self.reactor.get_mut(token) {
                 listener.set_options(options);
             }
         }
         // Each client's own deadline then finds out when it is really due.
-        let deadline_ms = Some(self.engine.now.ms + 1);
+        let deadline_ms = Some(self.engine.state.now.ms + 1);
         for token in self.reactor.tokens() {
             if let Some(Source::Client(client)) = self.reactor.get_mut(token)
                 && !client.has_deadline()
@@ -221,7 +221,7 @@ impl Server {
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
     fn wake_ms(&self) -> Option<u64> {
-        let paused_go_on = self.engine.pause.is_none() && !self.paused.is_empty();
+        let paused_go_on = self.engine.state.pause.is_none() && !self.paused.is_empty();
         if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {
             return Some(0);
         }
@@ -230,9 +230,9 @@ impl Server {
             Stage::Ending(until_ms) => Some(until_ms),
             Stage::Ended => Some(0),
         };
-        let pause_ms = self.engine.pause.map(|pause| pause.until_ms);
+        let pause_ms = self.engine.state.pause.map(|pause| pause.until_ms);
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
-        [ending_ms, pause_ms, bus_ms, self.engine.store.next_work_ms()].into_iter().flatten().min()
+        [ending_ms, pause_ms, bus_ms, self.engine.state.store.next_work_ms()].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn. What comes from
@@ -288,7 +288,7 @@ impl Server {
     }
 
     fn serve_deadlines(&mut self) {
-        while let Some(token) = self.reactor.expired(self.engine.now.ms) {
+        while let Some(token) = self.reactor.expired(self.engine.state.now.ms) {
             match self.reactor.get_mut(token) {
                 Some(Source::Client(_)) => self.client_deadline(token),
                 Some(Source::Listener(_) | Source::BusListener(_)) => self.watch(token, Interest::READ),
@@ -300,10 +300,10 @@ impl Server {
 
     /// Lets clients go on when their pause is over.
     fn serve_paused(&mut self) {
-        if self.engine.pause.is_some_and(|pause| pause.until_ms <= self.engine.now.ms) {
-            self.engine.pause = None;
+        if self.engine.state.pause.is_some_and(|pause| pause.until_ms <= self.engine.state.now.ms) {
+            self.engine.state.pause = None;
         }
-        while self.engine.pause.is_none()
+        while self.engine.state.pause.is_none()
             && let Some(token) = self.paused.pop_front()
         {
             self.engine.begin_share();
@@ -332,19 +332,19 @@ impl Server {
     /// The listener stays readable while nobody can be accepted: it is not watched for a while, or the loop would
     /// spin.
     fn pause_accepting(&mut self, token: Token, error: &io::Error) {
-        self.engine.stats.accept_pauses += 1;
+        self.engine.state.stats.accept_pauses += 1;
         if !self.accept_failure_told {
             self.accept_failure_told = true;
-            let clients = self.engine.node.clients;
+            let clients = self.engine.state.node.clients;
             log::write(Level::Warn, format_args!("cannot accept with {clients} clients, will try again: {error}"));
         }
         self.watch(token, Interest::NONE);
-        self.reactor.set_deadline(token, Some(self.engine.now.ms + ACCEPT_RETRY_MS));
+        self.reactor.set_deadline(token, Some(self.engine.state.now.ms + ACCEPT_RETRY_MS));
     }
 
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let Engine { stats, node, now, access, settings, .. } = &mut self.engine;
+        let State { stats, node, now, access, settings, .. } = &mut self.engine.state;
         stats.total_connections_received += 1;
         if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
@@ -397,7 +397,7 @@ impl Server {
         match self.reactor.get_mut(token) {
             Some(Source::Client(_)) => self.close(token, End::Error(error)),
             Some(Source::Link(_)) => self.break_link(token, &error),
-            _ => self.reactor.set_deadline(token, Some(self.engine.now.ms + ACCEPT_RETRY_MS)),
+            _ => self.reactor.set_deadline(token, Some(self.engine.state.now.ms + ACCEPT_RETRY_MS)),
         }
     }
 
@@ -420,11 +420,11 @@ impl Server {
 
     /// Stops accepting and reading; what was received is executed, what is owed is sent.
     fn begin_end(&mut self, why: &str) {
-        let clients = self.engine.node.clients;
+        let clients = self.engine.state.node.clients;
         log::write(Level::Info, format_args!("{why}, ending; {clients} clients are sent what they are owed"));
-        self.stage = Stage::Ending(self.engine.now.ms + SHUTDOWN_MS);
+        self.stage = Stage::Ending(self.engine.state.now.ms + SHUTDOWN_MS);
         // Who waits for the end of a pause is owed an answer as well.
-        self.engine.pause = None;
+        self.engine.state.pause = None;
         for listener in std::mem::take(&mut self.listeners) {
             drop(self.reactor.remove(listener));
         }
@@ -441,11 +441,11 @@ impl Server {
             self.begin_end("SHUTDOWN");
         }
         if let Stage::Ending(until_ms) = self.stage {
-            let clients = self.engine.node.clients;
-            if clients > 0 && self.engine.now.ms >= until_ms {
+            let clients = self.engine.state.node.clients;
+            if clients > 0 && self.engine.state.now.ms >= until_ms {
                 log::write(Level::Warn, format_args!("{clients} clients did not take what they are owed"));
             }
-            if clients == 0 || self.engine.now.ms >= until_ms {
+            if clients == 0 || self.engine.state.now.ms >= until_ms {
                 self.stage = Stage::Ended;
             }
         }

@@ -77,7 +77,7 @@ impl Server {
         let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
         let access = Access { password: config.password.clone() };
         let mut engine = Engine::new(node, settings, access, started_ms);
-        engine.slots = slots;
+        engine.state.slots = slots;
         Ok(Server {
             reactor,
             engine,

@@ -16,7 +16,7 @@ fn start(seed: u64) -> (u16, thread::JoinHandle<io::Result<()>>) {
     let (send, receive) = mpsc::channel();
     let server = thread::spawn(move || {
         let mut server = Server::new(&Config { port: 0, ..Config::default() })?;
-        send.send(server.engine.node.tcp_port).expect("the test waits for it");
+        send.send(server.engine.state.node.tcp_port).expect("the test waits for it");
         fault::begin(seed);
         server.run()
     });
@@ -129,23 +129,23 @@ fn no_reply_is_lost_or_doubled_under_faults() {
 #[test]
 fn a_waiting_client_and_a_parked_answer_leave_nothing_behind() {
     let mut server = Server::new(&Config { port: 0, ..Config::default() }).unwrap();
-    let port = server.engine.node.tcp_port;
+    let port = server.engine.state.node.tcp_port;
     for number in 0..20_000 {
-        server.engine.store.upsert(format!("key-{number}").as_bytes(), b"v", crate::store::Expiry::Never, 0);
+        server.engine.state.store.upsert(format!("key-{number}").as_bytes(), b"v", crate::store::Expiry::Never, 0);
     }
     let mut walker = connect(port);
     walker.write_all(b"KEYS *\r\n").unwrap();
     for _ in 0..8 {
         server.turn().unwrap();
     }
-    assert!(server.walk_bytes > 0 && server.engine.node.waiting == 1);
+    assert!(server.walk_bytes > 0 && server.engine.state.node.waiting == 1);
     // A reset in the middle of the walk: what it holds goes with the client.
     let socket = reset_on_close(walker);
     drop(socket);
-    while server.engine.node.clients > 0 {
+    while server.engine.state.node.clients > 0 {
         server.turn().unwrap();
     }
-    assert_eq!((server.walk_bytes, server.engine.node.waiting), (0, 0));
+    assert_eq!((server.walk_bytes, server.engine.state.node.waiting), (0, 0));
 }
 
 #[test]

@@ -268,12 +268,17 @@ impl<'a> Entry<'a> {
     }
 
     /// The value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&self) -> Value<'a> {
         let layout = self.layout();
         if !layout.is_long {
             return Value::Inline(&self.block[layout.key_end..layout.value_end]);
         }
+        self.long_value()
+    }
+
+    #[inline(never)]
+    fn long_value(&self) -> Value<'a> {
         match self.long() {
             Some(long) if long.value.len() > INLINE_VALUE_BYTES_MAX => Value::Shared(&long.value),
             Some(long) => Value::Inline(&long.value),

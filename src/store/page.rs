@@ -91,7 +91,7 @@ impl Page {
     }
 
     /// An entry that `accepts` among those that may have this hash, and where it stands.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(
         &self,
         hash: u64,

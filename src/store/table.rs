@@ -186,7 +186,7 @@ impl<'a> Table<'a> {
 
     /// The first entry that is `wanted` of those whose tag is that of this hash, from the home group on to the first
     /// group that nobody was pushed past.
-    #[inline]
+    #[inline(always)]
     pub(super) fn search(self, hash: u64, mut wanted: impl FnMut(Handle) -> bool) -> Option<(Place, Handle)> {
         let mut index = hash::home(hash, self.shape.groups());
         for _ in 0..self.shape.groups() {

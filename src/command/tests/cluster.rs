@@ -48,7 +48,7 @@ impl Topology for Shown {
 
 fn node(place: usize) -> Desk {
     let mut desk = Desk::new();
-    desk.slots = Some(OwnSlots::new(SHARES[place].clone()));
+    desk.state.slots = Some(OwnSlots::new(SHARES[place].clone()));
     desk.topology = Box::new(Shown(place));
     desk
 }
@@ -99,7 +99,7 @@ impl Desk {
             }
             flow => {
                 let Some(mut walk) = flow.walk() else { return Err(flat(&output).trim_end_matches("\r\n").into()) };
-                while !walk.step(&self.store, NOW.ms, 100, 10_000, &mut output) {}
+                while !walk.step(&self.state.store, NOW.ms, 100, 10_000, &mut output) {}
                 Err(flat(&output).trim_end_matches("\r\n").into())
             }
         }
@@ -429,7 +429,7 @@ fn junk_is_no_transaction() {
         assert!(reply.is_whole(), "{words:?}");
         assert!(Typed::new(output.bytes(), &[]).error().is_some(), "{words:?}");
     }
-    assert!(desk.store.is_empty(), "nothing of it was executed");
+    assert!(desk.state.store.is_empty(), "nothing of it was executed");
 }
 
 #[test]
@@ -448,13 +448,13 @@ fn keys_are_watched_at_their_owner() {
     assert_eq!(asked.session.transaction.as_ref().expect("a watch").watch_elsewhere(), Some(slot(&other)));
     let transaction = queue(&mut asked);
     assert_eq!(owner.execute_for_other(&transaction, Encoding::Resp2), "*1\r\n:1\r\n");
-    assert!(owner.watches.is_empty() && owner.session.transaction.is_none());
+    assert!(owner.state.watches.is_empty() && owner.session.transaction.is_none());
     asked.goes(&watch, Route::Watch(slot(&other)));
     owner.for_other(&watch);
     owner.for_other(&format!("SET {{{other}}}2 changed"));
     let transaction = queue(&mut asked);
     assert_eq!(owner.execute_for_other(&transaction, Encoding::Resp2), "*-1\r\n");
-    assert!(owner.watches.is_empty() && owner.session.transaction.is_none());
+    assert!(owner.state.watches.is_empty() && owner.session.transaction.is_none());
     assert_eq!(asked.session.forget_elsewhere, None, "EXEC forgets by itself");
 
     // One slot for all that is watched.
@@ -476,7 +476,7 @@ fn keys_are_watched_at_their_owner() {
         assert!(asked.session.transaction.is_none(), "{end:?}");
     }
     asked.goes(&watch, Route::Watch(slot(&other)));
-    forget(&mut asked.session, &mut asked.watches, &mut asked.store);
+    forget(&mut asked.session, &mut asked.state.watches, &mut asked.state.store);
     assert_eq!(asked.session.forget_elsewhere.take(), Some(slot(&other)));
 
     // An owner that was lost may have seen any change.
@@ -562,7 +562,7 @@ fn the_cluster_is_shown_to_people() {
   two            127.0.0.1:8082  2731-5460  up 3 s       70     1.23 ms
   a-longer-name  [::1]:8083      5461-8191  down 3 s      -           -";
     desk.stays("CLUSTERINFO", table);
-    desk.stats.cluster_forwarded = 5;
+    desk.state.stats.cluster_forwarded = 5;
     let info = desk.send("INFO cluster").expect_err("an answer");
     let wanted = "# Cluster\ncluster_enabled:1\ncluster_state:fail\ncluster_nodes:3\ncluster_linked:1\n\
                   cluster_forwarded:5\ncluster_served:0\n";
