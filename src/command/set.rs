@@ -112,6 +112,7 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 
 /// Stores one of the request's words as the value of a key. Every whole value of a request comes through here: a
 /// value that was received into a buffer of its own is stored with it. One that ends at once is not stored at all.
+#[inline]
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
     let now_ms = ctx.state.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {

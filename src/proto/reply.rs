@@ -325,6 +325,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A RESP value of one line.
+    #[inline]
     fn line(&mut self, mark: &[u8; 1], bytes: &[u8]) {
         self.output.push(mark);
         self.output.push(bytes);

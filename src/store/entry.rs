@@ -128,7 +128,7 @@ impl Layout {
 
     /// Writes a value over one that is as long, in a block where nothing else changes but the time; false, and nothing is
     /// written, where more is to be done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn overwrite(block: &mut [u8], value: &[u8], times: Times) -> bool {
         let layout = Layout::read(block);
         let fits = !layout.is_long && layout.value_end - layout.key_end == value.len();

@@ -72,11 +72,17 @@ impl Heap {
     }
 
     /// Sets value and times of the entry with this key; nothing is allocated where the sizes are about the same.
-    #[inline]
+    #[inline(always)]
     pub(super) fn replace(&mut self, handle: Handle, key: &[u8], value: &[u8], times: Times) -> Handle {
         if Layout::overwrite(self.arena.block_mut(handle), value, times) {
             return handle;
         }
+        self.rewrite_whole(handle, key, value, times)
+    }
+
+    /// As [`Heap::replace`], where the block is to be another one.
+    #[inline(never)]
+    fn rewrite_whole(&mut self, handle: Handle, key: &[u8], value: &[u8], times: Times) -> Handle {
         match (self.entry(handle).place(), is_long(key.len(), value.len())) {
             (None, false) => self.write(Some(handle), key, value, times),
             (Some(place), true) => {

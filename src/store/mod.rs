@@ -419,7 +419,7 @@ impl Store {
     }
 
     /// The entry of a key, ended or not.
-    #[inline]
+    #[inline(always)]
     fn any_mut(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
         let root = self.slots.get_mut(key.slot)?;
         let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));

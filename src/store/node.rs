@@ -125,6 +125,7 @@ impl Node {
     }
 
     /// As [`Node::page`], to be changed inside; and the page's own position.
+    #[inline]
     pub(super) fn page_mut(&mut self, fast: u64, keyed: impl Fn() -> u64) -> (&mut Page, u64, Position) {
         let (mut node, mut hash, mut at) = (self, fast, Position::START);
         loop {

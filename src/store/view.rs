@@ -75,6 +75,7 @@ pub(super) struct Books<'a> {
 
 impl<'a> EntryMut<'a> {
     /// An entry that stands in a page, and what its changes go into.
+    #[inline(always)]
     pub(super) fn new(page: &'a mut Page, (place, item): (Place, Item), books: Books<'a>) -> EntryMut<'a> {
         let expires_ms = books.heap.expires_ms(item);
         EntryMut { page, place, handle: item.handle, expires_ms, books }
@@ -150,6 +151,7 @@ impl<'a> EntryMut<'a> {
     }
 
     /// Replaces value and times; `key` is the entry's own.
+    #[inline(always)]
     pub(super) fn replace(&mut self, key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
         self.change(|heap, handle| heap.replace(handle, key, value, Times::new(created_ms, expires_ms)));
         self.write_expiry(expires_ms);
@@ -166,6 +168,7 @@ impl<'a> EntryMut<'a> {
     }
 
     /// Changes the entry, which may get another handle by it, and notes that.
+    #[inline(always)]
     fn change(&mut self, change: impl FnOnce(&mut Heap, Handle) -> Handle) {
         let handle = change(self.books.heap, self.handle);
         if handle != self.handle {
@@ -176,12 +179,18 @@ impl<'a> EntryMut<'a> {
         changes.note(|| heap.entry(handle).key());
     }
 
-    /// Writes when the entry ends to where its page has that, and brings the books to it.
+    /// Writes when the entry ends, if that changes.
+    #[inline(always)]
     fn write_expiry(&mut self, expires_ms: Option<u64>) {
-        let before_ms = std::mem::replace(&mut self.expires_ms, expires_ms);
-        if before_ms == expires_ms {
-            return;
+        if self.expires_ms != expires_ms {
+            self.move_expiry(expires_ms);
         }
+    }
+
+    /// Writes when the entry ends to where its page has that, and brings the books to it.
+    #[inline(never)]
+    fn move_expiry(&mut self, expires_ms: Option<u64>) {
+        let before_ms = std::mem::replace(&mut self.expires_ms, expires_ms);
         let Books { at, tables, due, .. } = &mut self.books;
         let page_before_ms = self.page.due_ms(tables);
         self.page.set_time(self.place, before_ms.map(column_time), expires_ms.map(column_time), tables);
