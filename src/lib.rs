@@ -51,6 +51,7 @@
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
+//! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
 //! | `store/mod.rs`, `upkeep.rs` | the slot table: keys, values, times; taking memory back a piece at a time |
@@ -80,6 +81,7 @@
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/arrivals.rs` | what arrives from all who are ready: parsed first, then executed |
+//! | `server/newcomers.rs` | clients that have asked for nothing yet |
 //! | `server/clients.rs` | what CLIENT asks about all clients; who goes when they hold too much |
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |

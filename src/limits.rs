@@ -131,6 +131,9 @@ pub const CLIENTS_MAX: usize = 10_000;
 /// Who connects has so long to send a first whole request, where nothing else is said.
 pub const FIRST_REQUEST_SECONDS: u64 = 120;
 
+/// Those who wait for that are looked through when they are so many more than twice the clients.
+pub const NEWCOMERS_SLACK: usize = 64;
+
 /// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster.
 pub const DESCRIPTORS_RESERVED: usize = 32;
 

@@ -353,7 +353,10 @@ mod tests {
             .map(|row| COMMANDS[row].name)
             .collect();
         assert!(strays.len() <= COMMANDS.len() / 20, "{strays:?}");
-        assert!(!strays.iter().any(|name| ["get", "set", "del", "incr", "mget", "expire"].contains(name)), "{strays:?}");
+        assert!(
+            !strays.iter().any(|name| ["get", "set", "del", "incr", "mget", "expire"].contains(name)),
+            "{strays:?}"
+        );
     }
 
     #[test]

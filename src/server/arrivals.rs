@@ -52,14 +52,9 @@ impl Server {
         let fresh = *received..*received + count;
         let mut serving = Serving::of_client(engine, &mut client.session, &client.socket, token, bus.as_deref_mut());
         let share = client.conn.parse(&receive[fresh.clone()], batch, &mut serving);
-        let is_first = !client.has_asked && share.has_requests();
-        client.has_asked |= is_first;
+        client.has_asked |= share.has_requests();
         *received = fresh.end;
         arrivals.push(Arrival { token, fresh, share });
-        if is_first {
-            // What it was given time for has come; an idle connection is to have no timer that it does not need.
-            self.set_client_deadline(token);
-        }
     }
 
     /// Whether one more client may be received from before what arrived is executed.

@@ -4,7 +4,7 @@ use super::clients;
 use super::engine::{Promise, Serving};
 use super::forwards::Awaited;
 use super::offers::Offers;
-use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
+use super::{Engine, Event, Interest, LINGER_MS, Level, Reactor, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, Place};
@@ -423,27 +423,47 @@ impl Server {
         }
         let now_ms = self.engine.state.now.ms;
         match self.client_due_ms(token) {
-            Some((due_ms, end)) if due_ms <= now_ms => self.close(token, end),
+            Some(due_ms) if due_ms <= now_ms => self.close(token, End::Idle),
             _ => self.set_client_deadline(token),
         }
     }
 
-    /// When a client is to be closed, and why, if it goes on to do nothing; none where it may do nothing for ever.
-    fn client_due_ms(&mut self, token: Token) -> Option<(u64, End)> {
-        let idle_timeout_ms = self.idle_timeout_ms();
-        let first_timeout_ms = self.engine.state.settings.first_request_timeout_s * 1000;
+    /// When a client is to be closed if it goes on to do nothing; none where it may do nothing for ever.
+    fn client_due_ms(&mut self, token: Token) -> Option<u64> {
+        let idle_timeout_ms = self.idle_timeout_ms()?;
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return None };
-        let idle = idle_timeout_ms.map(|timeout_ms| (client.active_ms + timeout_ms, End::Idle));
-        let waits_for_first = first_timeout_ms > 0 && !client.has_asked;
-        let first = waits_for_first.then(|| (client.session.since_ms + first_timeout_ms, End::NoRequest));
-        [first, idle].into_iter().flatten().min_by_key(|(due_ms, _)| *due_ms)
+        Some(client.active_ms + idle_timeout_ms)
+    }
+
+    /// A client came: it has to send its first request in time.
+    pub(super) fn expect_request(&mut self, token: Token) {
+        let State { settings, now, node, .. } = &self.engine.state;
+        if settings.first_request_timeout_s > 0 {
+            let (due_ms, reactor) = (now.ms + settings.first_request_timeout_s * 1000, &mut self.reactor);
+            self.newcomers.add(due_ms, token, node.clients, |token| has_to_ask(reactor, token));
+        }
+    }
+
+    /// Closes clients that sent no request in time.
+    pub(super) fn serve_newcomers(&mut self) {
+        while let Some((due_ms, token)) = self.first_newcomer()
+            && due_ms <= self.engine.state.now.ms
+        {
+            self.close(token, End::NoRequest);
+        }
+    }
+
+    /// Who is to have sent its first request first, and when.
+    pub(super) fn first_newcomer(&mut self) -> Option<(u64, Token)> {
+        let reactor = &mut self.reactor;
+        self.newcomers.first(|token| has_to_ask(reactor, token))
     }
 
     /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when
     /// it does something.
     pub(super) fn set_client_deadline(&mut self, token: Token) {
         let next_ms = self.engine.state.now.ms + 1;
-        let deadline_ms = self.client_due_ms(token).map(|(due_ms, _)| due_ms.max(next_ms));
+        let deadline_ms = self.client_due_ms(token).map(|due_ms| due_ms.max(next_ms));
         self.reactor.set_deadline(token, deadline_ms);
     }
 
@@ -588,4 +608,9 @@ impl Peer for Socket {
     fn is_local(&self) -> bool {
         Socket::is_local(self)
     }
+}
+
+/// Whether a client is here that has not sent a request yet, nor broken the protocol.
+fn has_to_ask(reactor: &mut Reactor<Source>, token: Token) -> bool {
+    matches!(reactor.get_mut(token), Some(Source::Client(client)) if !client.has_asked && !client.lingering)
 }

@@ -13,6 +13,7 @@ mod forwards;
 mod hands;
 mod links;
 mod merge;
+mod newcomers;
 mod offers;
 mod start;
 mod topology;
@@ -33,6 +34,7 @@ use arrivals::Arrival;
 use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
+use newcomers::Newcomers;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -86,6 +88,8 @@ pub struct Server {
     guarded: bool,
     /// What outsiders can have written to the log.
     noise: Noise,
+    /// Clients that have not sent a request yet.
+    newcomers: Newcomers<Token>,
     /// How many clients each address has, where that is bounded.
     addresses: HashMap<IpAddr, usize>,
     next_client_id: u64,
@@ -174,6 +178,7 @@ impl Server {
         self.engine.until_ns = began_ns + TURN_NS_MAX;
         self.serve_resumed();
         self.serve_deadlines();
+        self.serve_newcomers();
         self.serve_paused();
         self.serve_bus();
         // Before keys go for what clients hold.
@@ -220,7 +225,7 @@ impl Server {
     }
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
-    fn wake_ms(&self) -> Option<u64> {
+    fn wake_ms(&mut self) -> Option<u64> {
         let paused_go_on = self.engine.state.pause.is_none() && !self.paused.is_empty();
         if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {
             return Some(0);
@@ -232,7 +237,9 @@ impl Server {
         };
         let pause_ms = self.engine.state.pause.map(|pause| pause.until_ms);
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
-        [ending_ms, pause_ms, bus_ms, self.engine.state.store.next_work_ms()].into_iter().flatten().min()
+        let newcomer_ms = self.first_newcomer().map(|(due_ms, _)| due_ms);
+        let work_ms = self.engine.state.store.next_work_ms();
+        [ending_ms, pause_ms, newcomer_ms, bus_ms, work_ms].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn. What comes from
@@ -370,6 +377,7 @@ impl Server {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
                 self.set_client_deadline(token);
+                self.expect_request(token);
             }
             Err(error) => {
                 self.leave_address(address);

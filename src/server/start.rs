@@ -1,7 +1,9 @@
 //! From a configuration to a server that listens.
 
 use super::bus::Bus;
-use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
+use super::{
+    Batch, Config, Desk, Engine, Listener, Newcomers, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque,
+};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
 use crate::config::ClusterConfig;
@@ -94,6 +96,7 @@ impl Server {
             accept_failure_told: false,
             guarded,
             noise: Noise::default(),
+            newcomers: Newcomers::default(),
             addresses: HashMap::new(),
             next_client_id: 1,
             stage: Stage::Serving,
