@@ -8,6 +8,7 @@ use crate::sys::epoll::{Epoll, Interest, Ready};
 use crate::timer::Timers;
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZero;
 use std::os::fd::AsFd;
 
 /// The name of a source: unique for as long as anybody may remember it.
@@ -56,7 +57,8 @@ pub struct Reactor<S> {
 struct Place<S> {
     generation: u32,
     interest: Interest,
-    deadline_ms: Option<u64>,
+    /// There is no deadline at 0: that had passed when the box started.
+    deadline_ms: Option<NonZero<u64>>,
     source: Option<S>,
 }
 
@@ -128,11 +130,12 @@ impl<S: AsFd> Reactor<S> {
     /// Sets, moves or (`None`) cancels the one deadline of a source.
     pub fn set_deadline(&mut self, token: Token, deadline_ms: Option<u64>) {
         let Some(place) = Self::place_in(&mut self.places, token) else { return };
+        let deadline_ms = deadline_ms.map(|deadline_ms| NonZero::new(deadline_ms).unwrap_or(NonZero::<u64>::MIN));
         if let Some(before_ms) = std::mem::replace(&mut place.deadline_ms, deadline_ms) {
-            self.timers.cancel(before_ms, token);
+            self.timers.cancel(before_ms.get(), token);
         }
         if let Some(deadline_ms) = deadline_ms {
-            self.timers.set(deadline_ms, token);
+            self.timers.set(deadline_ms.get(), token);
         }
     }
 
