@@ -173,7 +173,8 @@ impl Server {
         let (began_ms, began_ns) = (clock::boot_ms(), clock::monotonic_ns());
         self.engine.set_time(began_ms);
         self.engine.state.measures.ended_ns = began_ns;
-        self.engine.until_ns = began_ns + TURN_NS_MAX / 2;
+        // What has arrived and finds no time left is parsed once more: nobody is cut short for those who are not there.
+        self.engine.until_ns = began_ns + if self.resumes.is_empty() { TURN_NS_MAX } else { TURN_NS_MAX / 2 };
         self.serve_ready();
         self.engine.until_ns = began_ns + TURN_NS_MAX;
         self.serve_resumed();
@@ -242,9 +243,9 @@ impl Server {
         [ending_ms, pause_ms, newcomer_ms, bus_ms, work_ms].into_iter().flatten().min()
     }
 
-    /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn. What comes from
-    /// several clients is parsed before any of it is executed, so that what one of them has to wait for, a line of
-    /// memory that is far away, comes while the others are seen to.
+    /// Half of a turn goes to who is ready, all of it where nobody was cut short before; what is left of the reports waits
+    /// for the next turn. What comes from several clients is parsed before any of it is executed, so that what one of
+    /// them has to wait for, a line of memory that is far away, comes while the others are seen to.
     fn serve_ready(&mut self) {
         let mut bytes = 0;
         while bytes < TURN_BYTES_MAX / 2 && self.engine.has_time() {
