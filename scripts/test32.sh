@@ -39,6 +39,7 @@ sed '/^\[dev-dependencies\]/,/^$/d' Cargo.toml >"$folder/Cargo.toml"
 printf '\n[workspace]\n' >>"$folder/Cargo.toml"
 cp Cargo.lock "$folder/Cargo.lock"
 ln -sfn "$PWD/src" "$folder/src"
+ln -sfn "$PWD/tests" "$folder/tests"
 
 # Linked statically, the tests run without a 32-bit C library in place. The library itself and other crates are
 # compiled as fast as can be: what is tested is ours.

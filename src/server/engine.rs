@@ -114,8 +114,8 @@ impl Engine {
         each_probe(requests, |probe| store.probe_entry(probe));
     }
 
-    /// Takes back what expired, for a bounded time.
-    fn sweep(&mut self) {
+    /// Takes back what expired, for a bounded time; says whether that was all.
+    fn sweep(&mut self) -> bool {
         let State { store, stats, now, .. } = &mut self.state;
         let mut until_ns = None;
         loop {
@@ -126,20 +126,21 @@ impl Engine {
                 stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
             }
             if store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms) {
-                return;
+                return true;
             }
             let now_ns = clock::monotonic_ns();
             if now_ns >= *until_ns.get_or_insert(now_ns + SWEEP_NS_MAX) {
-                return;
+                return false;
             }
         }
     }
 
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
     pub(super) fn take_back(&mut self) {
-        self.sweep();
+        // What has to wait for its end is worth more of the turn than memory that nobody uses.
+        let entries = if self.sweep() { RECLAIM_ENTRIES_PER_TURN } else { RECLAIM_ENTRIES_PER_TURN / 8 };
         let State { store, stats, .. } = &mut self.state;
-        self.reclaiming = store.reclaim(RECLAIM_ENTRIES_PER_TURN);
+        self.reclaiming = store.reclaim(entries);
         if stats.evicted_keys > self.evicted_before {
             // Entries of other sizes come than go: the room that these leave is to be of use as fast as that.
             let until_ns = clock::monotonic_ns() + PACKING_NS_MAX;
