@@ -179,7 +179,7 @@ pub const SCAN_ENTRIES_MAX: usize = 2048;
 pub const SWEEP_NS_MAX: u64 = 300_000;
 
 /// ... and the clock is asked after so many entries.
-pub const SWEEP_ENTRIES_AT_ONCE: usize = 128;
+pub const SWEEP_ENTRIES_AT_ONCE: usize = 64;
 
 /// So many entries of a flushed store are taken back in a turn.
 pub const RECLAIM_ENTRIES_PER_TURN: usize = 512;

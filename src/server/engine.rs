@@ -117,22 +117,22 @@ impl Engine {
     /// Takes back what expired, for a bounded time; says whether that was all.
     fn sweep(&mut self) -> bool {
         let State { store, stats, now, .. } = &mut self.state;
-        let mut until_ns = None;
-        loop {
-            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms.saturating_sub(due_ms));
+        let (mut swept_all, mut until_ns) = (false, None);
+        while !swept_all {
+            let lag_ms = store.next_expiry_ms().and_then(|due_ms| now.ms.checked_sub(due_ms));
+            // The clock is not asked where nothing is due, which is nearly always.
+            let until_ns = *until_ns.get_or_insert_with(|| lag_ms.map_or(0, |_| clock::monotonic_ns() + SWEEP_NS_MAX));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
             if swept > 0 {
-                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
+                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms.unwrap_or(0));
             }
-            if store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms) {
-                return true;
-            }
-            let now_ns = clock::monotonic_ns();
-            if now_ns >= *until_ns.get_or_insert(now_ns + SWEEP_NS_MAX) {
-                return false;
+            swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
+            if !swept_all && clock::monotonic_ns() >= until_ns {
+                break;
             }
         }
+        swept_all
     }
 
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
