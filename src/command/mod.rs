@@ -47,7 +47,7 @@ pub use walk::Walk;
 
 use crate::blob::OutOfMemory;
 use crate::limits::ECHO_BYTES_MAX;
-use crate::proto::{Args, Encoding, OwnedArgs, Reply};
+use crate::proto::{Args, Encoding, OwnedArgs, Reply, Word};
 use crate::stats::Stats;
 use crate::store::{EntryRef, Key, Probe, Store, Value};
 use route::Aim;
@@ -60,7 +60,9 @@ pub const REDIS_VERSION: &str = "7.0.15";
 pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// What a request is answered that needs memory where the system has none to give.
-const NO_MEMORY: &str = "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
+/// What is answered where the system has no memory to give.
+pub const NO_MEMORY: &str =
+    "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
 
 /// The time of a turn: one reading of the clocks serves every command in it.
 #[derive(Clone, Copy, Debug)]
@@ -193,6 +195,25 @@ impl Ctx<'_> {
     /// Looks whether the system has memory again, where it had none.
     fn want_memory(&mut self) -> Result<(), CommandError> {
         if self.store.is_short() && !self.store.refill() { Err(CommandError::NoMemory) } else { Ok(()) }
+    }
+
+    /// As [`Ctx::want_memory`], and whether there is enough for so many words of so many bytes together.
+    fn want_room(&mut self, words: usize, bytes: usize) -> Result<(), CommandError> {
+        self.want_memory()?;
+        if self.store.has_room(words, bytes) { Ok(()) } else { Err(CommandError::NoMemory) }
+    }
+
+    /// As [`Ctx::want_memory`], and whether there is enough for what a request of this row may store of its words.
+    fn want_room_for(&mut self, spec: &CommandSpec, args: Args<'_>) -> Result<(), CommandError> {
+        if !args.is_large() {
+            return self.want_memory();
+        }
+        // What was received into a buffer of its own takes no more, unless it is a key.
+        let received = |word| if let Word::Received(bytes) = word { bytes.len() } else { 0 };
+        let long_key = |place| if let Word::Long(key) = args.word(place) { key.len() } else { 0 };
+        let bytes =
+            args.words().map(received).sum::<usize>() + spec.key_places(args.len()).map(long_key).sum::<usize>();
+        self.want_room(args.len(), bytes)
     }
 
     /// The entry of `key` for a command that uses its value, counted as a hit or a miss. The memory policy hears of the
@@ -367,6 +388,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
         && ctx.settings.memory_bytes_max == 0
         && !ctx.store.is_short()
         && ctx.watches.is_empty()
+        && !args.is_large()
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.
@@ -425,7 +447,7 @@ fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option
     if limited && ctx.make_room(args.long_bytes()) == Room::None {
         return Some(CommandError::OutOfMemory);
     }
-    ctx.want_memory().err()
+    ctx.want_room_for(spec, args).err()
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.

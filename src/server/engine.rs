@@ -1,12 +1,13 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
-use super::Token;
 use super::bus::Bus;
 use super::forwards::Awaited;
 use super::topology::AnyCluster;
+use super::{Noise, Token};
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NoCluster, Node, Now, OwnSlots, Pause, Peer,
-    Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown, make_room,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, Measures, NO_MEMORY, NoCluster, Node, Now, OwnSlots, Pause,
+    Peer, Replies, Room, Session, Settings, SlowLog, Topology, Watches, execute, execute_queued, execute_unknown,
+    make_room,
 };
 use crate::conn::{Flow, Place, Request, Service};
 use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
@@ -32,12 +33,16 @@ pub(super) struct Engine {
     pub(super) now: Now,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
+    /// Whether the memory limit is reached, and nothing may go.
+    pub(super) is_full: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
     /// How many keys were evicted before this turn's end was last seen to.
     evicted_before: u64,
-    /// Whether the log was told of the shortage of memory that there is.
+    /// Whether there is a shortage of memory, and whether the log was told of the last one.
+    in_shortage: bool,
     shortage_told: bool,
+    shortage_noise: Noise,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
     /// Who may come in.
@@ -70,8 +75,11 @@ impl Engine {
             now: Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 },
             reclaiming: false,
             evicted_before: 0,
+            is_full: false,
             shutdown: false,
+            in_shortage: false,
             shortage_told: false,
+            shortage_noise: Noise::fading(),
             until_ns: 0,
             access,
             watches: Watches::default(),
@@ -172,17 +180,24 @@ impl Engine {
             }
         }
         self.evicted_before = stats.evicted_keys;
-        if store.is_short() && !self.shortage_told {
-            self.shortage_told = true;
+        if store.is_short() && !self.in_shortage {
+            self.in_shortage = true;
             stats.memory_shortages += 1;
-            let text = "the system has no memory left: what needs some is refused until keys have gone";
-            log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
+            // Whoever stores and deletes makes it begin and end again and again.
+            self.shortage_told = self.shortage_noise.begins(now.ms);
+            if self.shortage_told {
+                let text = "the system has no memory left: what needs some is refused until keys have gone";
+                log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
+            }
         } else if store.is_short() && store.refill() {
-            self.shortage_told = false;
-            log::write(Level::Info, format_args!("the system has memory again"));
+            self.in_shortage = false;
+            if self.shortage_told {
+                log::write(Level::Info, format_args!("the system has memory again"));
+            }
         }
         let room = make_room(store, node, settings, stats, (now.ms, 0), &HOST);
         self.reclaiming |= room == Room::Some;
+        self.is_full = room == Room::None;
         match (room, node.exceeded_since_ms) {
             (Room::Enough, Some(since_ms)) => {
                 stats.exceeded_ms += now.ms - since_ms;
@@ -297,7 +312,7 @@ impl Service for Serving<'_> {
         }
         let encoding = self.session.encoding_of(form);
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
-            Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
+            Some(row) => self.pause(row, args, &mut Reply::new(output, encoding, row.face)),
             None => self.execute(row, args, ahead.probe.as_ref(), output, encoding),
         };
         self.forget_elsewhere();
@@ -365,6 +380,16 @@ impl<'a> Serving<'a> {
                 command::Flow::Continue
             }
         }
+    }
+
+    /// Keeps a request until clients go on.
+    fn pause(&mut self, row: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> command::Flow {
+        let Some(kept) = OwnedArgs::new(args) else {
+            self.engine.stats.count_error(NO_MEMORY);
+            reply.error(NO_MEMORY);
+            return command::Flow::Continue;
+        };
+        command::Flow::Wait(Box::new(Deferred::Paused(row, kept)))
     }
 
     /// Executes what a client of another node has queued.
