@@ -39,4 +39,6 @@ for name in $targets; do
     TMPDIR=$scratch RUSTUP_TOOLCHAIN=nightly "$fuzz" run --fuzz-dir tests/fuzz --target "$host" --target-dir "$target" \
         "$name" "$target/corpus/$name" "$PWD/tests/fuzz/corpus/$name" -- -max_total_time="$seconds" -max_len=4096 \
         ${dictionary:+"$dictionary"} -artifact_prefix="$target/artifacts/$name/" -print_final_stats=1
+    # cargo-fuzz makes these, and nothing is put there.
+    rmdir "tests/fuzz/artifacts/$name" tests/fuzz/artifacts 2>/dev/null || true
 done

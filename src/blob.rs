@@ -39,18 +39,32 @@ pub struct OutOfMemory {
 }
 
 impl Blob {
-    /// An empty one with room for so many bytes.
+    /// An empty one with room for so many bytes. The process ends where there is no memory.
     pub fn with_room(bytes: usize) -> Blob {
+        Blob::try_with_room(bytes).unwrap_or_else(|error| error.end())
+    }
+
+    /// As [`Blob::with_room`], for lengths that outsiders choose.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn try_with_room(bytes: usize) -> Result<Blob, OutOfMemory> {
         let mut blob = Blob::default();
-        blob.try_move(bytes, bytes).unwrap_or_else(|error| error.end());
-        blob
+        blob.try_move(bytes, bytes)?;
+        Ok(blob)
     }
 
     /// An empty one with room for so many bytes, which will have `length` if all goes well: a value that is on its way. It
     /// takes the memory of one that went, if there is such.
-    pub fn for_arrival(room: usize, length: usize) -> Blob {
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn for_arrival(room: usize, length: usize) -> Result<Blob, OutOfMemory> {
         let spare = if length > HEAP_BYTES_MAX { Mapping::spare(room) } else { None };
-        spare.map_or_else(|| Blob::with_room(room), |mapping| Blob(Place::Mapped(mapping, 0)))
+        match spare {
+            Some(mapping) => Ok(Blob(Place::Mapped(mapping, 0))),
+            None => Blob::try_with_room(room),
+        }
     }
 
     /// Becomes so long, which is longer than it is; what the new bytes are is not said, since they are about to be written

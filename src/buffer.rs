@@ -2,6 +2,21 @@
 
 use crate::limits::{POOL_BUFFER_BYTES_MAX, POOL_BUFFERS_MAX};
 
+/// Adds bytes at the end of a buffer whose length outsiders choose; false where the system has no memory for it, and the
+/// buffer is as it was.
+pub fn append(buffer: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let has_room = make_room(buffer, bytes.len());
+    if has_room {
+        buffer.extend_from_slice(bytes);
+    }
+    has_room
+}
+
+/// Makes room for so many more, some slack included where there is memory for that, too; false where there is not enough.
+pub fn make_room<T>(items: &mut Vec<T>, more: usize) -> bool {
+    items.try_reserve(more).or_else(|_| items.try_reserve_exact(more)).is_ok()
+}
+
 /// Buffers that nobody needs now, for who needs one next.
 #[derive(Default)]
 pub struct BufferPool {
@@ -43,6 +58,14 @@ mod tests {
         let again = pool.lend();
         assert!(again.is_empty() && again.capacity() >= 1000);
         assert_eq!(pool.bytes(), 0);
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_changes_nothing() {
+        let mut buffer = b"abc".to_vec();
+        // What no allocator is asked for.
+        assert!(!make_room(&mut buffer, isize::MAX as usize) && buffer == b"abc");
+        assert!(append(&mut buffer, b"def") && buffer == b"abcdef");
     }
 
     #[test]

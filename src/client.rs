@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use crate::limits::ANSWER_BYTES_MAX;
 use crate::sys::resolve;
 
 /// Where the tools look for a server when they are not told.
@@ -106,14 +107,20 @@ impl Client {
     /// have bare LF between them.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the server closed the connection, `TimedOut` after the reply timeout, else what `read`
-    /// says: each a sentence that names the server.
+    /// `UnexpectedEof` when the server closed the connection, `TimedOut` after the reply timeout, `OutOfMemory` for an
+    /// answer of more than [`ANSWER_BYTES_MAX`] or than there is memory for, else what `read` says: each a sentence that
+    /// names the server.
     pub fn read_reply(&mut self) -> io::Result<&[u8]> {
         let span = loop {
             if let Some(span) = self.replies.next_reply() {
                 break span;
             }
-            match self.stream.read(self.replies.recv_space()) {
+            let space = self.replies.recv_space().map_err(|bytes| {
+                let why =
+                    format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
+                io::Error::new(io::ErrorKind::OutOfMemory, why)
+            })?;
+            match self.stream.read(space) {
                 Ok(0) => return Err(self.closed()),
                 Ok(count) => self.replies.recv_advance(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -192,11 +199,13 @@ struct ReplyBuffer {
     start: usize,
     scanned: usize,
     end: usize,
+    /// It grows to no more than this.
+    bytes_max: usize,
 }
 
 impl ReplyBuffer {
     fn new() -> ReplyBuffer {
-        ReplyBuffer { bytes: vec![0; READ_BYTES], start: 0, scanned: 0, end: 0 }
+        ReplyBuffer { bytes: vec![0; READ_BYTES], start: 0, scanned: 0, end: 0, bytes_max: ANSWER_BYTES_MAX }
     }
 
     fn is_empty(&self) -> bool {
@@ -219,8 +228,9 @@ impl ReplyBuffer {
     }
 
     /// Room for at least one more byte. What is kept moves to the front; the buffer doubles only when a reply fills
-    /// it, so that memory follows the bytes that really came, and falls back after a big reply.
-    fn recv_space(&mut self) -> &mut [u8] {
+    /// it, so that memory follows the bytes that really came, and falls back after a big reply. The error is how many
+    /// bytes are here when more cannot be.
+    fn recv_space(&mut self) -> Result<&mut [u8], usize> {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -228,11 +238,15 @@ impl ReplyBuffer {
             self.start = 0;
         }
         if self.end == self.bytes.len() {
-            self.bytes.resize(self.end * 2, 0);
+            let doubled = (self.end * 2).min(self.bytes_max);
+            if doubled == self.end || self.bytes.try_reserve_exact(doubled - self.end).is_err() {
+                return Err(self.end);
+            }
+            self.bytes.resize(doubled, 0);
         } else if self.end == 0 && self.bytes.len() > READ_BYTES {
             self.bytes = vec![0; READ_BYTES];
         }
-        &mut self.bytes[self.end..]
+        Ok(&mut self.bytes[self.end..])
     }
 
     fn recv_advance(&mut self, count: usize) {
@@ -252,7 +266,7 @@ mod tests {
         for piece in pieces {
             let mut rest = *piece;
             while !rest.is_empty() {
-                let space = buffer.recv_space();
+                let space = buffer.recv_space().expect("room");
                 let count = rest.len().min(space.len());
                 space[..count].copy_from_slice(&rest[..count]);
                 buffer.recv_advance(count);
@@ -323,7 +337,7 @@ mod tests {
         let mut sizes = Vec::new();
         let mut received = 0;
         while received < 3 * READ_BYTES {
-            let space = buffer.recv_space();
+            let space = buffer.recv_space().expect("room");
             let count = space.len().min(3 * READ_BYTES - received);
             space[..count].fill(b'x');
             buffer.recv_advance(count);
@@ -332,11 +346,30 @@ mod tests {
             sizes.push(buffer.bytes.len() / READ_BYTES);
         }
         assert_eq!(sizes, [1, 2, 4]);
-        buffer.recv_space()[..2].copy_from_slice(b"\r\n");
+        buffer.recv_space().expect("room")[..2].copy_from_slice(b"\r\n");
         buffer.recv_advance(2);
         assert_eq!(buffer.next_reply(), Some(0..3 * READ_BYTES));
-        buffer.recv_space();
+        buffer.recv_space().expect("room");
         assert_eq!(buffer.bytes.len(), READ_BYTES);
+    }
+
+    #[test]
+    fn a_reply_without_an_end_has_a_bound() {
+        let mut buffer = ReplyBuffer { bytes_max: 5 * READ_BYTES, ..ReplyBuffer::new() };
+        let mut received = 0;
+        while let Ok(space) = buffer.recv_space() {
+            space.fill(b'x');
+            let count = space.len();
+            buffer.recv_advance(count);
+            received += count;
+            assert!(buffer.next_reply().is_none());
+        }
+        assert_eq!((received, buffer.recv_space().err()), (5 * READ_BYTES, Some(5 * READ_BYTES)));
+        // One that just fits is a reply all the same, and leaves room for the next one.
+        buffer.bytes[received - 2..].copy_from_slice(b"\r\n");
+        buffer.scanned = 0;
+        assert_eq!(buffer.next_reply(), Some(0..received - 2));
+        assert!(buffer.recv_space().is_ok());
     }
 
     #[test]

@@ -8,12 +8,12 @@ mod batch;
 
 pub use batch::{Batch, Request, Share};
 
-use crate::buffer::BufferPool;
+use crate::buffer::{BufferPool, append};
 use crate::limits::{
     BATCH_REQUESTS_MAX, OUTPUT_PINNED_BYTES, OUTPUT_SOFT_BYTES_MAX, POOL_BUFFER_BYTES_MAX, REPLIES_WAITING_BYTES,
     REPLIES_WAITING_MAX, SEND_BYTES_MAX, SEND_PIECES_MAX, TURN_REPLY_BYTES,
 };
-use crate::proto::{Args, Form, Output, ParseError, Parsed, Parser, Piece};
+use crate::proto::{Args, Form, Lost, Output, ParseError, Parsed, Parser, Piece};
 use batch::Tail;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -125,8 +125,8 @@ pub struct Connection {
     /// Whether `input` may hold a whole request, whose client had its share of the turn.
     stalled: bool,
     next_place: u32,
-    /// Whether a reply was larger than the limit, so that what is queued is not whole.
-    overflowed: bool,
+    /// Whether a part of what is queued, or of what came, is not there, and why: it cannot go on.
+    lost: Option<Lost>,
 }
 
 impl Default for Connection {
@@ -144,7 +144,7 @@ impl Default for Connection {
             waiting_bytes: 0,
             stalled: false,
             next_place: 0,
-            overflowed: false,
+            lost: None,
         }
     }
 }
@@ -157,7 +157,13 @@ impl Connection {
             return self.parse_from(0, fresh, false, batch, service);
         }
         let mut input = mem::take(&mut self.input);
-        input.extend_from_slice(fresh);
+        if !append(&mut input, fresh) {
+            // What it holds goes, so that the others have it.
+            self.parser = Parser::default();
+            let first = batch.requests.len();
+            let tail = Tail::Broken(ParseError::NoMemory);
+            return Share { requests: first..first, end: 0, tail, kept: false, amid: false };
+        }
         let share = self.parse_from(0, &input, true, batch, service);
         self.input = input;
         share
@@ -219,7 +225,9 @@ impl Connection {
         if !share.kept {
             let (left, broken) = self.run(fresh, share, batch, desk, service);
             batch.truncate(mark);
-            self.keep(&fresh[left], &mut desk.pool);
+            if !self.keep(&fresh[left], &mut desk.pool) {
+                self.lose(Lost::NoMemory);
+            }
             return broken;
         }
         let mut input = mem::take(&mut self.input);
@@ -244,18 +252,25 @@ impl Connection {
         if share.amid || !share.has_requests() || self.phase == Phase::Closing {
             return Err(share);
         }
-        if !share.kept {
-            self.keep(fresh, pool);
+        if !share.kept && !self.keep(fresh, pool) {
+            return Err(share);
         }
         self.stall();
         Ok(())
     }
 
-    fn keep(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+    /// Keeps what was received; false where there is no memory for it.
+    fn keep(&mut self, bytes: &[u8], pool: &mut BufferPool) -> bool {
         if !bytes.is_empty() {
             self.input = pool.lend();
-            self.input.extend_from_slice(bytes);
         }
+        append(&mut self.input, bytes)
+    }
+
+    /// A part of the conversation is not there, so that it cannot go on.
+    fn lose(&mut self, lost: Lost) {
+        self.lost.get_or_insert(lost);
+        self.close();
     }
 
     /// What is left of the input is parsed again, once the client goes on.
@@ -358,6 +373,11 @@ impl Connection {
         (self.input.len() + self.parser.bytes_used(), self.input.capacity() - self.input.len())
     }
 
+    /// Those of them that belong to a long word which is being received.
+    pub fn long_bytes(&self) -> usize {
+        self.parser.long_bytes()
+    }
+
     /// Bytes that wait to be sent: copied ones, and those of stored values.
     pub fn output_bytes(&self) -> (usize, usize) {
         (self.backlog_bytes, self.pinned_bytes)
@@ -368,9 +388,9 @@ impl Connection {
         self.waiting_bytes as usize
     }
 
-    /// Whether a reply was larger than the limit: the conversation cannot go on.
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
+    /// Whether a part of it is not there, and why: the conversation cannot go on.
+    pub fn lost(&self) -> Option<Lost> {
+        self.lost
     }
 
     /// We end: what it sent and was not executed never will be; what is owed is still sent.
@@ -488,7 +508,7 @@ impl Connection {
 
     /// Queues all of the desk's output, and empties it.
     pub fn queue_output(&mut self, desk: &mut Desk) {
-        self.overflowed |= desk.output.overflowed();
+        self.lost = self.lost.or(desk.output.lost());
         for piece in desk.output.pieces() {
             match piece {
                 Piece::Bytes(bytes) => self.queue_bytes(bytes, &mut desk.pool),
@@ -501,7 +521,7 @@ impl Connection {
     /// Puts the desk's output, more of the reply that waits at `place`, before what waits, and empties it. With
     /// `whole`, the reply is complete, and the requests behind it go on. Says whether there was such a place.
     pub fn fill(&mut self, place: Place, desk: &mut Desk, whole: bool) -> bool {
-        self.overflowed |= desk.output.overflowed();
+        self.lost = self.lost.or(desk.output.lost());
         let waits = |part: &Part| matches!(part, Part::Waiting(other, _) if *other == place);
         let found = self.backlog.iter().position(waits);
         if let Some(mut at) = found {
@@ -515,6 +535,10 @@ impl Connection {
                     Piece::Shared(value) => self.insert_shared(at, value),
                 }
                 at += 1;
+            }
+            if self.lost.is_some() {
+                // Some of the pieces may not be there.
+                at = self.backlog.iter().position(waits).unwrap_or(at);
             }
             if whole {
                 if let Some(Part::Waiting(_, bytes)) = self.backlog.remove(at) {
@@ -532,18 +556,27 @@ impl Connection {
 
     /// Appends to the bytes at `at`, or makes room for them there.
     fn insert_bytes(&mut self, at: usize, bytes: &[u8], pool: &mut BufferPool) {
+        let before = self.backlog_bytes;
         self.backlog_bytes += bytes.len();
-        match self.backlog.get_mut(at) {
-            Some(Part::Bytes(buffer, _)) => buffer.extend_from_slice(bytes),
-            _ => {
-                let mut buffer = pool.lend();
-                buffer.extend_from_slice(bytes);
-                self.backlog.insert(at, Part::Bytes(buffer, 0));
+        if let Some(Part::Bytes(buffer, _)) = self.backlog.get_mut(at) {
+            if append(buffer, bytes) {
+                return;
+            }
+        } else {
+            let mut buffer = pool.lend();
+            if append(&mut buffer, bytes) && self.backlog.try_reserve(1).is_ok() {
+                return self.backlog.insert(at, Part::Bytes(buffer, 0));
             }
         }
+        self.backlog_bytes = before;
+        self.lost.get_or_insert(Lost::NoMemory);
     }
 
     fn insert_shared(&mut self, at: usize, value: &Rc<Blob>) {
+        if self.backlog.try_reserve(1).is_err() {
+            self.lost.get_or_insert(Lost::NoMemory);
+            return;
+        }
         self.pinned_bytes += value.len();
         self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
     }

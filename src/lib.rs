@@ -89,7 +89,7 @@
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |
-//! | `cli/mod.rs`, `lines.rs`, `pipe.rs` | memento-cli |
+//! | `cli/mod.rs`, `lines.rs`, `pipe.rs`, `plain.rs` | memento-cli |
 //! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!

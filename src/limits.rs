@@ -1,6 +1,67 @@
 //! Every bound in one place, the unit last in its name.
 //!
 //! The assertions at the end hold how the bounds relate; change one and the build says which other it breaks.
+//!
+//! # What comes from outside
+//!
+//! Every byte that others choose, what bounds its effect on memory, processor time, the log and other clients, and the
+//! tests that show it. A test holds that these exist.
+//!
+//! | what comes | what bounds it | shown by |
+//! | --- | --- | --- |
+//! | **A client's port**, TCP or Unix |  |  |
+//! | a connection | `CLIENTS_MAX`, clients of one address, `ACCEPTS_PER_TURN_MAX`; without descriptors nobody is accepted for `ACCEPT_RETRY_MS` | `tests/lifecycle.rs`: one_client_too_many_is_told_so, running_out_of_descriptors_costs_no_time; `tests/bounds.rs`: one_address_has_no_more_clients_than_it_may; `tests/endings.rs`: many_connections_leave_nothing_behind |
+//! | silence, a byte now and then | `FIRST_REQUEST_SECONDS`, the timeout | `tests/bounds.rs`: who_sends_no_request_in_time_is_closed; `tests/lifecycle.rs`: idle_clients_are_closed_where_asked_for, ten_thousand_idle_clients_are_held_and_answered |
+//! | an end, a half close, a reset, anywhere | what was received is executed, or all is forgotten | `tests/endings.rs`: a_conversation_may_end_at_every_point, what_was_sent_before_the_end_is_executed; `tests/lifecycle.rs`: a_half_closed_client_gets_all_its_replies, a_reset_harms_nobody |
+//! | any bytes at all, cut anywhere | the parser knows no others than those of requests | `tests/corpora.rs`: any_bytes_are_parsed, pieces_are_parsed_as_the_whole_is, a_server_answers_pieces_as_it_answers_the_whole |
+//! | a line | `LINE_BYTES_MAX`; no byte is looked at twice | `tests/protocol.rs`: long_lines_have_an_end; `tests/lifecycle.rs`: an_endless_line_is_cut_off; `src/proto/text.rs`: no_byte_is_scanned_twice |
+//! | a browser's request | its first or second line closes the connection | `tests/protocol.rs`: browsers_are_shown_the_door |
+//! | a RESP header | `HEADER_BYTES_MAX`, `ARGS_MAX`, `VALUE_BYTES_MAX`; what is announced is not believed | `tests/bounds.rs`: protocol_errors_have_redis_s_words_and_close, what_is_announced_costs_nothing_before_it_comes |
+//! | a RESP request | `REQUEST_BYTES_MAX` | `src/proto/resp.rs`: a_request_has_a_bound_in_all |
+//! | a long value | it is received where it stays, `LONG_RECEIVE_BYTES_MAX` at a time | `tests/bounds.rs`: a_large_value_is_received_where_it_stays; `tests/long.rs`: a_long_value_comes_in_short_turns_and_is_not_copied |
+//! | all that clients make the server hold | `CLIENTS_MEMORY_PART`, `WORD_MEMORY_PART` | `tests/bounds.rs`: who_holds_most_goes_where_all_together_hold_too_much, clients_that_go_for_what_they_hold_cost_no_more_than_they_may, one_value_at_a_time_may_be_longer_than_what_clients_may_hold, what_clients_call_themselves_counts |
+//! | what comes before AUTH | `UNAUTHENTICATED_ARGS_MAX`, `UNAUTHENTICATED_BYTES_MAX`; five commands | `src/proto/resp.rs`: who_has_not_authenticated_may_send_little; `tests/commands/connection.rs`: auth |
+//! | a password | compared in a time that tells nothing; a wrong one is answered after `WRONG_PASSWORD_MS`, and never shown | `src/command/session.rs`: secrets_are_compared_whole; `tests/endings.rs`: who_goes_while_a_password_is_refused_waits_no_more; `src/command/slowlog.rs`: secrets_do_not_get_in |
+//! | many requests at once | `TURN_NS_MAX`, `TURN_BYTES_MAX`, `BATCH_REQUESTS_MAX` | `tests/lifecycle.rs`: a_full_pipeline_makes_nobody_wait; `tests/bounded.rs`: prepending_to_a_large_value_in_a_row_makes_nobody_wait, sums_of_many_digits_in_a_row_make_nobody_wait |
+//! | replies that are not read | `OUTPUT_SOFT_BYTES_MAX`, `OUTPUT_PINNED_BYTES` | `tests/bounds.rs`: a_stopped_reader_costs_its_limit_and_no_time; `tests/lifecycle.rs`: a_slow_reader_of_small_replies_costs_its_limit, a_slow_reader_of_big_replies_costs_its_limit |
+//! | a request with a large answer | `OUTPUT_HARD_BYTES_MAX` | `tests/bounds.rs`: who_asks_for_too_large_a_reply_is_closed; `tests/bounded.rs`: the_room_of_a_large_reply_is_given_back |
+//! | a pattern | `MATCH_STEPS_MAX` in a slice, or for a request | `tests/bounded.rs`: a_pattern_that_would_take_hours_is_refused; `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap; `src/command/glob.rs`: a_class_is_not_looked_through_beyond_the_steps |
+//! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
+//! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
+//! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
+//! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
+//! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
+//! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
+//! | CLIENT SETNAME and SETINFO | `NAME_BYTES_MAX`, printable, counted | `tests/bounds.rs`: what_clients_call_themselves_counts |
+//! | keys that collide | `PAGE_ENTRIES_MAX`, `DIRECTORY_PLACES_MAX`: a page that no split separates is hashed with a key of its own | `src/store/spread.rs`: inputs_of_the_fuzzer_cost_a_bounded_amount_of_work, colliding_keys_cost_a_bounded_multiple_of_random_ones, no_step_depends_on_how_keys_are_spread |
+//! | keys that end at once, FLUSH after FLUSH | `SWEEP_NS_MAX`, `RECLAIM_ENTRIES_PER_TURN`, `LET_GO_BYTES_PER_TURN` | `tests/bounded.rs`: keys_that_are_due_go_at_once_among_many_others, flushes_in_a_row_leave_nothing_behind; `tests/long.rs`: what_goes_is_given_back_in_short_turns |
+//! | more keys than the memory limit | refused, or evicted, `EVICTION_NS_MAX` a turn | `tests/memory.rs`: a_flood_of_mixed_sizes_stays_under_the_limit, without_eviction_writes_are_refused_and_reads_answered |
+//! | more than the system has | an error, or a close; `sys::reserve` for what cannot fail | `tests/bounded.rs`: where_the_system_has_no_memory_writes_are_refused_and_all_else_goes_on, a_request_that_the_system_has_no_memory_for_is_refused_alone, clients_whose_buffers_find_no_memory_go_alone |
+//! | what an error, the slow log or CLIENT LIST shows again | `ECHO_BYTES_MAX`, `SLOW_ARGUMENTS_MAX`, `SLOW_ARGUMENT_BYTES_MAX`, `SLOW_ENTRIES_MAX` | `src/command/tests.rs`: what_is_echoed_is_cut_and_printable; `src/command/slowlog.rs`: long_requests_are_cut_as_redis_cuts_them; `src/stats.rs`: errors_are_counted_by_their_code |
+//! | what makes a line in the log | `NOISE_MS`, `NOISE_MS_MAX`, `LOG_LINE_BYTES_MAX`, no control character | `tests/bounded.rs`: what_is_no_request_leaves_few_lines_in_the_log, shortages_of_memory_that_come_and_go_leave_few_lines_in_the_log; `src/log.rs`: a_line_has_level_time_and_text_and_no_control_characters |
+//! | who comes from elsewhere | protected mode; it may send as little as who has not authenticated | `tests/smoke/protected.sh` |
+//! | **The bus** |  |  |
+//! | a connection from anywhere | `STRANGERS_MAX`, `HELLO_MS`; where there is no secret, listed addresses alone | `tests/cluster/strangers.rs`: half_a_hello_and_silence_are_closed, two_hundred_strangers_at_once_keep_nobody_out, without_a_cluster_nothing_listens_for_a_bus |
+//! | a hello, a proof | `STRANGER_BYTES_MAX`; nothing is shown to who has not proved to know the secret | `src/cluster/tests/handshake.rs`: a_stranger_is_shown_no_list_and_no_proof, who_says_to_be_somebody_else_is_no_link, strangers_are_bounded_and_their_junk_is_told; `tests/cluster/strangers.rs`: a_node_without_the_secret_is_refused |
+//! | any bytes at all | the link is closed, one line in the log | `tests/cluster/strangers.rs`: junk_on_the_bus_harms_nobody, hellos_that_are_spoilt_or_said_again_harm_nobody; `tests/corpora.rs`: frames_of_any_kind_keep_a_node_sound; `src/cluster/wire/tests.rs`: any_bytes_are_looked_at_without_harm |
+//! | a node's frames | `FRAME_BYTES_MAX`, `LINK_STREAMS_MAX`, `REQUEST_BYTES_MAX`; what was not asked for ends the link | `src/cluster/tests/messages.rs`: what_nobody_should_send_ends_the_link, random_frames_do_no_harm; `src/cluster/inbox.rs`: what_cannot_be_is_noticed, no_more_is_reserved_than_comes; `src/proto/typed.rs`: junk_is_told_and_never_panics |
+//! | a node's flood, its silence | `LINK_LEFT_BYTES_MAX`, `LINK_UNSENT_BYTES`, `LINK_HELD_BYTES_MAX`, `SILENCE_MS` | `src/cluster/tests/messages.rs`: who_does_not_take_its_answers_waits_and_is_given_up_at_last; `tests/cluster/slow.rs`: two_nodes_that_flood_each_other_go_on; `tests/cluster/failures.rs`: a_node_that_hangs_is_given_up_and_found_again |
+//! | requests for other nodes | `REPLIES_WAITING_MAX`, `REPLIES_WAITING_BYTES`, `LINK_REQUESTS_MAX`, `LINK_BYTES_MAX` | `tests/cluster/slow.rs`: a_pipeline_for_a_node_that_stands_still_costs_its_limit, a_client_that_does_not_read_forwarded_replies_costs_its_limit; `tests/cluster/mends.rs`: many_costly_requests_of_one_client_hold_up_no_other_one |
+//! | a node's answers | `FORWARDED_REPLY_BYTES_MAX`, `TYPED_DEPTH_MAX` | `tests/cluster/values.rs`: an_answer_of_more_than_a_gigabyte_is_not_passed_on; `tests/cluster/slow.rs`: unread_answers_of_several_nodes_cost_their_limit |
+//! | **The box** |  |  |
+//! | the cluster's file | 1 MiB, `NODES_MAX`; an error names its line | `src/config/nodes.rs`: every_mistake_has_its_words, what_is_too_much_is_refused; `tests/corpora.rs`: any_file_is_nodes_or_one_mistake |
+//! | files with a password or a secret, options | 64 KiB, of which the first line; an error names the option | `src/config.rs`: mistakes_name_the_option, options_are_read_and_have_defaults; `tests/lifecycle.rs`: wrong_usage_is_told_and_ends_with_2 |
+//! | the environment | HOME for the cluster's file, MEMENTO_PASSWORD | `src/config.rs`: the_file_is_in_the_home_directory_where_none_is_named; `tests/smoke/protected.sh` |
+//! | a socket's path | what is no stale socket is left alone; its mode holds from the first moment | `tests/lifecycle.rs`: what_is_no_socket_is_left_alone, a_unix_socket_serves_like_a_port; `tests/endings.rs`: a_path_that_leads_to_another_server_is_left_to_it |
+//! | signals | two end it, others of terminals and pipes do nothing | `tests/endings.rs`: signals_of_terminals_and_pipes_end_nothing; `tests/lifecycle.rs`: the_first_signal_waits_for_what_is_owed, the_second_signal_waits_for_nothing |
+//! | standard output that is full, closed, stopped or as long as it may be | the line is dropped and counted | `tests/lifecycle.rs`: a_full_standard_output_blocks_nobody, a_closed_standard_output_ends_nobody, a_full_disk_under_standard_output_ends_nobody, a_terminal_that_nobody_reads_blocks_nobody, a_log_that_is_as_long_as_it_may_be_ends_nobody |
+//! | what is inherited: descriptors, limits | no descriptor is taken for a standard stream; `DESCRIPTORS_RESERVED` | `tests/lifecycle.rs`: who_inherits_no_standard_streams_serves_all_the_same, few_descriptors_mean_few_clients |
+//! | the wall clock | it is shown and converted, and ends no key | `src/server/engine.rs`: a_wall_clock_that_jumps_by_years_ends_and_keeps_no_key |
+//! | calls that fail, fall short, come late | each is made again, or ends one connection | `src/server/tests.rs`: no_reply_is_lost_or_doubled_under_faults; `src/server/faults.rs`: a_broken_connection_costs_its_own_replies_alone, a_cluster_whose_links_break_does_what_it_says |
+//! | **A server that the tools talk to** |  |  |
+//! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
+//! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error, the_client_tells_of_a_server_that_does_not_answer |
+//! | what a terminal would obey | `?` in its place | `src/cli/plain.rs`: nothing_is_left_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
 
 /// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
 pub const SLOTS: usize = 8192;
@@ -83,6 +144,10 @@ pub const OUTPUT_HARD_BYTES_MAX: usize = 64 << 20;
 /// there is none, unless something else is said: more would be taken from the keys.
 pub const CLIENTS_MEMORY_PART: u64 = 8;
 
+/// Where that part is the bound, a long word that one client is sending may take so much of the limit, or of the box's
+/// memory, before it counts: an eighth of a small limit is less than many a value that fits it.
+pub const WORD_MEMORY_PART: u64 = 2;
+
 /// Of clients that go because all together make the server hold too much, so many go in a turn.
 pub const CLIENTS_EVICTED_PER_TURN_MAX: usize = 64;
 
@@ -163,11 +228,22 @@ pub const MATCH_STEPS_MAX: usize = 16 << 20;
 /// What a client calls itself may be so long: it stands in every line about it.
 pub const NAME_BYTES_MAX: usize = 1024;
 
+/// CONFIG GET, COMMAND INFO, COMMAND DOCS, LATENCY HISTOGRAM and CLIENT LIST may be asked for so many names at a time: each
+/// may cost much and answers little, and a single request is never cut.
+pub const NAMES_ASKED_MAX: usize = 1024;
+
 /// CLIENT PAUSE holds clients up for at most so long, a year: a longer one could be ended only by a signal.
 pub const PAUSE_MS_MAX: i64 = 365 * 86_400_000;
 
 /// What a client may queue between MULTI and EXEC.
 pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
+
+/// A client may watch so many keys: to begin and to end that takes some microseconds a key, in one piece.
+pub const WATCHED_KEYS_MAX: usize = 10_000;
+
+/// What memento-cli and memento-benchmark take for one answer, before it ends in their memory: a server that never ends one
+/// must not fill the box that asks. Answers that are copied through a pipe are not held, and so have no bound.
+pub const ANSWER_BYTES_MAX: usize = 1 << 30;
 
 /// So long a wrong password is answered after; nobody else waits for it.
 pub const WRONG_PASSWORD_MS: u64 = 200;
@@ -230,6 +306,9 @@ pub const SLOW_ARGUMENTS_MAX: usize = 32;
 
 /// ... and so many bytes of each (and this one).
 pub const SLOW_ARGUMENT_BYTES_MAX: usize = 128;
+
+/// The slow log may be told to keep so many requests.
+pub const SLOW_ENTRIES_MAX: usize = 10_000;
 
 /// Rates are told from counters that are looked at so often ...
 pub const RATE_SAMPLE_MS: u64 = 100;
@@ -311,6 +390,8 @@ pub const REDIAL_MS: u64 = 50;
 pub const REDIAL_MS_MAX: u64 = 1000;
 
 const _: () = assert!(EVICTION_SAMPLES <= EVICTION_SAMPLES_MAX && EVICTION_NS_MAX <= TURN_NS_MAX / 3);
+// One value that is replaced by another of this length fits the limit.
+const _: () = assert!(WORD_MEMORY_PART >= 2 && WORD_MEMORY_PART < CLIENTS_MEMORY_PART);
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= 1 << 13);
 const _: () = assert!(PAGE_MERGE_ENTRIES_MAX * 2 < PAGE_ENTRIES_MAX);
 const _: () = assert!(DIRECTORY_PLACES_MAX > 2);

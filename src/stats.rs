@@ -54,6 +54,7 @@ counters! {
     expire_lag_worst_ms, "milliseconds", "The longest that an expired key has waited for its memory to be taken back.";
     evicted_keys, "keys", "Keys that the memory policy has let go.";
     memory_shortages, "times", "Times that the system had no memory to give, so that what needs some is refused.";
+    closed_by_memory_shortage, "connections", "Clients closed because the system had no memory for what they sent or were owed.";
     evicted_clients, "connections", "Clients closed because all together made the server hold more than they may.";
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use support::{Client, Server, alone, beside, need, show, together, wait_for};
+use support::{Client, Server, alone, beside, limit_memory, need, show, together, wait_for};
 
 /// How long a client may wait for its answer while another one does its worst. What the machine's other work adds is
 /// in it.
@@ -233,6 +233,39 @@ fn what_is_no_request_leaves_few_lines_in_the_log() {
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains("is closed")).count();
     assert!(lines <= seconds + 2, "{lines} lines in {seconds} s: {log}");
+    // Nor do those that others close.
+    for _ in 0..COUNT {
+        let mut client = server.connect();
+        client.barrier();
+        let address = client.stream.local_addr().expect("an address");
+        observer.expect(&format!("CLIENT KILL {address}"), "OK");
+    }
+    let seconds = usize::try_from(start.elapsed().as_secs()).expect("few seconds");
+    let lines = server.log().lines().filter(|line| line.contains("is closed")).count();
+    assert!(lines <= seconds + 2, "{lines} lines in {seconds} s: {}", server.log());
+}
+
+#[test]
+fn shortages_of_memory_that_come_and_go_leave_few_lines_in_the_log() {
+    const ROUNDS: u64 = 30;
+    let _machine = alone();
+    if !need("prlimit") {
+        return;
+    }
+    let server = server_of_little_memory();
+    let mut client = server.connect();
+    let (start, value) = (Instant::now(), "v".repeat(70_000));
+    for _ in 0..ROUNDS {
+        store_until_refused(&mut client, |number| format!("SET key{number} {value}"), 2000);
+        client.expect("FLUSH", "OK");
+        wait_for("memory to come back", || client.ask("SET key v") == "OK");
+    }
+    let (seconds, shortages) = (start.elapsed().as_secs(), client.info("memory_shortages"));
+    let lines = server.log().lines().filter(|line| line.contains("the system has")).count();
+    println!("{shortages} shortages in {seconds} s: {lines} lines");
+    assert!(shortages >= ROUNDS / 2, "only {shortages} shortages");
+    // Two a time, one a second at first and fewer then.
+    assert!(lines as u64 <= 2 * (seconds + 1), "{lines} lines in {seconds} s: {}", server.log());
 }
 
 #[test]
@@ -307,12 +340,7 @@ fn store_until_refused(client: &mut Client, request: impl Fn(usize) -> String, m
 fn server_of_little_memory() -> Server {
     let server = Server::start(&[]);
     server.connect().barrier();
-    let text = std::fs::read_to_string(format!("/proc/{}/statm", server.id())).expect("the process's memory");
-    let pages: u64 = text.split(' ').next().expect("a field").parse().expect("a number");
-    let limit = (pages * 4096 + (24 << 20)).to_string();
-    let id = server.id().to_string();
-    let limited = std::process::Command::new("prlimit").args(["--pid", &id, &format!("--as={limit}")]).status();
-    assert!(limited.expect("prlimit").success());
+    limit_memory(&server, 24 << 20);
     server
 }
 
@@ -343,6 +371,9 @@ fn where_the_system_has_no_memory_writes_are_refused_and_all_else_goes_on() {
             assert!(answer.starts_with(REFUSED), "{bytes}: {request}: {answer}");
         }
         let mut third = server.connect();
+        // Behind the one that was refused, one may have found room again.
+        let there: usize = third.ask("DBSIZE").parse().expect("a number");
+        assert!((stored..stored + 50).contains(&there), "{bytes}: {there} keys, {stored} before one was refused");
         assert!(third.ask("GET key0") == value && third.ask(&format!("GET key{}", stored - 1)) == value);
         assert!(third.info("memory_shortages") > 0);
         server.wait_for_log("the system has no memory left");
@@ -360,7 +391,7 @@ fn where_the_system_has_no_memory_writes_are_refused_and_all_else_goes_on() {
         server.wait_for_log("the system has memory again");
         let kept = if scattered { 1 } else { stored - 1 };
         assert!(third.ask(&format!("GET key{kept}")) == value);
-        client.expect("DBSIZE", &(stored - gone.len() + 1).to_string());
+        client.expect("DBSIZE", &(there - gone.len() + 1).to_string());
         client.expect("FLUSH", "OK");
         client.expect(&format!("SET key {value}"), "OK");
         assert!(server.is_running());
@@ -401,5 +432,105 @@ fn a_request_that_the_system_has_no_memory_for_is_refused_alone() {
     assert!(length >= count * more.len(), "{length} bytes of {count} parts");
     other.expect("DEL long", "OK");
     wait_for("memory to come back", || other.ask("SET k v") == "OK");
+    assert!(server.is_running());
+}
+
+/// A word of so many bytes, in RESP.
+fn word(bytes: usize) -> String {
+    format!("${bytes}\r\n{}\r\n", "w".repeat(bytes))
+}
+
+/// Buffers that clients make the server fill, each in a way of its own, until the system has no memory left. Whoever asks
+/// for too much is told so, or closed; all others go on, and the keys stay.
+#[test]
+fn clients_whose_buffers_find_no_memory_go_alone() {
+    let _machine = alone();
+    if !need("prlimit") {
+        return;
+    }
+    let mut server = server_of_little_memory();
+    let mut other = server.connect();
+    other.expect("SET k value", "OK");
+    other.expect(&format!("SET inline {}", "v".repeat(4000)), "OK");
+    let mut check = |what: &str| {
+        other.expect("GET k", "value");
+        wait_for(&format!("memory to come back after {what}"), || other.ask("SET other v") == "OK");
+        assert_eq!(server.connect().ask("GET k"), "value", "after {what}");
+        let closed = other.info("closed_by_memory_shortage");
+        println!("{what}: {closed} closed so far");
+        closed
+    };
+
+    // Lines that are not ended, one a client.
+    let line = "x".repeat(1_000_000);
+    let mut clients: Vec<Client> = (0..60).map(|_| server.connect()).collect();
+    let sent = clients.iter_mut().filter_map(|client| client.send_if_open(line.as_bytes()).then_some(())).count();
+    assert!(sent >= 10, "only {sent} lines could be sent");
+    let mut observer = server.connect();
+    wait_for("some to be closed", || observer.info("closed_by_memory_shortage") >= 30);
+    check("lines without an end");
+    drop(clients);
+    let before = check("they are gone");
+
+    // One request of many words that are short enough to be kept together.
+    let mut client = server.connect();
+    client.send("*2000\r\n$4\r\nMGET\r\n");
+    let some = word(30_000);
+    // What comes behind the error is thrown away, so that the error is not.
+    let sent = (0..1998).take_while(|_| client.send_if_open(some.as_bytes())).count();
+    client.half_close();
+    println!("{sent} words were taken");
+    let said = show(&client.rest());
+    assert!(said.is_empty() || said.starts_with("-OOM the system has no memory left for this request"), "{said}");
+    assert!(check("a request of many words") > before);
+
+    // So many words that what is noted of each is more than there is.
+    for words in [200_000, 1_000_000] {
+        let mut client = server.connect();
+        let answered = client.send_if_open(format!("*{words}\r\n{}", "$1\r\nk\r\n".repeat(words)).as_bytes());
+        let mut client = server.connect();
+        let line_answered = client.send_if_open(format!("MGET{}\r\n", " k".repeat(250_000)).as_bytes());
+        println!("{words} words sent: {answered}, in a line: {line_answered}");
+        check("very many words");
+    }
+
+    // Replies: copies, notes of values that are stored, keys.
+    let before = check("nothing");
+    // The log is to have a line of this, too.
+    std::thread::sleep(Duration::from_millis(1100));
+    for count in [15_000, 16_000] {
+        let mut client = server.connect();
+        client.send(format!("MGET{}\r\n", " inline".repeat(count)));
+        let received = client.rest().len();
+        assert!(received < count * 4000, "{received} bytes came");
+        check("a large reply");
+    }
+    assert!(check("large replies") >= before + 2);
+    server.wait_for_log("is closed, the system has no memory for what it sent or is owed");
+
+    // What is queued, and what a pause holds up.
+    let request = format!("SET queued {}\r\n", "v".repeat(900_000));
+    let mut client = server.connect();
+    client.send("MULTI\r\n");
+    let queued = (0..60).take_while(|_| client.send_if_open(request.as_bytes())).count();
+    client.send_if_open(b"EXEC\r\nQUIT\r\n");
+    client.half_close();
+    // It is refused as a whole, or closed before.
+    let said = show(&client.rest());
+    println!("{queued} requests sent for a transaction: {}", &said[said.len().saturating_sub(100)..]);
+    assert!(
+        said.starts_with("OK") && !said.contains("QUEUED\\r\\nOK") && said.matches("QUEUED").count() < 30,
+        "{said}"
+    );
+    check("a transaction");
+    observer.expect("EXISTS queued", "0");
+    observer.expect("CLIENT PAUSE 3000 WRITE", "OK");
+    let mut held: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+    let sent = held.iter_mut().map(|client| usize::from(client.send_if_open(request.as_bytes()))).sum::<usize>();
+    println!("{sent} of 40 sent during the pause");
+    observer.expect("GET k", "value");
+    observer.expect("CLIENT UNPAUSE", "OK");
+    drop(held);
+    check("a pause");
     assert!(server.is_running());
 }

@@ -355,3 +355,135 @@ fn what_a_client_queues_is_bounded() {
     assert!(client.ask_line("EXEC").starts_with("(error) EXECABORT"));
     client.expect("EXISTS k", "0");
 }
+
+#[test]
+fn names_that_are_asked_for_are_few_and_patterns_cheap() {
+    const NAMES: usize = 1024;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    // Many clients make the search for some of them long.
+    let _others: Vec<Client> = (0..500).map(|_| server.connect()).collect();
+    let too_many = format!("(error) too many names, ask for at most {NAMES} at a time");
+    let costly = "(error) matching this pattern takes too long, use a shorter one or fewer *";
+    let class = format!("*[{}", "A".repeat(1_000_000));
+    bystander.expect("CONFIG RESETSTAT", "OK");
+    let (_, worst) = beside(&mut bystander, || {
+        let families =
+            ["CONFIG GET *", "COMMAND INFO set", "COMMAND DOCS set", "LATENCY HISTOGRAM set", "CLIENT LIST ID 1"];
+        for request in families {
+            let (command, name) = request.rsplit_once(' ').expect("a name");
+            let asking = |count: usize| format!("{command}{}", format!(" {name}").repeat(count));
+            assert_ne!(client.ask(&asking(NAMES)), too_many, "{command}");
+            for count in [NAMES + 1, 100_000] {
+                client.expect(&asking(count), &too_many);
+            }
+        }
+        for request in ["CONFIG GET", "COMMAND LIST FILTERBY PATTERN"] {
+            client.expect(&format!("{request} {class}"), costly);
+        }
+    });
+    let turn_us = bystander.info("turn_worst_us");
+    println!("the longest turn {turn_us} us, bystander's worst {worst:?}");
+    assert!(turn_us < 250_000, "a turn of {turn_us} us");
+    // The slow log cannot be told to keep everything.
+    client.expect("CONFIG SET slowlog-max-len 1000000000", "OK");
+    client.expect("CONFIG GET slowlog-max-len", "slowlog-max-len: 10000");
+}
+
+#[test]
+fn a_client_watches_no_more_keys_than_it_may() {
+    const KEYS: usize = 10_000;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let watch = |count: usize| format!("WATCH{}", (0..count).map(|number| format!(" k{number}")).collect::<String>());
+    client.expect(&watch(KEYS), "OK");
+    let error = "(error) a transaction and what it watches take at most 64 MB, and it watches at most 10000 keys";
+    // What it watches already is not counted twice; one too many ends it all, so that EXEC is not done by mistake.
+    client.expect("WATCH k0 k1", "OK");
+    client.expect("WATCH other", error);
+    client.expect(&watch(KEYS + 1), error);
+    client.expect(&watch(KEYS), "OK");
+    let mut other = server.connect();
+    other.expect("SET k9999 v", "OK");
+    client.expect_line("MULTI", "OK");
+    client.expect_line("GET k9999", "QUEUED");
+    client.expect_line("EXEC", "(null)");
+}
+
+#[test]
+fn what_clients_call_themselves_counts() {
+    const CLIENTS: usize = 200;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let mut observer = server.connect();
+    let name = "n".repeat(1024);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(Client::barrier);
+    let before = observer.info("mem_clients_normal");
+    for client in &mut clients {
+        client.expect(&format!("CLIENT SETNAME {name}n"), "(error) Client names have at most 1024 bytes");
+        for request in ["SETNAME", "SETINFO LIB-NAME", "SETINFO LIB-VER"] {
+            client.expect(&format!("CLIENT {request} {name}"), "OK");
+        }
+    }
+    let grown = observer.info("mem_clients_normal") - before;
+    assert!(grown >= (CLIENTS * 3 * 1024) as u64, "{CLIENTS} clients with three names each count as {grown} bytes");
+    observer.expect("CONFIG SET maxmemory-clients 100kb", "OK");
+    wait_for("some to go", || observer.info("connected_clients") < 100);
+    assert!(observer.info("evicted_clients") > 100);
+}
+
+/// Sends the beginning of a SET of so long a value, and as much of the value.
+fn begin_value(client: &mut Client, key: &str, bytes: usize, sent: usize) -> bool {
+    let head = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${bytes}\r\n", key.len());
+    client.send_if_open(head.as_bytes()) && client.send_if_open(&vec![b'v'; sent])
+}
+
+#[test]
+fn one_value_at_a_time_may_be_longer_than_what_clients_may_hold() {
+    const MB: usize = 1 << 20;
+    let _machine = alone();
+    // An eighth is 8 MB, a half is 32.
+    let server = Server::start(&["--maxmemory", "64mb"]);
+    let mut observer = server.connect();
+    observer.expect("CONFIG GET maxmemory-clients", "maxmemory-clients: 8388608");
+    let mut client = server.connect();
+    for _ in 0..2 {
+        assert!(begin_value(&mut client, "k", 28 * MB, 28 * MB) && client.send_if_open(b"\r\n"));
+        assert_eq!(client.line(), "+OK");
+    }
+    assert_eq!((observer.ask("STRLEN k"), observer.info("evicted_clients")), ((28 * MB).to_string(), 0));
+    observer.expect("DEL k", "OK");
+    // While one value is on its way nobody is kept busy, and of two that are, the shorter one goes.
+    assert!(begin_value(&mut client, "k", 28 * MB, 20 * MB));
+    wait_for("it to be received", || observer.info("mem_clients_normal") > 20 * MB as u64);
+    let turns = observer.info("turns");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(observer.info("turns") - turns < 100, "the loop spins");
+    let mut second = server.connect();
+    begin_value(&mut second, "other", 28 * MB, 18 * MB);
+    wait_for("the second one to go", || observer.info("evicted_clients") == 1);
+    assert!(client.send_if_open(&vec![b'v'; 8 * MB]) && client.send_if_open(b"\r\n"));
+    assert_eq!((client.line(), observer.ask("STRLEN k")), ("+OK".into(), (28 * MB).to_string()));
+    // Where no key may go for it, it does.
+    let mut third = server.connect();
+    begin_value(&mut third, "third", 30 * MB, 30 * MB);
+    observer.expect("SET small v", "OK");
+    let mut fourth = server.connect();
+    begin_value(&mut fourth, "fourth", 32 * MB, 31 * MB);
+    wait_for("one to go", || observer.info("evicted_clients") > 1);
+    // Nor may it be longer than half of all, and where it was said what clients may hold, it is no exception.
+    drop((second, third, fourth));
+    observer.expect("FLUSH", "OK");
+    for (setting, bytes) in [("", 40 * MB), ("CONFIG SET maxmemory-clients 8mb", 12 * MB)] {
+        if !setting.is_empty() {
+            observer.expect(setting, "OK");
+        }
+        let before = observer.info("evicted_clients");
+        let mut large = server.connect();
+        begin_value(&mut large, "k", bytes, bytes);
+        wait_for("it to go", || observer.info("evicted_clients") == before + 1);
+    }
+}

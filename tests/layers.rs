@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reactor", &["sys", "timer"]),
     ("command", &["blob", "proto", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
-    ("cluster", &["blob", "proto", "store::slot", "timer"]),
+    ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
     ("client", &["proto", "sys::resolve"]),

@@ -743,6 +743,24 @@ fn a_closed_standard_output_ends_nobody() {
     assert_eq!(server.wait_exit().code(), Some(0));
 }
 
+/// Whether a server whose log cannot be read serves, and goes on while lines are lost; its port is one that was free a
+/// moment ago.
+fn serves_without_log(start: impl FnOnce(&str) -> Command) -> bool {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let mut child = start(&port.to_string()).spawn().expect("to start the program");
+    let asks = || {
+        // Nothing but answers may come: no line of the log.
+        let mut client = Client::new(TcpStream::connect(("127.0.0.1", port)).ok()?);
+        client.send("PING\r\nQUIT\r\n");
+        Some(client.rest() == b"PONG\r\n")
+    };
+    let began = holds_within(Duration::from_secs(5), || asks() == Some(true));
+    let goes_on = began && (0..50).all(|_| asks() == Some(true));
+    child.kill().expect("our own child");
+    child.wait().expect("our own child");
+    goes_on
+}
+
 #[test]
 fn a_full_disk_under_standard_output_ends_nobody() {
     let _machine = together();
@@ -750,17 +768,37 @@ fn a_full_disk_under_standard_output_ends_nobody() {
         skip("there is no /dev/full");
         return;
     };
-    // The port cannot be read from the log here, so that it is one that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-    let mut command = Command::new(program());
-    command.args(["-v", "-p", &port.to_string()]).stdin(Stdio::null()).stdout(full);
-    let mut child = command.spawn().expect("to start the program");
-    let served = holds_within(Duration::from_secs(5), || {
-        TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| Client::new(stream).ask("PING") == "PONG")
-    });
-    child.kill().expect("our own child");
-    child.wait().expect("our own child");
-    assert!(served);
+    assert!(serves_without_log(|port| {
+        let mut command = Command::new(program());
+        command.args(["-v", "-p", port]).stdin(Stdio::null()).stdout(full);
+        command
+    }));
+}
+
+/// A shell does this before it becomes the server: `$1` is a file that may be written to.
+fn serves_within_shell(before: &str) -> bool {
+    let scratch = Scratch::new();
+    let log = scratch.path("log");
+    serves_without_log(|port| {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("log=$1; shift; {before}")).arg("sh").arg(log).arg(program());
+        shell.args(["-v", "-p", port]);
+        shell
+    })
+}
+
+#[test]
+fn a_log_that_is_as_long_as_it_may_be_ends_nobody() {
+    let _machine = together();
+    // Blocks of 512 bytes; beyond them comes a signal that ends who does not expect it.
+    assert!(serves_within_shell("ulimit -f 1 && exec \"$@\" > \"$log\" 2>&1"));
+}
+
+/// Descriptors 0 to 2 are free then: no listener and no client may get one, since the log would go there.
+#[test]
+fn who_inherits_no_standard_streams_serves_all_the_same() {
+    let _machine = together();
+    assert!(serves_within_shell("exec \"$@\" <&- >&- 2>&-"));
 }
 
 /// Gives a server a terminal as its standard output, and reads of it until the server listens. The port is printed;

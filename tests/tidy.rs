@@ -174,6 +174,41 @@ fn the_readme_lists_the_commands() {
     panic!("README.md's table of commands is not the rows; MEMENTO_BLESS=1 writes it:\n{table}");
 }
 
+/// The table in `src/limits.rs` of what comes from outside names tests, each behind its file.
+#[test]
+fn the_tests_that_show_the_bounds_exist() {
+    let table = read("src/limits.rs");
+    let rows: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(2).collect();
+    let (mut missing, mut named) = (Vec::new(), 0);
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        let &[what, bounds, tests] = &cells[..] else { panic!("three cells: {row}") };
+        // A heading among the rows.
+        if what.starts_with("**") {
+            continue;
+        }
+        assert!(!bounds.trim().is_empty() && !tests.trim().is_empty(), "nothing bounds or shows: {what}");
+        for part in tests.split("; ") {
+            let (file, names) = part.split_once("`: ").unwrap_or((part.trim_end_matches('`'), ""));
+            let text = read(file.trim_start_matches('`'));
+            for name in names.split(", ").filter(|name| !name.is_empty()) {
+                named += 1;
+                if !text.contains(&format!("fn {}(", name.trim())) {
+                    missing.push(part.to_string());
+                }
+            }
+        }
+        // What bounds it is a name of this file.
+        for name in
+            bounds.split('`').skip(1).step_by(2).filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        {
+            assert!(table.contains(&format!("pub const {name}:")), "{name} is no bound");
+        }
+    }
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+    assert!(rows.len() > 40 && named > 90, "{} rows name {named} tests", rows.len());
+}
+
 #[test]
 fn the_dependencies_are_the_ones_we_chose() {
     let manifest = read("Cargo.toml");

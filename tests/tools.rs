@@ -420,9 +420,7 @@ fn an_output_that_is_full_and_an_input_that_is_none_are_errors() {
 
 #[test]
 fn on_a_terminal_there_is_a_prompt() {
-    if Command::new("script").arg("--version").output().is_err() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "the program 'script' (util-linux) is missing");
-        eprintln!("skipped: the program 'script' (util-linux) is missing");
+    if !has_program("script") {
         return;
     }
     let port = serve_lines(|line| format!("<{line}>\r\n").into_bytes());
@@ -445,6 +443,65 @@ fn on_a_terminal_there_is_a_prompt() {
         }
         assert!(rest.contains(&prompt) && !rest.contains("<three>"), "{:?}", finished.out);
     }
+}
+
+#[test]
+fn a_terminal_is_shown_nothing_that_it_would_obey() {
+    if !has_program("script") {
+        return;
+    }
+    let port = serve_lines(|_| b"a\x1b]0;title\x07b \xc2\x9b2J \xff end\r\n".to_vec());
+    let shown = "a?]0;title?b ?2J ? end";
+    let line = format!("{} cli 127.0.0.1 {port} GET k", env!("CARGO_BIN_EXE_memento"));
+    for (line, input) in [(line, ""), (format!("{} cli 127.0.0.1 {port}", env!("CARGO_BIN_EXE_memento")), "GET k\n")] {
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it was there a moment ago");
+        take_stdin(&mut child).write_all(input.as_bytes()).expect("it reads");
+        let finished = finish(child);
+        assert!(finished.out.contains(shown), "{:?}", finished.out);
+        assert!(!finished.out.contains(['\x1b', '\x07', '\u{9b}']), "{:?}", finished.out);
+    }
+    // A pipe gets the bytes as they are.
+    let finished = cli(port, &["GET", "k"]);
+    assert!(finished.out.contains("\x1b]0;title\x07b \u{9b}2J"), "{:?}", finished.out);
+}
+
+/// Whether there is such a program; in CI there must be.
+fn has_program(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").output().is_ok();
+    assert!(found || std::env::var("CI").as_deref() != Ok("true"), "the program '{name}' is missing");
+    if !found {
+        eprintln!("skipped: the program '{name}' is missing");
+    }
+    found
+}
+
+/// A server that sends an answer without an end.
+fn serve_endless() -> u16 {
+    serve(|stream| {
+        let piece = vec![b'1'; 1 << 20];
+        while (&stream).write_all(&piece).is_ok() {}
+    })
+}
+
+#[test]
+fn an_answer_without_an_end_is_an_error_where_no_more_can_be_held() {
+    if !has_program("prlimit") {
+        return;
+    }
+    let port = serve_endless().to_string();
+    for words in [&["cli", "127.0.0.1", &port, "GET", "k"][..], &["benchmark", "127.0.0.1", &port]] {
+        let mut command = Command::new("prlimit");
+        command.args(["--as=200000000", env!("CARGO_BIN_EXE_memento")]).args(words);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let finished = run(&mut command);
+        assert_eq!(finished.status, Some(1), "{words:?}: {:?}", finished.err);
+        assert!(finished.err.contains("is not over after"), "{words:?}: {:?}", finished.err);
+    }
+    let load = ["127.0.0.1", &port, "--load", "inc", "--requests", "1000", "--connections", "1"];
+    let finished = run(&mut tool("benchmark", &load));
+    assert!(finished.status == Some(1) && finished.err.contains("wrong answer"), "{:?}", finished.err);
 }
 
 // memento-benchmark.

@@ -81,6 +81,9 @@ impl Default for Load {
     }
 }
 
+/// The line of an integer is shorter than this, whatever the server.
+const INTEGER_LINE_BYTES_MAX: usize = 64;
+
 /// The right reply to each request.
 enum Wanted {
     /// These bytes.
@@ -121,7 +124,10 @@ impl Wanted {
                 Ok((part == wanted.len()).then_some(part))
             }
             Wanted::Integer(before) => {
-                let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
+                let line = &bytes[..bytes.len().min(INTEGER_LINE_BYTES_MAX)];
+                let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
+                    return if line.len() < INTEGER_LINE_BYTES_MAX { Ok(None) } else { Err(wrong()) };
+                };
                 let digits = bytes[..end].strip_prefix(*before).and_then(|line| line.strip_suffix(b"\r"));
                 match digits {
                     Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Ok(Some(end + 1)),
@@ -375,7 +381,8 @@ mod tests {
                 assert_eq!(wanted.length(&reply.as_bytes()[..cut]), Ok(None), "{kind:?}");
             }
             assert_eq!(wanted.length(format!("{reply}more").as_bytes()), Ok(Some(reply.len())), "{kind:?}");
-            for wrong in ["-ERR no\r\n", "$-1\r\n", "(null)\r\n", ":\r\n", "\r\n"] {
+            let endless = "1".repeat(INTEGER_LINE_BYTES_MAX);
+            for wrong in [&endless[..], "-ERR no\r\n", "$-1\r\n", "(null)\r\n", ":\r\n", "\r\n"] {
                 assert!(wanted.length(wrong.as_bytes()).is_err(), "{kind:?}: {wrong}");
             }
         }

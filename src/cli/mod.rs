@@ -6,6 +6,7 @@
 
 mod lines;
 mod pipe;
+mod plain;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -13,6 +14,7 @@ use getopts::{Options, ParsingStyle};
 
 use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
 use lines::Answer;
+use plain::Plain;
 
 const USAGE: &str = "\
 Usage: memento-cli [-h] [-V] [HOST [PORT]] [COMMAND ...]
@@ -163,14 +165,17 @@ fn talk(request: &Request) -> Result<(), Failure> {
         let hint = if known { "" } else { " (and it is not the name of a command)" };
         Failure::Message(format!("{error}{hint}"))
     })?;
+    // Who copies answers into a file or another program is to have them as they are.
+    let is_terminal = io::stdout().is_terminal();
+    let output: &mut dyn Write = if is_terminal { &mut Plain(io::stdout()) } else { &mut io::stdout() };
     if let Some(command) = &request.command {
-        return say(&mut client, command.as_bytes(), &mut io::stdout(), true)
+        return say(&mut client, command.as_bytes(), output, true)
             .and_then(|said| if said == Said::Error { Err(Failure::ErrorAnswer) } else { Ok(()) });
     }
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        converse(&mut client, &mut io::stdin().lock(), &mut io::stdout())
+    if io::stdin().is_terminal() && is_terminal {
+        converse(&mut client, &mut io::stdin().lock(), output)
     } else {
-        pipe::run(client, io::stdin(), &mut io::stdout())
+        pipe::run(client, io::stdin(), output)
     }
 }
 

@@ -3,8 +3,12 @@
 //! Nothing is allocated by a size that is only announced, and what a message may have in all is bounded.
 
 use crate::blob::Blob;
+use crate::buffer::append;
 use crate::limits::{BUS_PIECE_BYTES_MAX, LINK_STREAMS_MAX};
 use std::rc::Rc;
+
+/// Why a link ends that brings more than there is memory for; the node is linked again, and asks for less or waits.
+pub(super) const NO_MEMORY: &str = "the system has no memory left for what it sent";
 
 /// Why bytes are left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,8 +61,7 @@ impl Inbox {
     /// Adds to the head of a message that may have `bytes_max` bytes in all.
     pub(super) fn part(&mut self, kind: Kind, id: u32, bytes: &[u8], bytes_max: u64) -> Result<(), &'static str> {
         let partial = self.partial(kind, id, bytes.len(), bytes_max)?;
-        partial.head.extend_from_slice(bytes);
-        Ok(())
+        if append(&mut partial.head, bytes) { Ok(()) } else { Err(NO_MEMORY) }
     }
 
     /// Adds a piece of a long value of `total` bytes to such a message.
@@ -71,9 +74,11 @@ impl Inbox {
     ) -> Result<(), &'static str> {
         let partial = self.partial(kind, id, bytes.len(), bytes_max)?;
         let total = total as usize;
-        // What is announced beyond a piece is not believed before it comes.
-        let begin = || (Blob::with_room(total.min(BUS_PIECE_BYTES_MAX)), total);
-        let (mut value, announced) = partial.long.take().unwrap_or_else(begin);
+        let (mut value, announced) = match partial.long.take() {
+            Some(begun) => begun,
+            // What is announced beyond a piece is not believed before it comes.
+            None => (Blob::try_with_room(total.min(BUS_PIECE_BYTES_MAX)).map_err(|_| NO_MEMORY)?, total),
+        };
         if announced != total {
             return Err("a long value that changes its length");
         }
@@ -81,6 +86,7 @@ impl Inbox {
         if bytes.len() > missing {
             return Err("more of a long value than was announced");
         }
+        value.try_reserve(bytes.len()).map_err(|_| NO_MEMORY)?;
         value.extend_from_slice(bytes);
         if value.len() < total {
             partial.long = Some((value, total));

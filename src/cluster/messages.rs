@@ -1,12 +1,13 @@
 //! Requests and replies: what came is taken apart where it lies, what is to go is put into the outbox of its link.
 
-use super::inbox::{Kind, Stall};
+use super::inbox::{Kind, NO_MEMORY, Stall};
 use super::link::{Link, Open, Phase};
 use super::outbox::OwnedReply;
 use super::wire::{self, Frame, HeadWord, HeadWords};
 use super::{
     Answer, Caller, Cluster, Desk, Executed, Host, LinkId, NodeId, Offer, Purpose, Request, RequestHead, Sent,
 };
+use crate::buffer::append;
 use crate::limits::{
     ARGS_MAX, BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, FRAME_BYTES_MAX, LINK_BYTES_MAX, LINK_HELD_BYTES_MAX,
     LINK_LEFT_BYTES_MAX, LINK_REQUESTS_HARD_MAX, LINK_REQUESTS_MAX, LINK_UNSENT_BYTES, REQUEST_BYTES_MAX,
@@ -27,6 +28,9 @@ const NO_ID: u32 = u32::MAX;
 /// What a client is told whose answer finds no room.
 const TOO_MANY_HELD: &str =
     "ERR the answer is lost: too many long ones wait to be passed on, ask for fewer at a time or for less";
+
+/// What a client is told for whose answer there is no memory.
+const NO_MEMORY_TO_HOLD: &str = "OOM the system has no memory left for this answer";
 
 /// A request as its last frame tells it.
 struct Arrived<'a> {
@@ -49,8 +53,10 @@ impl<T> Cluster<T> {
         let mut left = mem::take(&mut known.inbox.left);
         let mut desk = mem::take(&mut self.desk);
         let was_left = !left.is_empty();
-        if was_left {
-            left.extend_from_slice(fresh);
+        if was_left && !append(&mut left, fresh) {
+            drop(left);
+            self.desk = desk;
+            return self.end(now_ms, link, NO_MEMORY, host);
         }
         let bytes = if was_left { &left } else { fresh };
         let (used, stall) = self.handle_frames(now_ms, link, bytes, &mut desk, host);
@@ -63,8 +69,8 @@ impl<T> Cluster<T> {
             if left.len() <= FRAME_BYTES_MAX {
                 left.shrink_to(2 * FRAME_BYTES_MAX);
             }
-        } else {
-            left.extend_from_slice(&fresh[used..]);
+        } else if !append(&mut left, &fresh[used..]) {
+            return self.end(now_ms, link, NO_MEMORY, host);
         }
         let Some(known) = self.links.get_mut(link).filter(|link| link.phase != Phase::Ending) else { return };
         let left_bytes = left.len();
@@ -111,9 +117,16 @@ impl<T> Cluster<T> {
                 self.handle_young(now_ms, id, (frame, &bytes[used..used + taken]), host)
             };
             used += taken;
-            if let Err(wrong) = handled {
-                self.junk(now_ms, id, wrong, host);
-                break;
+            match handled {
+                Ok(()) => {}
+                Err(NO_MEMORY) => {
+                    self.end(now_ms, id, NO_MEMORY, host);
+                    break;
+                }
+                Err(wrong) => {
+                    self.junk(now_ms, id, wrong, host);
+                    break;
+                }
             }
             if is_request && used < bytes.len() && !host.has_time() {
                 return (used, Stall::Time);
@@ -210,13 +223,18 @@ impl<T> Cluster<T> {
                     return Err("a message that is too long");
                 }
                 longs = mem::take(&mut partial.longs);
-                partial.head.extend_from_slice(words);
+                if !append(&mut partial.head, words) {
+                    return Err(NO_MEMORY);
+                }
                 &partial.head
             }
         };
         desk.words.clear();
         let mut longs = longs.into_iter();
         for word in HeadWords::new(bytes) {
+            if !desk.words.make_room(1) {
+                return Err(NO_MEMORY);
+            }
             match word {
                 Ok(HeadWord::Here { start, end }) => desk.words.push(start, end),
                 Ok(HeadWord::Long { bytes }) => {
@@ -292,7 +310,11 @@ impl<T> Cluster<T> {
         let typed = match &mut partial {
             None => Typed::new(bytes, &[]),
             Some(partial) => {
-                partial.head.extend_from_slice(bytes);
+                if !append(&mut partial.head, bytes) {
+                    // The request counts as one whose link broke, as it does now.
+                    host.answer(flight.ticket, Answer::Failed { node });
+                    return Err(NO_MEMORY);
+                }
                 Typed::new(&partial.head, &partial.longs)
             }
         };
@@ -414,22 +436,32 @@ impl<T> Cluster<T> {
 #[inline]
 fn put_reply(link: &mut Link, id: u32, output: &Output) {
     let bytes = output.copied_bytes() + output.shared_bytes();
-    if output.overflowed() {
+    if output.lost().is_some() {
         // Nothing that could be sent is whole. No reply is empty, so the other side takes it for what it is.
         link.outbox.short_reply(id, &[]);
     } else if bytes <= BUS_WHOLE_REPLY_BYTES_MAX && output.plain().is_some() {
         link.outbox.short_reply(id, output.bytes());
-    } else if bytes <= BUS_PIECE_BYTES_MAX {
-        link.outbox.reply(id, OwnedReply::new(output));
-    } else if link.held_bytes + link.outbox.copied_bytes() + output.copied_bytes() > LINK_HELD_BYTES_MAX {
+    } else if bytes > BUS_PIECE_BYTES_MAX
+        && link.held_bytes + link.outbox.copied_bytes() + output.copied_bytes() > LINK_HELD_BYTES_MAX
+    {
         // Its link is fed by clients that ask for more than they take. A request does not wait for room, since what
         // makes room stands behind it on the link.
-        let mut error = Output::default();
-        Reply::new(&mut error, Encoding::Bus, Face::Typed).error(TOO_MANY_HELD);
-        link.outbox.short_reply(id, error.bytes());
-    } else {
+        put_error(link, id, TOO_MANY_HELD);
+    } else if let Some(reply) = OwnedReply::new(output) {
+        if bytes <= BUS_PIECE_BYTES_MAX {
+            return link.outbox.reply(id, reply);
+        }
         wire::reply_size_frame(link.outbox.frames(), id, bytes as u64);
         link.held_bytes += output.copied_bytes();
-        link.open.insert(id, Open::Held(OwnedReply::new(output)));
+        link.open.insert(id, Open::Held(reply));
+    } else {
+        put_error(link, id, NO_MEMORY_TO_HOLD);
     }
+}
+
+/// Puts a reply that is an error into the outbox.
+fn put_error(link: &mut Link, id: u32, text: &str) {
+    let mut error = Output::default();
+    Reply::new(&mut error, Encoding::Bus, Face::Typed).error(text);
+    link.outbox.short_reply(id, error.bytes());
 }

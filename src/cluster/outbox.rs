@@ -7,6 +7,7 @@
 use super::RequestHead;
 use super::wire;
 use crate::blob::Blob;
+use crate::buffer::append;
 use crate::limits::{BUS_PIECE_BYTES_MAX, BUS_WHOLE_REPLY_BYTES_MAX, LINK_STREAMS_MAX};
 use crate::proto::{Output, Word};
 use std::collections::VecDeque;
@@ -295,9 +296,10 @@ impl Outbox {
 }
 
 impl OwnedReply {
-    /// A copy of what was written; long values are shared.
-    pub(super) fn new(output: &Output) -> OwnedReply {
-        OwnedReply { bytes: output.bytes().to_vec(), longs: output.longs().map(Rc::clone).collect() }
+    /// A copy of what was written; long values are shared. None where there is no memory for it.
+    pub(super) fn new(output: &Output) -> Option<OwnedReply> {
+        let mut bytes = Vec::new();
+        append(&mut bytes, output.bytes()).then(|| OwnedReply { bytes, longs: output.longs().map(Rc::clone).collect() })
     }
 }
 

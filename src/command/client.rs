@@ -1,6 +1,7 @@
 //! CLIENT: what a client says of itself, and what it asks of others.
 
 use super::session::{self, Replies, check_name};
+use super::sub::names;
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer};
 use crate::limits::{NAME_BYTES_MAX, PAUSE_MS_MAX};
 use crate::proto::{Args, Reply};
@@ -182,7 +183,7 @@ fn list_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     if option.eq_ignore_ascii_case(b"TYPE") && args.len() == 4 {
         filter.ordinary = Some(is_ordinary(&args[3])?);
     } else if option.eq_ignore_ascii_case(b"ID") && args.len() > 3 {
-        let ids = args.from(3).map(|id| client_id(id).ok_or_else(|| CommandError::other("Invalid client ID")));
+        let ids = names(args, 3)?.map(|id| client_id(id).ok_or_else(|| CommandError::other("Invalid client ID")));
         filter.ids = Some(ids.collect::<Result<_, _>>()?);
     } else {
         return Err(CommandError::Syntax);

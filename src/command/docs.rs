@@ -1,8 +1,9 @@
 //! COMMAND: the table itself, in the shapes that Redis's clients read when they connect.
 
-use super::sub::Subcommand;
+use super::sub::{Subcommand, names};
 use super::table::{Flags, Keys};
 use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, glob, lookup};
+use crate::limits::MATCH_STEPS_MAX;
 use crate::proto::{Args, Reply};
 
 /// `COMMAND`
@@ -23,8 +24,9 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     if args.len() == 2 {
         return command(ctx, args, reply);
     }
+    let names = names(args, 2)?;
     reply.array(args.len() - 2);
-    for name in args.from(2) {
+    for name in names {
         match lookup(name) {
             Some(spec) => describe(spec, reply),
             None => describe_sub(name, reply),
@@ -35,29 +37,28 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
 pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let filter = match (args.get(2), args.get(3), args.get(4)) {
-        (None, ..) => None,
+    let found: Vec<&CommandSpec> = match (args.get(2), args.get(3), args.get(4)) {
+        (None, ..) => COMMANDS.iter().collect(),
         (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
-            Some((by.to_ascii_lowercase(), what.to_ascii_lowercase()))
+            let is = |name: &str| by.eq_ignore_ascii_case(name.as_bytes());
+            if is("pattern") {
+                glob::matching(what, COMMANDS, |spec| spec.name, &mut { MATCH_STEPS_MAX })?
+            } else if is("aclcat") {
+                let has = |spec: &&CommandSpec| {
+                    categories(spec).any(|category| category.as_bytes()[1..].eq_ignore_ascii_case(what))
+                };
+                COMMANDS.iter().filter(has).collect()
+            } else if is("module") {
+                // Modules there are none.
+                Vec::new()
+            } else {
+                return Err(CommandError::Syntax);
+            }
         }
         _ => return Err(CommandError::Syntax),
     };
-    let keep = |spec: &&CommandSpec| match &filter {
-        None => true,
-        Some((by, what)) => match by.as_slice() {
-            b"aclcat" => categories(spec).any(|category| &category.as_bytes()[1..] == what),
-            b"pattern" => glob::matches_name(what, spec.name.as_bytes()),
-            // Modules there are none.
-            _ => false,
-        },
-    };
-    if let Some((by, _)) = &filter
-        && ![&b"module"[..], b"aclcat", b"pattern"].contains(&by.as_slice())
-    {
-        return Err(CommandError::Syntax);
-    }
-    reply.array(COMMANDS.iter().filter(keep).count());
-    COMMANDS.iter().filter(keep).for_each(|spec| reply.bulk(spec.name.as_bytes()));
+    reply.array(found.len());
+    found.iter().for_each(|spec| reply.bulk(spec.name.as_bytes()));
     Ok(Flow::Continue)
 }
 
@@ -66,8 +67,9 @@ pub(super) fn docs(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     if args.len() == 2 {
         document(COMMANDS.iter(), COMMANDS.len(), reply);
     } else {
-        let known = || args.from(2).filter_map(lookup);
-        document(known(), known().count(), reply);
+        let known = names(args, 2)?.filter_map(lookup);
+        let count = known.clone().count();
+        document(known, count, reply);
     }
     Ok(Flow::Continue)
 }

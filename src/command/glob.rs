@@ -1,5 +1,6 @@
 //! Glob patterns as Redis has them: `*`, `?`, `[a-c]`, `[^a]`, and `\` before a character that means itself.
 
+use super::CommandError;
 use crate::limits::MATCH_STEPS_MAX;
 
 /// A pattern that was looked at, and how much more work matching may take.
@@ -26,9 +27,22 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Whether a short text of ours matches `pattern`.
-pub(super) fn matches_name(pattern: &[u8], text: &[u8]) -> bool {
-    Matcher::new(pattern).matches(text)
+/// Those of our own things whose names, which are in lower case, match `pattern`, in any case.
+///
+/// # Errors
+/// When the steps are used up, which begin as [`MATCH_STEPS_MAX`] for all that a request asks for.
+pub(super) fn matching<'n, T>(
+    pattern: &[u8],
+    named: &'n [T],
+    name: impl Fn(&T) -> &str,
+    steps_left: &mut usize,
+) -> Result<Vec<&'n T>, CommandError> {
+    if pattern.len() > *steps_left {
+        return Err(CommandError::PatternTooCostly);
+    }
+    let pattern = pattern.to_ascii_lowercase();
+    let found = named.iter().filter(|one| matches(&pattern, name(one).as_bytes(), steps_left)).collect();
+    if *steps_left == 0 { Err(CommandError::PatternTooCostly) } else { Ok(found) }
 }
 
 /// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
@@ -76,8 +90,9 @@ fn matches_one(pattern: &[u8], p: usize, byte: u8, steps_left: &mut usize) -> Op
     match *pattern.get(p)? {
         b'?' => Some(p + 1),
         b'[' => {
-            let (found, end) = class(pattern, p + 1, byte);
-            // A class is looked through anew for each byte of text.
+            // A class is looked through anew for each byte of text, and no further than there are steps.
+            let reach = pattern.len().min(p.saturating_add(1 + *steps_left));
+            let (found, end) = class(&pattern[..reach], p + 1, byte);
             *steps_left = steps_left.saturating_sub(end - p);
             found.then_some(end)
         }
@@ -161,5 +176,26 @@ mod tests {
         let pattern = "*[".to_owned() + &"a".repeat(1_000_000);
         let mut matcher = Matcher::new(pattern.as_bytes());
         assert!(!matcher.matches("b".repeat(1000).as_bytes()) && matcher.gave_up());
+    }
+
+    #[test]
+    fn a_class_is_not_looked_through_beyond_the_steps() {
+        let mut matcher = Matcher { pattern: b"[abcdefgh]", steps_left: 5 };
+        assert!(!matcher.matches(b"h") && matcher.gave_up());
+        let mut matcher = Matcher { pattern: b"[abcdefgh]", steps_left: 50 };
+        assert!(matcher.matches(b"h") && !matcher.gave_up());
+    }
+
+    #[test]
+    fn names_share_the_steps_of_a_request() {
+        let names = ["port", "save", "save-again"];
+        let find = |pattern: &[u8], mut steps_left: usize| {
+            matching(pattern, &names, |name| name, &mut steps_left).map(|found| found.into_iter().copied().collect())
+        };
+        assert_eq!(find(b"SAVE*", 1000), Ok(vec!["save", "save-again"]));
+        assert_eq!(find(b"nothing", 1000), Ok(vec![]));
+        // Enough for one of them, and not for all.
+        assert_eq!(find(b"*aaaa", 20), Err(CommandError::PatternTooCostly));
+        assert_eq!(find(&[b'a'; 21], 20), Err(CommandError::PatternTooCostly));
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_
 
 /// `RENAME key newkey`
 pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.state.want_memory()?;
+    ctx.state.want_room(1, args[2].len())?;
     if !ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms) {
         return Err(CommandError::NoSuchKey);
     }
@@ -62,7 +62,7 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     if ctx.state.store.get(&args[1], ctx.state.now.ms).is_none() {
         return Err(CommandError::NoSuchKey);
     }
-    ctx.state.want_memory()?;
+    ctx.state.want_room(1, args[2].len())?;
     let free = ctx.state.store.get(&args[2], ctx.state.now.ms).is_none();
     let renamed = free && ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms);
     reply.integer(renamed.into());
@@ -167,12 +167,12 @@ pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let cursor = parse_cursor(&args[1]).ok_or_else(|| CommandError::other("invalid cursor"))?;
     let options = ScanOptions::parse(args)?;
-    let mut found = Found::default();
+    let (mut found, mut has_room) = (Found::default(), true);
     let mut matcher = options.pattern.map(Matcher::new);
     let next = ctx.state.store.scan(cursor, options.count, ctx.state.now.ms, &mut |entry| {
         let fits = options.strings && matcher.as_mut().is_none_or(|matcher| matcher.matches(entry.key()));
         if fits && found.bytes_used() <= SCAN_BYTES_MAX {
-            found.push(entry.key());
+            has_room &= found.push(entry.key());
         }
     });
     if matcher.is_some_and(|matcher| matcher.gave_up()) {
@@ -180,6 +180,9 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     }
     if found.bytes_used() > SCAN_BYTES_MAX {
         return Err(CommandError::other("the keys here are too long to be listed"));
+    }
+    if !has_room {
+        return Err(CommandError::NoMemory);
     }
     // In a cluster the walk goes on at the next node, unless the client asks each by itself.
     let behind = || ctx.state.slots.filter(|_| !ctx.session.readonly)?.behind();

@@ -2,6 +2,7 @@
 //! INFO tell of those.
 
 use super::measure::CallStats;
+use super::sub::names;
 use super::{CommandError, Ctx, Flow, Outcome, echo, lookup};
 use crate::proto::{Args, Reply};
 use crate::stats::Histogram;
@@ -22,7 +23,7 @@ pub(super) fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
             let wanted = all.filter(|&(full, _)| full.as_bytes() == name || !name.contains(&b'|'));
             wanted.filter_map(called).collect::<Vec<_>>()
         };
-        args.from(2).flat_map(of_name).collect()
+        names(args, 2)?.flat_map(of_name).collect()
     };
     reply.map(found.len());
     for (name, histogram) in found {

@@ -60,8 +60,9 @@ pub const REDIS_VERSION: &str = "7.0.15";
 /// What a wrong password is answered with, in Redis's words.
 pub const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
-/// What a request is answered that needs memory where the system has none to give.
-const NO_MEMORY: &str = "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
+/// What is answered where the system has no memory to give.
+pub const NO_MEMORY: &str =
+    "OOM the system has no memory left for this: delete keys, or set a maxmemory that the box has";
 
 /// Where a client comes from; asked only when it is to be shown.
 pub trait Peer {
@@ -274,6 +275,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
         && ctx.state.settings.memory_bytes_max == 0
         && !ctx.state.store.is_short()
         && ctx.state.watches.is_empty()
+        && !args.is_large()
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.
@@ -332,7 +334,7 @@ fn lacks_memory(spec: &CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option
     if limited && ctx.state.make_room_for(args.long_bytes()) == Room::None {
         return Some(CommandError::OutOfMemory);
     }
-    ctx.state.want_memory().err()
+    ctx.state.want_room_for(spec, args).err()
 }
 
 /// Runs a handler: the one door, and so the place where commands are measured.

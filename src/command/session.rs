@@ -48,6 +48,13 @@ pub struct Names {
     pub version: Vec<u8>,
 }
 
+impl Names {
+    /// The memory that they take, in bytes.
+    pub fn bytes_used(&self) -> usize {
+        size_of::<Names>() + self.client.len() + self.library.len() + self.version.len()
+    }
+}
+
 /// Which replies a client wants (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replies {

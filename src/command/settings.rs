@@ -1,9 +1,10 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
+use super::sub::names;
 use super::{CommandError, Ctx, Flags, Flow, Outcome, echo, glob};
 use crate::limits::{
-    CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX,
-    VALUE_BYTES_MAX,
+    CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, MATCH_STEPS_MAX,
+    SLOW_ENTRIES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX, WORD_MEMORY_PART,
 };
 use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
@@ -132,6 +133,13 @@ impl Settings {
         self.clients_bytes_max.unwrap_or(memory_bytes / CLIENTS_MEMORY_PART)
     }
 
+    /// What a long word that one client is sending may take without counting as what clients hold, in bytes; none may where
+    /// it was said what clients may hold.
+    pub fn word_bytes_max(&self) -> u64 {
+        let memory_bytes = if self.memory_bytes_max > 0 { self.memory_bytes_max } else { self.box_bytes };
+        if self.clients_bytes_max.is_some() { 0 } else { memory_bytes / WORD_MEMORY_PART }
+    }
+
     /// Whether what took so long belongs into the slow log.
     pub(super) fn is_slow(&self, ns: u64) -> bool {
         u64::try_from(self.slower_than_us).is_ok_and(|us| ns / 1000 >= us)
@@ -257,7 +265,8 @@ fn set_slower_than(now: &mut Settings, text: &str) -> Result<(), String> {
 }
 
 fn set_slow_entries_max(now: &mut Settings, text: &str) -> Result<(), String> {
-    now.slow_entries_max = number(text, 0, i64::MAX)? as usize;
+    // More than is kept may be asked for, as of Redis.
+    now.slow_entries_max = usize::try_from(number(text, 0, i64::MAX)?).unwrap_or(usize::MAX).min(SLOW_ENTRIES_MAX);
     Ok(())
 }
 
@@ -286,11 +295,11 @@ fn find(name: &[u8]) -> Option<&'static Setting> {
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // A plain name is answered as it was asked.
     let mut found: BTreeMap<String, &Setting> = BTreeMap::new();
-    for pattern in args.from(2) {
+    let mut steps_left = MATCH_STEPS_MAX;
+    for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
-            let pattern = pattern.to_ascii_lowercase();
-            let fitting = SETTINGS.iter().filter(|setting| glob::matches_name(&pattern, setting.name.as_bytes()));
-            found.extend(fitting.map(|setting| (setting.name.to_string(), setting)));
+            let fitting = glob::matching(pattern, SETTINGS, |setting| setting.name, &mut steps_left)?;
+            found.extend(fitting.into_iter().map(|setting| (setting.name.to_string(), setting)));
         } else if let Some(setting) = find(pattern) {
             found.insert(String::from_utf8_lossy(pattern).into_owned(), setting);
         }

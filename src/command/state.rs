@@ -1,6 +1,7 @@
 //! What commands work on, whoever asks: the store, the node, the settings, what is counted and measured.
 
-use super::{CommandError, Measures, OwnSlots, Pause, Settings, SlowLog, Watches};
+use super::{CommandError, CommandSpec, Measures, OwnSlots, Pause, Settings, SlowLog, Watches};
+use crate::proto::{Args, Word};
 use crate::stats::Stats;
 use crate::store::Store;
 
@@ -54,6 +55,25 @@ impl State {
     /// Looks whether the system has memory again, where it had none.
     pub(super) fn want_memory(&mut self) -> Result<(), CommandError> {
         if self.store.is_short() && !self.store.refill() { Err(CommandError::NoMemory) } else { Ok(()) }
+    }
+
+    /// As [`State::want_memory`], and whether there is enough for so many words of so many bytes together.
+    pub(super) fn want_room(&mut self, words: usize, bytes: usize) -> Result<(), CommandError> {
+        self.want_memory()?;
+        if self.store.has_room(words, bytes) { Ok(()) } else { Err(CommandError::NoMemory) }
+    }
+
+    /// As [`State::want_memory`], and whether there is enough for what a request of this row may store of its words.
+    pub(super) fn want_room_for(&mut self, spec: &CommandSpec, args: Args<'_>) -> Result<(), CommandError> {
+        if !args.is_large() {
+            return self.want_memory();
+        }
+        // What was received into a buffer of its own takes no more, unless it is a key.
+        let received = |word| if let Word::Received(bytes) = word { bytes.len() } else { 0 };
+        let long_key = |place| if let Word::Long(key) = args.word(place) { key.len() } else { 0 };
+        let bytes =
+            args.words().map(received).sum::<usize>() + spec.key_places(args.len()).map(long_key).sum::<usize>();
+        self.want_room(args.len(), bytes)
     }
 }
 

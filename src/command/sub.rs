@@ -3,6 +3,7 @@
 use super::route::Reach;
 use super::table::{CommandSpec, Flags, Handler, Keys};
 use super::{CommandError, Ctx, Flow, Outcome, echo};
+use crate::limits::NAMES_ASKED_MAX;
 use crate::proto::{Args, Reply};
 
 /// A subcommand: a row within a row.
@@ -43,6 +44,14 @@ impl Subcommand {
     pub fn word(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, word)| word)
     }
+}
+
+/// The words from `first` on, names that are asked for, unless they are too many.
+pub(super) fn names<'a>(args: Args<'a>, first: usize) -> Result<impl Iterator<Item = &'a [u8]> + Clone, CommandError> {
+    if args.len() > first + NAMES_ASKED_MAX {
+        return Err(CommandError::Other(format!("ERR too many names, ask for at most {NAMES_ASKED_MAX} at a time")));
+    }
+    Ok(args.from(first))
 }
 
 /// Which subcommand a request of a family means.

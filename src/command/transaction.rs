@@ -3,7 +3,7 @@
 use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
 use super::table::{Flags, Keys};
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, refuse, run};
-use crate::limits::TRANSACTION_BYTES_MAX;
+use crate::limits::{TRANSACTION_BYTES_MAX, WATCHED_KEYS_MAX};
 use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
 use crate::store::{SlotId, Store};
 use std::collections::{HashMap, HashSet};
@@ -154,7 +154,10 @@ pub(super) fn queue(
     reply: &mut Reply<'_>,
 ) -> Outcome {
     let Some(transaction) = &mut ctx.session.transaction else { return Ok(Flow::Continue) };
-    let owned = OwnedArgs::new(args);
+    let Some(owned) = OwnedArgs::new(args) else {
+        transaction.poisoned = true;
+        return Err(CommandError::NoMemory);
+    };
     if transaction.bytes_used() + owned.bytes_used() > TRANSACTION_BYTES_MAX {
         transaction.poisoned = true;
         return Err(too_large());
@@ -170,7 +173,7 @@ pub(super) fn queue(
 
 fn too_large() -> CommandError {
     CommandError::Other(format!(
-        "ERR a transaction and what it watches take at most {} MB",
+        "ERR a transaction and what it watches take at most {} MB, and it watches at most {WATCHED_KEYS_MAX} keys",
         TRANSACTION_BYTES_MAX >> 20
     ))
 }
@@ -239,7 +242,7 @@ fn run_all<'a>(
         let Ok(chosen) = choose(spec, args) else { continue };
         // Those before it may have taken what there was.
         if spec.flags.has(Flags::DENYOOM)
-            && let Err(error) = ctx.state.want_memory()
+            && let Err(error) = ctx.state.want_room_for(spec, args)
         {
             refuse(ctx, &error, reply);
             continue;
@@ -348,7 +351,7 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             continue;
         }
         transaction.watched_bytes += key.len() + WATCHED_KEY_BYTES;
-        if transaction.bytes_used() > TRANSACTION_BYTES_MAX {
+        if transaction.bytes_used() > TRANSACTION_BYTES_MAX || transaction.watched.len() == WATCHED_KEYS_MAX {
             unwatch(ctx);
             return Err(too_large());
         }

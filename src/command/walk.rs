@@ -97,11 +97,15 @@ impl Walk {
     ) -> Result<Option<Cursor>, CommandError> {
         let Walk { pattern, found, .. } = self;
         let mut matcher = Matcher::new(pattern);
+        let mut has_room = true;
         let next = store.scan(from, entries_max, now_ms, &mut |entry| {
-            if found.bytes_used() <= bytes_max && matcher.matches(entry.key()) {
-                found.push(entry.key());
+            if has_room && found.bytes_used() <= bytes_max && matcher.matches(entry.key()) {
+                has_room = found.push(entry.key());
             }
         });
+        if !has_room {
+            return Err(CommandError::NoMemory);
+        }
         if matcher.gave_up() {
             return Err(CommandError::PatternTooCostly);
         }
@@ -133,9 +137,14 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn push(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len());
+    /// Adds a key; false where there is no memory for it.
+    pub(super) fn push(&mut self, key: &[u8]) -> bool {
+        let has_room = self.bytes.try_reserve(key.len()).is_ok() && self.ends.try_reserve(1).is_ok();
+        if has_room {
+            self.bytes.extend_from_slice(key);
+            self.ends.push(self.bytes.len());
+        }
+        has_room
     }
 
     pub(super) fn len(&self) -> usize {

@@ -12,7 +12,7 @@ mod typed;
 mod words;
 
 pub use number::{Digits, integer, memory_size, put_varint, short_line, varint};
-pub use output::{Output, Piece};
+pub use output::{Lost, Output, Piece};
 pub use reply::{Encoding, Face, Progress, Reply};
 pub use typed::{Malformed, Token, Typed, TypedReader};
 pub use words::{Args, OwnedArgs, Word, Words};
@@ -150,6 +150,11 @@ impl Parser {
     /// Whether a part of an array was taken, which is not looked at again.
     pub fn is_amid(&self) -> bool {
         self.array.is_some()
+    }
+
+    /// Bytes of the long word that is being received.
+    pub fn long_bytes(&self) -> usize {
+        self.array.as_ref().map_or(0, |array| array.long_bytes())
     }
 
     /// Bytes that a request on its way holds here.

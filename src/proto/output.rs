@@ -11,7 +11,16 @@ pub struct Output {
     /// Values to be sent between the bytes: each after the byte count that stands beside it.
     shared: Vec<(usize, Rc<Blob>)>,
     shared_bytes: usize,
-    overflowed: bool,
+    lost: Option<Lost>,
+}
+
+/// Why a part of an [`Output`] is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It is larger than [`OUTPUT_HARD_BYTES_MAX`].
+    TooLarge,
+    /// The system has no memory for it.
+    NoMemory,
 }
 
 /// A place in an [`Output`].
@@ -20,7 +29,7 @@ pub struct Mark {
     bytes: usize,
     shared: usize,
     shared_bytes: usize,
-    overflowed: bool,
+    lost: Option<Lost>,
 }
 
 /// A part of an [`Output`], in the order of sending.
@@ -32,38 +41,60 @@ pub enum Piece<'a> {
 }
 
 impl Output {
-    /// Appends bytes. Beyond [`OUTPUT_HARD_BYTES_MAX`] they are dropped, and [`Output::overflowed`] says so.
+    /// Appends bytes. Beyond [`OUTPUT_HARD_BYTES_MAX`], or where there is no memory, they are dropped, and
+    /// [`Output::lost`] says so.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.bytes.len() + bytes.len() > OUTPUT_HARD_BYTES_MAX {
-            self.overflowed = true;
-        } else {
+        if bytes.len() <= self.bytes.capacity() - self.bytes.len() || self.grow(bytes.len()) {
             self.bytes.extend_from_slice(bytes);
         }
+    }
+
+    /// Makes room for so many more bytes: twice as much as there is, but never beyond the limit; so what fits the room
+    /// that is there keeps to the limit.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, more: usize) -> bool {
+        let (len, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if len + more > OUTPUT_HARD_BYTES_MAX {
+            self.lost = Some(Lost::TooLarge);
+            return false;
+        }
+        let wanted = (2 * capacity).clamp(len + more, OUTPUT_HARD_BYTES_MAX).max(64);
+        let grown = self.bytes.try_reserve_exact(wanted - len).or_else(|_| self.bytes.try_reserve_exact(more));
+        if grown.is_err() {
+            self.lost.get_or_insert(Lost::NoMemory);
+        }
+        grown.is_ok()
     }
 
     /// Appends the first `count` of eight bytes, which the caller has in a register: so they are written with one store.
     #[inline]
     pub fn push_few(&mut self, bytes: [u8; 8], count: usize) {
-        let end = self.bytes.len() + count.min(8);
-        if end > OUTPUT_HARD_BYTES_MAX {
-            self.overflowed = true;
-        } else {
+        let count = count.min(8);
+        let end = self.bytes.len() + count;
+        if bytes.len() <= self.bytes.capacity() - self.bytes.len() {
             self.bytes.extend_from_slice(&bytes);
             self.bytes.truncate(end);
+        } else {
+            self.push(&bytes[..count]);
         }
     }
 
     /// Appends a stored value without a copy; it stays as it is until it is sent.
     pub fn push_shared(&mut self, value: &Rc<Blob>) {
+        if self.shared.len() == self.shared.capacity() && self.shared.try_reserve(1).is_err() {
+            self.lost.get_or_insert(Lost::NoMemory);
+            return;
+        }
         self.shared_bytes += value.len();
         self.shared.push((self.bytes.len(), Rc::clone(value)));
     }
 
     /// Where it ends now.
     pub fn mark(&self) -> Mark {
-        let Output { bytes, shared, shared_bytes, overflowed } = self;
-        Mark { bytes: bytes.len(), shared: shared.len(), shared_bytes: *shared_bytes, overflowed: *overflowed }
+        let Output { bytes, shared, shared_bytes, lost } = self;
+        Mark { bytes: bytes.len(), shared: shared.len(), shared_bytes: *shared_bytes, lost: *lost }
     }
 
     /// Takes back everything behind a mark.
@@ -71,7 +102,7 @@ impl Output {
         self.bytes.truncate(mark.bytes);
         self.shared.truncate(mark.shared);
         self.shared_bytes = mark.shared_bytes;
-        self.overflowed = mark.overflowed;
+        self.lost = mark.lost;
     }
 
     /// The bytes, where no stored value stands between them.
@@ -117,9 +148,10 @@ impl Output {
         self.bytes.is_empty() && self.shared.is_empty()
     }
 
-    /// Whether bytes were dropped: what is here is not whole, and must not be sent.
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
+    /// Whether bytes were dropped, and why: what is here is not whole then, and must not be sent.
+    #[inline]
+    pub fn lost(&self) -> Option<Lost> {
+        self.lost
     }
 
     /// Empties it for the next replies. Room for four times `bytes_max` is kept where it is there: what a
@@ -132,7 +164,7 @@ impl Output {
         self.shared.clear();
         self.shared.shrink_to(SEND_PIECES_MAX);
         self.shared_bytes = 0;
-        self.overflowed = false;
+        self.lost = None;
     }
 }
 
@@ -178,11 +210,28 @@ mod tests {
     fn too_much_is_dropped_and_told() {
         let mut output = Output::default();
         output.push(&vec![0; OUTPUT_HARD_BYTES_MAX]);
-        assert!(!output.overflowed());
+        assert_eq!(output.lost(), None);
+        output.push_few(*b"01234567", 0);
+        assert_eq!(output.lost(), None);
         output.push(b"x");
-        assert!(output.overflowed());
+        assert_eq!(output.lost(), Some(Lost::TooLarge));
         assert_eq!(output.copied_bytes(), OUTPUT_HARD_BYTES_MAX);
         output.clear(1000);
-        assert!(!output.overflowed());
+        assert_eq!(output.lost(), None);
+    }
+
+    #[test]
+    fn room_grows_to_the_limit_and_no_further() {
+        let mut output = Output::default();
+        for _ in 0..OUTPUT_HARD_BYTES_MAX / 100_000 {
+            output.push(&[0; 100_000]);
+            assert!(output.lost().is_none() && output.bytes.capacity() <= OUTPUT_HARD_BYTES_MAX);
+        }
+        let left = OUTPUT_HARD_BYTES_MAX - output.copied_bytes();
+        output.push(&vec![0; left - 3]);
+        output.push_few(*b"01234567", 3);
+        assert_eq!((output.lost(), output.copied_bytes()), (None, OUTPUT_HARD_BYTES_MAX));
+        output.push_few(*b"01234567", 1);
+        assert_eq!((output.lost(), output.copied_bytes()), (Some(Lost::TooLarge), OUTPUT_HARD_BYTES_MAX));
     }
 }

@@ -74,7 +74,12 @@ impl Array {
     }
 
     pub(super) fn bytes_used(&self) -> usize {
-        self.words.bytes_used() + self.long.as_ref().map_or(0, |long| long.bytes.bytes_used())
+        self.words.bytes_used() + self.long_bytes()
+    }
+
+    /// Bytes of the long word that is being received.
+    pub(super) fn long_bytes(&self) -> usize {
+        self.long.as_ref().map_or(0, |long| long.bytes.bytes_used())
     }
 }
 
@@ -101,8 +106,8 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
             return Parsed::Broken(ParseError::RequestTooLarge);
         }
         parser.array = Some(Box::new(array));
-    } else if matches!(parsed, Parsed::Request { .. }) {
-        words.append(array.words);
+    } else if matches!(parsed, Parsed::Request { .. }) && !words.append(array.words) {
+        return Parsed::Broken(ParseError::NoMemory);
     }
     parsed
 }
@@ -143,10 +148,14 @@ fn short_header(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
 }
 
 fn go_on(array: &mut Array, scanned: &mut u32, input: &[u8], trusted: bool) -> Parsed {
-    if array.long.as_ref().is_some_and(|long| long.failed) {
+    let lacks_memory = |array: &Array| array.long.as_ref().is_some_and(|long| long.failed);
+    if lacks_memory(array) {
         return Parsed::Broken(ParseError::NoMemory);
     }
     while array.missing > 0 {
+        if !array.words.make_room(1) {
+            return Parsed::Broken(ParseError::NoMemory);
+        }
         let length = match array.bulk {
             Some(length) => length,
             None => match input.get(array.at) {
@@ -171,6 +180,9 @@ fn go_on(array: &mut Array, scanned: &mut u32, input: &[u8], trusted: bool) -> P
             },
         };
         if let Some(keep) = take_bulk(array, input, length) {
+            if lacks_memory(array) {
+                return Parsed::Broken(ParseError::NoMemory);
+            }
             return Parsed::Incomplete { keep };
         }
         array.missing -= 1;
@@ -184,9 +196,13 @@ fn take_bulk(array: &mut Array, input: &[u8], length: usize) -> Option<usize> {
     array.bulk = Some(length);
     let here = input.len() - array.at;
     if array.long.is_none() && length > RECEIVED_WHOLE_BYTES_MAX && here < length {
-        let mut bytes = Blob::for_arrival(here + LONG_STEP_BYTES.min(length - here), length);
-        bytes.extend_from_slice(&input[array.at..]);
-        array.long = Some(Long { bytes, filled: here, length, failed: false });
+        let arriving = Blob::for_arrival(here + LONG_STEP_BYTES.min(length - here), length);
+        let failed = arriving.is_err();
+        let mut bytes = arriving.unwrap_or_default();
+        if !failed {
+            bytes.extend_from_slice(&input[array.at..]);
+        }
+        array.long = Some(Long { bytes, filled: here, length, failed });
         return Some(array.at);
     }
     let behind = if array.long.is_some() { 0 } else { length };
@@ -295,6 +311,32 @@ mod tests {
         assert!(parser.bytes_used() < 40_000, "{}", parser.bytes_used());
         let space = parser.recv_space().unwrap();
         assert!(space.len() <= LONG_STEP_BYTES);
+    }
+
+    /// The real bound, with words whose bytes are counted as received and never written, so that they take no memory.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_request_has_a_bound_in_all() {
+        let (mut parser, mut words) = (Parser::default(), Words::default());
+        let mut show = |input: &[u8]| match parser.parse(input, &mut words, true, no_rest) {
+            Parsed::Incomplete { keep } => {
+                let mut received = 0;
+                while let Some(space) = parser.recv_space() {
+                    let count = space.len();
+                    received += count;
+                    parser.recv_advance(count);
+                }
+                Ok((keep, received))
+            }
+            other => Err(other),
+        };
+        let mut input = format!("*4\r\n${VALUE_BYTES_MAX}\r\n").into_bytes();
+        for _ in 0..REQUEST_BYTES_MAX / VALUE_BYTES_MAX {
+            assert_eq!(show(&input), Ok((input.len(), VALUE_BYTES_MAX)));
+            input.extend_from_slice(format!("\r\n${VALUE_BYTES_MAX}\r\n").as_bytes());
+        }
+        assert_eq!(show(&input), Err(Parsed::Broken(ParseError::RequestTooLarge)));
+        assert_eq!(ParseError::RequestTooLarge.text(), "ERR Protocol error: too big request");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use super::{Form, ParseError, Parsed, Words};
 
+/// The blanks of a longer line are counted before its words are marked: there may be no memory for so many marks.
+const COUNTED_BYTES_MIN: usize = 16 * 1024;
+
 /// See [`super::Parser::parse`]; `scanned` is how far earlier calls have looked.
 pub(super) fn parse(
     scanned: &mut u32,
@@ -24,6 +27,10 @@ pub(super) fn parse(
     let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
     if line.len() > line_bytes_max {
         return Parsed::Broken(ParseError::LineTooLong);
+    }
+    // So many words there are at most; few are not worth a look.
+    if line.len() > COUNTED_BYTES_MIN && !words.make_room(1 + line.iter().filter(|&&byte| is_blank(byte)).count()) {
+        return Parsed::Broken(ParseError::NoMemory);
     }
     let before = words.len();
     split(line, words, rest_of);

@@ -22,6 +22,9 @@ struct Span {
 
 const LONG: u32 = u32::MAX;
 
+/// A request whose words take less than this is nothing special.
+const LARGE_BYTES_MIN: usize = 48 * 1024;
+
 /// More room than this is not kept after the request that needed it.
 const SPANS_KEPT_MAX: usize = 4096;
 
@@ -53,8 +56,22 @@ impl Words {
         }
     }
 
-    /// Adds the words of a request that was parsed apart.
-    pub(super) fn append(&mut self, mut words: Words) {
+    /// Makes room for so many more words, some slack included where there is memory for that, too; false where there is not
+    /// enough.
+    #[inline]
+    pub fn make_room(&mut self, more: usize) -> bool {
+        self.spans.try_reserve(more).or_else(|_| self.spans.try_reserve_exact(more)).is_ok()
+    }
+
+    /// Adds the words of a request that was parsed apart; false where there is no memory for them.
+    pub(super) fn append(&mut self, mut words: Words) -> bool {
+        if self.spans.is_empty() && self.long.is_empty() {
+            *self = words;
+            return true;
+        }
+        if !self.make_room(words.spans.len()) {
+            return false;
+        }
         let longs = self.long.len() as u32;
         let moved = |span: &Span| match span.start {
             LONG => Span { end: span.end + longs, ..*span },
@@ -62,6 +79,7 @@ impl Words {
         };
         self.spans.extend(words.spans.iter().map(moved));
         self.long.append(&mut words.long);
+        true
     }
 
     /// Adds the word from `start` to `end` of the request's bytes.
@@ -144,7 +162,7 @@ impl<'a> Args<'a> {
     }
 
     /// The words from `first` on.
-    pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let args = *self;
         let spans = self.spans.get(first..).unwrap_or(&[]);
         spans.iter().map(move |&span| args.slice(span))
@@ -160,6 +178,13 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn has_long(&self) -> bool {
         !self.long.is_empty() && self.spans.iter().any(|span| span.start == LONG)
+    }
+
+    /// Whether the words may be more than [`LARGE_BYTES_MIN`] together, as they seldom are: some of the batch are long ones,
+    /// or the last one ends so far behind the first.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        !self.long.is_empty() || self.spans.last().is_some_and(|last| last.end as usize > LARGE_BYTES_MIN)
     }
 
     /// The memory that the long words take, in bytes.
@@ -205,25 +230,29 @@ pub struct OwnedArgs {
 }
 
 impl OwnedArgs {
-    /// A copy of these words.
-    pub fn new(args: Args<'_>) -> OwnedArgs {
+    /// A copy of these words; none where there is no memory for it.
+    pub fn new(args: Args<'_>) -> Option<OwnedArgs> {
         OwnedArgs::of(args.words())
     }
 
-    /// A copy of these words, of which there is one at least.
-    pub fn of<'a>(words: impl Iterator<Item = Word<'a>>) -> OwnedArgs {
+    /// A copy of these words, of which there is one at least; none where there is no memory for it.
+    pub fn of<'a>(words: impl Iterator<Item = Word<'a>>) -> Option<OwnedArgs> {
         let mut owned = OwnedArgs::default();
         for word in words {
+            if !owned.words.make_room(1) {
+                return None;
+            }
             match word {
                 Word::Received(bytes) => {
                     let start = owned.bytes.len();
+                    owned.bytes.try_reserve(bytes.len()).ok()?;
                     owned.bytes.extend_from_slice(bytes);
                     owned.words.push(start, owned.bytes.len());
                 }
                 Word::Long(word) => owned.words.push_long(Rc::clone(word)),
             }
         }
-        owned
+        Some(owned)
     }
 
     /// The words.

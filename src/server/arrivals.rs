@@ -105,11 +105,13 @@ impl Server {
         let Serving { promise, http: serving_http, .. } = serving;
         engine.end_share();
         if let Some(error) = broken {
-            engine.state.stats.closed_by_protocol_error += 1;
             engine.state.stats.count_error(&error.text());
             let (peer, why) = (clients::peer(client), error.text());
-            let what =
-                if error == ParseError::NoMemory { "its request is too large" } else { "what it sent is no request" };
+            let (counter, what) = match error {
+                ParseError::NoMemory => (&mut engine.state.stats.closed_by_memory_shortage, "its request is too large"),
+                _ => (&mut engine.state.stats.closed_by_protocol_error, "what it sent is no request"),
+            };
+            *counter += 1;
             self.noise.write(engine.state.now.ms, format_args!("{peer} is closed, {what}: {why}"));
         }
         if serving_http {

@@ -11,7 +11,7 @@ use crate::conn::{self, Connection, Desk, Place};
 use crate::limits::{
     RECEIVE_BYTES, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS,
 };
-use crate::proto::{Face, Output, Reply};
+use crate::proto::{Face, Lost, Output, Reply};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -72,7 +72,7 @@ impl Client {
         }
     }
 
-    /// What it makes the server hold, in bytes: what it has sent, queued or watches, what waits for the end of a pause or
+    /// What it makes the server hold, in bytes: what it has sent, queued or watches, what it calls itself, what waits for the end of a pause or
     /// for other nodes, and copied replies. Values that are sent from where they are stored are the store's.
     fn bytes_held(&self) -> u32 {
         let (input, input_free) = self.conn.input_bytes();
@@ -82,7 +82,8 @@ impl Client {
             Some(Promise { deferred: Deferred::Paused(_, args), .. }) => args.bytes_used(),
             _ => 0,
         };
-        let held_bytes = input + input_free + copied + transaction + paused + self.conn.waiting_bytes();
+        let names = self.session.names.as_ref().map_or(0, |names| names.bytes_used());
+        let held_bytes = input + input_free + copied + transaction + paused + names + self.conn.waiting_bytes();
         // A request may have a gigabyte, so that all together have less than four.
         u32::try_from(held_bytes).unwrap_or(u32::MAX)
     }
@@ -146,6 +147,8 @@ pub(super) enum End {
     Killed,
     /// A reply was larger than the limit.
     OutputLimit,
+    /// The system has no memory for what it sent, or for its replies.
+    NoMemory,
     /// It made the server hold so many bytes, and all clients together more than they may.
     Evicted(u32),
     /// It broke.
@@ -498,12 +501,21 @@ impl Server {
                     format_args!("{peer} is closed, it sent no whole request in {seconds} s (first-request-timeout)"),
                 );
             }
-            End::Killed => log::write(Level::Info, format_args!("a client was closed by CLIENT KILL")),
+            End::Killed => {
+                let peer = clients::peer(&client);
+                self.noise.write(self.engine.state.now.ms, format_args!("{peer} is closed by CLIENT KILL"));
+            }
             End::OutputLimit => {
                 stats.client_output_buffer_limit_disconnections += 1;
                 let peer = clients::peer(&client);
                 self.noise
                     .write(self.engine.state.now.ms, format_args!("{peer} is closed, it asked for too large a reply"));
+            }
+            End::NoMemory => {
+                stats.closed_by_memory_shortage += 1;
+                let peer = clients::peer(&client);
+                let text = "is closed, the system has no memory for what it sent or is owed";
+                self.noise.write(self.engine.state.now.ms, format_args!("{peer} {text}"));
             }
             End::Evicted(bytes) => {
                 stats.evicted_clients += 1;
@@ -524,9 +536,7 @@ impl Server {
 
 /// Sends the desk's output, or queues it behind what is already queued.
 pub(super) fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
-    if desk.output.overflowed() || client.conn.overflowed() {
-        return Err(End::OutputLimit);
-    }
+    check_whole(client, desk)?;
     if client.deaf {
         desk.output.clear(TURN_REPLY_BYTES);
     }
@@ -536,7 +546,7 @@ pub(super) fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine)
     if !client.conn.is_backlog_empty() {
         // The socket took no more before; it will be reported when it does.
         client.conn.queue_output(desk);
-        return Ok(());
+        return check_whole(client, desk);
     }
     let Some(bytes) = desk.output.plain() else {
         client.conn.queue_output(desk);
@@ -547,14 +557,21 @@ pub(super) fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine)
         client.conn.queue_bytes(&bytes[sent..], &mut desk.pool);
     }
     desk.output.clear(TURN_REPLY_BYTES);
-    Ok(())
+    check_whole(client, desk)
+}
+
+/// Whether all that a client sent, and all that it is owed, is there.
+fn check_whole(client: &Client, desk: &Desk) -> Result<(), End> {
+    match client.conn.lost().or(desk.output.lost()) {
+        None => Ok(()),
+        Some(Lost::TooLarge) => Err(End::OutputLimit),
+        Some(Lost::NoMemory) => Err(End::NoMemory),
+    }
 }
 
 /// Sends from the backlog with one call.
 fn send(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
-    if client.conn.overflowed() {
-        return Err(End::OutputLimit);
-    }
+    check_whole(client, desk)?;
     if client.conn.wants_write() {
         let mut pieces = [IoSlice::new(&[]); SEND_PIECES_MAX];
         let count = client.conn.gather(&mut pieces);

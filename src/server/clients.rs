@@ -58,23 +58,37 @@ impl Server {
     /// Whether all clients together make the server hold more than they may.
     pub(super) fn clients_hold_too_much(&self) -> bool {
         let bytes_max = self.engine.state.settings.clients_bytes_max();
-        bytes_max > 0 && self.engine.state.node.held_bytes as u64 > bytes_max
+        bytes_max > 0 && self.engine.state.node.held_bytes.saturating_sub(self.spared_bytes) as u64 > bytes_max
     }
 
     /// Closes those clients first that make the server hold most, until all together hold no more than they may, or as many
     /// have gone as may go in a turn. Nobody is looked at where not too much is held.
+    ///
+    /// Of the words that are being received, the longest one is spared, unless it is longer than may be or the memory limit
+    /// is reached and nothing may go for it: else no value could be stored that is longer than what clients may hold.
     pub(super) fn evict_clients(&mut self) {
+        self.spared_bytes = 0;
         if !self.clients_hold_too_much() {
             return;
         }
+        let word_bytes_max = if self.engine.is_full { 0 } else { self.engine.state.settings.word_bytes_max() };
         let mut holders: Vec<(Reverse<u32>, Token)> = Vec::new();
+        let mut spared = None;
         for token in self.reactor.tokens() {
             if let Some(Source::Client(client)) = self.reactor.get_mut(token)
                 && client.held_bytes > 0
             {
                 holders.push((Reverse(client.held_bytes), token));
+                let long_bytes = client.conn.long_bytes();
+                if long_bytes > self.spared_bytes && long_bytes as u64 <= word_bytes_max {
+                    (spared, self.spared_bytes) = (Some(token), long_bytes);
+                }
             }
         }
+        if !self.clients_hold_too_much() {
+            return;
+        }
+        holders.retain(|(_, token)| Some(*token) != spared);
         holders.sort_unstable();
         for (Reverse(bytes), token) in holders.into_iter().take(CLIENTS_EVICTED_PER_TURN_MAX) {
             self.close(token, End::Evicted(bytes));

@@ -1,12 +1,12 @@
 //! What executes requests: the store and what commands may know of the server, without its sockets.
 
-use super::Token;
 use super::bus::Bus;
 use super::forwards::Awaited;
 use super::topology::AnyCluster;
+use super::{Noise, Token};
 use crate::command::{
-    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, NoCluster, Node, Now, Peer, Replies, Room, Session,
-    Settings, State, Topology, execute, execute_queued, execute_unknown,
+    self, Access, CommandSpec, Ctx, Deferred, Flags, Host, NO_MEMORY, NoCluster, Node, Now, Peer, Replies, Room,
+    Session, Settings, State, Topology, execute, execute_queued, execute_unknown,
 };
 use crate::conn::{Flow, Place, Request, Service};
 use crate::limits::{PACKING_NS_MAX, RECLAIM_ENTRIES_PER_TURN, SWEEP_ENTRIES_AT_ONCE, SWEEP_NS_MAX};
@@ -25,12 +25,16 @@ pub(super) struct Engine {
     pub(super) state: State,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
+    /// Whether the memory limit is reached, and nothing may go.
+    pub(super) is_full: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
     /// How many keys were evicted before this turn's end was last seen to.
     evicted_before: u64,
-    /// Whether the log was told of the shortage of memory that there is.
+    /// Whether there is a shortage of memory, and whether the log was told of the last one.
+    in_shortage: bool,
     shortage_told: bool,
+    shortage_noise: Noise,
     /// Until when requests may be begun in this turn.
     pub(super) until_ns: u64,
     /// The row that the parser has asked for: that of the request that comes next.
@@ -50,8 +54,11 @@ impl Engine {
             state,
             reclaiming: false,
             evicted_before: 0,
+            is_full: false,
             shutdown: false,
+            in_shortage: false,
             shortage_told: false,
+            shortage_noise: Noise::fading(),
             until_ns: 0,
             row: None,
             compared_ms: now_ms,
@@ -139,7 +146,7 @@ impl Engine {
     pub(super) fn take_back(&mut self) {
         // What has to wait for its end is worth more of the turn than memory that nobody uses.
         let entries = if self.sweep() { RECLAIM_ENTRIES_PER_TURN } else { RECLAIM_ENTRIES_PER_TURN / 8 };
-        let State { store, stats, .. } = &mut self.state;
+        let State { store, stats, now, .. } = &mut self.state;
         self.reclaiming = store.reclaim(entries);
         if stats.evicted_keys > self.evicted_before {
             // Entries of other sizes come than go: the room that these leave is to be of use as fast as that.
@@ -149,18 +156,25 @@ impl Engine {
             }
         }
         self.evicted_before = stats.evicted_keys;
-        if store.is_short() && !self.shortage_told {
-            self.shortage_told = true;
+        if store.is_short() && !self.in_shortage {
+            self.in_shortage = true;
             stats.memory_shortages += 1;
-            let text = "the system has no memory left: what needs some is refused until keys have gone";
-            log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
+            // Whoever stores and deletes makes it begin and end again and again.
+            self.shortage_told = self.shortage_noise.begins(now.ms);
+            if self.shortage_told {
+                let text = "the system has no memory left: what needs some is refused until keys have gone";
+                log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
+            }
         } else if store.is_short() && store.refill() {
-            self.shortage_told = false;
-            log::write(Level::Info, format_args!("the system has memory again"));
+            self.in_shortage = false;
+            if self.shortage_told {
+                log::write(Level::Info, format_args!("the system has memory again"));
+            }
         }
         let room = self.state.make_room(0);
         let State { stats, node, now, .. } = &mut self.state;
         self.reclaiming |= room == Room::Some;
+        self.is_full = room == Room::None;
         match (room, node.exceeded_since_ms) {
             (Room::Enough, Some(since_ms)) => {
                 stats.exceeded_ms += now.ms - since_ms;
@@ -335,7 +349,7 @@ impl<'a> Serving<'a> {
         encoding: Encoding,
     ) -> command::Flow {
         let flow = match row.filter(|row| self.engine.is_paused(row)) {
-            Some(row) => command::Flow::Wait(Box::new(Deferred::Paused(row, OwnedArgs::new(args)))),
+            Some(row) => self.pause(row, args, &mut Reply::new(output, encoding, row.face)),
             None => self.execute(row, args, ahead.probe.as_ref(), output, encoding),
         };
         self.forget_elsewhere();
@@ -390,6 +404,16 @@ impl<'a> Serving<'a> {
                 command::Flow::Continue
             }
         }
+    }
+
+    /// Keeps a request until clients go on.
+    fn pause(&mut self, row: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> command::Flow {
+        let Some(kept) = OwnedArgs::new(args) else {
+            self.engine.state.stats.count_error(NO_MEMORY);
+            reply.error(NO_MEMORY);
+            return command::Flow::Continue;
+        };
+        command::Flow::Wait(Box::new(Deferred::Paused(row, kept)))
     }
 
     /// Executes what a client of another node has queued.

@@ -5,11 +5,12 @@ use super::engine::Serving;
 use super::forwards::{Awaited, Origin, Outcome, Ticket};
 use super::merge;
 use crate::cluster::{NodeId, Purpose, RequestHead};
-use crate::command::{CommandSpec, Merge, Route};
+use crate::command::{self, CommandSpec, Merge, NO_MEMORY, Route};
 use crate::conn::Flow;
-use crate::limits::TURN_REPLY_BYTES;
+use crate::limits::{RECEIVED_WHOLE_BYTES_MAX, TURN_REPLY_BYTES};
 use crate::proto::{Args, Encoding, Output, OwnedArgs, Reply, Word};
 use crate::store::SlotId;
+use crate::sys::reserve;
 
 /// What a request is to its client now: how the conversation goes on, or the error that it is answered with at once.
 type Decision = Result<Flow, String>;
@@ -28,6 +29,13 @@ impl Serving<'_> {
         let Some(bus) = self.bus.take() else { return Flow::Continue };
         let all = || (0..args.len()).collect::<Vec<_>>();
         let sent = match route {
+            _ if self.lacks_memory(route, args) => {
+                if let Route::Exec(_) = route {
+                    // The transaction is over, as wherever EXEC is refused.
+                    command::forget(self.session, &mut self.engine.state.watches, &mut self.engine.state.store);
+                }
+                Err(NO_MEMORY.into())
+            }
             Route::Slot(slot) => {
                 let node = bus.map().owner(slot);
                 self.send_whole(bus, row, Purpose::Plain, args.words(), Ticket::Whole(node, awaited))
@@ -58,6 +66,17 @@ impl Serving<'_> {
             }
             Flow::Continue
         })
+    }
+
+    /// Whether there is no memory to send a long request on: what is copied of it on its way, and what is noted of each word.
+    fn lacks_memory(&self, route: Route, args: Args<'_>) -> bool {
+        const SURE_BYTES: usize = 128 * 1024;
+        const WORD_BYTES: usize = 32;
+        let bytes = match (route, &self.session.transaction) {
+            (Route::Exec(_), Some(transaction)) => transaction.bytes_used(),
+            _ => args.from(0).map(|word| word.len().min(RECEIVED_WHOLE_BYTES_MAX) + WORD_BYTES).sum(),
+        };
+        bytes > SURE_BYTES && !reserve::has_room(3 * bytes)
     }
 
     /// Sends a request to the one node that has its keys.
@@ -122,7 +141,11 @@ impl Serving<'_> {
         }
         if let Some((part, (_, places))) = groups.iter().enumerate().find(|(_, (node, _))| *node == own) {
             let here = OwnedArgs::of(places.iter().map(|&place| args.word(place)));
-            let outcome = self.execute_part(bus, row, here.args(), Origin::Part { split, part });
+            let origin = Origin::Part { split, part };
+            let outcome = match here {
+                Some(here) => self.execute_part(bus, row, here.args(), origin),
+                None => Some(Outcome::no_memory()),
+            };
             done = outcome.and_then(|outcome| bus.forwards.end_part(split, part, outcome));
         }
         let Some(split) = done else { return Ok(flow) };

@@ -2,11 +2,12 @@
 
 use super::{Noise, Token};
 use crate::blob::Blob;
+use crate::buffer::append;
 use crate::cluster::{Caller, Map, NodeId, Offer, Sent};
 use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
 use crate::conn::{Flow, Place};
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
-use crate::proto::{Encoding, Face, Output, Reply, Typed};
+use crate::proto::{Encoding, Face, Lost, Output, Reply, Typed};
 use crate::store::SlotId;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -58,23 +59,42 @@ impl Outcome {
     /// What was written to `output`, or that it was too much.
     pub(super) fn of(output: &mut Output) -> Outcome {
         refuse_overflow(output);
-        Outcome::Whole { bytes: output.bytes().to_vec(), longs: output.longs().cloned().collect() }
+        Outcome::copied(output.bytes(), output.longs().cloned().collect())
     }
 
     pub(super) fn of_typed(typed: Typed<'_>) -> Outcome {
-        Outcome::Whole { bytes: typed.bytes().to_vec(), longs: typed.longs().to_vec() }
+        Outcome::copied(typed.bytes(), typed.longs().to_vec())
+    }
+
+    /// What stands for an answer that there is no memory for.
+    pub(super) fn no_memory() -> Outcome {
+        let mut output = Output::default();
+        Reply::new(&mut output, Encoding::Bus, Face::Typed).error(NO_MEMORY_FOR_ANSWER);
+        Outcome::Whole { bytes: output.bytes().to_vec(), longs: Vec::new() }
+    }
+
+    fn copied(bytes: &[u8], longs: Vec<Rc<Blob>>) -> Outcome {
+        let mut copy = Vec::new();
+        if append(&mut copy, bytes) { Outcome::Whole { bytes: copy, longs } } else { Outcome::no_memory() }
     }
 }
 
-/// An answer of which bytes were dropped, since there were too many, becomes an error.
+/// An answer of which bytes were dropped, since there were too many or there was no memory, becomes an error.
 pub(super) fn refuse_overflow(output: &mut Output) {
-    if output.overflowed() {
-        output.clear(0);
-        let megabytes = OUTPUT_HARD_BYTES_MAX >> 20;
-        let text = format!("ERR the answer has more than {megabytes} MB, ask for fewer keys at a time");
-        Reply::new(output, Encoding::Bus, Face::Typed).error(&text);
-    }
+    let Some(lost) = output.lost() else { return };
+    output.clear(0);
+    let text = match lost {
+        Lost::TooLarge => {
+            let megabytes = OUTPUT_HARD_BYTES_MAX >> 20;
+            format!("ERR the answer has more than {megabytes} MB, ask for fewer keys at a time")
+        }
+        Lost::NoMemory => NO_MEMORY_FOR_ANSWER.into(),
+    };
+    Reply::new(output, Encoding::Bus, Face::Typed).error(&text);
 }
+
+/// What is said where the system has no memory for an answer.
+const NO_MEMORY_FOR_ANSWER: &str = "OOM the system has no memory left for this answer";
 
 /// A part of a request that was split by owner.
 #[derive(Debug)]

@@ -79,11 +79,15 @@ pub struct Server {
     paused: VecDeque<Token>,
     /// What the walks of all clients hold.
     walk_bytes: usize,
+    /// Of what clients hold, so much does not count: a long word that one of them is sending.
+    spared_bytes: usize,
     listeners: Vec<Token>,
     /// The other nodes, where this one is in a cluster.
     bus: Option<Box<Bus>>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
+    /// For the lines that tell of it.
+    accept_noise: Noise,
     /// Whether protected mode keeps out who is not local.
     guarded: bool,
     /// What outsiders can have written to the log.
@@ -343,8 +347,10 @@ impl Server {
         self.engine.state.stats.accept_pauses += 1;
         if !self.accept_failure_told {
             self.accept_failure_told = true;
-            let clients = self.engine.state.node.clients;
-            log::write(Level::Warn, format_args!("cannot accept with {clients} clients, will try again: {error}"));
+            // Who comes and goes makes it begin again and again.
+            let (now_ms, clients) = (self.engine.state.now.ms, self.engine.state.node.clients);
+            let text = format_args!("cannot accept with {clients} clients, will try again: {error}");
+            self.accept_noise.write(now_ms, text);
         }
         self.watch(token, Interest::NONE);
         self.reactor.set_deadline(token, Some(self.engine.state.now.ms + ACCEPT_RETRY_MS));
@@ -382,7 +388,8 @@ impl Server {
             }
             Err(error) => {
                 self.leave_address(address);
-                log::write(Level::Warn, format_args!("a client cannot be watched: {error}"));
+                let now_ms = self.engine.state.now.ms;
+                self.accept_noise.write(now_ms, format_args!("a client cannot be watched: {error}"));
             }
         }
     }

@@ -192,7 +192,7 @@ impl Store {
     /// Whether so many words of so many bytes together can be stored, where that is more than the reserve is for.
     pub fn has_room(&self, words: usize, bytes: usize) -> bool {
         let most = 2 * bytes + words.saturating_mul(WORD_OVERHEAD_BYTES) + words.min(WORD_SIZES) * STEP_BYTES;
-        words <= RESERVED_WORDS && bytes <= RESERVED_WORDS * STEP_BYTES / 4 || reserve::has_room(most)
+        words <= RESERVED_WORDS && bytes <= STEP_BYTES || reserve::has_room(most)
     }
 
     /// How many of the entries have an expiry.

@@ -106,9 +106,13 @@ pub fn step() -> Option<Pages> {
     })
 }
 
-/// Whether the system could give so many bytes now.
+/// Whether the system could give so many bytes now. Where it could not, memory is short until [`refill`] has looked again.
 pub fn has_room(bytes: usize) -> bool {
-    Mapping::map(bytes).is_ok()
+    let has_room = Mapping::map(bytes).is_ok();
+    if !has_room {
+        SHORT.set(true);
+    }
+    has_room
 }
 
 /// Gives what is kept for the allocator back to the system; false where nothing is, or at the thread's end.

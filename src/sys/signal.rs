@@ -12,7 +12,9 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks SIGTERM and SIGINT in this thread and reads them from now on. SIGHUP is ignored: a server that was
-    /// started from a terminal outlives it, and there is no configuration to read again.
+    /// started from a terminal outlives it, and there is no configuration to read again. So is SIGXFSZ, which comes when
+    /// the file that the log goes to is as long as it may be (`ulimit -f`): such a line is dropped like any other that
+    /// cannot be written.
     ///
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
@@ -21,8 +23,10 @@ impl Signals {
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
         set.thread_block()?;
-        // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
-        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        for ignored in [Signal::SIGHUP, Signal::SIGXFSZ] {
+            // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
+            unsafe { signal(ignored, SigHandler::SigIgn) }?;
+        }
         Ok(Signals { fd: SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::support::cluster::{Cluster, array};
-use super::support::{Client, StopAtEnd, alone, beside, show, together};
+use super::support::{Client, StopAtEnd, alone, beside, limit_memory, need, show, together};
 use super::{Random, seed};
 
 /// SET as an array, whose value may be longer than a line.
@@ -169,4 +169,87 @@ fn long_words_travel_in_any_place() {
         let wanted: Vec<String> = (0..6).map(|number: usize| number.to_string().repeat(700_000)).collect();
         assert!(answer == wanted.join("\n"), "{} bytes", answer.len());
     }
+}
+
+/// What a node may pass on is bounded by what it would hold: an answer of more than a gigabyte is refused before its first
+/// byte travels, whichever way it is asked for.
+#[test]
+fn an_answer_of_more_than_a_gigabyte_is_not_passed_on() {
+    const BYTES: usize = 6_000_000;
+    const TIMES: usize = 200;
+    let _machine = alone();
+    let cluster = Cluster::start(2);
+    let mut client = cluster.connect(0);
+    let key = cluster.key_of(1, 1);
+    expect_ok(&mut client, &set(&key, &vec![b'v'; BYTES]));
+    let owner = cluster.node(1).id();
+    let before_kb = cluster.node(0).peak_kb();
+    let megabytes = (BYTES * TIMES) >> 20;
+    let is_refused = |answer: &str| {
+        assert!(
+            answer.starts_with(&format!("-ERR the answer has {megabytes} MB, too much to be passed on")),
+            "{answer}"
+        );
+    };
+    // As one of several parts, and as the one answer to a transaction.
+    client.send(array(&[&["MGET"], &[&key[..]; TIMES][..]].concat()));
+    is_refused(&client.line());
+    client.send(array(&["MULTI"]));
+    assert_eq!(client.line(), "+OK");
+    for _ in 0..TIMES {
+        client.send(array(&["GET", &key]));
+        assert_eq!(client.line(), "+QUEUED");
+    }
+    client.send(array(&["EXEC"]));
+    is_refused(&client.line());
+    let grown_kb = cluster.node(0).peak_kb() - before_kb;
+    println!("refused answers of {megabytes} MB cost {grown_kb} kB");
+    assert!(grown_kb < 16 * 1024, "grown by {grown_kb} kB");
+    // All goes on, and what is less is passed on.
+    client.expect(&format!("STRLEN {key}"), &BYTES.to_string());
+    expect_value(&mut client, &key, &vec![b'v'; BYTES]);
+    assert_eq!(cluster.node(1).id(), owner);
+}
+
+/// One node can have no more memory; what it is asked to pass on, or is sent by another, is refused or ends the link, and
+/// neither node ends.
+#[test]
+fn a_node_without_memory_drops_what_it_cannot_take_and_goes_on() {
+    let _machine = alone();
+    if !need("prlimit") {
+        return;
+    }
+    let mut cluster = Cluster::start(2);
+    let (here, there) = (cluster.tag_of(0), cluster.tag_of(1));
+    let (mut client, mut other) = (cluster.connect(0), cluster.connect(1));
+    for tag in [&here, &there] {
+        other.expect(&format!("SET {tag}small value"), "OK");
+    }
+    client.barrier();
+    limit_memory(cluster.node(0), 16 << 20);
+    // Pairs of so many bytes together, of words that are short enough to travel as a part of the request.
+    let pairs = |tag: &str, bytes: usize| {
+        let value = "v".repeat(30_000);
+        let mut words = vec!["MSET".to_string()];
+        (0..bytes / value.len()).for_each(|number| words.extend([format!("{tag}{number}"), value.clone()]));
+        array(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    // It can be received, but not copied on its way.
+    client.send(pairs(&there, 5_000_000));
+    let answer = client.line();
+    assert!(answer.starts_with("-OOM the system has no memory left"), "{answer}");
+    client.expect(&format!("GET {there}small"), "value");
+    // It comes from the other node, which is told nothing but that the link has ended.
+    let links = cluster.links_broken();
+    other.send(pairs(&here, 40_000_000));
+    let answer = other.line();
+    assert!(answer.starts_with("-ERR outcome unknown") || answer.starts_with("-OOM"), "{answer}");
+    println!("40 MB sent to a node of 16: {answer}; links broken: {}", cluster.links_broken() - links);
+    cluster.wait_until_served(1, 0);
+    for tag in [&here, &there] {
+        for asked in [&mut client, &mut other] {
+            asked.expect(&format!("GET {tag}small"), "value");
+        }
+    }
+    assert!(cluster.node_mut(0).is_running() && cluster.node_mut(1).is_running());
 }

@@ -684,3 +684,12 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
     assert!(in_time, "{command:?} does not end; it wrote: {stdout}{stderr}");
     (output.status.code(), stdout, stderr)
 }
+
+/// Lets a server's addresses end so many bytes behind what it has now, by the program prlimit.
+pub fn limit_memory(server: &Server, bytes: u64) {
+    let text = std::fs::read_to_string(format!("/proc/{}/statm", server.id())).expect("the process's memory");
+    let pages: u64 = text.split(' ').next().expect("a field").parse().expect("a number");
+    let (id, limit) = (server.id().to_string(), format!("--as={}", pages * 4096 + bytes));
+    let limited = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+    assert!(limited.expect("prlimit").success());
+}

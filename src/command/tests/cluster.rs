@@ -79,7 +79,7 @@ fn args_of(words: &[&str]) -> OwnedArgs {
         bytes.extend_from_slice(word.as_bytes());
         spans.push(start, bytes.len());
     }
-    OwnedArgs::new(Args::new(&bytes, &spans))
+    OwnedArgs::new(Args::new(&bytes, &spans)).expect("memory")
 }
 
 impl Desk {
