@@ -77,6 +77,15 @@ pub enum Flow {
     Wait,
 }
 
+/// Why a client's next requests wait, other than for their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldUp {
+    /// It has not taken its replies.
+    ByItself,
+    /// Too many replies are waited for, or where its requests go there is no room for more.
+    ByOthers,
+}
+
 /// The place of a reply in the order of a connection's replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u32);
@@ -405,6 +414,21 @@ impl Connection {
             && !self.corked
             && usize::from(self.waiting) < REPLIES_WAITING_MAX
             && self.waiting_bytes < REPLIES_WAITING_BYTES
+    }
+
+    /// Whether its next requests have to wait, whether there are some or not.
+    #[inline]
+    pub fn held_up(&self) -> Option<HeldUp> {
+        if self.backlog_bytes >= OUTPUT_SOFT_BYTES_MAX || self.pinned_bytes >= OUTPUT_PINNED_BYTES {
+            Some(HeldUp::ByItself)
+        } else if self.corked
+            || usize::from(self.waiting) >= REPLIES_WAITING_MAX
+            || self.waiting_bytes >= REPLIES_WAITING_BYTES
+        {
+            Some(HeldUp::ByOthers)
+        } else {
+            None
+        }
     }
 
     /// There is room again where the last request went.

@@ -59,11 +59,13 @@ counters! {
     acl_access_denied_auth, "attempts", "Wrong passwords.";
     closed_by_timeout, "connections", "Clients closed because they were idle for longer than the timeout.";
     closed_by_first_request_timeout, "connections", "Clients closed because they had sent no whole request in time.";
+    client_output_pauses, "times", "Times that a client's next requests waited because it had not taken its replies.";
     client_output_buffer_limit_disconnections, "connections", "Clients closed because one reply was too large.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
     cluster_forwarded, "requests", "Requests sent to other nodes, each part of one that was cut up counted.";
     cluster_served, "requests", "Requests executed for other nodes.";
+    cluster_waits, "times", "Times that a client's next requests waited because other nodes owed it too much.";
     cluster_links_broken, "links", "Links to other nodes that were up and broke.";
     cluster_links_refused, "links", "Links of other nodes that were refused.";
     cluster_frames_refused, "frames", "Frames of other nodes that were none.";

@@ -337,6 +337,7 @@ fn a_stopped_reader_costs_its_limit_and_no_time() {
     println!("{asked} replies of {BYTES} bytes asked for: grown {grown_kb} kB, bystander's worst {worst:?}");
     assert!(asked * BYTES > 100 << 20, "only {asked} were asked for");
     assert!(grown_kb < 80_000, "grown by {grown_kb} kB");
+    assert!(bystander.info("client_output_pauses") > 0);
     // By the clock others on this machine count as well; in the longest turn they hardly do.
     let turn_us = bystander.info("turn_worst_us");
     println!("the longest turn {turn_us} us");

@@ -7,7 +7,7 @@ use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Reactor, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
-use crate::conn::{self, Connection, Desk, Place};
+use crate::conn::{self, Connection, Desk, HeldUp, Place};
 use crate::limits::{
     RECEIVE_BYTES, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS,
 };
@@ -39,6 +39,8 @@ pub(super) struct Client {
     pub(super) has_asked: bool,
     /// Whether it stands in the queue of those that can go on.
     queued: bool,
+    /// Why its next requests wait, as was last seen.
+    held_up: Option<HeldUp>,
     /// Whether its side is all that is waited for: ours has ended.
     lingering: bool,
     /// Whether it reads no more.
@@ -64,6 +66,7 @@ impl Client {
             active_ms: now_ms,
             has_asked: false,
             queued: false,
+            held_up: None,
             lingering: false,
             deaf: false,
             gone: false,
@@ -362,6 +365,15 @@ impl Server {
                 || self.stage != Stage::Serving
                     && client.socket.discard(&mut [0; DISCARDED_BYTES]).is_ok_and(|count| count > 0);
             return if lingers { self.begin_linger(token) } else { self.close(token, End::Done) };
+        }
+        let held_up = client.conn.held_up();
+        if held_up != client.held_up {
+            client.held_up = held_up;
+            match held_up {
+                Some(HeldUp::ByItself) => self.engine.state.stats.client_output_pauses += 1,
+                Some(HeldUp::ByOthers) => self.engine.state.stats.cluster_waits += 1,
+                None => {}
+            }
         }
         if client.can_go_on() && !client.queued {
             client.queued = true;

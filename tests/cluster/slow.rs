@@ -169,6 +169,7 @@ fn a_pipeline_for_a_node_that_stands_still_costs_its_limit() {
         assert!(lost > 0 && grown_kb <= GROWTH_KB_MAX, "{lost} unknown, grown by {grown_kb} kB");
         assert!(worst < Duration::from_millis(100), "a bystander waited {worst:?}");
     });
+    assert!(cluster.connect(0).info("cluster_waits") > 0);
     cluster.node(1).signal(Signal::SIGCONT);
     cluster.wait_until_served(0, 1);
     // What it had received before may have been executed, and nothing else.
