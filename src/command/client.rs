@@ -2,7 +2,7 @@
 
 use super::session::{self, Replies, check_name};
 use super::sub::names;
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer, short};
 use crate::limits::{NAME_BYTES_MAX, PAUSE_MS_MAX};
 use crate::proto::{Args, Reply};
 
@@ -103,7 +103,7 @@ pub(super) fn no_touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `CLIENT PAUSE milliseconds [WRITE|ALL]`: a longer pause is not shortened, and a wider one not narrowed.
 pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let writes_only = match args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
+    let writes_only = match args.get(3).map(|word| short(word).to_ascii_lowercase()).as_deref() {
         None | Some(b"all") => false,
         Some(b"write") => true,
         Some(_) => return Err(CommandError::other("CLIENT PAUSE mode must be WRITE or ALL")),
@@ -135,7 +135,7 @@ pub(super) fn unpause(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 }
 
 fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
-    match word.to_ascii_lowercase().as_slice() {
+    match short(word).to_ascii_lowercase().as_slice() {
         b"on" => Ok(true),
         b"off" => Ok(false),
         _ => Err(CommandError::Syntax),
@@ -145,7 +145,7 @@ fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
 /// `CLIENT SETINFO LIB-NAME|LIB-VER value`
 pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let (attribute, value) = (&args[2], &args[3]);
-    let name = attribute.to_ascii_lowercase();
+    let name = short(attribute).to_ascii_lowercase();
     let clean = value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic);
     if !matches!(name.as_slice(), b"lib-name" | b"lib-ver") {
         return Err(CommandError::Other(format!("ERR Unrecognized option '{}'", echo(attribute))));
@@ -163,7 +163,7 @@ pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `CLIENT REPLY ON|OFF|SKIP`: only ON is answered.
 pub(super) fn set_replies(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.session.replies = match args[2].to_ascii_lowercase().as_slice() {
+    ctx.session.replies = match short(&args[2]).to_ascii_lowercase().as_slice() {
         b"on" => Replies::On,
         b"off" => Replies::Off,
         b"skip" if ctx.session.replies == Replies::Off => Replies::Off,
@@ -198,7 +198,7 @@ fn kill_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     }
     for at in (2..args.len()).step_by(2) {
         let value = &args[at + 1];
-        match args[at].to_ascii_lowercase().as_slice() {
+        match short(&args[at]).to_ascii_lowercase().as_slice() {
             b"id" => {
                 let id = client_id(value);
                 let wrong = || CommandError::other("client-id should be greater than 0");
@@ -210,7 +210,7 @@ fn kill_filter(args: Args<'_>) -> Result<Filter, CommandError> {
             b"laddr" => filter.local_address = Some(echo(value)),
             b"user" if value == b"default" => filter.default_user = Some(true),
             b"user" => return Err(CommandError::Other(format!("ERR No such user '{}'", echo(value)))),
-            b"skipme" => match value.to_ascii_lowercase().as_slice() {
+            b"skipme" => match short(value).to_ascii_lowercase().as_slice() {
                 b"yes" => filter.skip_me = true,
                 b"no" => filter.skip_me = false,
                 _ => return Err(CommandError::Syntax),
@@ -227,7 +227,7 @@ fn client_id(text: &[u8]) -> Option<u64> {
 
 /// Whether a client type is the ordinary one; others that Redis knows match nobody.
 fn is_ordinary(kind: &[u8]) -> Result<bool, CommandError> {
-    match kind.to_ascii_lowercase().as_slice() {
+    match short(kind).to_ascii_lowercase().as_slice() {
         b"normal" => Ok(true),
         b"master" | b"replica" | b"slave" | b"pubsub" => Ok(false),
         _ => Err(CommandError::Other(format!("ERR Unknown client type '{}'", echo(kind)))),

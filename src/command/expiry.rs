@@ -1,6 +1,6 @@
 //! When keys end: EXPIRE, TTL and their kin.
 
-use super::{CommandError, Ctx, Flow, Now, Outcome, echo, integer};
+use super::{CommandError, Ctx, Flow, Now, Outcome, echo, integer, short};
 use crate::proto::{Args, Reply};
 
 /// `EXPIRE key seconds [NX | XX | GT | LT]`
@@ -61,7 +61,7 @@ impl Condition {
     fn parse(args: Args<'_>) -> Result<Condition, CommandError> {
         let mut condition = Condition::default();
         for option in args.from(3) {
-            let flag = match option.to_ascii_uppercase().as_slice() {
+            let flag = match short(option).to_ascii_uppercase().as_slice() {
                 b"NX" => &mut condition.none_before,
                 b"XX" => &mut condition.some_before,
                 b"GT" => &mut condition.greater,

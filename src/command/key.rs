@@ -2,7 +2,7 @@
 
 use super::glob::Matcher;
 use super::walk::Found;
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value, short};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_AT_ONCE};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::Cursor;
@@ -152,7 +152,7 @@ pub(super) fn flush_all(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
 
 /// Refuses a way of flushing that there is not.
 pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
-    match args.get(1).map(<[u8]>::to_ascii_uppercase).as_deref() {
+    match args.get(1).map(|word| short(word).to_ascii_uppercase()).as_deref() {
         None | Some(b"ASYNC" | b"SYNC") if args.len() <= 2 => Ok(()),
         _ => Err(CommandError::Syntax),
     }

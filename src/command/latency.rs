@@ -3,7 +3,7 @@
 
 use super::measure::CallStats;
 use super::sub::names;
-use super::{CommandError, Ctx, Flow, Outcome, echo, lookup};
+use super::{CommandError, Ctx, Flow, Outcome, echo, lookup, short};
 use crate::proto::{Args, Reply};
 use crate::stats::Histogram;
 
@@ -17,7 +17,7 @@ pub(super) fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
         measures.all().filter_map(called).collect()
     } else {
         let of_name = |name: &[u8]| {
-            let name = name.to_ascii_lowercase();
+            let name = short(name).to_ascii_lowercase();
             let family = name.split(|&byte| byte == b'|').next().and_then(lookup);
             let all = family.into_iter().flat_map(|spec| measures.of_row(spec.place(), spec));
             let wanted = all.filter(|&(full, _)| full.as_bytes() == name || !name.contains(&b'|'));

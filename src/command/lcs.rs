@@ -1,6 +1,6 @@
 //! The longest common subsequence of two values: LCS.
 
-use super::{CommandError, Ctx, Flow, Outcome, integer};
+use super::{CommandError, Ctx, Flow, Outcome, integer, short};
 use crate::limits::LCS_STEPS_MAX;
 use crate::proto::{Args, Reply};
 
@@ -39,7 +39,7 @@ impl Options {
         let mut options = Options::default();
         let mut words = args.from(3);
         while let Some(word) = words.next() {
-            match word.to_ascii_uppercase().as_slice() {
+            match short(word).to_ascii_uppercase().as_slice() {
                 b"LEN" => options.length = true,
                 b"IDX" => options.positions = true,
                 b"WITHMATCHLEN" => options.with_match_length = true,

@@ -509,6 +509,12 @@ fn echo(bytes: &[u8]) -> String {
     shown.map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' }).collect()
 }
 
+/// The beginning of a word that chooses between others, which are shorter: a copy of all of it, in another case, would be
+/// one more of what may have half a gigabyte.
+fn short(word: &[u8]) -> &[u8] {
+    &word[..word.len().min(ECHO_BYTES_MAX)]
+}
+
 /// Reads an argument as an integer.
 fn integer(text: &[u8]) -> Result<i64, CommandError> {
     crate::proto::integer(text).ok_or(CommandError::NotInteger)

@@ -1,7 +1,7 @@
 //! The client's own connection: what is known of it, PING, ECHO, SELECT, HELLO, AUTH, RESET, QUIT, EXIT, SHUTDOWN.
 
 use super::transaction::{Transaction, unwatch};
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer, short};
 use crate::limits::NAME_BYTES_MAX;
 use crate::proto::{Args, Encoding, Form, Reply};
 use crate::store::SlotId;
@@ -284,7 +284,7 @@ pub(super) fn set_name(session: &mut Session, name: &[u8]) {
 pub(super) fn shutdown(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
     let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
     for word in args.from(1) {
-        match word.to_ascii_lowercase().as_slice() {
+        match short(word).to_ascii_lowercase().as_slice() {
             b"nosave" | b"now" | b"force" => {}
             b"abort" if args.len() == 2 => return error("No shutdown in progress."),
             b"save" if args.len() == 2 => {

@@ -1,7 +1,7 @@
 //! Setting a whole value, under conditions and for a time: SET and its kin, and GETEX, whose options are of the same
 //! kind.
 
-use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, string};
+use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, short, string};
 use crate::proto::{Args, Reply, Word};
 use crate::store::{Expiry, Key, Value};
 use std::rc::Rc;
@@ -207,7 +207,7 @@ impl<'a> Options<'a> {
     fn parse(args: Args<'a>, first: usize, take: Take<'a>) -> Result<Options<'a>, CommandError> {
         let (mut options, mut place) = (Options::default(), first);
         while let Some(word) = args.get(place) {
-            let word = word.to_ascii_uppercase();
+            let word = short(word).to_ascii_uppercase();
             place += take(&mut options, &word, args.get(place + 1)).ok_or(CommandError::Syntax)?;
         }
         Ok(options)
