@@ -35,18 +35,18 @@ CASES = [(protocol, name, depth) for protocol in ("RESP", "text") for name in ("
 
 # The instructions that one request of each case may cost.
 CEILINGS = {
-    ("RESP", "GET", 1): 3813,
-    ("RESP", "GET", 16): 1762,
-    ("RESP", "GET", 64): 1658,
-    ("RESP", "SET", 1): 4012,
-    ("RESP", "SET", 16): 1962,
-    ("RESP", "SET", 64): 1860,
-    ("text", "GET", 1): 4026,
-    ("text", "GET", 16): 2000,
-    ("text", "GET", 64): 1900,
-    ("text", "SET", 1): 4251,
-    ("text", "SET", 16): 2211,
-    ("text", "SET", 64): 2109,
+    ("RESP", "GET", 1): 3696,
+    ("RESP", "GET", 16): 1423,
+    ("RESP", "GET", 64): 1309,
+    ("RESP", "SET", 1): 3927,
+    ("RESP", "SET", 16): 1654,
+    ("RESP", "SET", 64): 1541,
+    ("text", "GET", 1): 3981,
+    ("text", "GET", 16): 1727,
+    ("text", "GET", 64): 1615,
+    ("text", "SET", 1): 4207,
+    ("text", "SET", 16): 1942,
+    ("text", "SET", 64): 1828,
 }
 
 
