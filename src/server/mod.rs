@@ -12,6 +12,7 @@ mod forward;
 mod forwards;
 mod hands;
 mod links;
+mod manager;
 mod merge;
 mod offers;
 mod start;
@@ -33,6 +34,7 @@ use arrivals::Arrival;
 use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
+use manager::Manager;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -86,6 +88,8 @@ pub struct Server {
     guarded: bool,
     /// What outsiders can have written to the log.
     noise: Noise,
+    /// Who started the server, and wants to hear of it.
+    manager: Manager,
     /// How many clients each address has, where that is bounded.
     addresses: HashMap<IpAddr, usize>,
     next_client_id: u64,
@@ -181,6 +185,7 @@ impl Server {
         self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
+        self.manager.tell_life(began_ms);
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
         let node = &mut self.engine.node;
@@ -232,7 +237,8 @@ impl Server {
         };
         let pause_ms = self.engine.pause.map(|pause| pause.until_ms);
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
-        [ending_ms, pause_ms, bus_ms, self.engine.store.next_work_ms()].into_iter().flatten().min()
+        let work_ms = self.engine.store.next_work_ms();
+        [ending_ms, pause_ms, bus_ms, work_ms, self.manager.wake_ms()].into_iter().flatten().min()
     }
 
     /// Half of a turn's share goes to who is ready; what is left of the reports waits for the next turn. What comes from
@@ -423,6 +429,7 @@ impl Server {
         let clients = self.engine.node.clients;
         log::write(Level::Info, format_args!("{why}, ending; {clients} clients are sent what they are owed"));
         self.stage = Stage::Ending(self.engine.now.ms + SHUTDOWN_MS);
+        self.manager.tell("STOPPING=1");
         // Who waits for the end of a pause is owed an answer as well.
         self.engine.pause = None;
         for listener in std::mem::take(&mut self.listeners) {

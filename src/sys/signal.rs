@@ -12,7 +12,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks SIGTERM and SIGINT in this thread and reads them from now on. SIGHUP is ignored: a server that was
-    /// started from a terminal outlives it, and there is no configuration to read again.
+    /// started from a terminal outlives it, and there is no configuration to read again. SIGCHLD is ignored, too.
     ///
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
@@ -23,6 +23,9 @@ impl Signals {
         set.thread_block()?;
         // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
         unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+        // As the first process of a container it inherits children whose parents ended. There are none of its own.
+        // SAFETY: as before; and the kernel itself takes away children whose end is ignored.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
         Ok(Signals { fd: SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
     }
 

@@ -1,0 +1,128 @@
+#!/bin/sh
+# Builds the one executable against musl, with nothing beside it, as bin/static/PROCESSOR/{memento,memento-cli,
+# memento-benchmark}: for this processor, or for the target that is named (x86_64-, aarch64-, s390x- or
+# riscv64gc-unknown-linux-musl, armv7-unknown-linux-musleabihf).
+# MEMENTO_QUICK=1 builds in a third of the time what is larger and slower, to be tested and not shipped.
+#
+# Where rustup has the target, that is all it takes. Else Debian's compiler builds the standard library from its source,
+# and the linker is Debian's (cross) gcc with musl's start files and library, from its package musl-dev: installed, or
+# laid by scripts/musl-parts.sh into target/static/parts. What is missing is said, with the packages that bring it.
+set -eu
+cd "$(dirname "$0")/.."
+
+target=${1:-$(uname -m)-unknown-linux-musl}
+
+# gnu: the prefix of the C compiler; arch: Debian's name; folder: where musl-dev has its library.
+case $target in
+    x86_64-unknown-linux-musl) gnu=x86_64-linux-gnu arch=amd64 folder=x86_64-linux-musl ;;
+    aarch64-unknown-linux-musl) gnu=aarch64-linux-gnu arch=arm64 folder=aarch64-linux-musl ;;
+    armv7-unknown-linux-musleabihf) gnu=arm-linux-gnueabihf arch=armhf folder=arm-linux-musleabihf ;;
+    s390x-unknown-linux-musl) gnu=s390x-linux-gnu arch=s390x folder=s390x-linux-musl ;;
+    riscv64gc-unknown-linux-musl) gnu=riscv64-linux-gnu arch=riscv64 folder=riscv64-linux-musl ;;
+    *)
+        echo "build-static.sh: no way is known to build for '$target'; see the head of scripts/build-static.sh" >&2
+        exit 2
+        ;;
+esac
+processor=${target%%-*}
+processor=${processor%gc}
+out=bin/static/$processor
+build=${CARGO_TARGET_DIR:-target}/static
+variable=$(echo "$target" | tr 'a-z-' 'A-Z_')
+cargo=${CARGO:-cargo}
+
+cc=$gnu-gcc
+command -v "$cc" >/dev/null || [ "$(uname -m)" != "$processor" ] || cc=cc
+
+# missing TEXT PACKAGE...: nothing can be built without.
+missing() {
+    what=$1
+    shift
+    cat >&2 <<END
+build-static.sh: $what is missing. One of these makes 'make static TARGET=$target' work:
+    rustup target add $target        (and apt-get install gcc-$(echo "$gnu" | tr _ -))
+    apt-get install rustc-web rust-web-src $*
+END
+    exit 1
+}
+
+# Without tables for unwinding, since a panic ends the program.
+flags="-C target-feature=+crt-static -C force-unwind-tables=no"
+# Seconds beyond 2038 on processors of 32 bits, which musl has and Rust's libc has to be asked for.
+export RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1
+
+if command -v rustup >/dev/null && [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; then
+    command -v "$cc" >/dev/null || missing "$cc" "gcc-$(echo "$gnu" | tr _ -)"
+    linker=$cc
+    way="rustup's library"
+    set --
+else
+    # A compiler's library is of no use to another one: both are Debian's.
+    RUSTC=/usr/bin/rustc
+    gcc_package=gcc-$(echo "$gnu" | tr _ -)
+    if [ "$arch" = "$(dpkg --print-architecture 2>/dev/null)" ]; then
+        gcc_package=gcc
+        hint="musl-dev"
+    else
+        hint="and scripts/musl-parts.sh $arch"
+    fi
+    [ -x "$RUSTC" ] || missing "Debian's rustc" "$gcc_package" "$hint"
+    [ -d "$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library/std" ] ||
+        missing "the standard library's source" "$gcc_package" "$hint"
+    command -v "$cc" >/dev/null || missing "$cc" "$gcc_package" "$hint"
+    musl=
+    for each in "/usr/lib/$folder" "$PWD/target/static/parts/$arch/usr/lib/$folder"; do
+        [ -n "$musl" ] || [ ! -e "$each/libc.a" ] || musl=$each
+    done
+    [ -n "$musl" ] || missing "musl's libc.a for $arch" "$gcc_package" "$hint"
+
+    mkdir -p "$build/$target/link"
+    link=$(cd "$build/$target/link" && pwd)
+    # The standard library asks for these when a panic is to show where it came from; without tables there is nothing
+    # to show. _Unwind_Backtrace answers that it is at the end of the stack.
+    cat >"$link/unwind.c" <<'END'
+int _Unwind_Backtrace(void *function, void *argument) { (void)function; (void)argument; return 5; }
+unsigned long _Unwind_GetIP(void *context) { (void)context; return 0; }
+unsigned long _Unwind_GetIPInfo(void *context, int *before) { (void)context; *before = 0; return 0; }
+unsigned long _Unwind_GetCFA(void *context) { (void)context; return 0; }
+void *_Unwind_FindEnclosingFunction(void *address) { (void)address; return 0; }
+END
+    "$cc" -O2 -fPIC -c "$link/unwind.c" -o "$link/unwind.o"
+    rm -f "$link/libunwind.a"
+    ar rc "$link/libunwind.a" "$link/unwind.o"
+    # rustc calls this as its linker. The program may lie anywhere in memory (static PIE), for which rcrt1.o moves its
+    # own pointers at the start.
+    cat >"$link/linker" <<END
+#!/bin/sh
+exec $cc -nostdlib "$musl/rcrt1.o" "$musl/crti.o" "\$@" -L "$musl" \\
+    -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
+END
+    chmod +x "$link/linker"
+    linker=$link/linker
+    export RUSTC RUSTC_BOOTSTRAP=1
+    flags="$flags -C link-self-contained=no -C relocation-model=pie -L native=$link -L native=$musl"
+    # What the processor does at a panic is to stop, with no message: an eighth of the size, and the branches to it are
+    # shorter. Only what `#[inline]` asks for, and what is short, is put into its caller: that is another eighth.
+    flags="$flags -Z unstable-options -C panic=immediate-abort"
+    way="$("$RUSTC" --version) and its library's source"
+    set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=
+fi
+
+if [ "${MEMENTO_QUICK:-}" = 1 ]; then
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+    build=$build/quick
+else
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=2
+    flags="$flags -C llvm-args=-inline-threshold=40"
+fi
+
+echo "$target: $way"
+env "CARGO_TARGET_${variable}_LINKER=$linker" RUSTFLAGS="${RUSTFLAGS:-} $flags" \
+    "$cargo" build --locked --release --bin memento --target "$target" --target-dir "$build" "$@"
+mkdir -p "$out"
+cp -f "$build/$target/release/memento" "$out/memento.new"
+mv -f "$out/memento.new" "$out/memento"
+for name in memento-cli memento-benchmark; do
+    ln -f "$out/memento" "$out/$name"
+done
+wc -c "$out/memento"
