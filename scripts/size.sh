@@ -16,7 +16,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-first=$((22000 + $$ % 8000))
+first=$((28000 + $$ % 2000))
 for node in 0 1 2; do
     echo "127.0.0.1 $((first + 100 + node)) node$node $((node == 0))"
 done >"$scratch/nodes"

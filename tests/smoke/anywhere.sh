@@ -75,7 +75,7 @@ ends_with 1 "no host 'other' in /etc/hosts; give a numeric address" chroot "$ROO
 rm -r "${ROOT:?}/etc"
 
 # Standard input, output and error closed, and no /dev/null to put in their place.
-port=$((20000 + $$ % 10000))
+port=$((19000 + $$ % 1000))
 chroot "$ROOT" /memento -p "$port" <&- >&- 2>&- &
 SERVER=$!
 PORT=$port

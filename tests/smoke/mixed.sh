@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 need nc
 
 OTHER_BIN=${OTHER_BIN:-$BIN}
-first=$((21000 + $$ % 9000))
+first=$((24000 + $$ % 3000))
 echo 'a secret of more than sixteen bytes' >"$SCRATCH/secret"
 for node in 0 1; do
     awk -v first="$first" -v own="$node" 'BEGIN { for (i = 0; i < 2; i++)
@@ -18,7 +18,7 @@ done
 SERVER=$!
 "$OTHER_BIN/memento" -f "$SCRATCH/node1.conf" --cluster-secret-file "$SCRATCH/secret" >"$SCRATCH/other" 2>&1 </dev/null &
 other=$!
-trap 'kill "$other" 2>/dev/null; cleanup' EXIT
+trap 'kill "$other" 2>/dev/null || true; cleanup' EXIT
 formed() { grep -q 'Cluster successfully formed' "$SCRATCH/log" && grep -q 'Cluster successfully formed' "$SCRATCH/other"; }
 eventually 'a cluster of two' formed
 

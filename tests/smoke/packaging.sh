@@ -62,7 +62,7 @@ if command -v busybox >/dev/null && [ "$(id -u)" -eq 0 ]; then
     for name in start-stop-daemon sh sleep rm echo printf; do
         ln -s "$(command -v busybox)" "$SCRATCH/path/$name"
     done
-    port=$((20000 + $$ % 10000))
+    port=$((18000 + $$ % 1000))
     chmod 755 "$SCRATCH" "$image"
     : >"$SCRATCH/daemon.log"
     chmod 666 "$SCRATCH/daemon.log"
