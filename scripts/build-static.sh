@@ -28,6 +28,9 @@ processor=${target%%-*}
 processor=${processor%gc}
 out=bin/static/$processor
 build=${CARGO_TARGET_DIR:-target}/static
+if [ "${MEMENTO_QUICK:-}" = 1 ]; then
+    build=$build/quick
+fi
 variable=$(echo "$target" | tr 'a-z-' 'A-Z_')
 cargo=${CARGO:-cargo}
 
@@ -76,8 +79,9 @@ else
     done
     [ -n "$musl" ] || missing "musl's libc.a for $arch" "$gcc_package" "$hint"
 
-    mkdir -p "$build/$target/link"
-    link=$(cd "$build/$target/link" && pwd)
+    link=${CARGO_TARGET_DIR:-target}/static/$target/link
+    mkdir -p "$link"
+    link=$(cd "$link" && pwd)
     # The standard library asks for these when a panic is to show where it came from; without tables there is nothing
     # to show. _Unwind_Backtrace answers that it is at the end of the stack.
     cat >"$link/unwind.c" <<'END'
@@ -86,17 +90,34 @@ unsigned long _Unwind_GetIP(void *context) { (void)context; return 0; }
 unsigned long _Unwind_GetIPInfo(void *context, int *before) { (void)context; *before = 0; return 0; }
 unsigned long _Unwind_GetCFA(void *context) { (void)context; return 0; }
 void *_Unwind_FindEnclosingFunction(void *address) { (void)address; return 0; }
+#ifdef __ARM_EABI__
+void __aeabi_unwind_cpp_pr0(void) {}
+#endif
 END
     "$cc" -O2 -fPIC -c "$link/unwind.c" -o "$link/unwind.o"
     rm -f "$link/libunwind.a"
     ar rc "$link/libunwind.a" "$link/unwind.o"
-    # rustc calls this as its linker. The program may lie anywhere in memory (static PIE), for which rcrt1.o moves its
-    # own pointers at the start.
-    cat >"$link/linker" <<END
+    # rustc calls this as its linker. The program may lie anywhere in memory (static PIE), which rustc asks for on some
+    # processors alone: rcrt1.o moves the program's own pointers at the start. It knows nothing of names,
+    # which the linker is to settle: no name is for others.
+    echo '{ local: *; };' >"$link/names"
+    cat >"$link/linker.new" <<END
 #!/bin/sh
-exec $cc -nostdlib "$musl/rcrt1.o" "$musl/crti.o" "\$@" -L "$musl" \\
-    -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
+for word in "\$@"; do
+    shift
+    case \$word in
+        -static | -no-pie | -pie | -static-pie) ;;
+        *) set -- "\$@" "\$word" ;;
+    esac
+done
+exec $cc -nostdlib -static-pie -Wl,--no-dynamic-linker "$musl/rcrt1.o" "$musl/crti.o" "\$@" -L "$musl" \\
+    -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
+    # Cargo knows its name alone: where it links in another way, what was linked is to go.
+    if ! cmp -s "$link/linker.new" "$link/linker"; then
+        rm -f "$build/$target/release/deps"/memento-*
+        mv -f "$link/linker.new" "$link/linker"
+    fi
     chmod +x "$link/linker"
     linker=$link/linker
     export RUSTC RUSTC_BOOTSTRAP=1
@@ -109,11 +130,10 @@ fi
 
 if [ "${MEMENTO_QUICK:-}" = 1 ]; then
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
-    build=$build/quick
 else
     # Less is put into its caller than usually, other than where `#[inline]` asks for it: 250 kB less, and of the
-    # instructions of a request (scripts/instructions.py) in a pipeline none more, alone 4 %. With a threshold of 25 it is
-    # 858 kB for another 4 %; with opt-level=s 850 kB for 20 %, with z 650 kB for 60 %.
+    # instructions of a request (scripts/instructions.py) in a pipeline none more, alone 4 %. With a threshold of 25 it
+    # would be 858 kB for another 4 %, with opt-level=s 850 kB for 20 %, with z 650 kB for 60 %.
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=2
     flags="$flags -C llvm-args=-inline-threshold=80"
 fi
@@ -121,6 +141,12 @@ fi
 echo "$target: $way"
 env "CARGO_TARGET_${variable}_LINKER=$linker" RUSTFLAGS="${RUSTFLAGS:-} $flags" \
     "$cargo" build --locked --release --bin memento --target "$target" --target-dir "$build" "$@"
+# What moves the program's pointers at its start knows one kind of them. A name that nothing has is 0, as it should be.
+if readelf -rW "$build/$target/release/memento" |
+    awk '/ R_/ && !/_RELATIVE |_NONE/ && $4 !~ /^0*$/ { print; found = 1 } END { exit !found }'; then
+    echo "build-static.sh: $target: the linker has left what nobody will settle" >&2
+    exit 1
+fi
 mkdir -p "$out"
 cp -f "$build/$target/release/memento" "$out/memento.new"
 mv -f "$out/memento.new" "$out/memento"
