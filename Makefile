@@ -10,6 +10,10 @@ SEED ?= 1
 ROUNDS ?= 3
 QUICK ?=
 OUT ?=
+TARGET ?= $(shell uname -m)-unknown-linux-musl
+# The program that make install puts in place; make dist has that of TARGET instead.
+PROGRAM ?= bin/memento
+SYSTEMD ?= $(PREFIX)/lib/systemd/system
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
@@ -84,21 +88,59 @@ fuzz: ## Feed each fuzz target with random bytes for TIME seconds; needs nightly
 sim: ## Tell all that happens to the simulated cluster under SEED.
 	@scripts/sim.sh "$(SEED)"
 
-.PHONY: size
-size: all ## Print the size of the stripped binary, and how it is linked.
-	@wc -c bin/memento
-	@file -L bin/memento 2>/dev/null || true
+.PHONY: static
+static: ## Build bin/static/PROCESSOR/ against musl, as small as can be; TARGET=aarch64-unknown-linux-musl for others.
+	@scripts/build-static.sh "$(TARGET)"
 
+.PHONY: test-static
+test-static: static ## Run the smoke tests on the static program, in an empty root too.
+	@scripts/test-static.sh "$$(echo "$(TARGET)" | sed 's/gc-.*//; s/-.*//')"
+
+# What has no musl-dev for the machine's own packages gets it into target/ first.
+.PHONY: test-foreign
+test-foreign: all ## Build for aarch64, armv7, s390x and riscv64, and run the smoke tests under qemu.
+	@for pair in aarch64:arm64 armv7:armhf s390x:s390x riscv64:riscv64; do \
+	    scripts/musl-parts.sh "$${pair#*:}" || exit 1; \
+	done
+	@scripts/build-static.sh aarch64-unknown-linux-musl
+	@scripts/build-static.sh armv7-unknown-linux-musleabihf
+	@scripts/build-static.sh s390x-unknown-linux-musl
+	@scripts/build-static.sh riscv64gc-unknown-linux-musl
+	@scripts/test-static.sh aarch64 armv7 s390x riscv64
+
+.PHONY: size
+size: static ## Print the size of the static program, and its memory while it idles in a cluster.
+	@scripts/size.sh
+
+.PHONY: man
+man: all ## Write the manual pages into bin/man/.
+	@scripts/man.py bin/man
+
+# The units name the program where it is installed.
 .PHONY: install
-install: all ## Install the three names under PREFIX (/usr/local), below DESTDIR if given.
-	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 bin/memento "$(DESTDIR)$(PREFIX)/bin/memento"
+install: all man ## Install programs, manual pages and systemd units under PREFIX (/usr/local), below DESTDIR if given.
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man5" \
+	    "$(DESTDIR)$(SYSTEMD)" "$(DESTDIR)$(PREFIX)/share/memento"
+	install -m 755 "$(PROGRAM)" "$(DESTDIR)$(PREFIX)/bin/memento"
 	cd "$(DESTDIR)$(PREFIX)/bin" && for name in memento-cli memento-benchmark; do \
 	    ln -f memento "$$name" 2>/dev/null || ln -sf memento "$$name" || exit 1; done
+	install -m 644 bin/man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -m 644 bin/man/*.5 "$(DESTDIR)$(PREFIX)/share/man/man5"
+	install -m 755 scripts/memento.init scripts/memento.procd "$(DESTDIR)$(PREFIX)/share/memento"
+	for unit in memento.service memento.socket; do \
+	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$unit" >"$(DESTDIR)$(SYSTEMD)/$$unit" && \
+	    chmod 644 "$(DESTDIR)$(SYSTEMD)/$$unit" || exit 1; done
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there.
-	rm -f $(NAMES:%="$(DESTDIR)$(PREFIX)/bin/%")
+	rm -f $(NAMES:%="$(DESTDIR)$(PREFIX)/bin/%") $(NAMES:%="$(DESTDIR)$(PREFIX)/share/man/man1/%.1") \
+	    "$(DESTDIR)$(PREFIX)/share/man/man5/memento.conf.5" \
+	    "$(DESTDIR)$(SYSTEMD)/memento.service" "$(DESTDIR)$(SYSTEMD)/memento.socket"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/memento"
+
+.PHONY: dist
+dist: static man ## Make bin/dist/memento-VERSION-PROCESSOR.tar.gz: the static program of TARGET with all that install brings.
+	@scripts/dist.sh "$(TARGET)"
 
 .PHONY: clean
 clean: ## Remove everything that was built.

@@ -27,6 +27,8 @@
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
+//! | `sys/service.rs` | the service manager: sockets that it passes, what it is told |
+//! | `sys/descriptors.rs` | standard input, output and error are open before anything runs |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
@@ -86,6 +88,7 @@
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
+//! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
 //! | `client.rs` | a blocking client, for the tools and the tests |

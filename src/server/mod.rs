@@ -12,6 +12,7 @@ mod forward;
 mod forwards;
 mod hands;
 mod links;
+mod manager;
 mod merge;
 mod newcomers;
 mod offers;
@@ -34,6 +35,7 @@ use arrivals::Arrival;
 use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
+use manager::Manager;
 use newcomers::Newcomers;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -94,6 +96,8 @@ pub struct Server {
     noise: Noise,
     /// Clients that have not sent a request yet.
     newcomers: Newcomers<Token>,
+    /// Who started the server, and wants to hear of it.
+    manager: Manager,
     /// How many clients each address has, where that is bounded.
     addresses: HashMap<IpAddr, usize>,
     next_client_id: u64,
@@ -191,6 +195,7 @@ impl Server {
         self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
+        self.manager.tell_life(began_ms);
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
         let node = &mut self.engine.state.node;
@@ -244,7 +249,8 @@ impl Server {
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
         let newcomer_ms = self.first_newcomer().map(|(due_ms, _)| due_ms);
         let work_ms = self.engine.state.store.next_work_ms();
-        [ending_ms, pause_ms, newcomer_ms, bus_ms, work_ms].into_iter().flatten().min()
+        let due = [ending_ms, pause_ms, newcomer_ms, bus_ms, work_ms, self.manager.wake_ms()];
+        due.into_iter().flatten().min()
     }
 
     /// Half of a turn goes to who is ready, all of it where nobody was cut short before; what is left of the reports waits
@@ -439,6 +445,7 @@ impl Server {
         let clients = self.engine.state.node.clients;
         log::write(Level::Info, format_args!("{why}, ending; {clients} clients are sent what they are owed"));
         self.stage = Stage::Ending(self.engine.state.now.ms + SHUTDOWN_MS);
+        self.manager.tell("STOPPING=1");
         // Who waits for the end of a pause is owed an answer as well.
         self.engine.state.pause = None;
         for listener in std::mem::take(&mut self.listeners) {

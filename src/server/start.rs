@@ -1,6 +1,7 @@
 //! From a configuration to a server that listens.
 
 use super::bus::Bus;
+use super::manager::Manager;
 use super::{
     Batch, Config, Desk, Engine, Listener, Newcomers, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque,
 };
@@ -15,7 +16,7 @@ use crate::log::{self, Level};
 use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
-use crate::sys::{clock, resolve, resource};
+use crate::sys::{clock, resolve, resource, service};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -75,6 +76,8 @@ impl Server {
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
             .collect::<io::Result<_>>()?;
         settings.port = tcp_port;
+        let manager = Manager::new(started_ms);
+        manager.tell("READY=1");
         let slots = bus.as_ref().map(|bus| OwnSlots::new(bus.map().slots(bus.map().own())));
         let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
         let access = Access { password: config.password.clone() };
@@ -99,6 +102,7 @@ impl Server {
             guarded,
             noise: Noise::default(),
             newcomers: Newcomers::default(),
+            manager,
             addresses: HashMap::new(),
             next_client_id: 1,
             stage: Stage::Serving,
@@ -215,9 +219,16 @@ fn bound_clients(wanted: usize, reserved: usize) -> io::Result<usize> {
     Ok(wanted.min(possible))
 }
 
-/// Listens everywhere; gives the TCP port, which all addresses share.
+/// Listens everywhere; gives the TCP port, which all addresses share. Where a service manager passes sockets, these are
+/// all: who may reach the server is then said there.
 fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
     let options = TcpOptions { keepalive_s: config.keepalive_s };
+    let mut passed = service::passed_listeners()?;
+    if !passed.is_empty() {
+        passed.iter_mut().for_each(|listener| listener.set_options(options));
+        let port = passed.iter().find_map(Listener::tcp_port).unwrap_or(0);
+        return Ok((passed, port));
+    }
     let (mut listeners, mut port) = (Vec::new(), config.port);
     for host in &config.addresses {
         let addresses = resolve::addresses(host, port).map_err(|error| named(format_args!("-a {host}"), &error))?;

@@ -50,7 +50,7 @@ pub struct LocalTime {
 
 /// The wall clock in the box's time zone (`TZ`, else /etc/localtime); in UTC where neither is known.
 pub fn local_time() -> LocalTime {
-    let seconds: libc::time_t = read(ClockId::CLOCK_REALTIME).tv_sec();
+    let seconds = read(ClockId::CLOCK_REALTIME).tv_sec();
     // SAFETY: `tm` is plain numbers and a pointer that may be null; all zeros is a value of it.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live locals of the right types; localtime_r(3) keeps neither.

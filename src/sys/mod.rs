@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+mod descriptors;
 pub mod epoll;
 #[cfg(test)]
 pub(crate) mod fault;
@@ -19,6 +20,7 @@ pub mod pages;
 pub mod reserve;
 pub mod resolve;
 pub mod resource;
+pub mod service;
 pub mod signal;
 pub mod simd;
 pub mod socket;

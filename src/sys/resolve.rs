@@ -27,7 +27,11 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if found.is_empty() {
         let why = match table {
             Ok(_) => format!("no host '{host}' in {HOSTS}; give a numeric address"),
-            Err(error) => format!("host '{host}' cannot be looked up, {HOSTS}: {error}; give a numeric address"),
+            Err(error) => {
+                let error = error.to_string();
+                let why = error.split(" (os error").next().unwrap_or(&error);
+                format!("host '{host}' cannot be looked up, {HOSTS}: {why}; give a numeric address")
+            }
         };
         return Err(io::Error::new(io::ErrorKind::NotFound, why));
     }

@@ -14,7 +14,7 @@ impl Signals {
     /// Blocks SIGTERM and SIGINT in this thread and reads them from now on. SIGHUP is ignored: a server that was
     /// started from a terminal outlives it, and there is no configuration to read again. So is SIGXFSZ, which comes when
     /// the file that the log goes to is as long as it may be (`ulimit -f`): such a line is dropped like any other that
-    /// cannot be written.
+    /// cannot be written. And so is SIGCHLD.
     ///
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
@@ -23,7 +23,9 @@ impl Signals {
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
         set.thread_block()?;
-        for ignored in [Signal::SIGHUP, Signal::SIGXFSZ] {
+        // As the first process of a container it inherits children whose parents ended: the kernel itself takes away those
+        // whose end is ignored. There are none of its own.
+        for ignored in [Signal::SIGHUP, Signal::SIGXFSZ, Signal::SIGCHLD] {
             // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
             unsafe { signal(ignored, SigHandler::SigIgn) }?;
         }

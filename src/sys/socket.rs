@@ -2,15 +2,16 @@
 
 use super::{Call, fault, retry_moving};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
+    self, AddressFamily, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, UnixAddr, getsockopt, setsockopt, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 use std::fs;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,13 @@ fn set_options(fd: &OwnedFd, options: TcpOptions) -> nix::Result<()> {
         setsockopt(fd, sockopt::TcpKeepCount, &3)?;
     }
     Ok(())
+}
+
+/// `listen(2)`. The kernel bounds the queue itself (net.core.somaxconn); nix refuses what is above the SOMAXCONN of the C
+/// library, which is 128 in musl.
+fn listen(fd: &OwnedFd, backlog: i32) -> nix::Result<()> {
+    // SAFETY: the descriptor is borrowed, and there is no pointer.
+    Errno::result(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
 /// A listening socket.
@@ -77,7 +85,7 @@ impl Listener {
                 socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(v6))?;
             }
         }
-        socket::listen(&fd, Backlog::new(backlog)?)?;
+        listen(&fd, backlog)?;
         Ok(Listener { fd, file: None })
     }
 
@@ -95,9 +103,20 @@ impl Listener {
         let bound = socket::bind(fd.as_raw_fd(), &address);
         umask(before);
         bound?;
-        socket::listen(&fd, Backlog::new(backlog)?)?;
+        listen(&fd, backlog)?;
         let file = Some(SocketFile::at(path)?);
         Ok(Listener { fd, file })
+    }
+
+    /// A socket that listens already, opened by whoever started this program; a Unix socket's file is not ours.
+    ///
+    /// # Errors
+    /// Those of `fcntl(2)`.
+    pub fn passed(fd: OwnedFd) -> io::Result<Listener> {
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        Ok(Listener { fd, file: None })
     }
 
     /// The port that a TCP listener has; `None` for a Unix one.
@@ -109,7 +128,10 @@ impl Listener {
     pub fn name(&self) -> String {
         match &self.file {
             Some(file) => file.path.display().to_string(),
-            None => address_of(self.fd.as_raw_fd(), socket::getsockname).map_or_else(String::new, |at| at.to_string()),
+            None => match address_of(self.fd.as_raw_fd(), socket::getsockname) {
+                Some(address) => address.to_string(),
+                None => unix_name(self.fd.as_raw_fd()),
+            },
         }
     }
 
@@ -169,6 +191,28 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(Errno::ECONNREFUSED) => fs::remove_file(path),
         Err(Errno::EAGAIN) | Ok(()) => in_use("another process listens on it"),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a number is that of a descriptor that is a stream socket and listens; any other may be asked about.
+pub(super) fn listens(raw: RawFd) -> bool {
+    let ask = |option| {
+        let (mut value, mut bytes) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+        let target: *mut libc::c_int = &mut value;
+        // SAFETY: both pointers are to live locals, and `bytes` is the size of the first.
+        let asked = unsafe { libc::getsockopt(raw, libc::SOL_SOCKET, option, target.cast(), &mut bytes) };
+        (asked == 0).then_some(value)
+    };
+    ask(libc::SO_ACCEPTCONN) == Some(1) && ask(libc::SO_TYPE) == Some(libc::SOCK_STREAM)
+}
+
+/// The path or abstract name of a Unix socket, as people write it.
+fn unix_name(fd: RawFd) -> String {
+    let Ok(address) = socket::getsockname::<UnixAddr>(fd) else { return "a socket without a name".into() };
+    match (address.path(), address.as_abstract()) {
+        (Some(path), _) => path.display().to_string(),
+        (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
+        (None, None) => "a socket without a name".into(),
     }
 }
 

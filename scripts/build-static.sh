@@ -1,0 +1,156 @@
+#!/bin/sh
+# Builds the one executable against musl, with nothing beside it, as bin/static/PROCESSOR/{memento,memento-cli,
+# memento-benchmark}: for this processor, or for the target that is named (x86_64-, aarch64-, s390x- or
+# riscv64gc-unknown-linux-musl, armv7-unknown-linux-musleabihf).
+# MEMENTO_QUICK=1 builds in less time what is much larger and slower, to be tested and not shipped.
+#
+# Where rustup has the target, that is all it takes. Else Debian's compiler builds the standard library from its source,
+# and the linker is Debian's (cross) gcc with musl's start files and library, from its package musl-dev: installed, or
+# laid by scripts/musl-parts.sh into target/static/parts. What is missing is said, with the packages that bring it.
+set -eu
+cd "$(dirname "$0")/.."
+
+target=${1:-$(uname -m)-unknown-linux-musl}
+
+# gnu: the prefix of the C compiler; arch: Debian's name; folder: where musl-dev has its library.
+case $target in
+    x86_64-unknown-linux-musl) gnu=x86_64-linux-gnu arch=amd64 folder=x86_64-linux-musl ;;
+    aarch64-unknown-linux-musl) gnu=aarch64-linux-gnu arch=arm64 folder=aarch64-linux-musl ;;
+    armv7-unknown-linux-musleabihf) gnu=arm-linux-gnueabihf arch=armhf folder=arm-linux-musleabihf ;;
+    s390x-unknown-linux-musl) gnu=s390x-linux-gnu arch=s390x folder=s390x-linux-musl ;;
+    riscv64gc-unknown-linux-musl) gnu=riscv64-linux-gnu arch=riscv64 folder=riscv64-linux-musl ;;
+    *)
+        echo "build-static.sh: no way is known to build for '$target'; see the head of scripts/build-static.sh" >&2
+        exit 2
+        ;;
+esac
+processor=${target%%-*}
+processor=${processor%gc}
+out=bin/static/$processor
+build=${CARGO_TARGET_DIR:-target}/static
+if [ "${MEMENTO_QUICK:-}" = 1 ]; then
+    build=$build/quick
+fi
+variable=$(echo "$target" | tr 'a-z-' 'A-Z_')
+cargo=${CARGO:-cargo}
+
+cc=$gnu-gcc
+command -v "$cc" >/dev/null || [ "$(uname -m)" != "$processor" ] || cc=cc
+
+# missing TEXT PACKAGE...: nothing can be built without.
+missing() {
+    what=$1
+    shift
+    cat >&2 <<END
+build-static.sh: $what is missing. One of these makes 'make static TARGET=$target' work:
+    rustup target add $target        (and apt-get install gcc-$(echo "$gnu" | tr _ -))
+    apt-get install rustc-web rust-web-src $*
+END
+    exit 1
+}
+
+# Without tables for unwinding, since a panic ends the program.
+flags="-C target-feature=+crt-static -C force-unwind-tables=no"
+# Seconds beyond 2038 on processors of 32 bits, which musl has and Rust's libc has to be asked for.
+export RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1
+
+if command -v rustup >/dev/null && [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; then
+    command -v "$cc" >/dev/null || missing "$cc" "gcc-$(echo "$gnu" | tr _ -)"
+    linker=$cc
+    way="rustup's library"
+    set --
+else
+    # A compiler's library is of no use to another one: both are Debian's.
+    RUSTC=/usr/bin/rustc
+    gcc_package=gcc-$(echo "$gnu" | tr _ -)
+    if [ "$arch" = "$(dpkg --print-architecture 2>/dev/null)" ]; then
+        gcc_package=gcc
+        hint="musl-dev"
+    else
+        hint="and scripts/musl-parts.sh $arch"
+    fi
+    [ -x "$RUSTC" ] || missing "Debian's rustc" "$gcc_package" "$hint"
+    [ -d "$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library/std" ] ||
+        missing "the standard library's source" "$gcc_package" "$hint"
+    command -v "$cc" >/dev/null || missing "$cc" "$gcc_package" "$hint"
+    musl=
+    for each in "/usr/lib/$folder" "$PWD/target/static/parts/$arch/usr/lib/$folder"; do
+        [ -n "$musl" ] || [ ! -e "$each/libc.a" ] || musl=$each
+    done
+    [ -n "$musl" ] || missing "musl's libc.a for $arch" "$gcc_package" "$hint"
+
+    link=${CARGO_TARGET_DIR:-target}/static/$target/link
+    mkdir -p "$link"
+    link=$(cd "$link" && pwd)
+    # The standard library asks for these when a panic is to show where it came from; without tables there is nothing
+    # to show. _Unwind_Backtrace answers that it is at the end of the stack.
+    cat >"$link/unwind.c" <<'END'
+int _Unwind_Backtrace(void *function, void *argument) { (void)function; (void)argument; return 5; }
+unsigned long _Unwind_GetIP(void *context) { (void)context; return 0; }
+unsigned long _Unwind_GetIPInfo(void *context, int *before) { (void)context; *before = 0; return 0; }
+unsigned long _Unwind_GetCFA(void *context) { (void)context; return 0; }
+void *_Unwind_FindEnclosingFunction(void *address) { (void)address; return 0; }
+#ifdef __ARM_EABI__
+void __aeabi_unwind_cpp_pr0(void) {}
+#endif
+END
+    "$cc" -O2 -fPIC -c "$link/unwind.c" -o "$link/unwind.o"
+    rm -f "$link/libunwind.a"
+    ar rc "$link/libunwind.a" "$link/unwind.o"
+    # rustc calls this as its linker. The program may lie anywhere in memory (static PIE), which rustc asks for on some
+    # processors alone: rcrt1.o moves the program's own pointers at the start. It knows nothing of names,
+    # which the linker is to settle: no name is for others.
+    echo '{ local: *; };' >"$link/names"
+    cat >"$link/linker.new" <<END
+#!/bin/sh
+for word in "\$@"; do
+    shift
+    case \$word in
+        -static | -no-pie | -pie | -static-pie) ;;
+        *) set -- "\$@" "\$word" ;;
+    esac
+done
+exec $cc -nostdlib -static-pie -Wl,--no-dynamic-linker "$musl/rcrt1.o" "$musl/crti.o" "\$@" -L "$musl" \\
+    -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
+END
+    # Cargo knows its name alone: where it links in another way, what was linked is to go.
+    if ! cmp -s "$link/linker.new" "$link/linker"; then
+        rm -f "$build/$target/release/deps"/memento-*
+        mv -f "$link/linker.new" "$link/linker"
+    fi
+    chmod +x "$link/linker"
+    linker=$link/linker
+    export RUSTC RUSTC_BOOTSTRAP=1
+    flags="$flags -C link-self-contained=no -C relocation-model=pie -L native=$link -L native=$musl"
+    # What the processor does at a panic is to stop, with no message: a twelfth of the size, and fewer instructions.
+    flags="$flags -Z unstable-options -C panic=immediate-abort"
+    way="$("$RUSTC" --version) and its library's source"
+    set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=
+fi
+
+if [ "${MEMENTO_QUICK:-}" = 1 ]; then
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
+else
+    # Less is put into its caller than usually, other than where `#[inline]` asks for it: 250 kB less, and of the
+    # instructions of a request (scripts/instructions.py) in a pipeline none more, alone 4 %. With a threshold of 25 it
+    # would be 858 kB for another 4 %, with opt-level=s 850 kB for 20 %, with z 650 kB for 60 %.
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=2
+    flags="$flags -C llvm-args=-inline-threshold=80"
+fi
+
+echo "$target: $way"
+env "CARGO_TARGET_${variable}_LINKER=$linker" RUSTFLAGS="${RUSTFLAGS:-} $flags" \
+    "$cargo" build --locked --release --bin memento --target "$target" --target-dir "$build" "$@"
+# What moves the program's pointers at its start knows one kind of them. A name that nothing has is 0, as it should be.
+if readelf -rW "$build/$target/release/memento" |
+    awk '/ R_/ && !/_RELATIVE |_NONE/ && $4 !~ /^0*$/ { print; found = 1 } END { exit !found }'; then
+    echo "build-static.sh: $target: the linker has left what nobody will settle" >&2
+    exit 1
+fi
+mkdir -p "$out"
+cp -f "$build/$target/release/memento" "$out/memento.new"
+mv -f "$out/memento.new" "$out/memento"
+for name in memento-cli memento-benchmark; do
+    ln -f "$out/memento" "$out/$name"
+done
+wc -c "$out/memento"
