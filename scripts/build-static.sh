@@ -101,6 +101,11 @@ END
     # processors alone: rcrt1.o moves the program's own pointers at the start. It knows nothing of names,
     # which the linker is to settle: no name is for others.
     echo '{ local: *; };' >"$link/names"
+    # On riscv64 the linker leaves there where variables of a thread lie, so that the program has its fixed place.
+    kind="-static-pie -Wl,--no-dynamic-linker" start=rcrt1.o
+    if [ "$arch" = riscv64 ]; then
+        kind="-static -no-pie" start=crt1.o
+    fi
     cat >"$link/linker.new" <<END
 #!/bin/sh
 for word in "\$@"; do
@@ -110,7 +115,7 @@ for word in "\$@"; do
         *) set -- "\$@" "\$word" ;;
     esac
 done
-exec $cc -nostdlib -static-pie -Wl,--no-dynamic-linker "$musl/rcrt1.o" "$musl/crti.o" "\$@" -L "$musl" \\
+exec $cc -nostdlib $kind "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" \\
     -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
     # Cargo knows its name alone: where it links in another way, what was linked is to go.

@@ -51,6 +51,14 @@ native() {
     export BIN
     smoke "$1" basic options signals tools
     smoke "$1" anywhere syscalls mixed
+    if scripts/size.sh --check >"$scratch/size" 2>&1; then
+        echo "ok   $1: scripts/size.sh --check"
+        passed=$((passed + 1))
+    else
+        echo "FAIL $1: scripts/size.sh --check"
+        failed=$((failed + 1))
+    fi
+    cat "$scratch/size"
     if [ "$(id -u)" -ne 0 ]; then
         echo "skipped: only root may change the root of a process"
         [ "${CI:-}" != true ] || failed=$((failed + 1))
