@@ -126,7 +126,9 @@ install: all man ## Install programs, manual pages and systemd units under PREFI
 	    ln -f memento "$$name" 2>/dev/null || ln -sf memento "$$name" || exit 1; done
 	install -m 644 bin/man/*.1 "$(DESTDIR)$(PREFIX)/share/man/man1"
 	install -m 644 bin/man/*.5 "$(DESTDIR)$(PREFIX)/share/man/man5"
-	install -m 755 scripts/memento.init scripts/memento.procd "$(DESTDIR)$(PREFIX)/share/memento"
+	for script in memento.init memento.procd; do \
+	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$script" >"$(DESTDIR)$(PREFIX)/share/memento/$$script" && \
+	    chmod 755 "$(DESTDIR)$(PREFIX)/share/memento/$$script" || exit 1; done
 	for unit in memento.service memento.socket; do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$unit" >"$(DESTDIR)$(SYSTEMD)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(SYSTEMD)/$$unit" || exit 1; done

@@ -558,10 +558,13 @@ impl Connection {
                     }
                     Piece::Shared(value) => self.insert_shared(at, value),
                 }
+                if self.lost.is_some() {
+                    // The piece may not be there, and those behind it are of no use: the connection ends.
+                    break;
+                }
                 at += 1;
             }
             if self.lost.is_some() {
-                // Some of the pieces may not be there.
                 at = self.backlog.iter().position(waits).unwrap_or(at);
             }
             if whole {

@@ -468,13 +468,32 @@ fn one_value_at_a_time_may_be_longer_than_what_clients_may_hold() {
     wait_for("the second one to go", || observer.info("evicted_clients") == 1);
     assert!(client.send_if_open(&vec![b'v'; 8 * MB]) && client.send_if_open(b"\r\n"));
     assert_eq!((client.line(), observer.ask("STRLEN k")), ("+OK".into(), (28 * MB).to_string()));
+    // What the same client holds besides is not spared, and nobody goes for it who holds less.
+    observer.expect("DEL k", "OK");
+    let evicted = observer.info("evicted_clients");
+    let mut named = server.connect();
+    named.expect("CLIENT SETNAME bystander", "OK");
+    let mut hoarder = server.connect();
+    hoarder.send(format!("*5\r\n$4\r\nMSET\r\n$1\r\na\r\n${}\r\n", 20 * MB));
+    assert!(
+        hoarder.send_if_open(&vec![b'v'; 20 * MB])
+            && hoarder.send_if_open(format!("\r\n$1\r\nb\r\n${}\r\n", 20 * MB).as_bytes())
+    );
+    hoarder.send_if_open(&vec![b'v'; 10 * MB]);
+    wait_for("the hoarder to go", || observer.info("evicted_clients") == evicted + 1);
+    let turns = observer.info("turns");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(observer.info("turns") - turns < 100, "the loop spins");
+    named.expect("CLIENT GETNAME", "bystander");
+    assert_eq!(observer.info("evicted_clients"), evicted + 1);
     // Where no key may go for it, it does.
+    let evicted = observer.info("evicted_clients");
     let mut third = server.connect();
     begin_value(&mut third, "third", 30 * MB, 30 * MB);
     observer.expect("SET small v", "OK");
     let mut fourth = server.connect();
     begin_value(&mut fourth, "fourth", 32 * MB, 31 * MB);
-    wait_for("one to go", || observer.info("evicted_clients") > 1);
+    wait_for("one to go", || observer.info("evicted_clients") > evicted);
     // Nor may it be longer than half of all, and where it was said what clients may hold, it is no exception.
     drop((second, third, fourth));
     observer.expect("FLUSH", "OK");

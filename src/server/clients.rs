@@ -64,8 +64,9 @@ impl Server {
     /// Closes those clients first that make the server hold most, until all together hold no more than they may, or as many
     /// have gone as may go in a turn. Nobody is looked at where not too much is held.
     ///
-    /// Of the words that are being received, the longest one is spared, unless it is longer than may be or the memory limit
-    /// is reached and nothing may go for it: else no value could be stored that is longer than what clients may hold.
+    /// Of the words that are being received, the longest one does not count, unless it is longer than may be or the memory
+    /// limit is reached and nothing may go for it: else no value could be stored that is longer than what clients may hold.
+    /// What its client holds besides counts as everybody's.
     pub(super) fn evict_clients(&mut self) {
         self.spared_bytes = 0;
         if !self.clients_hold_too_much() {
@@ -88,9 +89,16 @@ impl Server {
         if !self.clients_hold_too_much() {
             return;
         }
-        holders.retain(|(_, token)| Some(*token) != spared);
+        if let Some((Reverse(bytes), _)) = holders.iter_mut().find(|(_, token)| Some(*token) == spared) {
+            *bytes = bytes.saturating_sub(self.spared_bytes as u32);
+        }
+        holders.retain(|(Reverse(bytes), _)| *bytes > 0);
         holders.sort_unstable();
         for (Reverse(bytes), token) in holders.into_iter().take(CLIENTS_EVICTED_PER_TURN_MAX) {
+            if Some(token) == spared {
+                // Its word goes with it.
+                self.spared_bytes = 0;
+            }
             self.close(token, End::Evicted(bytes));
             if !self.clients_hold_too_much() {
                 return;

@@ -165,7 +165,7 @@ impl Engine {
                 let text = "the system has no memory left: what needs some is refused until keys have gone";
                 log::write(Level::Error, format_args!("{text}; maxmemory would have kept it from this"));
             }
-        } else if store.is_short() && store.refill() {
+        } else if self.in_shortage && (!store.is_short() || store.refill()) {
             self.in_shortage = false;
             if self.shortage_told {
                 log::write(Level::Info, format_args!("the system has memory again"));

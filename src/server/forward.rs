@@ -55,6 +55,7 @@ impl Serving<'_> {
             }
         };
         self.bus = Some(bus);
+        self.forget_elsewhere();
         sent.unwrap_or_else(|error| {
             if let (Route::Watch(_), Some(transaction)) = (route, &mut self.session.transaction) {
                 // Nobody watches the keys, so nobody could tell that they have changed.

@@ -253,8 +253,8 @@ impl Server {
         due.into_iter().flatten().min()
     }
 
-    /// Half of a turn goes to who is ready, all of it where nobody was cut short before; what is left of the reports waits
-    /// for the next turn. What comes from several clients is parsed before any of it is executed, so that what one of
+    /// Half of a turn goes to who is ready (all of its time, where nobody was cut short before); what is left of the reports
+    /// waits for the next turn. What comes from several clients is parsed before any of it is executed, so that what one of
     /// them has to wait for, a line of memory that is far away, comes while the others are seen to.
     fn serve_ready(&mut self) {
         let mut bytes = 0;
@@ -449,6 +449,8 @@ impl Server {
         // Who waits for the end of a pause is owed an answer as well.
         self.engine.state.pause = None;
         for listener in std::mem::take(&mut self.listeners) {
+            // To close it is not enough where a service manager has it as well: it would go on to be reported.
+            self.watch(listener, Interest::NONE);
             drop(self.reactor.remove(listener));
         }
         for token in self.reactor.tokens() {

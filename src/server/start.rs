@@ -76,8 +76,8 @@ impl Server {
             .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
             .collect::<io::Result<_>>()?;
         settings.port = tcp_port;
-        let manager = Manager::new(started_ms);
-        manager.tell("READY=1");
+        let mut manager = Manager::new(started_ms);
+        manager.tell_ready(started_ms);
         let slots = bus.as_ref().map(|bus| OwnSlots::new(bus.map().slots(bus.map().own())));
         let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
         let access = Access { password: config.password.clone() };

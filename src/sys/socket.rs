@@ -194,7 +194,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a number is that of a descriptor that is a stream socket and listens; any other may be asked about.
+/// Whether a number is that of a descriptor that is a stream socket of TCP or Unix and listens; any other may be asked about.
 pub(super) fn listens(raw: RawFd) -> bool {
     let ask = |option| {
         let (mut value, mut bytes) = (0, size_of::<libc::c_int>() as libc::socklen_t);
@@ -203,7 +203,10 @@ pub(super) fn listens(raw: RawFd) -> bool {
         let asked = unsafe { libc::getsockopt(raw, libc::SOL_SOCKET, option, target.cast(), &mut bytes) };
         (asked == 0).then_some(value)
     };
-    ask(libc::SO_ACCEPTCONN) == Some(1) && ask(libc::SO_TYPE) == Some(libc::SOCK_STREAM)
+    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
+    ask(libc::SO_ACCEPTCONN) == Some(1)
+        && ask(libc::SO_TYPE) == Some(libc::SOCK_STREAM)
+        && ask(libc::SO_DOMAIN).is_some_and(|family| families.contains(&family))
 }
 
 /// The path or abstract name of a Unix socket, as people write it.

@@ -38,6 +38,12 @@ else
     [ "${CI:-}" != true ] || exit 1
 fi
 
+# The init scripts start the program where it is.
+for script in init procd; do
+    grep -q 'PROGRAM=.*/usr/bin/memento' "$image/usr/share/memento/memento.$script" ||
+        fail 'make install PREFIX=/usr' "memento.$script with /usr/bin/memento" "$(cat "$image/usr/share/memento/memento.$script")"
+done
+
 # The units name the program where it is, which verify looks for; and they ask for nothing that systemd does not know.
 if command -v systemd-analyze >/dev/null; then
     grep -q '^ExecStart=/usr/bin/memento$' "$image/usr/lib/systemd/system/memento.service" ||
