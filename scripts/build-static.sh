@@ -136,11 +136,10 @@ fi
 if [ "${MEMENTO_QUICK:-}" = 1 ]; then
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 else
-    # Less is put into its caller than usually, other than where `#[inline]` asks for it: 250 kB less, and of the
-    # instructions of a request (scripts/instructions.py) in a pipeline none more, alone 4 %. With a threshold of 25 it
-    # would be 858 kB for another 4 %, with opt-level=s 850 kB for 20 %, with z 650 kB for 60 %.
+    # Less is put into its caller than usually, other than where the source asks for it: a quarter of the size for a few
+    # per cent of the instructions of a request (scripts/instructions.py). opt-level=s costs many more and gains nothing.
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=2
-    flags="$flags -C llvm-args=-inline-threshold=80"
+    flags="$flags -C llvm-args=-inline-threshold=25"
 fi
 
 echo "$target: $way"

@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// The entry of a key.
-    #[inline(always)]
+    #[inline]
     pub fn get<'k>(&self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
         EntryRef::of_live(&self.heap, self.item(key.into())?, now_ms)
     }
@@ -413,7 +413,7 @@ impl Store {
     }
 
     /// What the index has for a key.
-    #[inline(always)]
+    #[inline(never)]
     fn item(&self, key: Key<'_>) -> Option<Item> {
         self.slots.get(key.slot)?.get(key.fast, key.bytes, &self.heap, &self.tables, &self.state)
     }
