@@ -83,7 +83,8 @@
 //! | `server/mod.rs` | the loop: the only glue of sockets, connections, commands and store |
 //! | `server/start.rs`, `server/client.rs`, `server/engine.rs` | from a configuration to a server; serving a client; executing requests |
 //! | `server/arrivals.rs` | what arrives from all who are ready: parsed first, then executed |
-//! | `server/newcomers.rs` | clients that have asked for nothing yet |
+//! | `server/newcomers.rs` | clients that have to ask for something in time |
+//! | `server/refused.rs` | connections beyond a limit |
 //! | `server/clients.rs` | what CLIENT asks about all clients; who goes when they hold too much |
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |

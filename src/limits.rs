@@ -196,10 +196,13 @@ pub const CLIENTS_MAX: usize = 10_000;
 /// Who connects has so long to send a first whole request, where nothing else is said.
 pub const FIRST_REQUEST_SECONDS: u64 = 120;
 
-/// Those who wait for that are looked through when they are so many more than twice the clients.
-pub const NEWCOMERS_SLACK: usize = 64;
+/// Clients are looked through for those who have not sent it in time at most so often.
+pub const NEWCOMERS_SCAN_MS: u64 = 1000;
 
-/// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster.
+/// So many connections beyond a limit may still be read from, so that the refusal arrives.
+pub const REFUSED_MAX: usize = 16;
+
+/// Descriptors kept back for what is not a client: listeners, signals, the log, the cluster, `REFUSED_MAX`.
 pub const DESCRIPTORS_RESERVED: usize = 32;
 
 /// After descriptors or memory ran out, accepting is tried again so often.

@@ -174,10 +174,17 @@ impl<S: AsFd> Reactor<S> {
         None
     }
 
+    /// All sources.
+    pub fn sources(&self) -> impl Iterator<Item = (Token, &S)> {
+        let places = self.places.iter().zip(0..);
+        places.filter_map(|(Place { generation, source, .. }, index)| {
+            Some((Token { index, generation: *generation }, source.as_ref()?))
+        })
+    }
+
     /// The names of all sources.
     pub fn tokens(&self) -> Vec<Token> {
-        let named = self.places.iter().zip(0..).filter(|(place, _)| place.source.is_some());
-        named.map(|(place, index)| Token { index, generation: place.generation }).collect()
+        self.sources().map(|(token, _)| token).collect()
     }
 
     fn place(&mut self, token: Token) -> Option<&mut Place<S>> {

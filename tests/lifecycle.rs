@@ -453,6 +453,25 @@ fn one_client_too_many_is_told_so() {
 }
 
 #[test]
+fn who_is_refused_gets_to_know_why_even_if_he_speaks_later() {
+    let server = Server::start(&["--maxclients", "1"]);
+    let mut first = server.connect();
+    first.expect("PING", "PONG");
+    let before = server.descriptors();
+    let mut refused: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    wait_for("the refusals", || first.info("rejected_connections") == 100);
+    // Those who stay are not kept for ever, nor all of them.
+    assert!(server.descriptors() <= before + 16, "{before} descriptors before, {} now", server.descriptors());
+    for client in &mut refused[..10] {
+        // A closed socket would answer these with a reset.
+        assert!(client.send_if_open(b"PING\r\n") && client.send_if_open(b"PING\r\n"));
+        assert_eq!(show(&client.rest()), "-ERR max number of clients reached\\r\\n");
+    }
+    wait_for("the end of those who stay", || server.descriptors() == before);
+    first.expect("PING", "PONG");
+}
+
+#[test]
 fn few_descriptors_mean_few_clients() {
     let _machine = together();
     let server = Start::new(&[]).descriptors(64).start();

@@ -4,7 +4,7 @@ use super::clients;
 use super::engine::{Promise, Serving};
 use super::forwards::Awaited;
 use super::offers::Offers;
-use super::{Engine, Event, Interest, LINGER_MS, Level, Reactor, Server, Socket, Source, Stage, Token, log};
+use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, HeldUp, Place};
@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 const WALK_STEP_BYTES: usize = 64 * 1024;
 
 /// So much of what nobody wants is read at a time.
-const DISCARDED_BYTES: usize = RECEIVE_BYTES;
+pub(super) const DISCARDED_BYTES: usize = RECEIVE_BYTES;
 
 /// One client.
 pub(super) struct Client {
@@ -103,6 +103,11 @@ impl Client {
     pub(super) fn has_deadline(&self) -> bool {
         self.lingering
             || self.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::WrongPassword))
+    }
+
+    /// When it came, where it has not sent a request yet, nor broken the protocol.
+    pub(super) fn waited_for_since_ms(&self) -> Option<u64> {
+        (!self.has_asked && !self.lingering).then_some(self.session.since_ms)
     }
 
     /// Whether it can go on without another byte from its socket.
@@ -450,30 +455,6 @@ impl Server {
         Some(client.active_ms + idle_timeout_ms)
     }
 
-    /// A client came: it has to send its first request in time.
-    pub(super) fn expect_request(&mut self, token: Token) {
-        let State { settings, now, node, .. } = &self.engine.state;
-        if settings.first_request_timeout_s > 0 {
-            let (due_ms, reactor) = (now.ms + settings.first_request_timeout_s * 1000, &mut self.reactor);
-            self.newcomers.add(due_ms, token, node.clients, |token| has_to_ask(reactor, token));
-        }
-    }
-
-    /// Closes clients that sent no request in time.
-    pub(super) fn serve_newcomers(&mut self) {
-        while let Some((due_ms, token)) = self.first_newcomer()
-            && due_ms <= self.engine.state.now.ms
-        {
-            self.close(token, End::NoRequest);
-        }
-    }
-
-    /// Who is to have sent its first request first, and when.
-    pub(super) fn first_newcomer(&mut self) -> Option<(u64, Token)> {
-        let reactor = &mut self.reactor;
-        self.newcomers.first(|token| has_to_ask(reactor, token))
-    }
-
     /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when
     /// it does something.
     pub(super) fn set_client_deadline(&mut self, token: Token) {
@@ -617,18 +598,6 @@ fn moved(outcome: io::Result<usize>, client: &mut Client, engine: &mut Engine) -
     }
 }
 
-/// Tells a connection beyond a limit so, and closes it.
-pub(super) fn reject(socket: &Socket, why: &str) {
-    // What it may have sent already is read, or the close would be a reset that takes the answer away; and it tells
-    // the protocol. Who waits for a greeting is most likely a library.
-    let mut buffer = [0; DISCARDED_BYTES];
-    let spoken = socket.receive(&mut buffer).unwrap_or(0);
-    let is_text = buffer[..spoken].first().is_some_and(|&byte| byte != b'*');
-    let mark = if is_text { "(error) " } else { "-ERR " };
-    // A peer that has gone already needs no answer.
-    let _ = socket.send(format!("{mark}{why}\r\n").as_bytes());
-}
-
 impl Peer for Socket {
     fn address(&self) -> String {
         clients::address_of(self.peer())
@@ -637,9 +606,4 @@ impl Peer for Socket {
     fn is_local(&self) -> bool {
         Socket::is_local(self)
     }
-}
-
-/// Whether a client is here that has not sent a request yet, nor broken the protocol.
-fn has_to_ask(reactor: &mut Reactor<Source>, token: Token) -> bool {
-    matches!(reactor.get_mut(token), Some(Source::Client(client)) if !client.has_asked && !client.lingering)
 }

@@ -16,6 +16,7 @@ mod manager;
 mod merge;
 mod newcomers;
 mod offers;
+mod refused;
 mod start;
 mod topology;
 
@@ -36,7 +37,6 @@ use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
 use manager::Manager;
-use newcomers::Newcomers;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -49,6 +49,7 @@ enum Source {
     BusListener(Listener),
     Signals(Signals),
     Client(Client),
+    Refused(Socket),
     Link(Link),
 }
 
@@ -58,6 +59,7 @@ impl AsFd for Source {
             Source::Listener(listener) | Source::BusListener(listener) => listener.as_fd(),
             Source::Signals(signals) => signals.as_fd(),
             Source::Client(client) => client.as_fd(),
+            Source::Refused(socket) => socket.as_fd(),
             Source::Link(link) => link.as_fd(),
         }
     }
@@ -94,8 +96,10 @@ pub struct Server {
     guarded: bool,
     /// What outsiders can have written to the log.
     noise: Noise,
-    /// Clients that have not sent a request yet.
-    newcomers: Newcomers<Token>,
+    /// When a client may be due that has not sent a request yet.
+    newcomers_due_ms: Option<u64>,
+    /// Connections that were told that they are too many, and have not ended yet.
+    refused: usize,
     /// Who started the server, and wants to hear of it.
     manager: Manager,
     /// How many clients each address has, where that is bounded.
@@ -223,6 +227,7 @@ impl Server {
                 listener.set_options(options);
             }
         }
+        self.newcomers_due_ms = Some(self.engine.state.now.ms);
         // Each client's own deadline then finds out when it is really due.
         let deadline_ms = Some(self.engine.state.now.ms + 1);
         for token in self.reactor.tokens() {
@@ -247,9 +252,8 @@ impl Server {
         };
         let pause_ms = self.engine.state.pause.map(|pause| pause.until_ms);
         let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
-        let newcomer_ms = self.first_newcomer().map(|(due_ms, _)| due_ms);
         let work_ms = self.engine.state.store.next_work_ms();
-        let due = [ending_ms, pause_ms, newcomer_ms, bus_ms, work_ms, self.manager.wake_ms()];
+        let due = [ending_ms, pause_ms, self.newcomers_due_ms, bus_ms, work_ms, self.manager.wake_ms()];
         due.into_iter().flatten().min()
     }
 
@@ -288,6 +292,7 @@ impl Server {
     fn serve(&mut self, event: Event) -> usize {
         match self.reactor.get_mut(event.token) {
             Some(Source::Client(_)) => self.serve_client(event),
+            Some(Source::Refused(_)) => self.serve_refused(event.token),
             Some(Source::Link(_)) => self.serve_link(event),
             Some(Source::BusListener(_)) => {
                 self.accept_links(event.token);
@@ -310,6 +315,7 @@ impl Server {
             match self.reactor.get_mut(token) {
                 Some(Source::Client(_)) => self.client_deadline(token),
                 Some(Source::Listener(_) | Source::BusListener(_)) => self.watch(token, Interest::READ),
+                Some(Source::Refused(_)) => self.forget_refused(token),
                 Some(Source::Link(_)) => self.link_deadline(token),
                 _ => {}
             }
@@ -368,7 +374,7 @@ impl Server {
         stats.total_connections_received += 1;
         if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
-            return client::reject(&socket, "max number of clients reached");
+            return self.refuse(socket, "max number of clients reached");
         }
         // Only where it is bounded, the kernel is asked; a Unix socket has no address.
         let is_bounded = settings.clients_per_address_max > 0;
@@ -377,7 +383,7 @@ impl Server {
             let count = self.addresses.entry(address).or_default();
             if *count >= settings.clients_per_address_max {
                 stats.rejected_by_address += 1;
-                return client::reject(&socket, "max number of clients of one address reached");
+                return self.refuse(socket, "max number of clients of one address reached");
             }
             *count += 1;
         }
@@ -390,7 +396,7 @@ impl Server {
                 node.clients += 1;
                 log::write(Level::Debug, format_args!("a client came, {} are here", node.clients));
                 self.set_client_deadline(token);
-                self.expect_request(token);
+                self.expect_request();
             }
             Err(error) => {
                 self.leave_address(address);

@@ -2,9 +2,7 @@
 
 use super::bus::Bus;
 use super::manager::Manager;
-use super::{
-    Batch, Config, Desk, Engine, Listener, Newcomers, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque,
-};
+use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
 use crate::config::ClusterConfig;
@@ -101,7 +99,8 @@ impl Server {
             accept_noise: Noise::fading(),
             guarded,
             noise: Noise::default(),
-            newcomers: Newcomers::default(),
+            newcomers_due_ms: None,
+            refused: 0,
             manager,
             addresses: HashMap::new(),
             next_client_id: 1,
