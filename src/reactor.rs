@@ -11,6 +11,10 @@ use std::io;
 use std::num::NonZero;
 use std::os::fd::AsFd;
 
+/// Room for so many sources is there at first. Allocators map so much by itself, where only what is used takes memory and
+/// what is outgrown leaves no hole behind.
+const PLACES_AT_FIRST: usize = 1024;
+
 /// The name of a source: unique for as long as anybody may remember it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
@@ -70,7 +74,7 @@ impl<S: AsFd> Reactor<S> {
     pub fn new(events_max: usize) -> io::Result<Reactor<S>> {
         Ok(Reactor {
             epoll: Epoll::new(events_max)?,
-            places: Vec::new(),
+            places: Vec::with_capacity(PLACES_AT_FIRST),
             free: Vec::new(),
             ready: VecDeque::with_capacity(events_max),
             reports: Vec::with_capacity(events_max),

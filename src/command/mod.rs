@@ -235,7 +235,7 @@ type Outcome = Result<Flow, CommandError>;
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 #[inline(always)]
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
-    ctx.session.last = Some(spec);
+    ctx.session.set_last(spec);
     if is_plain(spec, ctx, args) {
         run(spec, (None, Some(spec.run)), ctx, args, reply)
     } else {
@@ -315,7 +315,7 @@ fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>
 /// client watches is in the session.
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let exec = lookup(b"exec").expect("EXEC has a row");
-    ctx.session.last = Some(exec);
+    ctx.session.set_last(exec);
     let flow = run(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);

@@ -1,7 +1,7 @@
 //! The client's own connection: what is known of it, PING, ECHO, SELECT, HELLO, AUTH, RESET, QUIT, EXIT, SHUTDOWN.
 
 use super::transaction::{Transaction, unwatch};
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer, short};
+use super::{COMMANDS, CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer, short};
 use crate::limits::NAME_BYTES_MAX;
 use crate::proto::{Args, Encoding, Form, Reply};
 use crate::store::SlotId;
@@ -27,8 +27,8 @@ pub struct Session {
     pub readonly: bool,
     /// Whether its reads leave no trace in what eviction knows (CLIENT NO-TOUCH).
     pub no_touch: bool,
-    /// The last command that it sent.
-    pub last: Option<&'static CommandSpec>,
+    /// The row of the last command that it sent.
+    last_row: Option<u16>,
     /// What it calls itself.
     pub names: Option<Box<Names>>,
     /// What it has queued since MULTI, and what it watches.
@@ -69,6 +69,17 @@ pub enum Replies {
 }
 
 impl Session {
+    /// The last command that it sent.
+    pub fn last(&self) -> Option<&'static CommandSpec> {
+        self.last_row.map(|row| &COMMANDS[usize::from(row)])
+    }
+
+    /// It sends this command.
+    #[inline(always)]
+    pub(super) fn set_last(&mut self, spec: &'static CommandSpec) {
+        self.last_row = Some(spec.place() as u16);
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, since_ms: u64, authenticated: bool, denied: bool) -> Session {
         Session {
@@ -81,7 +92,7 @@ impl Session {
             no_evict: false,
             no_touch: false,
             readonly: false,
-            last: None,
+            last_row: None,
             names: None,
             transaction: None,
             forget_elsewhere: None,
@@ -312,6 +323,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<Session>() <= 56, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 48, "{} bytes", size_of::<Session>());
     }
 }
