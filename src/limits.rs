@@ -255,7 +255,7 @@ pub const WRONG_PASSWORD_MS: u64 = 200;
 pub const SCAN_ENTRIES_MAX: usize = 2048;
 
 /// Of what expired, so much is taken back in a turn ...
-pub const SWEEP_NS_MAX: u64 = 300_000;
+pub const SWEEP_NS_MAX: u64 = 200_000;
 
 /// ... and the clock is asked after so many entries.
 pub const SWEEP_ENTRIES_AT_ONCE: usize = 64;
