@@ -15,6 +15,7 @@ fi
 
 if command -v shellcheck >/dev/null; then
     shellcheck --external-sources --source-path=SCRIPTDIR .ci/run scripts/*.sh tests/smoke/*.sh
+    shellcheck --shell=sh scripts/memento.init scripts/memento.procd
 elif [ "${CI:-}" = true ]; then
     echo "check: shellcheck is missing" >&2
     exit 1
