@@ -129,6 +129,7 @@ install: all man ## Install programs, manual pages and systemd units under PREFI
 	for script in memento.init memento.procd; do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$script" >"$(DESTDIR)$(PREFIX)/share/memento/$$script" && \
 	    chmod 755 "$(DESTDIR)$(PREFIX)/share/memento/$$script" || exit 1; done
+	install -m 755 scripts/build_cluster.py "$(DESTDIR)$(PREFIX)/share/memento/build_cluster.py"
 	for unit in memento.service memento.socket; do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$unit" >"$(DESTDIR)$(SYSTEMD)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(SYSTEMD)/$$unit" || exit 1; done

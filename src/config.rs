@@ -200,7 +200,7 @@ The cluster's file has a line for every node, IP PORT NAME SELF, such as
     127.0.0.1 8181 node0 1    # comments, blanks, tabs and empty lines are free
 PORT is the client port + 100. SELF is 1 on this node's own line and 0 on the others;
 where it is 0 on all, -i NAME, or -a and -p, say which line is this node's.
-scripts/build_cluster.py writes such files.
+build_cluster.py (in scripts/, or installed in share/memento/) writes such files.
 ";
 
 /// Reads a command line, the program's name not included.
@@ -343,7 +343,7 @@ fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
     read_at_most(file, NODES_FILE_BYTES_MAX as u64 + 1).map_err(|why| {
         let advice = match matches.opt_present("cluster-file") {
             true => "it is to have a line for every node (-f)",
-            false => "-c alone reads this file; scripts/build_cluster.py makes such files, -f FILE names another",
+            false => "-c alone reads this file; build_cluster.py makes such files, -f FILE names another",
         };
         format!("{}: {why}; {advice}", file.display())
     })

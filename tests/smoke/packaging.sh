@@ -38,6 +38,10 @@ else
     [ "${CI:-}" != true ] || exit 1
 fi
 
+# What memento.conf(5) names is there.
+python3 "$image/usr/share/memento/build_cluster.py" --dir "$SCRATCH" 127.0.0.1:18081 127.0.0.1:18082 >"$SCRATCH/got" 2>&1 ||
+    fail 'build_cluster.py' 'exit code 0' "$(cat "$SCRATCH/got")"
+
 # The init scripts start the program where it is.
 for script in init procd; do
     grep -q 'PROGRAM=.*/usr/bin/memento' "$image/usr/share/memento/memento.$script" ||
