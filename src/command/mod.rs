@@ -234,6 +234,7 @@ type Outcome = Result<Flow, CommandError>;
 /// In a cluster, a request that is not this node's alone is not executed but sent [`Flow::Away`]. One whose reply is
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 #[inline(always)]
+#[cfg_attr(memento_small, optimize(speed))]
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.set_last(spec);
     if is_plain(spec, ctx, args) {
@@ -463,6 +464,7 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flo
 }
 
 /// Answers a request whose command does not exist.
+#[cold]
 pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
     ctx.state.stats.count_error("ERR");
     transaction::poison(ctx);

@@ -42,6 +42,7 @@ impl Graveyard {
     }
 
     /// Frees about what so many entries take. True while there is more to free.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
         let mut freed = 0;
         while freed < entries_max {
@@ -56,6 +57,7 @@ impl Graveyard {
     }
 
     /// Frees a part, and tells about how many entries that is in time; none when nothing is left.
+    #[inline(never)]
     fn free_some(&mut self, account: &mut Account) -> Option<usize> {
         if let Some(block) = self.blocks.last_mut() {
             if !block.free_some(account) {

@@ -43,11 +43,13 @@ impl Store {
     }
 
     /// Before this no entry ends; none where none does. May lie in the past.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| due_ms)
     }
 
     /// When [`Store::sweep`] and [`Store::reclaim`] are to be called again at the latest, if ever. May lie in the past.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_work_ms(&self) -> Option<u64> {
         let spares_ms = mapping::has_spares().then_some(self.spares_ms + SPARES_KEPT_MS);
         [self.next_expiry_ms(), self.tidy.next_ms(self.len()), spares_ms].into_iter().flatten().min()
