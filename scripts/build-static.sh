@@ -108,7 +108,8 @@ END
     # which the linker is to settle: no name is for others.
     echo '{ local: *; };' >"$link/names"
     # On riscv64 the linker leaves there where variables of a thread lie, so that the program has its fixed place.
-    # Code and constants share pages (noseparate-code): else two pages are half empty, in the file and in memory.
+    # Code and constants share pages (noseparate-code): else two pages are half empty, in the file and in memory. And
+    # nothing makes pages read-only once their pointers are moved, so that no page begins with these (norelro).
     kind="-static-pie -Wl,--no-dynamic-linker" start=rcrt1.o
     if [ "$arch" = riscv64 ]; then
         kind="-static -no-pie" start=crt1.o
@@ -122,7 +123,7 @@ for word in "\$@"; do
         *) set -- "\$@" "\$word" ;;
     esac
 done
-exec $cc -nostdlib $kind -Wl,-z,noseparate-code "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" \\
+exec $cc -nostdlib $kind -Wl,-z,noseparate-code,-z,norelro "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" \\
     -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
     # Cargo knows its name alone: where it links in another way, what was linked is to go.

@@ -253,7 +253,7 @@ fn execute_guarded(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>
         Ok(chosen) => match lacks_memory(spec, ctx, args) {
             Some(error) => reject(spec, (chosen.0, error), ctx, reply),
             None if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
-            None => run(spec, chosen, ctx, args, reply),
+            None => run_apart(spec, chosen, ctx, args, reply),
         },
     };
     if !ctx.state.watches.is_empty() {
@@ -300,7 +300,7 @@ fn execute_in_cluster(
     }
     match aim.route {
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
-        None => run(spec, chosen, ctx, args, reply),
+        None => run_apart(spec, chosen, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
@@ -317,7 +317,7 @@ fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let exec = lookup(b"exec").expect("EXEC has a row");
     ctx.session.set_last(exec);
-    let flow = run(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
+    let flow = run_apart(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);
     }
@@ -377,6 +377,18 @@ fn run(
         Ok(flow) => flow,
         Err(error) => refuse(ctx, &error, reply),
     }
+}
+
+/// As [`run`], for who is not in a hurry: its code is there once.
+#[inline(never)]
+fn run_apart(
+    spec: &'static CommandSpec,
+    chosen: Chosen,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Flow {
+    run(spec, chosen, ctx, args, reply)
 }
 
 /// What runs a request: which subcommand, and its handler, none for HELP.

@@ -42,8 +42,11 @@ impl Graveyard {
     }
 
     /// Frees about what so many entries take. True while there is more to free.
-    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
+        if self.heaps.capacity() == 0 {
+            // Nothing was buried since all was freed, as nearly always.
+            return false;
+        }
         let mut freed = 0;
         while freed < entries_max {
             let Some(entries) = self.free_some(account) else {
@@ -57,7 +60,6 @@ impl Graveyard {
     }
 
     /// Frees a part, and tells about how many entries that is in time; none when nothing is left.
-    #[inline(never)]
     fn free_some(&mut self, account: &mut Account) -> Option<usize> {
         if let Some(block) = self.blocks.last_mut() {
             if !block.free_some(account) {

@@ -69,9 +69,12 @@ impl Store {
         if self.graveyard.reclaim(entries_max, &mut self.account) {
             return true;
         }
-        let released = (0..STEPS_RELEASED_AT_ONCE).take_while(|_| self.heap.release() | self.tables.release()).count();
-        if released == STEPS_RELEASED_AT_ONCE {
-            return true;
+        let mut released = 0;
+        while self.heap.release() | self.tables.release() {
+            released += 1;
+            if released == STEPS_RELEASED_AT_ONCE {
+                return true;
+            }
         }
         if let Some((round, at)) = self.tidy.position(self.len()) {
             self.tidy_some(round, at, entries_max);
