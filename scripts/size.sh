@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 BIN=${BIN:-bin/static/$(uname -m)}
-SIZE_MAX=920000
+SIZE_MAX=600000
 RESIDENT_KB_MAX=1024
 
 scratch=$(mktemp -d)

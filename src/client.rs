@@ -8,9 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use crate::limits::ANSWER_BYTES_MAX;
+pub use crate::sys::reason;
 use crate::sys::resolve;
 
 /// Where the tools look for a server when they are not told.
@@ -172,11 +171,6 @@ fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStr
         }
     }
     Err(last)
-}
-
-/// What went wrong in the system's words, without the number that the standard library adds.
-pub fn reason(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_string())
 }
 
 /// The port that a word of the command line names.
@@ -383,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_error_is_a_sentence_without_numbers() {
-        let error = io::Error::from_raw_os_error(Errno::ECONNREFUSED as i32);
+        let error = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         assert_eq!(reason(&error), "Connection refused");
     }
 }

@@ -3,7 +3,7 @@
 use super::inbox::Inbox;
 use super::outbox::{Outbox, OwnedReply};
 use super::{LinkId, NodeId, Reason};
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// How far a link is.
@@ -40,12 +40,52 @@ pub(super) struct Handshake {
     pub(super) tells_difference: bool,
 }
 
-/// A request of the peer that is not answered yet.
-pub(super) enum Open {
-    /// The host answers it later.
-    Executing,
-    /// Its answer is large and waits for the grant.
-    Held(OwnedReply),
+/// The requests of the peer that are not answered yet.
+#[derive(Default)]
+pub(super) struct Open {
+    /// Each with how it stands, in two numbers, so that the tree's code is that of the timers.
+    ids: BTreeSet<(u64, u64)>,
+    /// The answers that wait for their grants, which mostly come in the same order.
+    held: VecDeque<(u32, OwnedReply)>,
+}
+
+/// The host answers it later.
+const EXECUTING: u64 = 0;
+
+/// Its answer is large and waits for the grant.
+const HELD: u64 = 1;
+
+impl Open {
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn has(&self, id: u32) -> bool {
+        !self.ids.is_empty() && [EXECUTING, HELD].iter().any(|&how| self.ids.contains(&(id.into(), how)))
+    }
+
+    /// The host will answer it.
+    pub(super) fn begin(&mut self, id: u32) {
+        self.ids.insert((id.into(), EXECUTING));
+    }
+
+    /// The host answers it; whether it was to.
+    pub(super) fn end(&mut self, id: u32) -> bool {
+        self.ids.remove(&(id.into(), EXECUTING))
+    }
+
+    /// Its answer waits for the grant.
+    pub(super) fn hold(&mut self, id: u32, reply: OwnedReply) {
+        self.ids.insert((id.into(), HELD));
+        self.held.push_back((id, reply));
+    }
+
+    /// The answer that waited.
+    pub(super) fn release(&mut self, id: u32) -> Option<OwnedReply> {
+        self.ids.remove(&(id.into(), HELD));
+        let at = self.held.iter().position(|&(held, _)| held == id)?;
+        self.held.remove(at).map(|(_, reply)| reply)
+    }
 }
 
 /// See the module.
@@ -79,7 +119,7 @@ pub(super) struct Link {
     pub(super) wake_ms: u64,
     /// The ping that is not answered yet, and when it was sent, in microseconds.
     pub(super) ping: Option<(u64, u64)>,
-    pub(super) open: BTreeMap<u32, Open>,
+    pub(super) open: Open,
     /// The copied bytes of the answers among them that wait for their grants.
     pub(super) held_bytes: usize,
 }
@@ -103,7 +143,7 @@ impl Link {
             due_ms: now_ms,
             wake_ms: 0,
             ping: None,
-            open: BTreeMap::new(),
+            open: Open::default(),
             held_bytes: 0,
         }
     }

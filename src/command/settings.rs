@@ -10,7 +10,6 @@ use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
 use crate::stats::Stats;
 use crate::store::Policy;
-use std::collections::BTreeMap;
 
 /// Who may use DEBUG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -294,16 +293,18 @@ fn find(name: &[u8]) -> Option<&'static Setting> {
 /// `CONFIG GET pattern [pattern ...]`
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // A plain name is answered as it was asked.
-    let mut found: BTreeMap<String, &Setting> = BTreeMap::new();
+    let mut found: Vec<(String, &Setting)> = Vec::new();
     let mut steps_left = MATCH_STEPS_MAX;
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
             let fitting = glob::matching(pattern, SETTINGS, |setting| setting.name, &mut steps_left)?;
             found.extend(fitting.into_iter().map(|setting| (setting.name.to_string(), setting)));
         } else if let Some(setting) = find(pattern) {
-            found.insert(String::from_utf8_lossy(pattern).into_owned(), setting);
+            found.push((String::from_utf8_lossy(pattern).into_owned(), setting));
         }
     }
+    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    found.dedup_by(|(one, _), (other, _)| one == other);
     reply.map(found.len());
     for (name, setting) in found {
         reply.field(&name);
