@@ -14,6 +14,8 @@ use std::process::exit;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+// What is said for this crate is how the whole is optimised (scripts/build-static.sh), so that what is its own says the
+// opposite.
 #[cfg_attr(memento_small, optimize(size))]
 fn main() {
     let mut args = std::env::args_os().map(|arg| arg.into_string());

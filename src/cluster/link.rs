@@ -3,7 +3,7 @@
 use super::inbox::Inbox;
 use super::outbox::{Outbox, OwnedReply};
 use super::{LinkId, NodeId, Reason};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// How far a link is.
@@ -43,17 +43,17 @@ pub(super) struct Handshake {
 /// The requests of the peer that are not answered yet.
 #[derive(Default)]
 pub(super) struct Open {
-    /// Each with how it stands, in two numbers, so that the tree's code is that of the timers.
+    /// Each with how it stands, in two numbers, so that the tree's code is that of the timers: [`EXECUTING`], or one more
+    /// than the place of its answer.
     ids: BTreeSet<(u64, u64)>,
-    /// The answers that wait for their grants, which mostly come in the same order.
-    held: VecDeque<(u32, OwnedReply)>,
+    /// The answers that wait for their grants.
+    held: Vec<Option<Box<OwnedReply>>>,
+    /// Places of it that are free.
+    free: Vec<usize>,
 }
 
 /// The host answers it later.
 const EXECUTING: u64 = 0;
-
-/// Its answer is large and waits for the grant.
-const HELD: u64 = 1;
 
 impl Open {
     pub(super) fn len(&self) -> usize {
@@ -61,7 +61,13 @@ impl Open {
     }
 
     pub(super) fn has(&self, id: u32) -> bool {
-        !self.ids.is_empty() && [EXECUTING, HELD].iter().any(|&how| self.ids.contains(&(id.into(), how)))
+        self.how(id).is_some()
+    }
+
+    /// How it stands.
+    fn how(&self, id: u32) -> Option<u64> {
+        let id = u64::from(id);
+        self.ids.range((id, 0)..).next().filter(|&&(found, _)| found == id).map(|&(_, how)| how)
     }
 
     /// The host will answer it.
@@ -76,15 +82,26 @@ impl Open {
 
     /// Its answer waits for the grant.
     pub(super) fn hold(&mut self, id: u32, reply: OwnedReply) {
-        self.ids.insert((id.into(), HELD));
-        self.held.push_back((id, reply));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            self.held.len() - 1
+        });
+        self.held[place] = Some(Box::new(reply));
+        self.ids.insert((id.into(), place as u64 + 1));
     }
 
     /// The answer that waited.
     pub(super) fn release(&mut self, id: u32) -> Option<OwnedReply> {
-        self.ids.remove(&(id.into(), HELD));
-        let at = self.held.iter().position(|&(held, _)| held == id)?;
-        self.held.remove(at).map(|(_, reply)| reply)
+        let how = self.how(id).filter(|&how| how != EXECUTING)?;
+        self.ids.remove(&(id.into(), how));
+        let place = how as usize - 1;
+        let reply = self.held[place].take()?;
+        self.free.push(place);
+        // What a burst has needed is not kept.
+        if self.free.len() == self.held.len() {
+            (self.held, self.free) = (Vec::new(), Vec::new());
+        }
+        Some(*reply)
     }
 }
 
@@ -210,5 +227,43 @@ impl Links {
             let id = LinkId { index: index as u32, generation: place.generation };
             place.link.as_deref().map(|link| (id, link))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    fn reply(id: u32) -> OwnedReply {
+        OwnedReply { bytes: id.to_le_bytes().to_vec(), longs: VecDeque::new() }
+    }
+
+    #[test]
+    fn answers_are_released_in_any_order_and_leave_no_room_behind() {
+        let mut open = Open::default();
+        (0..1000).for_each(|id| open.hold(id, reply(id)));
+        open.begin(1000);
+        assert_eq!((open.len(), open.has(0), open.has(999), open.has(1001)), (1001, true, true, false));
+        // What is executed has no answer yet, and what waits for its grant is answered.
+        assert!(open.release(1000).is_none() && !open.end(999));
+        // Backwards, then forwards, and twice.
+        for id in (500..1000).rev().chain(0..500) {
+            assert_eq!(open.release(id).map(|reply| reply.bytes), Some(id.to_le_bytes().to_vec()));
+            assert!(open.release(id).is_none());
+        }
+        assert_eq!((open.len(), open.held.capacity(), open.free.capacity()), (1, 0, 0));
+        assert!(open.end(1000) && !open.end(1000) && open.len() == 0);
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut open = Open::default();
+        open.hold(0, reply(0));
+        for id in 1..1000 {
+            open.hold(id, reply(id));
+            assert_eq!(open.release(id).map(|reply| reply.bytes), Some(id.to_le_bytes().to_vec()));
+        }
+        assert_eq!(open.held.len(), 2);
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn check_debug(ctx: &Ctx<'_>) -> Result<(), CommandError> {
     ))
 }
 
-/// Reads seconds, of which nine places after the point count; none where they are negative.
+/// Reads seconds, cut behind nine places after the point; none where they are negative.
 fn duration(seconds: &[u8]) -> Option<Duration> {
     let text = Decimal::parse(seconds)?.rounded()?;
     let (whole, places) = text.split_once('.').unwrap_or((&text, ""));
@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn seconds_and_their_parts() {
-        let ms = |text: &str| duration(text.as_bytes()).map(|time| time.as_micros());
-        assert_eq!([ms("0"), ms("2"), ms("0.25"), ms("+.5")], [Some(0), Some(2_000_000), Some(250_000), Some(500_000)]);
-        assert_eq!([ms("1e-3"), ms("0.0000019999")], [Some(1000), Some(1)]);
-        assert_eq!([ms("-1"), ms("-0.5"), ms("inf"), ms("nan"), ms(""), ms("1s"), ms("1e30")], [None; 7]);
+        let us = |text: &str| duration(text.as_bytes()).map(|time| time.as_micros());
+        assert_eq!([us("0"), us("2"), us("0.25"), us("+.5")], [Some(0), Some(2_000_000), Some(250_000), Some(500_000)]);
+        assert_eq!([us("1e-3"), us("0.0000019999")], [Some(1000), Some(1)]);
+        assert_eq!([us("-1"), us("-0.5"), us("inf"), us("nan"), us(""), us("1s"), us("1e30")], [None; 7]);
     }
 }

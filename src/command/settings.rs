@@ -294,17 +294,21 @@ fn find(name: &[u8]) -> Option<&'static Setting> {
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // A plain name is answered as it was asked.
     let mut found: Vec<(String, &Setting)> = Vec::new();
+    // In order, and once, however often it was asked for.
+    let mut add = |name: String, setting| {
+        if let Err(place) = found.binary_search_by(|(known, _)| known.cmp(&name)) {
+            found.insert(place, (name, setting));
+        }
+    };
     let mut steps_left = MATCH_STEPS_MAX;
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
             let fitting = glob::matching(pattern, SETTINGS, |setting| setting.name, &mut steps_left)?;
-            found.extend(fitting.into_iter().map(|setting| (setting.name.to_string(), setting)));
+            fitting.into_iter().for_each(|setting| add(setting.name.to_string(), setting));
         } else if let Some(setting) = find(pattern) {
-            found.push((String::from_utf8_lossy(pattern).into_owned(), setting));
+            add(String::from_utf8_lossy(pattern).into_owned(), setting);
         }
     }
-    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    found.dedup_by(|(one, _), (other, _)| one == other);
     reply.map(found.len());
     for (name, setting) in found {
         reply.field(&name);

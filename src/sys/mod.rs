@@ -61,8 +61,8 @@ pub(crate) enum Call {
 /// What went wrong in the system's words, without the number that the standard library adds.
 pub fn reason(error: &std::io::Error) -> String {
     let mut text = error.to_string();
-    if let Some(at) = text.rfind('(')
-        && text[at..].starts_with("(os error ")
+    if error.raw_os_error().is_some()
+        && let Some(at) = text.rfind("(os error ")
     {
         text.truncate(text[..at].trim_ascii_end().len());
     }
