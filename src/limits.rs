@@ -248,6 +248,10 @@ pub const WATCHED_KEYS_MAX: usize = 10_000;
 /// must not fill the box that asks. Answers that are copied through a pipe are not held, and so have no bound.
 pub const ANSWER_BYTES_MAX: usize = 1 << 30;
 
+/// A reply that our own RESP client takes is nested at most so deep: nobody's comes to half of it, and who shows one to
+/// people may walk it by recursion.
+pub const REPLY_DEPTH_MAX: usize = 32;
+
 /// So long a wrong password is answered after; nobody else waits for it.
 pub const WRONG_PASSWORD_MS: u64 = 200;
 
