@@ -245,6 +245,28 @@ impl RespClient {
         }
     }
 
+    /// The next reply or push among what was received already; makes no system call.
+    ///
+    /// # Errors
+    /// `InvalidData` for what is no reply.
+    pub fn buffered(&mut self) -> io::Result<Option<View<'_>>> {
+        Ok(if self.parse()? { Some(self.input.view()) } else { None })
+    }
+
+    /// Waits for at most so long (`None`: for ever) and receives what is there; false when nothing came.
+    ///
+    /// # Errors
+    /// As [`RespClient::receive`], without `TimedOut`.
+    pub fn receive_more(&mut self, time: Option<Duration>) -> io::Result<bool> {
+        let ready = dial::wait(self.socket.as_fd(), false, time).map_err(|error| self.lost(&error))?;
+        Ok(ready.receive && self.fill()?)
+    }
+
+    /// The reply or push that was found last, as long as nothing was received since.
+    pub fn last(&self) -> Option<View<'_>> {
+        (self.input.taken > 0).then(|| self.input.view())
+    }
+
     /// Whether bytes were received that no reply was made of: `poll(2)` does not tell of them.
     pub fn has_buffered(&self) -> bool {
         !self.input.is_empty()
