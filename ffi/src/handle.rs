@@ -223,6 +223,9 @@ impl Inner {
     /// The password for this connection and those after it.
     pub fn auth(&mut self, password: &[u8]) -> Outcome<()> {
         self.ask(&[b"AUTH", password])?;
+        if self.answer()?.kind() != Kind::Simple {
+            return self.unexpected("OK");
+        }
         self.password = Some(password.to_vec());
         Ok(())
     }

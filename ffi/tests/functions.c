@@ -78,6 +78,50 @@ static void *other_thread(void *data)
     return NULL;
 }
 
+/* What a thread counts: on a handle of its own, and on one that all share against the rules. */
+struct counting {
+    const char *host;
+    int port;
+    memento *shared;
+    int done, refused, failed;
+};
+
+static void *count_up(void *data)
+{
+    struct counting *counting = data;
+    long long sum;
+    memento *own = memento_connect(counting->host, counting->port, 20000);
+    for (int i = 0; i < 200; i++) {
+        counting->failed += memento_inc(own, "own", 3, 1, &sum) != MEMENTO_OK;
+        int status = memento_inc(counting->shared, "shared", 6, 1, &sum);
+        counting->done += status == MEMENTO_OK;
+        counting->refused += status == MEMENTO_EBUSY;
+    }
+    counting->failed += memento_close(own) != MEMENTO_OK;
+    return NULL;
+}
+
+static void in_threads(memento *c, const char *host, int port)
+{
+    pthread_t threads[4];
+    struct counting counting[4];
+    long long sum;
+    int done = 0;
+    for (int i = 0; i < 4; i++) {
+        counting[i] = (struct counting){host, port, c, 0, 0, 0};
+        CHECK(pthread_create(&threads[i], NULL, count_up, &counting[i]) == 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK(counting[i].failed == 0 && counting[i].done + counting[i].refused == 200);
+        done += counting[i].done;
+    }
+    IS(c, MEMENTO_OK, memento_inc(c, "own", 3, 0, &sum));
+    CHECK(sum == 800);
+    IS(c, MEMENTO_OK, memento_inc(c, "shared", 6, 0, &sum));
+    CHECK(done > 0 && sum == done);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4)
@@ -228,6 +272,8 @@ int main(int argc, char **argv)
     /* A subscription is refused, or there is none. */
     IS(c, MEMENTO_ESTATE, memento_poll(c, 0));
     IS(c, MEMENTO_ESTATE, memento_unsubscribe(c, "ch", 2));
+
+    in_threads(c, host, atoi(argv[2]));
 
     /* Each thread has its own words about its connects. */
     CHECK(pthread_create(&thread, NULL, other_thread, (void *)host) == 0 && pthread_join(thread, NULL) == 0);

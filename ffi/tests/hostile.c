@@ -1,6 +1,7 @@
 /*
  * Each call against a server that breaks the conversation, always with the same outcome, and a new connection for the
- * next one: hostile PORT TIMEOUT-MS STATUS WORDS-OF-THE-ERROR
+ * next one: hostile PORT TIMEOUT-MS STATUS WORDS-OF-THE-ERROR [typed]
+ * With the last word, the server's answers are some, of another type than any function wants.
  */
 #include <stdlib.h>
 
@@ -12,7 +13,6 @@ static const char *words;
 
 static void is(const char *what, int status)
 {
-    /* Without an end, the same comes as one call's answer and as the next one's beginning. */
     if (status != wanted || strstr(memento_last_error(c), words) == NULL) {
         fprintf(stderr, "%s: %d, %s\n", what, status, memento_last_error(c));
         failures++;
@@ -58,12 +58,14 @@ int main(int argc, char **argv)
     is("prepend", memento_prepend(c, "k", 1, "v", 1, NULL));
     is("expire", memento_expire(c, "k", 1, 1));
     is("ttl", memento_ttl(c, "k", 1, &number));
-    is("command", memento_command(c, 2, ping, NULL, &reply));
     CHECK(memento_fd(c) == MEMENTO_ECLOSED);
-    for (int i = 0; i < 10000; i++)
-        CHECK(memento_pipeline_append(c, 2, ping, NULL) == MEMENTO_OK);
-    is("pipeline", memento_pipeline_run(c, any_reply, NULL));
-    CHECK(memento_pipeline_run(c, any_reply, NULL) == MEMENTO_OK);
+    if (argc == 5) {
+        is("command", memento_command(c, 2, ping, NULL, &reply));
+        for (int i = 0; i < 10000; i++)
+            CHECK(memento_pipeline_append(c, 2, ping, NULL) == MEMENTO_OK);
+        is("pipeline", memento_pipeline_run(c, any_reply, NULL));
+        CHECK(memento_pipeline_run(c, any_reply, NULL) == MEMENTO_OK);
+    }
     is("subscribe", memento_subscribe(c, "ch", 2, any_message, NULL));
     is("psubscribe", memento_psubscribe(c, "ch", 2, any_message, NULL));
     CHECK(memento_poll(c, 0) == MEMENTO_ESTATE);

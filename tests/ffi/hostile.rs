@@ -20,6 +20,8 @@ pub enum What {
     Slow,
     /// It sends nothing.
     Silent,
+    /// It answers with what nobody asked for.
+    OtherTypes,
     /// It knows no such command.
     Refuses,
     /// It sends what looks like answers, by a seed.
@@ -40,6 +42,7 @@ pub fn start(what: What) -> u16 {
             }
             None
         }),
+        What::OtherTypes => answer(stream, |_| Some((b"*1\r\n$-1\r\n".to_vec(), false))),
         What::Refuses => answer(stream, |_| Some((b"-ERR unknown command 'subscribe'\r\n".to_vec(), false))),
         What::Silent => answer(stream, |_| Some((Vec::new(), false))),
         What::Anything(seed) => {
@@ -116,7 +119,14 @@ pub fn once_more() -> u16 {
             };
             is_in |= request[0] == "AUTH" && reply[0] == b'+';
             gets += usize::from(request[0] == "GET");
-            if stream.write_all(reply).is_err() || is_end {
+            // A byte at a time: what comes slowly is as good as what comes at once.
+            for byte in reply {
+                if stream.write_all(&[*byte]).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if is_end {
                 return;
             }
         }
