@@ -14,6 +14,7 @@ if command -v cc >/dev/null; then
         cc -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -fsyntax-only -I ffi/include "$file"
     done
     cc -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -fsyntax-only -x c ffi/include/memento.h
+    cc -std=gnu99 -Wall -Wextra -Werror -fsyntax-only -I ffi/include ffi/bench/pipeline.c
 fi
 
 if command -v python3 >/dev/null; then

@@ -282,9 +282,9 @@ int memento_punsubscribe(memento *c, const void *pattern, size_t length);
 
 /*
  * The descriptor of the connection, to be waited for (POLLIN) in a loop of your own, and for nothing else; when it is
- * readable, call memento_poll(c, 0). Ask anew after each call of memento_poll: a new connection has another one. Before the
- * first wait, call memento_poll(c, 0) once, for what came together with the answer to memento_subscribe. MEMENTO_ECLOSED
- * while there is no connection.
+ * readable, call memento_poll(c, 0). Ask anew after each call of memento_poll: a new connection has another one. After each
+ * memento_subscribe or memento_unsubscribe call memento_poll(c, 0) once before the next wait, for messages that came
+ * together with the answer. MEMENTO_ECLOSED while there is no connection.
  *
  *     struct pollfd wait = {memento_fd(c), POLLIN, 0};
  *     poll(&wait, 1, wait.fd < 0 ? 1000 : -1);

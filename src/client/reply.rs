@@ -9,7 +9,7 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{ANSWER_BYTES_MAX, REPLY_DEPTH_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, REPLY_DEPTH_MAX, REPLY_VALUES_MAX};
 
 /// A header (`$5`, `*3`, `:-12`) may be so long: the longest number has 20 characters.
 const HEADER_BYTES_MAX: usize = 32;
@@ -58,7 +58,7 @@ struct Node {
 }
 
 /// Offsets and lengths are kept in 32 bits.
-const _: () = assert!(ANSWER_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(ANSWER_BYTES_MAX < u32::MAX as usize && size_of::<Node>() == 16);
 
 /// A value of a reply. Its bytes are lent by whoever holds the reply.
 #[derive(Clone, Copy)]
@@ -204,6 +204,8 @@ pub struct Parser {
     /// ... and so many behind them have no line's end.
     looked: usize,
     is_done: bool,
+    /// A reply may have so many values.
+    values_max: usize,
 }
 
 /// Nodes are given back beyond so many when the next reply begins.
@@ -218,7 +220,7 @@ impl Default for Parser {
 impl Parser {
     /// At the start of a reply.
     pub fn new() -> Parser {
-        Parser { nodes: Vec::new(), open: Vec::new(), at: 0, looked: 0, is_done: false }
+        Parser { nodes: Vec::new(), open: Vec::new(), at: 0, looked: 0, is_done: false, values_max: REPLY_VALUES_MAX }
     }
 
     /// Looks for the end of the reply that begins where `bytes` begin, of which more may come: gives how many bytes it
@@ -345,6 +347,9 @@ impl Parser {
     }
 
     fn push(&mut self, kind: Kind, start: usize, length: usize) -> Result<(), Nonsense> {
+        if self.nodes.len() == self.values_max {
+            return Err(Nonsense(format!("it has more than {} values", self.values_max)));
+        }
         if self.nodes.len() == self.nodes.capacity() && self.nodes.try_reserve(self.nodes.len().max(16)).is_err() {
             return Err(Nonsense("there is no memory for so many values".into()));
         }

@@ -95,6 +95,15 @@ fn depth_has_a_bound() {
 }
 
 #[test]
+fn values_have_a_bound() {
+    let bytes = [&b"*9\r\n"[..], &b"_\r\n".repeat(9)].concat();
+    let mut parser = Parser { values_max: 10, ..Parser::new() };
+    assert_eq!(parser.parse(&bytes), Ok(Some(bytes.len())));
+    let mut parser = Parser { values_max: 9, ..Parser::new() };
+    assert_eq!(parser.parse(&bytes), Err(Nonsense("it has more than 9 values".into())));
+}
+
+#[test]
 fn what_is_announced_costs_nothing() {
     let mut parser = Parser::new();
     assert_eq!(parser.parse(b"*1000000000\r\n*1000000000\r\n$1000000000\r\n"), Ok(None));
