@@ -131,7 +131,7 @@ man: all ## Write the manual pages into bin/man/.
 
 # The units name the program where it is installed.
 .PHONY: install
-install: all man $(FFI:yes=ffi) ## Install programs, libmemento, manual pages and units under PREFIX (/usr/local), below DESTDIR if given.
+install: all man $(if $(filter yes,$(FFI)),ffi) ## Install programs, libmemento, manual pages and units under PREFIX (/usr/local), below DESTDIR if given.
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man5" \
 	    "$(DESTDIR)$(SYSTEMD)" "$(DESTDIR)$(PREFIX)/share/memento"
 	install -m 755 "$(PROGRAM)" "$(DESTDIR)$(PREFIX)/bin/memento"

@@ -21,7 +21,10 @@ cc -O2 -Wall -Wextra -DHIREDIS ffi/bench/pipeline.c -lhiredis -o "$scratch/hired
 : >"$scratch/log"
 ${MEMENTO:-bin/memento} -p 0 >"$scratch/log" &
 server=$!
-until port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$scratch/log") && [[ -n $port ]]; do sleep 0.05; done
+until port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$scratch/log") && [[ -n $port ]]; do
+    kill -0 "$server" || { cat "$scratch/log" >&2; exit 1; }
+    sleep 0.05
+done
 
 echo "$(nproc) processors, load $(cut -d ' ' -f 1 /proc/loadavg); $commands SETs of 12 and 32 bytes a run"
 for batch in 1000 100 1; do

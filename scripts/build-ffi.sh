@@ -19,7 +19,12 @@ trap 'rm -rf "$scratch"' EXIT
 # Each function of the header is a root of what is kept.
 roots=$(sed -n 's/^.*[ *]\(memento_[a-z_]*\)(.*/-u \1/p' ffi/include/memento.h | sort -u)
 # shellcheck disable=SC2086
-ld -r --gc-sections $roots -o "$scratch/all.o" "$build/ffi/libmemento_ffi.a"
+ld -r --gc-sections --force-group-allocation $roots -o "$scratch/all.o" "$build/ffi/libmemento_ffi.a"
+# A group that another archive has as well would be thrown away with the names that are ours alone.
+if readelf -gW "$scratch/all.o" | grep -q 'section \['; then
+    echo "build-ffi.sh: the object still has groups of sections" >&2
+    exit 1
+fi
 objcopy --wildcard --keep-global-symbol='memento_*' --strip-debug --strip-unneeded \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$scratch/all.o" "$scratch/libmemento.o"
 ar rcD "$scratch/libmemento.a" "$scratch/libmemento.o"
@@ -27,8 +32,10 @@ cc -shared -o "$scratch/libmemento.so" "$scratch/libmemento.o" -Wl,-soname,"$son
     -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,defs -Wl,--build-id
 strip "$scratch/libmemento.so"
 
-cp -f "$scratch/libmemento.a" "$out/libmemento.a"
 mv -f "$scratch/libmemento.so" "$out/$soname"
 ln -sf "$soname" "$out/libmemento.so"
 cp -f ffi/include/memento.h "$out/memento.h"
+# The archive is what make looks at: it comes last, and whole.
+cp -f "$scratch/libmemento.a" "$out/libmemento.a.new"
+mv -f "$out/libmemento.a.new" "$out/libmemento.a"
 wc -c "$out/libmemento.a" "$out/$soname" | sed '$d'

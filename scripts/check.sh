@@ -15,6 +15,11 @@ if command -v cc >/dev/null; then
     done
     cc -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -fsyntax-only -x c ffi/include/memento.h
     cc -std=gnu99 -Wall -Wextra -Werror -fsyntax-only -I ffi/include ffi/bench/pipeline.c
+elif [ "${CI:-}" = true ]; then
+    echo "check: cc is missing" >&2
+    exit 1
+else
+    echo "skipped: cc is not installed"
 fi
 
 if command -v python3 >/dev/null; then

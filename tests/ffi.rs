@@ -84,6 +84,17 @@ fn a_handle_makes_its_connection_anew() {
 }
 
 #[test]
+fn a_pipeline_may_end_before_its_time() {
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let silent = hostile::start(hostile::What::Once).to_string();
+    let dying = hostile::start(hostile::What::OnceAndDies).to_string();
+    Program::test(&folder, "pipelines", How::Static).succeeds(&[&silent, &dying]);
+}
+
+#[test]
 fn a_broken_conversation_is_an_error_of_each_call() {
     if !ready() {
         return;

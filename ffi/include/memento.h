@@ -8,7 +8,8 @@
  *         fprintf(stderr, "%s\n", memento_last_error(c));
  *     memento_close(c);
  *
- * Compile and link with `pkg-config --cflags --libs memento` (`--static --libs` for libmemento.a).
+ * Compile and link with `pkg-config --cflags --libs memento`; a program without any shared library with
+ * `cc -static ... $(pkg-config --static --cflags --libs memento)`, and one with libmemento.a alone by naming that file.
  *
  * CONVENTIONS, which hold for every function:
  *
@@ -19,31 +20,34 @@
  * called.
  *
  * Bytes. Keys and values are a pointer and a length, and may hold any bytes, NUL too; a pointer may be NULL where the
- * length is 0. They may have 512 MiB.
+ * length is 0. They may have 512 MiB. Where there is no memory for a value, a command or a reply, that is
+ * MEMENTO_ENOMEM; where there is none for the little that a call needs besides, the program is aborted.
  *
  * Results. A function that can fail returns an int: MEMENTO_OK (0), MEMENTO_NIL (1: done, and there is nothing there)
  * or a negative number of `enum memento_status`. These numbers are part of the interface: none is ever reused for
  * another meaning, and new ones may come. Places for results are written only where MEMENTO_OK is returned. A place
- * must not be NULL, unless that is said.
+ * must not be NULL, unless that is said. (memento_fd and memento_poll return numbers from 0 on where they succeed.)
  *
  * Wrong use. NULL, a handle that is closed, a word or number that cannot be meant: each is an error, and the server
  * never hears of it. A handle is no address but a number that is never given twice, so that one that was closed stays
  * closed.
  *
  * Time. Each call on a handle ends within the timeout that the handle was made with, all in all: connecting again,
- * sending, and the whole answer, however slowly it comes. (More memory than the box has, or a stopped process, may take
- * longer.) 0 waits for ever.
+ * sending, and the whole answer, however slowly it comes; only memento_poll has a time of its own besides. What is not
+ * counted is the time of your callbacks, and of names looked up in /etc/hosts. 0 waits for ever.
  *
- * Connections. After MEMENTO_ETIMEOUT, MEMENTO_ECLOSED or MEMENTO_EPROTO the connection is closed, since nobody knows
- * what is still under way: whether the server has executed the command, it alone knows. The next call connects again,
- * and gives the password again that memento_auth had. Nothing is ever sent twice. A connection that has ended while
- * nothing was under way (a server that was restarted, an idle timeout) is replaced before a command is sent, and no error. What else a
- * connection may have been told by memento_command (SELECT, HELLO, CLIENT SETNAME, MULTI, WATCH) the new one does not know.
- * How subscriptions go on is said at memento_subscribe.
+ * Connections. After MEMENTO_ETIMEOUT, MEMENTO_ECLOSED or MEMENTO_EPROTO, and after MEMENTO_ENOMEM amid an answer, the
+ * connection is closed, since nobody knows what is still under way: whether the server has executed the command, it
+ * alone knows. The next call connects again, and gives the password again that memento_auth had; where that is refused,
+ * the call is MEMENTO_EREPLY, and nothing else was sent. Nothing is ever sent twice. A connection that has ended while
+ * nothing was under way (a server that was restarted, an idle timeout) is replaced before a command is sent, and that
+ * is no error. What else a connection may have been told by memento_command (SELECT, HELLO, CLIENT SETNAME, MULTI,
+ * WATCH) the new one does not know. A handle with subscriptions is another matter: see memento_subscribe.
  *
  * Threads. The library has no threads. Different handles may be used by different threads at once. A handle is used by
  * one thread at a time, and not by a callback that it calls (except for memento_close): a second call meanwhile returns
- * MEMENTO_EBUSY and does nothing. After fork(2), a handle is for one of the two processes.
+ * MEMENTO_EBUSY and does nothing. After fork(2), a handle is for one of the two processes. A callback ends by its
+ * return: no exception, longjmp(3) or pthread_cancel(3) may leave it.
  *
  * Signals and streams. The library raises no SIGPIPE, goes on where a signal interrupts it, installs no handler, and
  * writes to no standard stream.
@@ -218,7 +222,7 @@ int memento_reply_double(const memento_reply *reply, double *number);
 /* How many children an ARRAY, MAP, SET or PUSH has (of a MAP, keys and values together); 0 of all else and of NULL. */
 size_t memento_reply_count(const memento_reply *reply);
 
-/* The child at an index, from 0 on, lent for as long as the reply; NULL where there is none. It costs the same at all. */
+/* The child at an index, from 0 on, lent for as long as the reply; NULL where there is none. Every index costs the same. */
 const memento_reply *memento_reply_at(const memento_reply *reply, size_t index);
 
 /* Gives back what memento_command gave, children and all; NULL, a child and a callback's reply are left as they are. */
@@ -269,22 +273,28 @@ typedef void (*memento_message_fn)(void *data, const memento_message *message);
  *
  * Where the connection breaks, memento_poll says so once, by an error: messages until it is made anew are lost. The
  * next memento_poll connects, and subscribes again to all that there was. So a loop goes on calling it; see
- * memento_poll.
+ * memento_poll. A server that has no SUBSCRIBE answers with an error, which is MEMENTO_EREPLY.
  */
 int memento_subscribe(memento *c, const void *channel, size_t length, memento_message_fn fn, void *data);
 
 /* The same for all channels that match a pattern (`news.*`). */
 int memento_psubscribe(memento *c, const void *pattern, size_t length, memento_message_fn fn, void *data);
 
-/* Ends a subscription; MEMENTO_ESTATE where there is none. After the last one the handle is as any other. */
+/*
+ * Ends a subscription; MEMENTO_ESTATE where there is none. After the last one the handle is as any other. Where this
+ * fails, the subscription stays.
+ */
 int memento_unsubscribe(memento *c, const void *channel, size_t length);
 int memento_punsubscribe(memento *c, const void *pattern, size_t length);
 
 /*
  * The descriptor of the connection, to be waited for (POLLIN) in a loop of your own, and for nothing else; when it is
- * readable, call memento_poll(c, 0). Ask anew after each call of memento_poll: a new connection has another one. After each
- * memento_subscribe or memento_unsubscribe call memento_poll(c, 0) once before the next wait, for messages that came
- * together with the answer. MEMENTO_ECLOSED while there is no connection.
+ * readable, call memento_poll(c, 0). MEMENTO_ECLOSED while there is no connection.
+ *
+ * Ask anew after each function on the handle. A new connection may have the same number as the one before: after each
+ * call that failed, epoll(7) has forgotten the descriptor and wants it added again. Wait for it level-triggered, as
+ * poll(2) does; or call memento_poll(c, 0) until it returns 0. After each memento_(p)subscribe and memento_(p)unsubscribe
+ * call memento_poll(c, 0) once before the next wait, for messages that came together with the answer.
  *
  *     struct pollfd wait = {memento_fd(c), POLLIN, 0};
  *     poll(&wait, 1, wait.fd < 0 ? 1000 : -1);
@@ -296,7 +306,8 @@ int memento_fd(memento *c);
 /*
  * Calls the callbacks with the messages that are there. Where there are none, it waits for at most `timeout_ms`
  * milliseconds until there are (0: not at all; negative: for ever). Returns how many there were, or a negative number.
- * Where it has to connect again, that takes as long as the handle's timeout allows.
+ * Where it has to connect again, that takes as long as the handle's timeout allows; messages that come meanwhile are
+ * handed over and not counted.
  */
 int memento_poll(memento *c, int timeout_ms);
 

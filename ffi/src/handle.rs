@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use memento::client::reply::{Kind, View};
 use memento::client::resp::{Deadline, RespClient, write_command};
+use memento::limits::REQUEST_BYTES_MAX;
 
 use crate::error::{Code, Failure, Outcome};
 use crate::reply::{Node, Tree};
@@ -90,6 +91,12 @@ impl Handle {
 /// So much of what a server says is kept as an error.
 const ERROR_BYTES_MAX: usize = 1024;
 
+/// How many bytes a command has at most when it is written.
+fn bytes_of<'a>(words: impl Iterator<Item = &'a [u8]>) -> usize {
+    // The same long word may be given a million times: on 32 bits the sum must not begin anew.
+    words.fold(32, |sum: usize, word| sum.saturating_add(word.len() + 32))
+}
+
 /// The failure that an error of the server is.
 pub fn refusal(view: View<'_>) -> Failure {
     let bytes = view.bytes();
@@ -112,8 +119,10 @@ impl Inner {
         let mut client = made.map_err(|error| Failure::connecting(&error))?;
         if let Some(password) = &self.password {
             let view = client.call(&[b"AUTH", password], deadline)?;
-            if view.kind() == Kind::Error {
-                return Err(refusal(view));
+            match view.kind() {
+                Kind::Simple => {}
+                Kind::Error => return Err(refusal(view)),
+                _ => return Err(Failure::new(Code::Protocol, "the answer to AUTH should be OK")),
             }
         }
         self.client = Some(client);
@@ -143,6 +152,10 @@ impl Inner {
         let failure = match &mut self.client {
             None => return self.connect(deadline),
             Some(client) => loop {
+                // A server that never stops sending is not waited for longer than one that sends nothing.
+                if let Err(error) = deadline.left() {
+                    break error.into();
+                }
                 match client.try_receive() {
                     Ok(None) => return Ok(()),
                     Ok(Some(view)) if view.kind() == Kind::Push => {}
@@ -167,24 +180,31 @@ impl Inner {
 
     /// Sends a command and waits for its reply, which [`Inner::answer`] then lends. An error of the server is one here.
     pub fn ask(&mut self, words: &[&[u8]]) -> Outcome<()> {
-        let mut command = Vec::new();
-        let bytes: usize = words.iter().map(|word| word.len() + 32).sum();
-        command.try_reserve_exact(bytes + 32).map_err(|_| Failure::memory("the command"))?;
-        write_command(&mut command, words.iter().copied());
-        self.ask_written(&command)
+        self.ask_until(words, self.deadline())
     }
 
-    /// As [`Inner::ask`], with a command that is written already.
-    pub fn ask_written(&mut self, command: &[u8]) -> Outcome<()> {
-        if !self.subscriptions.is_empty() {
-            let why = "a handle with subscriptions takes no other commands; use another handle for them";
-            return Err(Failure::new(Code::State, why));
+    /// As [`Inner::ask`], for a call that began before.
+    pub fn ask_until(&mut self, words: &[&[u8]], deadline: Deadline) -> Outcome<()> {
+        let bytes = bytes_of(words.iter().copied());
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(Failure::invalid(format!("a command may have {REQUEST_BYTES_MAX} bytes")));
         }
-        let deadline = self.deadline();
+        self.takes_commands()?;
+        let mut command = Vec::new();
+        command.try_reserve_exact(bytes).map_err(|_| Failure::memory("the command"))?;
+        write_command(&mut command, words.iter().copied());
         self.ready(deadline)?;
-        self.exchange(command, deadline)?;
+        self.exchange(&command, deadline)?;
         let view = self.answer()?;
         if view.kind() == Kind::Error { Err(refusal(view)) } else { Ok(()) }
+    }
+
+    fn takes_commands(&self) -> Outcome<()> {
+        if self.subscriptions.is_empty() {
+            return Ok(());
+        }
+        let why = "a handle with subscriptions takes no other commands; use another handle for them";
+        Err(Failure::new(Code::State, why))
     }
 
     /// Sends one command and waits for what is its reply; closes the connection where that fails.
@@ -222,20 +242,29 @@ impl Inner {
 
     /// The password for this connection and those after it.
     pub fn auth(&mut self, password: &[u8]) -> Outcome<()> {
-        self.ask(&[b"AUTH", password])?;
-        if self.answer()?.kind() != Kind::Simple {
-            return self.unexpected("OK");
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(password.len()).map_err(|_| Failure::memory("the password"))?;
+        copy.extend_from_slice(password);
+        // A connection that has to be made for this one must not be refused for the one before.
+        let before = self.password.take();
+        let outcome = match self.ask(&[b"AUTH", password]) {
+            Ok(()) if self.answer()?.kind() == Kind::Simple => Ok(()),
+            Ok(()) => self.unexpected("OK"),
+            Err(failure) => Err(failure),
+        };
+        if outcome.is_ok() {
+            self.password = Some(copy);
+        } else if before.is_some() {
+            // It may lack the password before; the next connection will not.
+            self.disconnect();
+            self.password = before;
         }
-        self.password = Some(password.to_vec());
-        Ok(())
+        outcome
     }
 
     /// Writes a command behind those of the pipeline.
     pub fn append<'a>(&mut self, words: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Outcome<()> {
-        let mut bytes = 32;
-        for word in words.clone() {
-            bytes += word.len() + 32;
-        }
+        let bytes = bytes_of(words.clone());
         let commands = &mut self.pipeline.commands;
         if bytes > PIPELINE_BYTES_MAX - commands.len() {
             return Err(Failure::invalid(format!("the commands of a pipeline may have {PIPELINE_BYTES_MAX} bytes")));
@@ -248,8 +277,9 @@ impl Inner {
         Ok(())
     }
 
-    /// Sends the pipeline, which is empty afterwards whatever becomes of it, and shows each reply.
-    pub fn run(&mut self, show: &mut dyn FnMut(usize, *const Node)) -> Outcome<()> {
+    /// Sends the pipeline, which is empty afterwards whatever becomes of it, and shows each reply, until
+    /// `show` says that nobody wants more.
+    pub fn run(&mut self, show: &mut dyn FnMut(usize, *const Node) -> bool) -> Outcome<()> {
         let mut pipeline = std::mem::take(&mut self.pipeline);
         let outcome = self.run_all(&pipeline, show);
         if pipeline.commands.capacity() <= PIPELINE_KEPT_BYTES {
@@ -259,27 +289,32 @@ impl Inner {
         outcome
     }
 
-    fn run_all(&mut self, pipeline: &Pipeline, show: &mut dyn FnMut(usize, *const Node)) -> Outcome<()> {
+    fn run_all(&mut self, pipeline: &Pipeline, show: &mut dyn FnMut(usize, *const Node) -> bool) -> Outcome<()> {
         if pipeline.count == 0 {
             return Ok(());
         }
-        if !self.subscriptions.is_empty() {
-            let why = "a handle with subscriptions takes no other commands; use another handle for them";
-            return Err(Failure::new(Code::State, why));
-        }
+        self.takes_commands()?;
         let deadline = self.deadline();
         self.ready(deadline)?;
         let Inner { client: Some(client), tree, .. } = self else {
             return Err(Failure::new(Code::Bug, "there is no connection"));
         };
         let (mut index, mut shown) = (0, Ok(()));
-        let outcome = client.exchange(&pipeline.commands, pipeline.count, deadline, &mut |view| {
+        let mut is_wanted = true;
+        let outcome = client.exchange_while(&pipeline.commands, pipeline.count, deadline, &mut |view| {
+            // Nobody asked for it.
+            if view.kind() == Kind::Push {
+                return true;
+            }
             if shown.is_ok() {
-                shown = tree.lend(view, &mut |node| show(index, node));
+                shown = tree.lend(view, &mut |node| is_wanted = show(index, node));
             }
             index += 1;
+            is_wanted
         });
-        while client.take_push().is_some() {}
+        if !is_wanted {
+            self.disconnect();
+        }
         self.kept(outcome)?;
         shown
     }

@@ -16,6 +16,9 @@
 
 #![allow(unsafe_code, clippy::missing_safety_doc)]
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("libmemento must not end the program that it is part of: build it with --profile ffi");
+
 mod error;
 mod guard;
 mod handle;
@@ -33,6 +36,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memento::client::reply::Kind;
+use memento::client::resp::Deadline;
 
 use error::{Code, Failure, Outcome};
 use guard::guard;
@@ -217,9 +221,14 @@ pub unsafe extern "C" fn memento_free(value: *mut c_void) {
     unsafe { pointers::take_back(value) }
 }
 
-/// The number that answers a command, written to its place where there is one.
+/// The number that answers a command.
 fn ask_integer(inner: &mut Inner, words: &[&[u8]]) -> Outcome<i64> {
-    inner.ask(words)?;
+    ask_integer_until(inner, words, inner.deadline())
+}
+
+/// As `ask_integer`, for a call that began before.
+fn ask_integer_until(inner: &mut Inner, words: &[&[u8]], deadline: Deadline) -> Outcome<i64> {
+    inner.ask_until(words, deadline)?;
     match inner.answer()?.integer() {
         Some(number) => Ok(number),
         None => inner.unexpected("an integer"),
@@ -354,8 +363,9 @@ pub unsafe extern "C" fn memento_expire(
         }
         if ttl_ms == 0 {
             // PERSIST answers 0 as well where a key has no end.
-            ask_integer(inner, &[b"PERSIST", key])?;
-            let exists = ask_integer(inner, &[b"EXISTS", key])?;
+            let deadline = inner.deadline();
+            ask_integer_until(inner, &[b"PERSIST", key], deadline)?;
+            let exists = ask_integer_until(inner, &[b"EXISTS", key], deadline)?;
             return Ok(if exists > 0 { Code::Ok } else { Code::Nil } as c_int);
         }
         let found = ask_integer(inner, &[b"PEXPIRE", key, ttl_ms.to_string().as_bytes()])?;
@@ -517,15 +527,18 @@ pub unsafe extern "C" fn memento_pipeline_run(
     data: *mut c_void,
 ) -> c_int {
     with(handle, |inner, handle| {
-        inner.run(&mut |index, node| {
-            if let Some(callback) = callback
-                && !handle.was_closed()
-            {
+        let outcome = inner.run(&mut |index, node| {
+            if let Some(callback) = callback {
                 // SAFETY: memento.h: a function of this type, which gets its own data back.
                 unsafe { callback(data, index, node) }
             }
-        })?;
-        Ok(if handle.was_closed() { Code::Handle } else { Code::Ok } as c_int)
+            !handle.was_closed()
+        });
+        if handle.was_closed() {
+            return Ok(Code::Handle as c_int);
+        }
+        outcome?;
+        Ok(Code::Ok as c_int)
     })
 }
 
@@ -637,4 +650,23 @@ pub extern "C" fn memento_last_error(handle: *mut Memento) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn memento_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_at_the_border_is_a_number_and_the_handle_can_be_closed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let number = table::open(Handle::connect(Target::Tcp("127.0.0.1".into(), port), 20_000).expect("a handle"));
+        let handle = std::ptr::without_provenance_mut(number.expect("a number"));
+        assert_eq!(with(handle, |_, _| panic!("within a call")), Code::Bug as c_int);
+        // What the panic left is not gone on with.
+        assert_eq!(with(handle, |_, _| Ok(0)), Code::Bug as c_int);
+        assert_eq!(memento_last_error(handle), error::describe(Code::Bug as c_int).as_ptr());
+        assert_eq!(memento_close(handle), Code::Ok as c_int);
+        assert_eq!(memento_close(handle), Code::Handle as c_int);
+    }
 }

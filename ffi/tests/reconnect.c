@@ -42,6 +42,13 @@ int main(int argc, char **argv)
     wait_for_end(c);
     IS(c, MEMENTO_EREPLY, memento_get(c, "k", 1, &val, &length));
     CHECK(strstr(memento_last_error(c), "WRONGPASS") != NULL);
+    /* It can be replaced; one that is refused replaces nothing. */
+    IS(c, MEMENTO_OK, memento_auth(c, "pw", 2));
+    IS(c, MEMENTO_OK, memento_get(c, "k", 1, &val, &length));
+    memento_free(val);
+    IS(c, MEMENTO_EREPLY, memento_auth(c, "no", 2));
+    IS(c, MEMENTO_OK, memento_get(c, "k", 1, &val, &length));
+    memento_free(val);
     CHECK(memento_close(c) == MEMENTO_OK);
     return failures != 0;
 }

@@ -200,21 +200,48 @@ impl RespClient {
         deadline: Deadline,
         handle: &mut dyn FnMut(View<'_>),
     ) -> io::Result<()> {
+        let mut pushes = std::mem::take(&mut self.pushes);
+        let outcome = self.exchange_while(commands, count, deadline, &mut |view| {
+            if view.kind() == Kind::Push {
+                pushes.push_back(view.to_reply());
+            } else {
+                handle(view);
+            }
+            true
+        });
+        self.pushes = pushes;
+        outcome
+    }
+
+    /// As [`RespClient::exchange`], with pushes handed over too, until `handle` says that it wants no more: then the
+    /// conversation has lost its place.
+    ///
+    /// # Errors
+    /// As [`RespClient::exchange`].
+    pub fn exchange_while(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        deadline: Deadline,
+        handle: &mut dyn FnMut(View<'_>) -> bool,
+    ) -> io::Result<()> {
         let (mut rest, mut left) = (commands, count);
         while left > 0 {
             let all_sent = self.try_send(&mut rest)?;
             while left > 0 && self.parse()? {
                 let view = self.input.view();
-                if view.kind() == Kind::Push {
-                    self.pushes.push_back(view.to_reply());
-                } else {
-                    handle(view);
-                    left -= 1;
+                left -= usize::from(view.kind() != Kind::Push);
+                if !handle(view) {
+                    return Ok(());
                 }
             }
             if left > 0 && self.wait(!all_sent, deadline)?.receive {
                 self.fill()?;
             }
+        }
+        if !rest.is_empty() {
+            let why = format!("what {} sent is no answer: it came before all was asked", self.address);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(())
     }
@@ -387,6 +414,8 @@ impl Input {
 
     /// Takes the next reply; false when it is not whole.
     fn next(&mut self) -> Result<bool, Nonsense> {
+        // The parser has begun with the next one: none is lent any more.
+        self.taken = 0;
         let Some(length) = self.parser.parse(&self.bytes[self.start..self.end])? else { return Ok(false) };
         self.taken = length;
         self.start += length;

@@ -20,6 +20,10 @@ pub enum What {
     Slow,
     /// It sends nothing.
     Silent,
+    /// It answers once, and then no more.
+    Once,
+    /// It answers once, and closes the connection.
+    OnceAndDies,
     /// It answers with what nobody asked for.
     OtherTypes,
     /// It knows no such command.
@@ -42,6 +46,11 @@ pub fn start(what: What) -> u16 {
             }
             None
         }),
+        What::Once => {
+            let mut reply = b"+OK\r\n".to_vec();
+            answer(stream, move |_| Some((std::mem::take(&mut reply), false)))
+        }
+        What::OnceAndDies => answer(stream, |_| Some((b"+OK\r\n".to_vec(), true))),
         What::OtherTypes => answer(stream, |_| Some((b"*1\r\n$-1\r\n".to_vec(), false))),
         What::Refuses => answer(stream, |_| Some((b"-ERR unknown command 'subscribe'\r\n".to_vec(), false))),
         What::Silent => answer(stream, |_| Some((Vec::new(), false))),

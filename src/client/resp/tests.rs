@@ -144,6 +144,33 @@ fn replies_are_taken_while_more_is_sent() {
 }
 
 #[test]
+fn answers_to_what_was_not_asked_are_none() {
+    let (mut client, server) = beside(|mut stream| {
+        stream.write_all(b"+OK\r\n").expect("to send");
+        let mut byte = [0];
+        while stream.peek(&mut byte).is_err() {}
+        stream
+    });
+    // Far more than the sockets hold, so that the answer comes first.
+    let mut commands = Vec::new();
+    write_command(&mut commands, [vec![b'x'; 64 << 20].as_slice()].into_iter());
+    let error = client.exchange(&commands, 1, Deadline::after(SOON), &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    drop(client);
+    drop(server.join().unwrap());
+}
+
+#[test]
+fn what_was_taken_is_lent_until_more_is_looked_for() {
+    let (mut client, server) = beside(|mut stream| stream.write_all(b"+a\r\n+b").expect("to send"));
+    assert!(client.last().is_none());
+    assert_eq!(client.receive(Deadline::after(SOON)).unwrap().bytes(), b"a");
+    assert_eq!(client.last().map(|view| view.bytes().to_vec()).as_deref(), Some(&b"a"[..]));
+    assert!(client.buffered().unwrap().is_none() && client.last().is_none());
+    server.join().unwrap();
+}
+
+#[test]
 fn nothing_waits_where_it_is_not_to() {
     let (mut client, server) = beside(|mut stream| {
         let mut byte = [0];
