@@ -31,6 +31,7 @@
 //! | `stats/histogram.rs` | how long things took |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/dial.rs` | connecting as a client; waiting for one socket |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
@@ -99,7 +100,9 @@
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
-//! | `client.rs` | a blocking client, for the tools and the tests |
+//! | `client/mod.rs` | a blocking client of the text protocol, for the tools and the tests |
+//! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
+//! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs`, `plain.rs` | memento-cli |
 //! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
 //! | `testkit.rs` | tests only: random numbers from a seed |

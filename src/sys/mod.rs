@@ -12,6 +12,7 @@
 
 pub mod clock;
 mod descriptors;
+pub mod dial;
 pub mod epoll;
 #[cfg(test)]
 pub(crate) mod fault;

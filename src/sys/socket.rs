@@ -375,6 +375,13 @@ impl Socket {
     }
 }
 
+impl From<OwnedFd> for Socket {
+    /// A nonblocking stream socket.
+    fn from(fd: OwnedFd) -> Socket {
+        Socket { fd }
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -16,6 +16,26 @@ for name in memento memento-cli memento-benchmark; do
     [ -s "$image/usr/share/man/man1/$name.1" ] || fail 'make install' "$name.1" "$(find "$image")"
 done
 
+# libmemento is found by pkg-config, and a program linked either way runs with what is installed.
+if command -v pkg-config >/dev/null && command -v cc >/dev/null; then
+    flags() { PKG_CONFIG_SYSROOT_DIR=$image PKG_CONFIG_LIBDIR=$image/usr/lib/pkgconfig pkg-config "$@" memento; }
+    [ "$(flags --modversion)" = "$("$image/usr/bin/memento" -V | sed 's/.* //')" ] ||
+        fail 'pkg-config --modversion' 'the version of memento' "$(flags --modversion)"
+    # shellcheck disable=SC2046
+    cc -o "$SCRATCH/counter" ffi/examples/counter.c $(flags --cflags --libs)
+    status=0
+    LD_LIBRARY_PATH=$image/usr/lib "$SCRATCH/counter" 127.0.0.1 1 k 2>"$SCRATCH/got" || status=$?
+    [ "$status $(cut -c 1-14 "$SCRATCH/got")" = '1 cannot connect' ] || fail counter 'cannot connect' "$(cat "$SCRATCH/got")"
+    # shellcheck disable=SC2046
+    cc -static -o "$SCRATCH/counter" ffi/examples/counter.c $(flags --static --cflags --libs)
+    status=0
+    "$SCRATCH/counter" 127.0.0.1 1 k 2>"$SCRATCH/got" || status=$?
+    [ "$status" -eq 1 ] || fail 'counter, linked statically' 'exit code 1' "$status"
+else
+    echo "skipped: pkg-config or cc is not installed"
+    [ "${CI:-}" != true ] || exit 1
+fi
+
 # Each option that --help has is in the page, and troff has nothing to say against it.
 if command -v man >/dev/null; then
     for page in "$image"/usr/share/man/man*/*; do

@@ -1,7 +1,11 @@
-//! A blocking client of the text protocol over TCP, for the command line tool, the benchmark and the tests.
+//! A blocking client of the text protocol over TCP, for the command line tool, the benchmark and the tests; [`resp`] has
+//! one of RESP.
 //!
 //! It frames: a line out, a reply in. It knows neither commands nor what an answer means, and it cannot see the end of
 //! a reply that has CRLF inside (a value stored through RESP can): the text protocol itself cannot say it.
+
+pub mod reply;
+pub mod resp;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,0 +1,450 @@
+//! A blocking client of RESP over TCP or a Unix socket, where each wait has a deadline.
+//!
+//! It sends what it is given, and finds the replies; it knows neither commands (but HELLO) nor what an answer means. The
+//! socket itself never blocks: whoever waits for something else as well polls [`RespClient::as_fd`] and calls
+//! [`RespClient::try_receive`]. After an error the conversation has lost its place: drop the client and connect again.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::reason;
+use super::reply::{Kind, Nonsense, Parser, Reply, View};
+use crate::limits::ANSWER_BYTES_MAX;
+use crate::proto::Digits;
+use crate::sys::{dial, resolve, socket::Socket};
+
+/// The receive buffer at rest.
+const RECEIVE_BYTES: usize = 16 * 1024;
+
+/// Where a listener's queue is full, it is tried again so often.
+const QUEUE_RETRY: Duration = Duration::from_millis(5);
+
+/// When waiting ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Option<(Instant, Duration)>,
+}
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Deadline = Deadline { at: None };
+
+    /// So long after now.
+    pub fn after(time: Duration) -> Deadline {
+        // What the clock cannot hold is never.
+        Deadline { at: Instant::now().checked_add(time).map(|at| (at, time)) }
+    }
+
+    /// How long it is until then; `None` where there is no end.
+    ///
+    /// # Errors
+    /// `TimedOut` when it is over.
+    pub fn left(&self) -> io::Result<Option<Duration>> {
+        let Some((at, time)) = self.at else { return Ok(None) };
+        let left = at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let why = format!("no answer within {} s", time.as_secs_f64());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        Ok(Some(left))
+    }
+}
+
+/// Writes a command behind what is in `out`: an array of its words.
+pub fn write_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'a [u8]>) {
+    write_header(out, words.len());
+    words.for_each(|word| write_word(out, word));
+}
+
+/// Begins a command of so many words, which [`write_word`] is to write.
+pub fn write_header(out: &mut Vec<u8>, words: usize) {
+    out.extend_from_slice(Digits::of(words as i64).line(b'*'));
+}
+
+/// Writes one word of a command.
+pub fn write_word(out: &mut Vec<u8>, word: &[u8]) {
+    out.extend_from_slice(Digits::of(word.len() as i64).line(b'$'));
+    out.extend_from_slice(word);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One connection to a server.
+pub struct RespClient {
+    socket: Socket,
+    address: String,
+    input: Input,
+    output: Vec<u8>,
+    pushes: VecDeque<Reply>,
+}
+
+impl RespClient {
+    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn.
+    ///
+    /// # Errors
+    /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
+    /// address tried; `TimedOut` at the deadline.
+    pub fn connect(host: &str, port: u16, deadline: Deadline) -> io::Result<RespClient> {
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for &peer in &found {
+            match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
+                Ok(socket) => return Ok(RespClient::new(socket, address)),
+                Err(error) => last = error,
+            }
+        }
+        Err(cannot_connect(&address, &last))
+    }
+
+    /// Connects to the Unix socket at `path`.
+    ///
+    /// # Errors
+    /// As [`RespClient::connect`], with the path in the place of host and port.
+    pub fn connect_unix(path: &Path, deadline: Deadline) -> io::Result<RespClient> {
+        let address = path.display().to_string();
+        loop {
+            match dial::unix(path) {
+                Ok(socket) => return Ok(RespClient::new(socket, address)),
+                // The kernel has no way to wait for a place in the queue of a listener.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = deadline.left().map_err(|error| cannot_connect(&address, &error))?;
+                    std::thread::sleep(left.map_or(QUEUE_RETRY, |left| left.min(QUEUE_RETRY)));
+                }
+                Err(error) => return Err(cannot_connect(&address, &error)),
+            }
+        }
+    }
+
+    fn new(socket: Socket, address: String) -> RespClient {
+        RespClient { socket, address, input: Input::new(), output: Vec::new(), pushes: VecDeque::new() }
+    }
+
+    /// `host:port` as asked for, with brackets around an IPv6 address; or the path.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a command and waits for its reply. Pushes that come before it are kept for [`RespClient::take_push`].
+    ///
+    /// # Errors
+    /// As [`RespClient::send`] and [`RespClient::receive`].
+    pub fn call(&mut self, words: &[&[u8]], deadline: Deadline) -> io::Result<View<'_>> {
+        let mut output = std::mem::take(&mut self.output);
+        output.clear();
+        write_command(&mut output, words.iter().copied());
+        let sent = self.send(&output, deadline);
+        // A long value's memory is not kept.
+        if output.capacity() <= RECEIVE_BYTES {
+            self.output = output;
+        }
+        sent?;
+        loop {
+            self.wait_for_reply(deadline)?;
+            if self.input.view().kind() != Kind::Push {
+                return Ok(self.input.view());
+            }
+            self.pushes.push_back(self.input.view().to_reply());
+        }
+    }
+
+    /// HELLO with the protocol's version, 2 or 3, and with a password where there is one; gives its reply.
+    ///
+    /// # Errors
+    /// As [`RespClient::call`]. That the server refuses is no error, but a reply of this kind.
+    pub fn hello(&mut self, version: u8, password: Option<&[u8]>, deadline: Deadline) -> io::Result<View<'_>> {
+        let digits = Digits::of(i64::from(version));
+        let mut words: Vec<&[u8]> = vec![b"HELLO", digits.bytes()];
+        if let Some(password) = password {
+            words.extend([b"AUTH".as_slice(), b"default", password]);
+        }
+        self.call(&words, deadline)
+    }
+
+    /// A push that came before the reply to a call.
+    pub fn take_push(&mut self) -> Option<Reply> {
+        self.pushes.pop_front()
+    }
+
+    /// Sends bytes as they are: commands, or lines. Meanwhile it receives, since a server may take no more before its
+    /// replies are taken: with them, at most [`ANSWER_BYTES_MAX`] are kept.
+    ///
+    /// # Errors
+    /// `TimedOut`, `UnexpectedEof` when the server has closed the connection, `OutOfMemory`, else what `send(2)` says:
+    /// each a sentence that names the server.
+    pub fn send(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
+        let mut rest = bytes;
+        while !self.try_send(&mut rest)? {
+            if self.wait(true, deadline)?.receive {
+                self.fill()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends commands that were written by [`write_command`], and hands over the replies to so many as they come, while
+    /// more are sent. Pushes among them are kept for [`RespClient::take_push`].
+    ///
+    /// # Errors
+    /// As [`RespClient::send`] and [`RespClient::receive`]; what was handed over before holds.
+    pub fn exchange(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        deadline: Deadline,
+        handle: &mut dyn FnMut(View<'_>),
+    ) -> io::Result<()> {
+        let mut pushes = std::mem::take(&mut self.pushes);
+        let outcome = self.exchange_while(commands, count, deadline, &mut |view| {
+            if view.kind() == Kind::Push {
+                pushes.push_back(view.to_reply());
+            } else {
+                handle(view);
+            }
+            true
+        });
+        self.pushes = pushes;
+        outcome
+    }
+
+    /// As [`RespClient::exchange`], with pushes handed over too, until `handle` says that it wants no more: then the
+    /// conversation has lost its place.
+    ///
+    /// # Errors
+    /// As [`RespClient::exchange`].
+    pub fn exchange_while(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        deadline: Deadline,
+        handle: &mut dyn FnMut(View<'_>) -> bool,
+    ) -> io::Result<()> {
+        let (mut rest, mut left) = (commands, count);
+        while left > 0 {
+            let all_sent = self.try_send(&mut rest)?;
+            while left > 0 && self.parse()? {
+                let view = self.input.view();
+                left -= usize::from(view.kind() != Kind::Push);
+                if !handle(view) {
+                    return Ok(());
+                }
+            }
+            if left > 0 && self.wait(!all_sent, deadline)?.receive {
+                self.fill()?;
+            }
+        }
+        if !rest.is_empty() {
+            let why = format!("what {} sent is no answer: it came before all was asked", self.address);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(())
+    }
+
+    /// Waits for the next reply or push, and lends it until the next call.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the server closed the connection, `TimedOut`, `InvalidData` for what is no reply,
+    /// `OutOfMemory` for one of more than [`ANSWER_BYTES_MAX`] or than there is memory for, else what `recv(2)` says:
+    /// each a sentence that names the server.
+    pub fn receive(&mut self, deadline: Deadline) -> io::Result<View<'_>> {
+        self.wait_for_reply(deadline)?;
+        Ok(self.input.view())
+    }
+
+    /// The next reply or push, where it has come whole; never waits.
+    ///
+    /// # Errors
+    /// As [`RespClient::receive`], without `TimedOut`.
+    pub fn try_receive(&mut self) -> io::Result<Option<View<'_>>> {
+        loop {
+            if self.parse()? {
+                return Ok(Some(self.input.view()));
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next reply or push among what was received already; makes no system call.
+    ///
+    /// # Errors
+    /// `InvalidData` for what is no reply.
+    pub fn buffered(&mut self) -> io::Result<Option<View<'_>>> {
+        Ok(if self.parse()? { Some(self.input.view()) } else { None })
+    }
+
+    /// Waits for at most so long (`None`: for ever) and receives what is there; false when nothing came.
+    ///
+    /// # Errors
+    /// As [`RespClient::receive`], without `TimedOut`.
+    pub fn receive_more(&mut self, time: Option<Duration>) -> io::Result<bool> {
+        let ready = dial::wait(self.socket.as_fd(), false, time).map_err(|error| self.lost(&error))?;
+        Ok(ready.receive && self.fill()?)
+    }
+
+    /// The reply or push that was found last, as long as nothing was received since.
+    pub fn last(&self) -> Option<View<'_>> {
+        (self.input.taken > 0).then(|| self.input.view())
+    }
+
+    /// Whether bytes were received that no reply was made of: `poll(2)` does not tell of them.
+    pub fn has_buffered(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    fn wait_for_reply(&mut self, deadline: Deadline) -> io::Result<()> {
+        while !self.parse()? {
+            if self.wait(false, deadline)?.receive {
+                self.fill()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, to_send: bool, deadline: Deadline) -> io::Result<dial::Ready> {
+        let left =
+            deadline.left().map_err(|error| io::Error::new(error.kind(), format!("{} gave {error}", self.address)))?;
+        dial::wait(self.socket.as_fd(), to_send, left).map_err(|error| self.lost(&error))
+    }
+
+    /// Sends what the socket takes, and says whether that was all.
+    fn try_send(&mut self, rest: &mut &[u8]) -> io::Result<bool> {
+        while !rest.is_empty() {
+            match self.socket.send(rest) {
+                Ok(count) => *rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(self.lost(&error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Receives what is there; false when nothing is.
+    fn fill(&mut self) -> io::Result<bool> {
+        let space = match self.input.space() {
+            Ok(space) => space,
+            Err(bytes) => {
+                let why =
+                    format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
+                return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
+            }
+        };
+        match self.socket.receive(space) {
+            Ok(0) => Err(self.closed()),
+            Ok(count) => {
+                self.input.end += count;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    fn parse(&mut self) -> io::Result<bool> {
+        self.input.next().map_err(|Nonsense(what)| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+        })
+    }
+
+    fn closed(&self) -> io::Error {
+        let when = if self.input.is_empty() { "without an answer" } else { "in the middle of an answer" };
+        io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
+    }
+
+    fn lost(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
+    }
+}
+
+impl AsFd for RespClient {
+    /// The connection, to be waited for beside others: when it is readable, [`RespClient::try_receive`] has something to
+    /// do. Look at [`RespClient::has_buffered`] first.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn cannot_connect(address: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(error)))
+}
+
+/// Waits until a connect that was begun is decided.
+fn connected(socket: Socket, deadline: Deadline) -> io::Result<Socket> {
+    while !dial::wait(socket.as_fd(), true, deadline.left()?)?.send {}
+    socket.connect_outcome()?;
+    Ok(socket)
+}
+
+/// What was received: `start..end` belongs to no reply that was taken; `taken` bytes before it are the last one, which is
+/// lent until more is received.
+///
+/// Invariant: `taken <= start <= end <= bytes.len()`.
+struct Input {
+    bytes: Vec<u8>,
+    taken: usize,
+    start: usize,
+    end: usize,
+    parser: Parser,
+    /// It grows to no more than this.
+    bytes_max: usize,
+}
+
+impl Input {
+    fn new() -> Input {
+        Input {
+            bytes: vec![0; RECEIVE_BYTES],
+            taken: 0,
+            start: 0,
+            end: 0,
+            parser: Parser::new(),
+            bytes_max: ANSWER_BYTES_MAX,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Takes the next reply; false when it is not whole.
+    fn next(&mut self) -> Result<bool, Nonsense> {
+        // The parser has begun with the next one: none is lent any more.
+        self.taken = 0;
+        let Some(length) = self.parser.parse(&self.bytes[self.start..self.end])? else { return Ok(false) };
+        self.taken = length;
+        self.start += length;
+        Ok(true)
+    }
+
+    /// The reply that was taken last.
+    fn view(&self) -> View<'_> {
+        self.parser.view(&self.bytes[self.start - self.taken..self.start])
+    }
+
+    /// Room for at least one more byte. What is kept moves to the front; the buffer doubles only when a reply fills it, so
+    /// that memory follows the bytes that really came, and falls back after a big reply. The error is how many bytes are
+    /// here when more cannot be.
+    fn space(&mut self) -> Result<&mut [u8], usize> {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            (self.start, self.taken) = (0, 0);
+        }
+        if self.end == self.bytes.len() {
+            let doubled = (self.end * 2).min(self.bytes_max);
+            if doubled == self.end || self.bytes.try_reserve_exact(doubled - self.end).is_err() {
+                return Err(self.end);
+            }
+            self.bytes.resize(doubled, 0);
+        } else if self.end == 0 && self.bytes.len() > RECEIVE_BYTES {
+            self.bytes = vec![0; RECEIVE_BYTES];
+        }
+        Ok(&mut self.bytes[self.end..])
+    }
+}

@@ -1,0 +1,83 @@
+//! Connecting as a client, and waiting for one socket for a time.
+
+use super::socket::Socket;
+use super::{Call, fault};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, UnixAddr, setsockopt, sockopt,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
+
+/// Begins to connect to `peer`, from the address that the kernel chooses. The socket becomes writable when it is decided;
+/// [`Socket::connect_outcome`] then tells how.
+///
+/// # Errors
+/// Those of `socket(2)` and `connect(2)`, as far as they are known at once.
+pub fn tcp(peer: SocketAddr) -> io::Result<Socket> {
+    fault::allow(Call::Connect, 1)?;
+    let family = if peer.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
+    // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
+    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    let outcome = match peer {
+        SocketAddr::V4(v4) => socket::connect(fd.as_raw_fd(), &SockaddrIn::from(v4)),
+        SocketAddr::V6(v6) => socket::connect(fd.as_raw_fd(), &SockaddrIn6::from(v6)),
+    };
+    match outcome {
+        // Interrupted, it goes on all the same (connect(2)).
+        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(Socket::from(fd)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Connects to the Unix socket at `path`.
+///
+/// # Errors
+/// `WouldBlock` when the listener's queue is full: it is to be tried again; those of `connect(2)`, and `ENAMETOOLONG`
+/// for a path of more than 107 bytes.
+pub fn unix(path: &Path) -> io::Result<Socket> {
+    fault::allow(Call::Connect, 1)?;
+    let address = UnixAddr::new(path)?;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
+    super::retry(|| socket::connect(fd.as_raw_fd(), &address))?;
+    Ok(Socket::from(fd))
+}
+
+/// Waits until the socket can be received from, or sent to where `to_send` says so, at most for `timeout`; `None` is for
+/// ever. An error or an end counts as both, and the next call on the socket tells of it. `poll(2)` may report nothing
+/// before its time, as when a signal comes: who waits looks at its own clock.
+///
+/// # Errors
+/// Those of `poll(2)`, which are for a kernel without memory.
+pub fn wait(fd: BorrowedFd<'_>, to_send: bool, timeout: Option<Duration>) -> io::Result<Ready> {
+    let events = if to_send { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+    // Rounded up, since a wait that is too short by a part of a millisecond would become a busy one.
+    let timeout = timeout.map_or(PollTimeout::NONE, |time| {
+        let ms = time.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+        PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
+    });
+    let mut asked = [PollFd::new(fd, events)];
+    match poll(&mut asked, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let found = asked[0].revents().unwrap_or(PollFlags::empty());
+    let ended = found.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL);
+    Ok(Ready { receive: ended || found.contains(PollFlags::POLLIN), send: ended || found.contains(PollFlags::POLLOUT) })
+}
+
+/// What can be done without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Something was received, or the peer has ended.
+    pub receive: bool,
+    /// Something can be sent.
+    pub send: bool,
+}
