@@ -28,7 +28,7 @@
 //! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
-//! | `stats/histogram.rs` | how long things took |
+//! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |

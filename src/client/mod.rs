@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::limits::ANSWER_BYTES_MAX;
+use crate::stats::Fixed;
 pub use crate::sys::reason;
 use crate::sys::resolve;
 
@@ -159,7 +160,9 @@ impl Client {
     fn broken(&self, error: &io::Error) -> io::Error {
         // A socket with a timeout tells of it as "would block".
         if let (io::ErrorKind::WouldBlock, Some(timeout)) = (error.kind(), self.reply_timeout) {
-            let what = format!("{} did not answer within {} s", self.address, timeout.as_secs_f64());
+            let seconds = Fixed::<3>(timeout.as_millis() as u64).to_string();
+            let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+            let what = format!("{} did not answer within {seconds} s", self.address);
             return io::Error::new(io::ErrorKind::TimedOut, what);
         }
         io::Error::new(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))

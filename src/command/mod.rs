@@ -245,6 +245,7 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
 }
 
 /// Executes a request that something is to be looked into before.
+#[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn execute_guarded(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
@@ -280,6 +281,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.
+#[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn execute_in_cluster(
     spec: &'static CommandSpec,
@@ -379,7 +381,8 @@ fn run(
     }
 }
 
-/// As [`run`], for who is not in a hurry: its code is there once.
+/// As [`run`], where something was looked into before: its code is there once.
+#[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn run_apart(
     spec: &'static CommandSpec,
