@@ -141,6 +141,13 @@ impl Inner {
             .ok_or_else(|| Failure::new(Code::Closed, "there is no connection; the next call makes one"))
     }
 
+    /// Gives back the memory of the last reply, which is handed over.
+    pub fn forget_answer(&mut self) {
+        if let Some(client) = &mut self.client {
+            client.forget();
+        }
+    }
+
     /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
         self.client.is_some()

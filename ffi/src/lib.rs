@@ -83,6 +83,7 @@ fn with(handle: *mut Memento, work: impl FnOnce(&mut Inner, &Handle) -> Outcome<
             to_text(&failure.text, &mut inner.last_error);
             failure.code as c_int
         });
+        inner.forget_answer();
         Ok(number)
     });
     outcome.unwrap_or_else(|failure| failure.code as c_int)

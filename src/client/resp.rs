@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::reason;
-use super::reply::{Kind, Nonsense, Parser, Reply, View};
+use super::reply::{Kind, Parser, Reply, Unparsed, View};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::proto::Digits;
 use crate::sys::{dial, resolve, socket::Socket};
@@ -317,7 +317,7 @@ impl RespClient {
     /// The next reply or push among what was received already; makes no system call.
     ///
     /// # Errors
-    /// `InvalidData` for what is no reply.
+    /// `InvalidData` for what is no reply, `OutOfMemory` for one of more values than there is memory for.
     pub fn buffered(&mut self) -> io::Result<Option<View<'_>>> {
         Ok(if self.parse()? { Some(self.input.view()) } else { None })
     }
@@ -334,6 +334,11 @@ impl RespClient {
     /// The reply or push that was found last, as long as nothing was received since.
     pub fn last(&self) -> Option<View<'_>> {
         (self.input.taken > 0).then(|| self.input.view())
+    }
+
+    /// Gives back what the reply that was found last takes: it is lent no more.
+    pub fn forget(&mut self) {
+        self.input.forget();
     }
 
     /// Whether bytes were received that no reply was made of: `poll(2)` does not tell of them.
@@ -390,8 +395,14 @@ impl RespClient {
     }
 
     fn parse(&mut self) -> io::Result<bool> {
-        self.input.next().map_err(|Nonsense(what)| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+        self.input.next().map_err(|error| match error {
+            Unparsed::Nonsense(what) => {
+                io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+            }
+            Unparsed::Memory => {
+                let why = format!("the answer of {} has more values than there is memory for", self.address);
+                io::Error::new(io::ErrorKind::OutOfMemory, why)
+            }
         })
     }
 
@@ -464,7 +475,7 @@ impl Input {
     }
 
     /// Takes the next reply; false when it is not whole.
-    fn next(&mut self) -> Result<bool, Nonsense> {
+    fn next(&mut self) -> Result<bool, Unparsed> {
         if std::mem::take(&mut self.is_kept) {
             return Ok(true);
         }
@@ -474,6 +485,20 @@ impl Input {
         self.taken = length;
         self.start += length;
         Ok(true)
+    }
+
+    /// The reply that was taken last is lent no more: a big one's memory is given back, unless more was received with it.
+    fn forget(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        self.taken = 0;
+        self.parser.forget();
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+            self.bytes.truncate(RECEIVE_BYTES);
+            self.bytes.shrink_to_fit();
+        }
     }
 
     /// The reply that was taken last.

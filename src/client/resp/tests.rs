@@ -270,6 +270,33 @@ fn the_buffer_falls_back_after_a_big_reply() {
 }
 
 #[test]
+fn a_reply_that_is_done_with_takes_no_memory() {
+    let (mut client, server) = beside(|mut stream| {
+        stream.write_all(&[b"*100000\r\n".as_slice(), &b":1\r\n".repeat(100_000)].concat()).expect("to send");
+        stream.read_exact(&mut [0]).expect("a word that the client goes on");
+        stream.write_all(b"+a\r\n+b").expect("to send");
+        stream.read_exact(&mut [0]).expect("a word that the client goes on");
+        stream.write_all(b"c\r\n").expect("to send");
+    });
+    let deadline = Deadline::after(SOON);
+    assert_eq!(client.receive(deadline).unwrap().len(), 100_000);
+    assert!(client.input.bytes.len() > 400_000);
+    client.forget();
+    assert!(client.last().is_none());
+    assert_eq!(client.input.bytes.capacity(), RECEIVE_BYTES);
+    client.send(b".", deadline).unwrap();
+    assert_eq!(client.receive(deadline).unwrap().bytes(), b"a");
+    // What came of the next one stays.
+    while !client.has_buffered() {
+        assert!(client.receive_more(None).unwrap());
+    }
+    client.forget();
+    client.send(b".", deadline).unwrap();
+    assert_eq!(client.receive(deadline).unwrap().bytes(), b"bc");
+    server.join().unwrap();
+}
+
+#[test]
 fn who_cannot_be_reached_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
