@@ -411,8 +411,10 @@ pub unsafe extern "C" fn memento_command(
         let words: Words<'_> = unsafe { pointers::words(argc, argv, argvlen) }?;
         // SAFETY: memento.h: a place for a result.
         let place = unsafe { pointers::out("the reply", reply) }?;
-        let words: Vec<&[u8]> = words.iter().collect();
-        inner.ask(&words)?;
+        let mut row: Vec<&[u8]> = Vec::new();
+        row.try_reserve_exact(words.iter().len()).map_err(|_| Failure::memory("the words"))?;
+        row.extend(words.iter());
+        inner.ask(&row)?;
         place.write(reply::give(inner.answer()?)?);
         Ok(Code::Ok as c_int)
     })

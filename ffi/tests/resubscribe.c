@@ -45,6 +45,9 @@ int main(int argc, char **argv)
     IS(c, MEMENTO_OK, memento_subscribe(c, "two", 3, hear, two));
     IS(c, MEMENTO_OK, memento_psubscribe(c, "n*.x", 4, hear, patterns));
     IS(c, MEMENTO_OK, memento_psubscribe(c, "gone*", 5, hear, patterns));
+    /* What such a handle does not take leaves its connection as it is. */
+    IS(c, MEMENTO_ESTATE, memento_auth(c, "no", 2));
+    CHECK(memento_fd(c) >= 0);
     for (int i = 0; i < 2; i++) {
         CHECK(number_of(other, kill) == 1);
         IS(c, MEMENTO_ECLOSED, memento_poll(c, 20000));

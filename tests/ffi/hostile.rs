@@ -102,7 +102,8 @@ pub const FULL: &str = "ERR max number of clients reached";
 fn full(mut stream: TcpStream) {
     // Not a byte more than this is read, however much is sent.
     if stream.read(&mut [0; 10]).is_ok_and(|count| count > 0) {
-        let _ = write!(stream, "-{FULL}\r\n");
+        // In one piece: the reset takes with it what waits for an acknowledgement.
+        let _ = stream.write_all(format!("-{FULL}\r\n").as_bytes());
     }
 }
 
