@@ -46,6 +46,69 @@ fn no_argument_is_too_absurd() {
         let server = Server::start(&[]);
         Program::test(&folder, "absurd", how).succeeds(&["127.0.0.1", &server.port().to_string()]);
     }
+    let program = Program::test(&folder, "absurd", How::Sanitized);
+    for what in [hostile::What::DiesWithin, hostile::What::Garbage, hostile::What::Slow, hostile::What::Floods] {
+        program.succeeds(&["127.0.0.1", &hostile::start(what).to_string(), "hostile"]);
+    }
+}
+
+#[test]
+fn why_a_server_closes_is_heard() {
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let port = hostile::start(hostile::What::Full).to_string();
+    Program::test(&folder, "refused", How::Sanitized).succeeds(&[&port, hostile::FULL, "amid"]);
+    let server = Server::start(&["--maxclients", "1"]);
+    let only = server.connect();
+    Program::test(&folder, "refused", How::Static).succeeds(&[&server.port().to_string(), hostile::FULL]);
+    drop(only);
+}
+
+#[test]
+fn what_is_no_message_is_an_error_of_poll() {
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let program = Program::test(&folder, "polling", How::Sanitized);
+    let half = b"*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$5\r\nab";
+    for (bytes, is_last, status, words) in [
+        (half.as_slice(), false, "0", ""),
+        (half, true, "-5", "in the middle of an answer"),
+        (b"", true, "-5", "closed the connection without an answer"),
+        (b"HTTP/1.1 400 Bad Request\r\n", false, "-6", "no reply begins with 'HTTP/1.1 400 Bad"),
+        (b"*1\r\n+message\r\n", false, "-6", "the answer should be a message"),
+        (b"+OK\r\n", false, "-6", "the answer should be a message"),
+        (b"-ERR no more of it\r\n", false, "-7", "ERR no more of it"),
+    ] {
+        let port = hostile::start(hostile::What::Confirms(bytes, is_last)).to_string();
+        program.succeeds(&[&port, status, words]);
+    }
+}
+
+#[test]
+fn signals_change_nothing() {
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let silent = hostile::start(hostile::What::Silent).to_string();
+    let channel = hostile::start(hostile::What::Confirms(b"", false)).to_string();
+    let slow = hostile::once_more().to_string();
+    Program::test(&folder, "interrupted", How::Sanitized).succeeds(&[&silent, &slow, &channel]);
+}
+
+#[test]
+fn a_handle_keeps_little_and_has_a_number_for_too_much() {
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let server = Server::start(&[]);
+    let row = hostile::start(hostile::What::Row).to_string();
+    Program::test(&folder, "memory", How::Plain).succeeds(&[&server.port().to_string(), &row]);
 }
 
 #[test]
@@ -116,6 +179,9 @@ fn a_broken_conversation_is_an_error_of_each_call() {
             program.succeeds(&[&port, timeout, status, words]);
         }
     }
+    // However much comes, no call takes longer than its time: that this comes to an end is what is seen here.
+    let port = hostile::start(hostile::What::Floods).to_string();
+    sanitized.succeeds(&[&port, "150", "-4", "no answer within 0.15 s"]);
     let port = hostile::start(hostile::What::OtherTypes).to_string();
     valgrind.succeeds(&[&port, "20000", "-6", "the answer should be ", "typed"]);
 }
@@ -146,6 +212,17 @@ fn subscriptions_do_what_the_header_says() {
         let program = Program::test(&folder, "subscriptions", how);
         program.succeeds(&["127.0.0.1", &redis.address().port().to_string()]);
     }
+}
+
+#[test]
+fn a_subscriber_comes_back_with_its_password_and_patterns() {
+    let Some(redis) = Reference::start() else { return };
+    if !ready() {
+        return;
+    }
+    let folder = Scratch::new();
+    let port = redis.address().port().to_string();
+    Program::test(&folder, "resubscribe", How::Static).succeeds(&[&port]);
 }
 
 #[test]

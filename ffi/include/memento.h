@@ -20,8 +20,10 @@
  * called.
  *
  * Bytes. Keys and values are a pointer and a length, and may hold any bytes, NUL too; a pointer may be NULL where the
- * length is 0. They may have 512 MiB. Where there is no memory for a value, a command or a reply, that is
- * MEMENTO_ENOMEM; where there is none for the little that a call needs besides, the program is aborted.
+ * length is 0. They may have 512 MiB, a command 1 GiB and 1,048,576 words, a reply 1 GiB. Where there is no memory for
+ * a value, a command or a reply, that is MEMENTO_ENOMEM; where there is none for the little that a call needs besides,
+ * the program is aborted. Between calls a handle holds 2 MiB at most, besides its password, its subscriptions, what waits
+ * in its pipeline, and a message that has not come whole.
  *
  * Results. A function that can fail returns an int: MEMENTO_OK (0), MEMENTO_NIL (1: done, and there is nothing there)
  * or a negative number of `enum memento_status`. These numbers are part of the interface: none is ever reused for
@@ -41,8 +43,10 @@
  * alone knows. The next call connects again, and gives the password again that memento_auth had; where that is refused,
  * the call is MEMENTO_EREPLY, and nothing else was sent. Nothing is ever sent twice. A connection that has ended while
  * nothing was under way (a server that was restarted, an idle timeout) is replaced before a command is sent, and that
- * is no error. What else a connection may have been told by memento_command (SELECT, HELLO, CLIENT SETNAME, MULTI,
- * WATCH) the new one does not know. A handle with subscriptions is another matter: see memento_subscribe.
+ * is no error. A server that says why it closes (it has too many clients, say) is MEMENTO_EREPLY with its words, even
+ * where it did not take all of the command. What else a connection may have been told by memento_command (SELECT,
+ * HELLO, CLIENT SETNAME, MULTI, WATCH) the new one does not know. A handle with subscriptions is another matter: see
+ * memento_subscribe.
  *
  * Threads. The library has no threads. Different handles may be used by different threads at once. A handle is used by
  * one thread at a time, and not by a callback that it calls (except for memento_close): a second call meanwhile returns
@@ -72,7 +76,7 @@ enum memento_status {
     MEMENTO_ECLOSED = -5,    /* the connection has ended before the answer was whole, or there is none */
     MEMENTO_EPROTO = -6,     /* what the server sent is no answer to this; memento_last_error shows it */
     MEMENTO_EREPLY = -7,     /* the server answered with an error, which is memento_last_error's text */
-    MEMENTO_ENOMEM = -8,     /* there is not enough memory for it */
+    MEMENTO_ENOMEM = -8,     /* there is not enough memory for it, or a reply has more than 1 GiB */
     MEMENTO_EBUSY = -9,      /* the handle is in use, by another thread or by the call that a callback belongs to */
     MEMENTO_ESTATE = -10,    /* the handle has subscriptions, or none where the call needs one */
     MEMENTO_ETYPE = -11,     /* the reply is of another type */
@@ -244,8 +248,8 @@ typedef void (*memento_reply_fn)(void *data, size_t index, const memento_reply *
 /*
  * Sends the pipeline and calls `fn` (may be NULL) with each command's reply, in order, while more are sent and received.
  * What the server refuses is a reply of the type ERROR and does not end the others. Where this fails, the commands whose
- * replies came are done, and of the others nobody knows. The pipeline is empty afterwards, whatever became of it. All of
- * it must be over within the handle's timeout.
+ * replies came are done or refused, and of the others nobody knows. The pipeline is empty afterwards, whatever became of
+ * it. All of it must be over within the handle's timeout.
  */
 int memento_pipeline_run(memento *c, memento_reply_fn fn, void *data);
 
@@ -268,8 +272,8 @@ typedef void (*memento_message_fn)(void *data, const memento_message *message);
  * Subscribes to a channel: from now on `fn` gets its messages, whenever memento_poll (or another function of this part)
  * works on the handle. A channel that is subscribed to already gets the new `fn` and `data`.
  *
- * A handle with subscriptions takes the functions of this part and memento_close alone; all others return
- * MEMENTO_ESTATE. Use another handle for them.
+ * A handle with subscriptions sends nothing but what the functions of this part do; all others that would send something
+ * return MEMENTO_ESTATE. Use another handle for them.
  *
  * Where the connection breaks, memento_poll says so once, by an error: messages until it is made anew are lost. The
  * next memento_poll connects, and subscribes again to all that there was. So a loop goes on calling it; see
@@ -306,8 +310,9 @@ int memento_fd(memento *c);
 /*
  * Calls the callbacks with the messages that are there. Where there are none, it waits for at most `timeout_ms`
  * milliseconds until there are (0: not at all; negative: for ever). Returns how many there were, or a negative number.
- * Where it has to connect again, that takes as long as the handle's timeout allows; messages that come meanwhile are
- * handed over and not counted.
+ * What keeps coming without a pause, such as a long message, it goes on receiving past that time. Where it has to
+ * connect again, that takes as long as the handle's timeout allows; messages that come meanwhile are handed over and not
+ * counted.
  */
 int memento_poll(memento *c, int timeout_ms);
 

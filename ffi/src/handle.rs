@@ -91,6 +91,26 @@ impl Handle {
 /// So much of what a server says is kept as an error.
 const ERROR_BYTES_MAX: usize = 1024;
 
+/// A copy of what a caller gave.
+pub fn copied(what: &str, bytes: &[u8]) -> Outcome<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Failure::memory(&format!("the {what}")))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// A command of these words.
+pub fn written(words: &[&[u8]]) -> Outcome<Vec<u8>> {
+    let bytes = bytes_of(words.iter().copied());
+    if bytes > REQUEST_BYTES_MAX {
+        return Err(Failure::invalid(format!("a command may have {REQUEST_BYTES_MAX} bytes")));
+    }
+    let mut command = Vec::new();
+    command.try_reserve_exact(bytes).map_err(|_| Failure::memory("the command"))?;
+    write_command(&mut command, words.iter().copied());
+    Ok(command)
+}
+
 /// How many bytes a command has at most when it is written.
 fn bytes_of<'a>(words: impl Iterator<Item = &'a [u8]>) -> usize {
     // The same long word may be given a million times: on 32 bits the sum must not begin anew.
@@ -141,6 +161,13 @@ impl Inner {
             .ok_or_else(|| Failure::new(Code::Closed, "there is no connection; the next call makes one"))
     }
 
+    /// Gives back the memory of the last reply, which is handed over.
+    pub fn forget_answer(&mut self) {
+        if let Some(client) = &mut self.client {
+            client.forget();
+        }
+    }
+
     /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
         self.client.is_some()
@@ -185,14 +212,8 @@ impl Inner {
 
     /// As [`Inner::ask`], for a call that began before.
     pub fn ask_until(&mut self, words: &[&[u8]], deadline: Deadline) -> Outcome<()> {
-        let bytes = bytes_of(words.iter().copied());
-        if bytes > REQUEST_BYTES_MAX {
-            return Err(Failure::invalid(format!("a command may have {REQUEST_BYTES_MAX} bytes")));
-        }
         self.takes_commands()?;
-        let mut command = Vec::new();
-        command.try_reserve_exact(bytes).map_err(|_| Failure::memory("the command"))?;
-        write_command(&mut command, words.iter().copied());
+        let command = written(words)?;
         self.ready(deadline)?;
         self.exchange(&command, deadline)?;
         let view = self.answer()?;
@@ -242,9 +263,9 @@ impl Inner {
 
     /// The password for this connection and those after it.
     pub fn auth(&mut self, password: &[u8]) -> Outcome<()> {
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(password.len()).map_err(|_| Failure::memory("the password"))?;
-        copy.extend_from_slice(password);
+        // The connection of a subscriber must not end for a call that it does not take.
+        self.takes_commands()?;
+        let copy = copied("password", password)?;
         // A connection that has to be made for this one must not be refused for the one before.
         let before = self.password.take();
         let outcome = match self.ask(&[b"AUTH", password]) {

@@ -83,6 +83,7 @@ fn with(handle: *mut Memento, work: impl FnOnce(&mut Inner, &Handle) -> Outcome<
             to_text(&failure.text, &mut inner.last_error);
             failure.code as c_int
         });
+        inner.forget_answer();
         Ok(number)
     });
     outcome.unwrap_or_else(|failure| failure.code as c_int)
@@ -410,8 +411,10 @@ pub unsafe extern "C" fn memento_command(
         let words: Words<'_> = unsafe { pointers::words(argc, argv, argvlen) }?;
         // SAFETY: memento.h: a place for a result.
         let place = unsafe { pointers::out("the reply", reply) }?;
-        let words: Vec<&[u8]> = words.iter().collect();
-        inner.ask(&words)?;
+        let mut row: Vec<&[u8]> = Vec::new();
+        row.try_reserve_exact(words.iter().len()).map_err(|_| Failure::memory("the words"))?;
+        row.extend(words.iter());
+        inner.ask(&row)?;
         place.write(reply::give(inner.answer()?)?);
         Ok(Code::Ok as c_int)
     })

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use memento::client::reply::{Kind, View};
-use memento::client::resp::{Deadline, write_command};
+use memento::client::resp::Deadline;
 
 use crate::error::{Code, Failure, Outcome};
-use crate::handle::{Inner, refusal};
+use crate::handle::{Inner, copied, refusal, written};
 
 /// A message as C sees it; it and all to which it leads hold while the callback works.
 #[repr(C)]
@@ -112,13 +112,14 @@ impl Inner {
     /// Listens to a channel, or to a pattern.
     pub fn subscribe(&mut self, what: What, name: &[u8], sink: Sink, is_closed: &AtomicBool) -> Outcome<()> {
         let deadline = self.deadline();
+        let kept = copied("name", name)?;
         if self.subscriptions.is_empty() {
             self.ready(deadline)?;
         } else if !self.is_connected() {
             self.subscribe_again(deadline, is_closed)?;
         }
         self.converse(what.words().0, &[name], deadline, is_closed)?;
-        self.subscriptions.of(what).insert(name.to_vec(), sink);
+        self.subscriptions.of(what).insert(kept, sink);
         Ok(())
     }
 
@@ -138,7 +139,8 @@ impl Inner {
     fn subscribe_again(&mut self, deadline: Deadline, is_closed: &AtomicBool) -> Outcome<()> {
         self.ready(deadline)?;
         for what in [What::Channel, What::Pattern] {
-            let names: Vec<Vec<u8>> = self.subscriptions.of(what).keys().cloned().collect();
+            let names = self.subscriptions.of(what).keys().map(|name| copied("name", name));
+            let names: Vec<Vec<u8>> = names.collect::<Outcome<_>>().inspect_err(|_| self.disconnect())?;
             let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
             if !names.is_empty() {
                 // A connection that listens to a part of them would lose messages unseen.
@@ -150,9 +152,8 @@ impl Inner {
 
     /// Sends a word with names and waits until each is confirmed; messages meanwhile go where they belong.
     fn converse(&mut self, word: &str, names: &[&[u8]], deadline: Deadline, is_closed: &AtomicBool) -> Outcome<()> {
-        let mut command = Vec::new();
         let words: Vec<&[u8]> = [word.as_bytes()].into_iter().chain(names.iter().copied()).collect();
-        write_command(&mut command, words.into_iter());
+        let command = written(&words)?;
         let sent = self.client()?.send(&command, deadline);
         self.kept(sent)?;
         let mut left = names;

@@ -1,4 +1,7 @@
-/* Each function with each argument NULL or absurd: an error, and never a crash. absurd HOST PORT */
+/*
+ * Each function with each argument NULL or absurd: an error, and never a crash. absurd HOST PORT [hostile]
+ * With the last word the server breaks each conversation, and what reaches it is an error, too.
+ */
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,12 +53,34 @@ static void all_of(memento *c, int wanted)
     CHECK(val == text && length == 77 && number == 77 && sum == 77 && (char *)reply == text);
 }
 
+static int is_hostile;
+
+/* As IS, of a call that reaches the server. */
+#define REACHES(c, wanted, call) \
+    do { \
+        if (is_hostile) \
+            CHECK((call) < 0); \
+        else \
+            IS(c, wanted, call); \
+    } while (0)
+
+/* So short a time may be over before anything is done at all on a busy machine. */
+static memento *connect_to(const char *host, int port)
+{
+    memento *c = NULL;
+    for (int tries = 0; c == NULL && tries < 100; tries++)
+        c = memento_connect(host, port, is_hostile ? 50 : 20000);
+    CHECK(c != NULL);
+    return c;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
         return 2;
     const char *host = argv[1], *text;
     int port = atoi(argv[2]), on_stack = 0;
+    is_hostile = argc > 3;
     char *val, *too_long = malloc(1001);
     size_t length;
     long long number;
@@ -88,8 +113,7 @@ int main(int argc, char **argv)
     all_of((memento *)(uintptr_t)1, MEMENTO_EHANDLE);
     all_of((memento *)UINTPTR_MAX, MEMENTO_EHANDLE);
 
-    c = memento_connect(host, port, 20000);
-    CHECK(c != NULL);
+    c = connect_to(host, port);
     IS(c, MEMENTO_EINVAL, memento_auth(c, NULL, 1));
     IS(c, MEMENTO_EINVAL, memento_set(c, NULL, 1, "v", 1, 0));
     IS(c, MEMENTO_EINVAL, memento_set(c, "k", 1, NULL, 1, 0));
@@ -97,15 +121,15 @@ int main(int argc, char **argv)
     IS(c, MEMENTO_EINVAL, memento_set(c, "k", 1, "v", SIZE_MAX / 2, 0));
     IS(c, MEMENTO_EINVAL, memento_set(c, "k", 1, "v", 1, -1));
     IS(c, MEMENTO_EINVAL, memento_set(c, "k", 1, "v", 1, LLONG_MIN));
-    IS(c, MEMENTO_EREPLY, memento_set(c, "k", 1, "v", 1, LLONG_MAX));
+    REACHES(c, MEMENTO_EREPLY, memento_set(c, "k", 1, "v", 1, LLONG_MAX));
     IS(c, MEMENTO_EINVAL, memento_get(c, NULL, 1, &val, &length));
     IS(c, MEMENTO_EINVAL, memento_get(c, "k", 1, NULL, &length));
     IS(c, MEMENTO_EINVAL, memento_get(c, "k", 1, &val, NULL));
     IS(c, MEMENTO_EINVAL, memento_del(c, NULL, 1));
     IS(c, MEMENTO_EINVAL, memento_inc(c, NULL, 1, 1, &number));
     IS(c, MEMENTO_EINVAL, memento_inc(c, "k", 1, 1, NULL));
-    IS(c, MEMENTO_OK, memento_inc(c, "k", 1, LLONG_MIN, &number));
-    IS(c, MEMENTO_EREPLY, memento_inc(c, "k", 1, -1, &number));
+    REACHES(c, MEMENTO_OK, memento_inc(c, "k", 1, LLONG_MIN, &number));
+    REACHES(c, MEMENTO_EREPLY, memento_inc(c, "k", 1, -1, &number));
     IS(c, MEMENTO_EINVAL, memento_incf(c, NULL, 1, 1, &sum));
     IS(c, MEMENTO_EINVAL, memento_incf(c, "k", 1, 1, NULL));
     IS(c, MEMENTO_EINVAL, memento_incf(c, "k", 1, 1e308 * 10, &sum));
@@ -114,7 +138,7 @@ int main(int argc, char **argv)
     IS(c, MEMENTO_EINVAL, memento_prepend(c, NULL, 1, "v", 1, NULL));
     IS(c, MEMENTO_EINVAL, memento_expire(c, NULL, 1, 1));
     IS(c, MEMENTO_EINVAL, memento_expire(c, "k", 1, -1));
-    IS(c, MEMENTO_EREPLY, memento_expire(c, "k", 1, LLONG_MAX));
+    REACHES(c, MEMENTO_EREPLY, memento_expire(c, "k", 1, LLONG_MAX));
     IS(c, MEMENTO_EINVAL, memento_ttl(c, NULL, 1, &number));
     IS(c, MEMENTO_EINVAL, memento_ttl(c, "k", 1, NULL));
 
@@ -129,7 +153,8 @@ int main(int argc, char **argv)
     IS(c, MEMENTO_EINVAL, memento_command(c, 2, words, lengths, &reply));
     IS(c, MEMENTO_EINVAL, memento_command(c, 2, words, huge, &reply));
     IS(c, MEMENTO_EINVAL, memento_command(c, 1, ping, NULL, NULL));
-    IS(c, MEMENTO_OK, memento_command(c, 2, words, none, &reply));
+    reply = NULL;
+    REACHES(c, MEMENTO_OK, memento_command(c, 2, words, none, &reply));
     memento_reply_free(reply);
     IS(c, MEMENTO_EINVAL, memento_pipeline_append(c, 0, words, NULL));
     IS(c, MEMENTO_EINVAL, memento_pipeline_append(c, 2, words, huge));
@@ -149,7 +174,9 @@ int main(int argc, char **argv)
     CHECK(memento_reply_integer(NULL, &number) == MEMENTO_EINVAL);
     CHECK(memento_reply_double(NULL, &sum) == MEMENTO_EINVAL);
     CHECK(memento_reply_count(NULL) == 0 && memento_reply_at(NULL, 0) == NULL);
-    c = memento_connect(host, port, 20000);
+    if (is_hostile)
+        return failures != 0;
+    c = connect_to(host, port);
     IS(c, MEMENTO_OK, memento_command(c, 1, ping, NULL, &reply));
     CHECK(memento_reply_string(reply, NULL, &length) == MEMENTO_EINVAL);
     CHECK(memento_reply_string(reply, &text, NULL) == MEMENTO_EINVAL);

@@ -181,9 +181,14 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Why bytes are no reply: a sentence without its subject, which says what came.
+/// Why there is no reply.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Nonsense(pub String);
+pub enum Unparsed {
+    /// The bytes are none: a sentence without its subject, which says what came.
+    Nonsense(String),
+    /// There is no memory for so many values.
+    Memory,
+}
 
 /// An aggregate that is not whole yet.
 #[derive(Clone, Copy)]
@@ -228,15 +233,9 @@ impl Parser {
     /// next call begins a new reply.
     ///
     /// # Errors
-    /// When this is no reply.
-    pub fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Nonsense> {
-        if self.is_done {
-            self.nodes.clear();
-            if self.nodes.capacity() > NODES_KEPT_MAX {
-                self.nodes.shrink_to(0);
-            }
-            (self.at, self.looked, self.is_done) = (0, 0, false);
-        }
+    /// When this is no reply, or there is no memory for it.
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Unparsed> {
+        self.forget();
         while let Some(is_whole) = self.value(bytes)? {
             if is_whole && self.close() {
                 self.is_done = true;
@@ -244,6 +243,17 @@ impl Parser {
             }
         }
         Ok(None)
+    }
+
+    /// Gives back what the last whole reply took.
+    pub fn forget(&mut self) {
+        if self.is_done {
+            self.nodes.clear();
+            if self.nodes.capacity() > NODES_KEPT_MAX {
+                self.nodes.shrink_to(0);
+            }
+            (self.at, self.looked, self.is_done) = (0, 0, false);
+        }
     }
 
     /// The reply that `parse` has found whole, in the same bytes.
@@ -254,7 +264,7 @@ impl Parser {
 
     /// Parses one value's own bytes. `Some(true)`: it is whole; `Some(false)`: its children follow, or it was only said
     /// that they have attributes; `None`: more must come.
-    fn value(&mut self, bytes: &[u8]) -> Result<Option<bool>, Nonsense> {
+    fn value(&mut self, bytes: &[u8]) -> Result<Option<bool>, Unparsed> {
         let rest = &bytes[self.at..];
         let Some(&mark) = rest.first() else { return Ok(None) };
         let header_max = match mark {
@@ -292,7 +302,7 @@ impl Parser {
     }
 
     /// A value whose header says how long it is.
-    fn measured(&mut self, bytes: &[u8], mark: u8, line: &[u8], header: usize) -> Result<Option<bool>, Nonsense> {
+    fn measured(&mut self, bytes: &[u8], mark: u8, line: &[u8], header: usize) -> Result<Option<bool>, Unparsed> {
         let rest = &bytes[self.at..];
         let body = self.at + header;
         if line == b"-1" && matches!(mark, b'$' | b'*') {
@@ -328,10 +338,10 @@ impl Parser {
     }
 
     /// An aggregate begins.
-    fn begin(&mut self, kind: Kind, length: usize, body: usize, rest: &[u8]) -> Result<Option<bool>, Nonsense> {
+    fn begin(&mut self, kind: Kind, length: usize, body: usize, rest: &[u8]) -> Result<Option<bool>, Unparsed> {
         let is_attribute = rest[0] == b'|';
         if self.open.len() == REPLY_DEPTH_MAX {
-            return Err(Nonsense(format!("it is nested more than {REPLY_DEPTH_MAX} deep")));
+            return Err(Unparsed::Nonsense(format!("it is nested more than {REPLY_DEPTH_MAX} deep")));
         }
         let node = self.nodes.len() as u32;
         self.push(kind, body, length)?;
@@ -346,12 +356,12 @@ impl Parser {
         Ok(Some(false))
     }
 
-    fn push(&mut self, kind: Kind, start: usize, length: usize) -> Result<(), Nonsense> {
+    fn push(&mut self, kind: Kind, start: usize, length: usize) -> Result<(), Unparsed> {
         if self.nodes.len() == self.values_max {
-            return Err(Nonsense(format!("it has more than {} values", self.values_max)));
+            return Err(Unparsed::Nonsense(format!("it has more than {} values", self.values_max)));
         }
         if self.nodes.len() == self.nodes.capacity() && self.nodes.try_reserve(self.nodes.len().max(16)).is_err() {
-            return Err(Nonsense("there is no memory for so many values".into()));
+            return Err(Unparsed::Memory);
         }
         self.nodes.push(Node { kind, start: start as u32, length: length as u32, nodes: 1 });
         Ok(())
@@ -408,9 +418,9 @@ fn is_double(text: &[u8]) -> bool {
 }
 
 /// What is wrong, and the beginning of what came.
-fn nonsense(what: &str, bytes: &[u8]) -> Nonsense {
+fn nonsense(what: &str, bytes: &[u8]) -> Unparsed {
     const SHOWN: usize = 40;
     let shown = &bytes[..bytes.len().min(SHOWN)];
     let more = if bytes.len() > SHOWN { "..." } else { "" };
-    Nonsense(format!("{what} '{}'{more}", shown.escape_ascii()))
+    Unparsed::Nonsense(format!("{what} '{}'{more}", shown.escape_ascii()))
 }

@@ -15,6 +15,8 @@ pub enum How {
     Dynamic,
     /// With libmemento.a, the compiler's sanitizers around its own code and the allocator.
     Sanitized,
+    /// With libmemento.a, and nothing watches: for what is said about memory itself.
+    Plain,
 }
 
 /// A program that was built.
@@ -66,7 +68,7 @@ impl Program {
         command.args(options).args(["-Wall", "-Wextra", "-Werror", "-g", "-O1"]);
         command.arg("-I").arg(library()).arg(source).arg("-o").arg(&path);
         match how {
-            How::Static => command.arg(library().join("libmemento.a")),
+            How::Static | How::Plain => command.arg(library().join("libmemento.a")),
             How::Dynamic => command.arg("-L").arg(library()).arg("-lmemento"),
             How::Sanitized => command
                 .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
@@ -80,7 +82,7 @@ impl Program {
     /// The command that runs it; each mistake with memory, and each leak, makes it end with 9 and words.
     pub fn command(&self) -> Command {
         let mut command = match self.how {
-            How::Sanitized => Command::new(&self.path),
+            How::Sanitized | How::Plain => Command::new(&self.path),
             _ => {
                 let mut command = Command::new("valgrind");
                 let options = [

@@ -28,6 +28,14 @@ pub enum What {
     OtherTypes,
     /// It knows no such command.
     Refuses,
+    /// It sends messages that nobody asked for, as fast as it can.
+    Floods,
+    /// It says that it has no room, and closes with most of the request unread, which resets the connection.
+    Full,
+    /// It answers with a row of a million numbers.
+    Row,
+    /// It confirms a subscription to `ch`, sends this behind it, and perhaps closes the connection.
+    Confirms(&'static [u8], bool),
     /// It sends what looks like answers, by a seed.
     Anything(u64),
 }
@@ -54,6 +62,19 @@ pub fn start(what: What) -> u16 {
         What::OtherTypes => answer(stream, |_| Some((b"*1\r\n$-1\r\n".to_vec(), false))),
         What::Refuses => answer(stream, |_| Some((b"-ERR unknown command 'subscribe'\r\n".to_vec(), false))),
         What::Silent => answer(stream, |_| Some((Vec::new(), false))),
+        What::Floods => answer(stream, |stream| {
+            let messages = b">3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\ny\r\n".repeat(1000);
+            while stream.write_all(&messages).is_ok() {}
+            None
+        }),
+        What::Full => full(stream),
+        What::Row => {
+            answer(stream, |_| Some(([b"*1000000\r\n".as_slice(), &b":1\r\n".repeat(1_000_000)].concat(), false)))
+        }
+        What::Confirms(more, is_last) => {
+            let confirmed = b"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n";
+            answer(stream, move |_| Some(([confirmed, more].concat(), is_last)))
+        }
         What::Anything(seed) => {
             let mut state = seed.wrapping_mul(1000).wrapping_add(number);
             answer(stream, move |_| Some(anything(&mut state)))
@@ -73,6 +94,17 @@ fn answer(mut stream: TcpStream, mut bytes: impl FnMut(&mut TcpStream) -> Option
     // What was received and not read would make the close a reset.
     let _ = stream.shutdown(std::net::Shutdown::Write);
     while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+}
+
+/// The words of a server that takes no more clients.
+pub const FULL: &str = "ERR max number of clients reached";
+
+fn full(mut stream: TcpStream) {
+    // Not a byte more than this is read, however much is sent.
+    if stream.read(&mut [0; 10]).is_ok_and(|count| count > 0) {
+        // In one piece: the reset takes with it what waits for an acknowledgement.
+        let _ = stream.write_all(format!("-{FULL}\r\n").as_bytes());
+    }
 }
 
 /// A few values, mostly whole, and whether the connection ends behind them.
