@@ -106,9 +106,9 @@ END
     [ -x "$OTHER_BIN/memento" ] || OTHER_BIN=$PWD/bin
     export BIN OTHER_BIN
     smoke "$1 under qemu" basic options signals mixed
-    # Kernels of these processors may have pages of 64 kB, and load no program that was laid out for smaller ones.
+    # Kernels of this processor may have pages of 64 kB, and load no program that was laid out for smaller ones.
     case $1 in
-        aarch64 | armv7)
+        aarch64)
             if readelf -lW "bin/static/$1/memento" | awk '$1 == "LOAD" && $NF != "0x10000" { exit 1 }'; then
                 echo "ok   $1: laid out for pages of 64 kB"
                 passed=$((passed + 1))
