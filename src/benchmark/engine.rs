@@ -26,6 +26,9 @@ use crate::sys::epoll::Interest;
 /// So much is received at a time.
 const READ_BYTES: usize = 256 * 1024;
 
+/// Room for so many requests under way on a connection is there at first.
+const FLIGHTS_AT_FIRST: usize = 1024;
+
 /// A thread looks so often at least whether another one has failed.
 const LOOK_MS: u64 = 100;
 
@@ -143,11 +146,12 @@ impl<'a> Worker<'a> {
             Some(_) => Some(reactor.insert(Source::Alarm(Alarm::new()?), Interest::READ)?),
             None => None,
         };
-        let pipeline = task.settings.pipeline;
+        // What is never used need not be there: more grows as it is wanted.
+        let room = task.settings.pipeline.min(FLIGHTS_AT_FIRST);
         let mut connections = Vec::new();
         for stream in streams {
             stream.set_nonblocking(true)?;
-            let flights = VecDeque::with_capacity(pipeline);
+            let flights = VecDeque::with_capacity(room);
             let (out, received) = (Vec::new(), Vec::new());
             let connection = Connection { stream, out, sent: 0, received, seen: 0, flights, began_ns: 0 };
             connections.push(reactor.insert(Source::Connection(Box::new(connection)), Interest::READ)?);

@@ -161,9 +161,13 @@ fn text(out: &mut String, settings: &Settings, row: &Row, names_server: bool) {
 }
 
 fn csv(out: &mut String, row: &Row, ratio: Option<&Ratio>) {
-    // A comma or a quote in a command would else be one of the table.
+    // A comma, a quote or a line's end in a command would else be one of the table.
     let field = |text: &str| {
-        if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
+        if text.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_string()
+        }
     };
     let (test, server) = (field(&row.test), field(&row.server));
     let (requests, misses, rate) = (row.requests(), row.found.misses, row.rate());
