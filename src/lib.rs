@@ -108,7 +108,8 @@
 //! | `benchmark/load.rs`, `engine.rs`, `report.rs` | loads of its: servers, threads and turns; one thread; figures as text |
 //! | `benchmark/template.rs`, `replies.rs` | requests and values; where a reply ends and whether it is right |
 //! | `benchmark/keys.rs`, `random.rs`, `schedule.rs`, `histogram.rs` | which key is next; random numbers; when a request is due; latencies |
-//! | `benchmark/decimal.rs`, `curves.rs` | numbers with a fraction; exponential and logarithm |
+//! | `benchmark/decimal.rs`, `text.rs`, `curves.rs` | numbers with a fraction, read and written; exponential and logarithm |
+//! | `benchmark/threads.rs` | threads that work at the same time |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!
 //! # Invariants

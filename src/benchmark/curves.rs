@@ -7,6 +7,8 @@ const FRACTION_BITS: u32 = 52;
 const BIAS: i64 = 1023;
 
 /// The logarithm of a normal number over 0.
+#[cfg_attr(memento_small, optimize(speed))]
+#[inline(never)]
 pub(super) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let mut power = (bits >> FRACTION_BITS) as i64 - BIAS;
@@ -18,19 +20,26 @@ pub(super) fn ln(x: f64) -> f64 {
     // Twice the area tangent of this, which is below 0.172: its powers fall fast.
     let z = (part - 1.0) / (part + 1.0);
     let mut sum = 0.0;
-    for odd in (1..=21).rev().step_by(2) {
-        sum = sum * z * z + 1.0 / f64::from(odd);
+    let mut odd = 21.0;
+    while odd > 0.0 {
+        sum = sum * z * z + 1.0 / odd;
+        odd -= 2.0;
     }
     power as f64 * LN_2 + 2.0 * z * sum
 }
 
 /// e to the power of x, which is between the logarithms of the least and the greatest normal number.
+#[cfg_attr(memento_small, optimize(speed))]
+#[inline(never)]
 pub(super) fn exp(x: f64) -> f64 {
-    let power = (x / LN_2).round();
+    // The nearest integer: a cast goes towards 0.
+    let power = (x / LN_2 + if x < 0.0 { -0.5 } else { 0.5 }) as i64 as f64;
     let rest = x - power * LN_2;
     let mut sum = 1.0;
-    for step in (1..=13).rev() {
-        sum = 1.0 + sum * rest / f64::from(step);
+    let mut step = 13.0;
+    while step > 0.0 {
+        sum = 1.0 + sum * rest / step;
+        step -= 1.0;
     }
     let power = (power as i64 + BIAS).clamp(1, 2 * BIAS) as u64;
     sum * f64::from_bits(power << FRACTION_BITS)

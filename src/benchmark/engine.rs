@@ -1,4 +1,4 @@
-//! One thread of a load: its connections on a reactor, what is under way on each, and how long it takes.
+//! One thread of a load: its connections, what is under way on each, and how long it takes.
 //!
 //! In a closed loop a connection sends a batch and the next one when the last reply has come; the times are those from
 //! a batch's sending to each reply. In an open loop requests go out when they are due, to the next connection that has
@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,13 @@ use super::options::{Part, Settings};
 use super::replies::{self, Verdict};
 use super::schedule::Schedule;
 use super::template::{Check, Draw};
+use super::text::Text;
+use super::threads::Job;
 use super::{Failure, REPLY_TIMEOUT};
 use crate::client::reason;
 use crate::limits::ANSWER_BYTES_MAX;
-use crate::reactor::{Event, Reactor, Token};
 use crate::sys::alarm::Alarm;
-use crate::sys::epoll::Interest;
+use crate::sys::epoll::{Epoll, Interest, Ready};
 
 /// So much is received at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -32,14 +32,18 @@ const FLIGHTS_AT_FIRST: usize = 1024;
 /// A thread looks so often at least whether another one has failed.
 const LOOK_MS: u64 = 100;
 
+/// So many are served between two waits.
+const EVENTS_MAX: usize = 256;
+
+/// What the alarm is reported as; connections have their places.
+const ALARM: u64 = u64::MAX;
+
 /// What the threads tell while they run.
 #[derive(Default)]
 pub(super) struct Shared {
     /// Replies of which times are counted, and their times.
     pub(super) answered: AtomicU64,
     pub(super) sum_ns: AtomicU64,
-    /// One has failed: the others need not go on.
-    pub(super) failed: AtomicBool,
 }
 
 /// What is found out about one kind of request.
@@ -67,7 +71,7 @@ struct Flight {
     share: u32,
     /// Of its key.
     key: u64,
-    /// When it was due, in an open loop.
+    /// When it was due in an open loop, else when its batch was put together.
     due_ns: u64,
 }
 
@@ -75,27 +79,14 @@ struct Connection {
     stream: TcpStream,
     out: Vec<u8>,
     sent: usize,
+    /// Not all could be sent: it is watched for room.
+    is_full: bool,
     /// The beginning of a reply, and how much of it was looked at.
     received: Vec<u8>,
     seen: usize,
     flights: VecDeque<Flight>,
     /// When the batch was sent, in a closed loop.
     began_ns: u64,
-}
-
-/// What the reactor watches.
-enum Source {
-    Connection(Box<Connection>),
-    Alarm(Alarm),
-}
-
-impl AsFd for Source {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Source::Connection(connection) => connection.stream.as_fd(),
-            Source::Alarm(alarm) => alarm.as_fd(),
-        }
-    }
 }
 
 /// What a thread is to do.
@@ -106,8 +97,6 @@ pub(super) struct Task<'a> {
     /// So many requests count, where a number ends it.
     pub(super) requests: Option<u64>,
     pub(super) schedule: Option<Schedule>,
-    /// Times are told from here.
-    pub(super) start: Instant,
     /// What begins before does not count.
     pub(super) counted_from_ns: u64,
     /// Nothing begins from then on.
@@ -119,11 +108,17 @@ pub(super) struct Task<'a> {
 
 /// A thread at work.
 pub(super) struct Worker<'a> {
+    /// Times are told from here.
+    pub(super) start: Instant,
     task: Task<'a>,
-    reactor: Reactor<Source>,
-    connections: Vec<Token>,
+    epoll: Epoll,
+    connections: Vec<Connection>,
     /// In an open loop: comes when the next request is due.
-    alarm: Option<Token>,
+    alarm: Option<Alarm>,
+    /// What it is set to; 0 for nothing.
+    alarm_ns: u64,
+    /// Something was sent or received since this was looked at last.
+    is_moving: bool,
     /// Where replies are received before it is known whether they are whole.
     space: Vec<u8>,
     /// Of those that count.
@@ -133,101 +128,77 @@ pub(super) struct Worker<'a> {
     in_flight: usize,
     /// Whose turn it is in an open loop, and which have something new to send.
     turn: usize,
-    unsent: Vec<Token>,
+    unsent: Vec<usize>,
     weights: u64,
-    found: Vec<Found>,
-    last_reply_ns: u64,
+    /// Of each kind of request.
+    pub(super) found: Vec<Found>,
+    pub(super) last_reply_ns: u64,
 }
 
 impl<'a> Worker<'a> {
+    #[inline(never)]
     pub(super) fn new(task: Task<'a>, streams: Vec<TcpStream>) -> Result<Worker<'a>, Failure> {
-        let mut reactor = Reactor::new(256)?;
-        let alarm = match task.schedule {
-            Some(_) => Some(reactor.insert(Source::Alarm(Alarm::new()?), Interest::READ)?),
-            None => None,
-        };
+        let epoll = Epoll::new(EVENTS_MAX)?;
+        let mut alarm = None;
+        if task.schedule.is_some() {
+            let new = Alarm::new()?;
+            epoll.add(&new, Interest::READ, ALARM)?;
+            alarm = Some(new);
+        }
         // What is never used need not be there: more grows as it is wanted.
         let room = task.settings.pipeline.min(FLIGHTS_AT_FIRST);
         let mut connections = Vec::new();
         for stream in streams {
             stream.set_nonblocking(true)?;
-            let flights = VecDeque::with_capacity(room);
-            let (out, received) = (Vec::new(), Vec::new());
-            let connection = Connection { stream, out, sent: 0, received, seen: 0, flights, began_ns: 0 };
-            connections.push(reactor.insert(Source::Connection(Box::new(connection)), Interest::READ)?);
+            epoll.add(&stream, Interest::READ, connections.len() as u64)?;
+            connections.push(Connection {
+                stream,
+                out: Vec::new(),
+                sent: 0,
+                is_full: false,
+                received: Vec::new(),
+                seen: 0,
+                flights: VecDeque::with_capacity(room),
+                began_ns: 0,
+            });
+        }
+        let (mut weights, mut found) = (0, Vec::new());
+        for share in &task.part.shares {
+            weights += share.weight;
+            found.push(Found::new());
         }
         Ok(Worker {
-            reactor,
+            start: Instant::now(),
+            task,
+            epoll,
             connections,
             alarm,
+            alarm_ns: 0,
+            is_moving: false,
             space: vec![0; READ_BYTES],
             issued: 0,
             scheduled: 0,
             in_flight: 0,
             turn: 0,
             unsent: Vec::new(),
-            weights: task.part.shares.iter().map(|share| share.weight).sum(),
-            found: vec![Found::new(); task.part.shares.len()],
+            weights,
+            found,
             last_reply_ns: 0,
-            task,
         })
     }
 
-    /// Does the work; gives what was found of each kind of request, and when the last reply came.
-    pub(super) fn work(mut self) -> Result<(Vec<Found>, u64), Failure> {
-        if self.task.schedule.is_none() {
-            for place in 0..self.connections.len() {
-                self.begin_batch(self.connections[place])?;
-            }
-        }
-        let mut progress_ns = self.now_ns();
-        while !self.task.shared.failed.load(Ordering::Relaxed) {
-            let now_ns = self.now_ns();
-            let is_more = self.send_due(now_ns)?;
-            if self.in_flight == 0 {
-                if !is_more {
-                    break;
-                }
-                progress_ns = now_ns;
-            } else if now_ns.saturating_sub(progress_ns) >= REPLY_TIMEOUT.as_nanos() as u64 {
-                let (server, missing) = (self.task.server, self.in_flight);
-                let seconds = REPLY_TIMEOUT.as_secs();
-                let what = format!("{server}: no answer for {seconds} s: {missing} are missing");
-                return Err(Failure::Message(what));
-            }
-            let now_ms = now_ns / 1_000_000;
-            self.reactor.wait(now_ms, Some(now_ms + LOOK_MS))?;
-            while let Some(event) = self.reactor.next_event() {
-                if Some(event.token) == self.alarm {
-                    // What is due next is looked at in any case.
-                    self.set_alarm(None)?;
-                } else if self.serve(event)? {
-                    progress_ns = self.last_reply_ns;
-                }
-            }
-        }
-        Ok((self.found, self.last_reply_ns))
-    }
-
     fn now_ns(&self) -> u64 {
-        self.task.start.elapsed().as_nanos() as u64
+        self.start.elapsed().as_nanos() as u64
     }
 
-    fn set_alarm(&mut self, after_ns: Option<u64>) -> io::Result<()> {
-        match self.alarm.and_then(|alarm| self.reactor.get_mut(alarm)) {
-            Some(Source::Alarm(alarm)) => match after_ns {
-                Some(ns) => alarm.set(Duration::from_nanos(ns)),
-                None => alarm.unset(),
-            },
-            _ => Ok(()),
+    /// Sets the alarm, or unsets it with 0.
+    fn set_alarm(&mut self, at_ns: u64, now_ns: u64) -> io::Result<()> {
+        let Some(alarm) = &self.alarm else { return Ok(()) };
+        if at_ns == self.alarm_ns {
+            return Ok(());
         }
-    }
-
-    fn connection(&mut self, token: Token) -> Option<&mut Connection> {
-        match self.reactor.get_mut(token) {
-            Some(Source::Connection(connection)) => Some(connection),
-            _ => None,
-        }
+        self.alarm_ns = at_ns;
+        if at_ns > 0 { alarm.set(Duration::from_nanos(at_ns - now_ns)) } else { alarm.unset() }
     }
 
     /// Whether a request may begin at this time.
@@ -238,66 +209,64 @@ impl<'a> Worker<'a> {
     /// In an open loop: sends what is due, sets the alarm for what will be; tells whether anything will be.
     fn send_due(&mut self, now_ns: u64) -> Result<bool, Failure> {
         let Some(schedule) = self.task.schedule else { return Ok(false) };
-        loop {
+        let is_more = loop {
             let due_ns = schedule.due_ns(self.scheduled);
             if !self.may_begin(due_ns) {
-                break;
+                break false;
             }
             if due_ns > now_ns {
-                self.set_alarm(Some(due_ns - now_ns))?;
-                break;
+                self.set_alarm(due_ns, now_ns)?;
+                break true;
             }
-            let Some(token) = self.next_with_room() else { break };
-            self.push_request(token, due_ns);
+            let Some(place) = self.next_with_room() else { break true };
+            if self.connections[place].out.is_empty() {
+                self.unsent.push(place);
+            }
+            self.push_request(place, due_ns);
             self.scheduled += 1;
+        };
+        while let Some(place) = self.unsent.pop() {
+            self.send(place)?;
         }
-        while let Some(token) = self.unsent.pop() {
-            self.send(token)?;
-        }
-        Ok(self.may_begin(schedule.due_ns(self.scheduled)))
+        Ok(is_more)
     }
 
-    fn next_with_room(&mut self) -> Option<Token> {
-        let (count, pipeline) = (self.connections.len(), self.task.settings.pipeline);
-        for step in 0..count {
-            let place = (self.turn + step) % count;
-            let token = self.connections[place];
-            if self.connection(token).is_some_and(|connection| connection.flights.len() < pipeline) {
-                self.turn = (place + 1) % count;
-                return Some(token);
+    fn next_with_room(&mut self) -> Option<usize> {
+        if self.in_flight >= self.connections.len() * self.task.settings.pipeline {
+            return None;
+        }
+        for _ in 0..self.connections.len() {
+            let place = self.turn;
+            self.turn = if place + 1 < self.connections.len() { place + 1 } else { 0 };
+            if self.connections[place].flights.len() < self.task.settings.pipeline {
+                return Some(place);
             }
         }
         None
     }
 
     /// In a closed loop: sends the next batch, unless the end has come.
-    fn begin_batch(&mut self, token: Token) -> Result<(), Failure> {
+    fn begin_batch(&mut self, place: usize) -> Result<(), Failure> {
         let now_ns = self.now_ns();
         for _ in 0..self.task.settings.pipeline {
             if !self.may_begin(now_ns) {
                 break;
             }
-            self.push_request(token, now_ns);
+            self.push_request(place, now_ns);
         }
-        self.unsent.clear();
-        let now_ns = self.now_ns();
-        if let Some(connection) = self.connection(token) {
-            connection.began_ns = now_ns;
-        }
-        self.send(token)
+        self.connections[place].began_ns = self.now_ns();
+        self.send(place)
     }
 
     /// Adds a request to what the connection is to send; it begins at this time.
-    fn push_request(&mut self, token: Token, at_ns: u64) {
-        let Worker { reactor, task, weights, .. } = self;
-        let Some(Source::Connection(connection)) = reactor.get_mut(token) else { return };
-        if connection.out.is_empty() {
-            self.unsent.push(token);
-        }
+    #[cfg_attr(memento_small, optimize(speed))]
+    fn push_request(&mut self, place: usize, at_ns: u64) {
+        let Worker { task, connections, .. } = self;
+        let connection = &mut connections[place];
         let shares = &task.part.shares;
         let mut share = 0;
         if shares.len() > 1 {
-            let mut place = task.draw.random.below(*weights);
+            let mut place = task.draw.random.below(self.weights);
             while place >= shares[share].weight {
                 place -= shares[share].weight;
                 share += 1;
@@ -309,53 +278,102 @@ impl<'a> Worker<'a> {
         self.issued += u64::from(at_ns >= task.counted_from_ns);
     }
 
-    fn send(&mut self, token: Token) -> Result<(), Failure> {
-        let server = self.task.server;
-        let Some(connection) = self.connection(token) else { return Ok(()) };
+    fn send(&mut self, place: usize) -> Result<(), Failure> {
+        let connection = &mut self.connections[place];
+        let mut is_full = false;
         while connection.sent < connection.out.len() {
             match connection.stream.write(&connection.out[connection.sent..]) {
-                Ok(count) => connection.sent += count,
+                Ok(count) => {
+                    connection.sent += count;
+                    self.is_moving = true;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(self.reactor.set_interest(token, Interest { write: true, ..Interest::READ })?);
+                    is_full = true;
+                    break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(lost(server, &error)),
+                Err(error) => return Err(lost(&self.task, &error)),
             }
         }
-        connection.out.clear();
-        connection.sent = 0;
-        Ok(self.reactor.set_interest(token, Interest::READ)?)
+        if !is_full {
+            connection.out.clear();
+            connection.sent = 0;
+        }
+        if is_full != connection.is_full {
+            let interest = Interest { write: is_full, ..Interest::READ };
+            self.epoll.modify(&connection.stream, interest, place as u64)?;
+            connection.is_full = is_full;
+        }
+        Ok(())
     }
 
-    /// Serves a connection; tells whether anything came.
-    fn serve(&mut self, event: Event) -> Result<bool, Failure> {
+    /// Serves a connection.
+    fn serve(&mut self, event: Ready) -> Result<(), Failure> {
+        let place = event.data as usize;
         if event.writable {
-            self.send(event.token)?;
+            self.send(place)?;
         }
-        let server = self.task.server;
-        let Some(Source::Connection(connection)) = self.reactor.get_mut(event.token) else { return Ok(false) };
-        let count = match connection.stream.read(&mut self.space) {
-            Ok(0) => return Err(Failure::Message(format!("{server} closed a connection"))),
+        let count = match self.connections[place].stream.read(&mut self.space) {
+            Ok(0) => return Err(Failure::Message(format!("{} closed a connection", self.task.server))),
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return Ok(false);
+                return Ok(());
             }
-            Err(error) => return Err(lost(server, &error)),
+            Err(error) => return Err(lost(&self.task, &error)),
         };
         let now_ns = self.now_ns();
         self.last_reply_ns = now_ns;
-        // The connection is out of the reactor's hands while its replies are counted.
-        let Some(Source::Connection(connection)) = self.reactor.get_mut(event.token) else { return Ok(false) };
-        let took = take(&self.task, &mut self.found, connection, &self.space[..count], now_ns)?;
-        self.in_flight -= took;
+        self.is_moving = true;
+        let connection = &mut self.connections[place];
+        self.in_flight -= take(&self.task, &mut self.found, connection, &self.space[..count], now_ns)?;
         if self.task.schedule.is_none() && connection.flights.is_empty() {
-            self.begin_batch(event.token)?;
+            self.begin_batch(place)?;
         }
-        Ok(true)
+        Ok(())
+    }
+}
+
+impl Job for Worker<'_> {
+    /// What is found, and when the last reply came, is kept.
+    fn work(&mut self, failed: &AtomicBool) -> Result<(), Failure> {
+        if self.task.schedule.is_none() {
+            for place in 0..self.connections.len() {
+                self.begin_batch(place)?;
+            }
+        }
+        let mut ready = Vec::with_capacity(EVENTS_MAX);
+        let mut progress_ns = self.now_ns();
+        while !failed.load(Ordering::Relaxed) {
+            let now_ns = self.now_ns();
+            let is_more = self.send_due(now_ns)?;
+            if self.in_flight == 0 && !is_more {
+                break;
+            }
+            if std::mem::take(&mut self.is_moving) || self.in_flight == 0 {
+                progress_ns = now_ns;
+            } else if now_ns.saturating_sub(progress_ns) >= REPLY_TIMEOUT.as_secs() * 1_000_000_000 {
+                let (server, missing) = (self.task.server, self.in_flight);
+                let seconds = REPLY_TIMEOUT.as_secs();
+                let what = format!("{server}: no answer for {seconds} s: {missing} are missing");
+                return Err(Failure::Message(what));
+            }
+            ready.clear();
+            self.epoll.wait(Some(LOOK_MS), &mut ready)?;
+            for event in &ready {
+                if event.data == ALARM {
+                    // What is due next is looked at in any case.
+                    self.set_alarm(0, 0)?;
+                } else {
+                    self.serve(*event)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// Takes what was received: counts and checks the whole replies and keeps the rest. Gives how many replies there were.
+#[cfg_attr(memento_small, optimize(speed))]
 fn take(
     task: &Task,
     found: &mut [Found],
@@ -375,7 +393,9 @@ fn take(
     let mut run = (0, 0, 0);
     while at < bytes.len() {
         let Some(flight) = connection.flights.front() else {
-            return Err(Failure::Message(format!("{} sends more answers than it was asked for", task.server)));
+            let mut text = Text::default();
+            text.add(task.server).add(" sends more answers than it was asked for: '").escaped(&bytes[at..]).add("'");
+            return Err(Failure::Message(text.0));
         };
         let Ok(length) = replies::length(&bytes[at..], task.settings.resp, connection.seen) else {
             return Err(wrong(task, flight, &bytes[at..]));
@@ -390,7 +410,7 @@ fn take(
             return Err(wrong(task, flight, reply));
         }
         let began_ns = if task.schedule.is_some() { flight.due_ns } else { connection.began_ns };
-        if began_ns >= task.counted_from_ns {
+        if flight.due_ns >= task.counted_from_ns {
             let ns = now_ns.saturating_sub(began_ns);
             found[share].misses += u64::from(verdict == Verdict::Miss);
             if (share, ns) != (run.0, run.1) {
@@ -435,21 +455,19 @@ fn keep(received: &mut Vec<u8>, more: &[u8], server: &str) -> Result<(), Failure
     Ok(())
 }
 
-fn lost(server: &str, error: &io::Error) -> Failure {
-    Failure::Message(format!("a connection to {server} is lost: {}", reason(error)))
+fn lost(task: &Task, error: &io::Error) -> Failure {
+    Failure::Message(format!("a connection to {} is lost: {}", task.server, reason(error)))
 }
 
+#[cold]
+#[inline(never)]
 fn wrong(task: &Task, flight: &Flight, reply: &[u8]) -> Failure {
-    // Only the start of something long is of interest, and no byte of a server's answer is sent raw to a terminal.
-    let show = |bytes: &[u8]| {
-        let text = bytes[..bytes.len().min(128)].escape_ascii().to_string();
-        if bytes.len() > 128 { text + "..." } else { text }
-    };
-    let name = &task.part.shares[flight.share as usize].name;
-    let wanted = match expected(task, flight).1 {
-        Some(value) => format!("wanted '{}', ", show(value)),
-        None => String::new(),
-    };
-    let (server, key, got) = (task.server, flight.key, show(reply));
-    Failure::Message(format!("{server}: wrong answer to {name}, key number {key}: {wanted}got '{got}'"))
+    let mut text = Text::default();
+    text.add(task.server).add(": wrong answer to ").add(&task.part.shares[flight.share as usize].name);
+    text.add(", key number ").number(flight.key).add(": ");
+    if let Some(value) = expected(task, flight).1 {
+        text.add("wanted '").escaped(value).add("', ");
+    }
+    text.add("got '").escaped(reply).add("'");
+    Failure::Message(text.0)
 }

@@ -3,6 +3,7 @@
 use super::curves::{exp, ln};
 use super::decimal;
 use super::random::Random;
+use super::text::Text;
 
 /// How keys are chosen, as the command line says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +28,17 @@ impl Keys {
             ("sequential", _) => Ok(Keys::Sequential),
             (_, Some(exponent)) if exponent > 0 && exponent <= EXPONENT_MAX * decimal::ONE => Ok(Keys::Zipf(exponent)),
             _ => Err(format!(
-                "--keys is uniform, sequential or zipf:NUMBER with a number over 0 up to {EXPONENT_MAX}, not '{text}'"
+                "--keys wants uniform, sequential or zipf:NUMBER with a number up to {EXPONENT_MAX}, not '{text}'"
             )),
         }
     }
 
-    pub(super) fn text(self) -> String {
+    pub(super) fn write(self, out: &mut Text) {
         match self {
-            Keys::Uniform => "uniform".to_string(),
-            Keys::Zipf(exponent) => format!("zipf:{}", decimal::text(exponent)),
-            Keys::Sequential => "sequential".to_string(),
-        }
+            Keys::Uniform => out.add("uniform"),
+            Keys::Zipf(exponent) => out.add("zipf:").millionths(exponent),
+            Keys::Sequential => out.add("sequential"),
+        };
     }
 }
 
@@ -124,11 +125,12 @@ impl Zipf {
         exp(self.slope().map_or(area, |slope| ln((1.0 + area * slope).max(f64::MIN_POSITIVE)) / slope))
     }
 
+    #[inline(never)]
     fn next(&self, random: &mut Random) -> u64 {
         loop {
             let area = self.area_last + random.fraction() * (self.area_first - self.area_last);
             let place = self.place(area);
-            let rank = (place + 0.5).floor().clamp(1.0, self.count);
+            let rank = ((place + 0.5) as u64 as f64).clamp(1.0, self.count);
             if rank - place <= self.sure || area >= self.area(rank + 0.5) - self.height(rank) {
                 return rank as u64;
             }
@@ -146,7 +148,9 @@ mod tests {
         for (text, keys) in
             [("uniform", Keys::Uniform), ("sequential", Keys::Sequential), ("zipf:0.99", Keys::Zipf(990_000))]
         {
-            assert_eq!((Keys::parse(text), keys.text()), (Ok(keys), text.to_string()));
+            let mut written = Text::default();
+            keys.write(&mut written);
+            assert_eq!((Keys::parse(text), written.0), (Ok(keys), text.to_string()));
         }
         for wrong in ["", "zipf", "zipf:", "zipf:0", "zipf:-1", "zipf:NaN", "zipf:21", "normal"] {
             assert!(Keys::parse(wrong).is_err(), "{wrong}");

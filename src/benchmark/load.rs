@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::engine::{Found, Shared, Task, Worker};
 use super::keys::{Chooser, Keys};
@@ -15,17 +14,50 @@ use super::random::{Random, mix};
 use super::report::{self, Row};
 use super::schedule::Schedule;
 use super::template::{Draw, Values};
-use super::{Failure, REPLY_TIMEOUT, STACK_BYTES, show};
-use crate::client::{CONNECT_TIMEOUT, Client, reason};
+use super::text::Text;
+use super::threads::{Job, WATCH_TIME, together};
+use super::{Failure, REPLY_TIMEOUT, rate, show};
+use crate::client::{CONNECT_TIMEOUT, Client, parse_port, reason};
+use crate::sys::resource::raise_descriptors;
 
 /// With two servers each part is cut in so many, which they are sent in turns: what else the machine does meets both.
 const TURNS: u64 = 5;
 
-/// How often progress is told.
-const PROGRESS_TIME: Duration = Duration::from_millis(500);
+/// Descriptors besides those of connections, generously.
+const DESCRIPTORS_BESIDES: u64 = 64;
 
 /// Nanoseconds in a millionth of a second.
 const NS_EACH: u64 = 1000;
+
+/// Makes the load and writes figures as they come.
+///
+/// # Errors
+/// At the first reply that is wrong or late, or when a connection breaks.
+#[inline(never)]
+pub(super) fn run(settings: &Settings, output: &mut dyn Write) -> Result<(), Failure> {
+    // Where they are still too few, the connection that finds none says so.
+    let _ = raise_descriptors(settings.connections + settings.threads * 2 + DESCRIPTORS_BESIDES);
+    let mut servers = Vec::new();
+    for target in &settings.targets {
+        let mut server = Server { name: target.text(), nodes: vec![target.clone()] };
+        if settings.cluster {
+            server.nodes = nodes_of(target)?;
+        }
+        servers.push(server);
+    }
+    let values = Values::new(settings.value_bytes.0, settings.value_bytes.1);
+    show(output, &report::head(settings))?;
+    let mut is_first = true;
+    for part in &settings.parts {
+        let rows = measure(settings, part, &servers, &values)?;
+        for place in 0..rows[0].len() {
+            let pair: Vec<&Row> = rows.iter().map(|rows| &rows[place]).collect();
+            show(output, &report::figures(settings, &pair, is_first))?;
+            is_first = false;
+        }
+    }
+    show(output, report::foot(settings))
+}
 
 /// A server, with all its nodes where they are asked for.
 struct Server {
@@ -33,95 +65,63 @@ struct Server {
     nodes: Vec<Target>,
 }
 
-/// Makes the load and writes figures as they come.
-///
-/// # Errors
-/// At the first reply that is wrong or late, or when a connection breaks.
-pub(super) fn run(settings: &Settings, output: &mut dyn Write) -> Result<(), Failure> {
-    let mut servers = Vec::new();
-    for target in [Some(&settings.target), settings.compared.as_ref()].into_iter().flatten() {
-        let nodes = if settings.cluster { nodes_of(target)? } else { vec![target.clone()] };
-        servers.push(Server { name: target.text(), nodes });
-    }
-    let values = Values::new(settings.value_bytes.0, settings.value_bytes.1);
-    show(output, &report::head(settings))?;
-    let mut is_first = true;
-    for part in &settings.parts {
-        let turns = if servers.len() > 1 && !part.is_fill { TURNS } else { 1 };
-        let mut totals: Vec<Total> = servers.iter().map(|_| Total::new(part)).collect();
-        for turn in 0..turns {
-            for (server, total) in servers.iter().zip(&mut totals) {
-                measure(settings, part, server, &values, (turn, turns), total)?;
+/// A part at all servers. Gives the rows of each server: one for the whole part, and where it has several kinds of
+/// requests, one for each of them.
+#[inline(never)]
+fn measure<'a>(
+    settings: &'a Settings,
+    part: &'a Part,
+    servers: &'a [Server],
+    values: &Values,
+) -> Result<Vec<Vec<Row<'a>>>, Failure> {
+    let mut all = Vec::new();
+    for Server { name: server, .. } in servers {
+        let mut rows = vec![Row { test: &part.name, server, seconds: 0.0, found: Found::new() }];
+        if part.shares.len() > 1 {
+            for share in &part.shares {
+                rows.push(Row { test: &share.name, server, seconds: 0.0, found: Found::new() });
             }
         }
-        for rows in rows(part, &servers, &totals) {
-            show(output, &report::figures(settings, &rows, is_first))?;
-            is_first = false;
+        all.push(rows);
+    }
+    let turns = if servers.len() > 1 && !part.is_fill { TURNS } else { 1 };
+    for turn in 0..turns {
+        for (server, rows) in servers.iter().zip(&mut all) {
+            take_turn(settings, part, server, values, (turn, turns), rows)?;
         }
     }
-    show(output, report::foot(settings))
+    Ok(all)
 }
 
-/// What all turns of a part found at one server, for each kind of request.
-struct Total {
-    found: Vec<Found>,
-    seconds: f64,
+/// The share of number `number` where `of` divide all evenly between them.
+fn share_of(all: u64, number: u64, of: u64) -> u64 {
+    all / of + u64::from(number < all % of)
 }
 
-impl Total {
-    fn new(part: &Part) -> Total {
-        Total { found: vec![Found::new(); part.shares.len()], seconds: 0.0 }
-    }
-}
-
-/// A row of each server for the whole part, and where it has several kinds of requests, for each of them.
-fn rows(part: &Part, servers: &[Server], totals: &[Total]) -> Vec<Vec<Row>> {
-    let row = |test: &str, place: usize, found: Found| Row {
-        test: test.to_string(),
-        server: servers[place].name.clone(),
-        seconds: totals[place].seconds,
-        found,
-    };
-    let whole = |(place, total): (usize, &Total)| {
-        let mut all = Found::new();
-        total.found.iter().for_each(|found| all.merge(found));
-        row(&part.name, place, all)
-    };
-    let mut rows = vec![totals.iter().enumerate().map(whole).collect()];
-    if part.shares.len() > 1 {
-        for (number, share) in part.shares.iter().enumerate() {
-            let each = totals.iter().enumerate();
-            rows.push(each.map(|(place, total)| row(&share.name, place, total.found[number].clone())).collect());
-        }
-    }
-    rows
-}
-
-/// One turn of a part at one server.
-fn measure(
+/// One turn of a part at one server: what was found is added to its rows.
+#[inline(never)]
+fn take_turn(
     settings: &Settings,
     part: &Part,
     server: &Server,
     values: &Values,
     (turn, turns): (u64, u64),
-    total: &mut Total,
+    rows: &mut [Row],
 ) -> Result<(), Failure> {
     let threads = settings.threads;
-    let share_of = |all: u64, number: u64, of: u64| all / of + u64::from(number < all % of);
-    let requests = if part.is_fill { Some(settings.key_space) } else { settings.requests };
-    let requests = requests.map(|requests| share_of(requests, turn, turns));
-    let warmup = if part.is_fill { 0 } else { settings.warmup };
-    let seconds = if part.is_fill { None } else { settings.seconds };
-    let warmup_ns = warmup * NS_EACH;
-    let keys = if part.is_fill { Keys::Sequential } else { settings.keys };
+    let (mut requests, mut seconds, mut warmup_ns) =
+        (settings.requests, settings.seconds, settings.warmup * NS_EACH / turns);
+    let (mut keys, mut rate) = (settings.keys, settings.rate);
+    if part.is_fill {
+        (requests, seconds, warmup_ns) = (Some(settings.key_space), None, 0);
+        (keys, rate) = (Keys::Sequential, None);
+    }
     let shared = Shared::default();
-
     // All are connected before the time starts.
     let mut connected = Vec::new();
     for number in 0..settings.connections {
         connected.push(connect(&server.nodes[number as usize % server.nodes.len()])?);
     }
-    let start = Instant::now();
     let mut workers = Vec::new();
     for number in 0..threads {
         // Another turn has other random numbers, but two servers have the same.
@@ -136,9 +136,8 @@ fn measure(
                 values,
                 resp: settings.resp,
             },
-            requests: requests.map(|requests| share_of(requests, number, threads)),
-            schedule: settings.rate.map(|rate| Schedule::new(rate, number, threads)),
-            start,
+            requests: requests.map(|requests| share_of(share_of(requests, turn, turns), number, threads)),
+            schedule: rate.map(|rate| Schedule::new(rate, number, threads)),
             counted_from_ns: warmup_ns,
             end_ns: seconds.map_or(u64::MAX, |seconds| warmup_ns + seconds * NS_EACH / turns),
             shared: &shared,
@@ -147,45 +146,36 @@ fn measure(
         let streams = connected.split_off(connected.len() - share_of(settings.connections, number, threads) as usize);
         workers.push(Worker::new(task, streams)?);
     }
-    let shows_progress = !settings.quiet && settings.form == Form::Text && io::stderr().is_terminal();
-    let results = thread::scope(|scope| {
-        let watcher = thread::current();
-        let mut running = Vec::new();
-        for worker in workers {
-            let (watcher, shared) = (watcher.clone(), &shared);
-            let work = move || {
-                let result = worker.work();
-                if result.is_err() {
-                    shared.failed.store(true, Ordering::Relaxed);
-                }
-                watcher.unpark();
-                result
-            };
-            match thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work) {
-                Ok(thread) => running.push(thread),
-                Err(error) => {
-                    shared.failed.store(true, Ordering::Relaxed);
-                    return Err(Failure::Message(format!("cannot start a thread: {}", reason(&error))));
-                }
-            }
-        }
-        let mut progress = Progress { name: &part.name, start, last: (start, 0, 0), is_shown: false };
-        while running.iter().any(|thread| !thread.is_finished()) {
-            thread::park_timeout(PROGRESS_TIME);
-            if shows_progress {
-                progress.tell(&shared);
-            }
-        }
-        progress.clear();
-        let joined = running.into_iter().map(|thread| thread.join().expect("a worker does not panic"));
-        joined.collect::<Result<Vec<_>, Failure>>()
-    })?;
-    let mut last_ns = 0;
-    for (found, reply_ns) in results {
-        total.found.iter_mut().zip(&found).for_each(|(total, found)| total.merge(found));
-        last_ns = last_ns.max(reply_ns);
+    let start = Instant::now();
+    for worker in &mut workers {
+        worker.start = start;
     }
-    total.seconds += last_ns.saturating_sub(warmup_ns) as f64 / 1e9;
+    let shows_progress = !settings.quiet && settings.form == Form::Text && io::stderr().is_terminal();
+    let mut progress = Progress { name: &part.name, start, last: (start, 0, 0), is_shown: false };
+    let mut jobs: Vec<&mut dyn Job> = Vec::new();
+    for worker in &mut workers {
+        jobs.push(worker);
+    }
+    let result = together(&mut jobs, &mut || {
+        if shows_progress {
+            progress.tell(&shared);
+        }
+    });
+    progress.clear();
+    result?;
+    let mut last_ns = 0;
+    for worker in &workers {
+        last_ns = last_ns.max(worker.last_reply_ns);
+        for (number, found) in worker.found.iter().enumerate() {
+            rows[0].found.merge(found);
+            if worker.found.len() > 1 {
+                rows[number + 1].found.merge(found);
+            }
+        }
+    }
+    for row in rows {
+        row.seconds += last_ns.saturating_sub(warmup_ns) as f64 / 1e9;
+    }
     Ok(())
 }
 
@@ -202,20 +192,17 @@ impl Progress<'_> {
     fn tell(&mut self, shared: &Shared) {
         let (before, answered_before, sum_before) = self.last;
         let now = Instant::now();
-        if now - before < PROGRESS_TIME {
+        if now - before < WATCH_TIME {
             return;
         }
         let (answered, sum_ns) = (shared.answered.load(Ordering::Relaxed), shared.sum_ns.load(Ordering::Relaxed));
         let count = answered - answered_before;
-        let line = format!(
-            "\r\x1b[K [{}] {:.0} s  Op/s: {:.0}  mean: {:.1} us",
-            self.name.to_ascii_uppercase(),
-            (now - self.start).as_secs_f64(),
-            count as f64 / (now - before).as_secs_f64(),
-            (sum_ns - sum_before) as f64 / 1000.0 / count.max(1) as f64
-        );
+        let mut line = Text::default();
+        line.add("\r\x1b[K [").add(&self.name.to_ascii_uppercase()).add("] ").number((now - self.start).as_secs());
+        line.add(" s  Op/s: ").fixed(rate(count, (now - before).as_secs_f64()), 0);
+        line.add("  mean: ").fixed((sum_ns - sum_before) as f64 / 1000.0 / count.max(1) as f64, 1).add(" us");
         // Nobody misses it where it cannot be written.
-        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = io::stderr().write_all(line.0.as_bytes());
         self.last = (now, answered, sum_ns);
         self.is_shown = true;
     }
@@ -228,39 +215,48 @@ impl Progress<'_> {
 }
 
 /// A connection whose kind nobody needs to know any more.
+#[inline(never)]
 fn connect(target: &Target) -> Result<TcpStream, Failure> {
-    match target {
-        Target::Tcp { host, port } => Ok(Client::connect(host, *port, CONNECT_TIMEOUT)?.into_stream()),
-        Target::Unix(path) => match UnixStream::connect(path) {
-            Ok(stream) => Ok(TcpStream::from(OwnedFd::from(stream))),
-            Err(error) => Err(Failure::Message(format!("cannot connect to {path}: {}", reason(&error)))),
-        },
+    if let Some(port) = target.port {
+        return Ok(Client::connect(&target.name, port, CONNECT_TIMEOUT)?.into_stream());
+    }
+    match UnixStream::connect(&target.name) {
+        Ok(stream) => Ok(TcpStream::from(OwnedFd::from(stream))),
+        Err(error) => Err(Failure::Message(format!("cannot connect to {}: {}", target.name, reason(&error)))),
     }
 }
 
 /// All nodes of the cluster of memento that this one belongs to.
+#[inline(never)]
 fn nodes_of(target: &Target) -> Result<Vec<Target>, Failure> {
-    let Target::Tcp { host, port } = target else {
+    let Some(port) = target.port else {
         return Err(Failure::Message("--cluster wants HOST and PORT of a node, not a Unix socket".to_string()));
     };
-    let mut client = Client::connect(host, *port, CONNECT_TIMEOUT)?;
+    let mut client = Client::connect(&target.name, port, CONNECT_TIMEOUT)?;
     client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
     let answer = client.ask(b"CLUSTER NODES")?;
-    let nodes = nodes_in(&String::from_utf8_lossy(answer));
+    let nodes = nodes_in(std::str::from_utf8(answer).unwrap_or_default());
     if nodes.is_empty() {
-        let shown = answer[..answer.len().min(128)].escape_ascii();
-        return Err(Failure::Message(format!("{} names no nodes of a cluster: '{shown}'", target.text())));
+        let mut text = Text::default();
+        text.add(&target.text()).add(" names no nodes of a cluster: '").escaped(answer).add("'");
+        return Err(Failure::Message(text.0));
     }
     Ok(nodes)
 }
 
 /// The nodes in the answer to CLUSTER NODES: `id address:port@bus flags ...` a line.
 fn nodes_in(text: &str) -> Vec<Target> {
-    let node = |line: &str| {
-        let (host, port) = line.split(' ').nth(1)?.split('@').next()?.rsplit_once(':')?;
-        Some(Target::Tcp { host: host.to_string(), port: port.parse().ok()? })
-    };
-    text.lines().filter_map(node).collect()
+    let is_end = |letter| letter == ' ' || letter == '@';
+    let mut nodes = Vec::new();
+    for line in text.split('\n') {
+        let mut words = line.split(is_end);
+        if let Some((host, port)) = words.nth(1).and_then(|address| address.rsplit_once(':'))
+            && let Ok(port) = parse_port(port)
+        {
+            nodes.push(Target { name: host.to_string(), port: Some(port) });
+        }
+    }
+    nodes
 }
 
 #[cfg(test)]

@@ -18,16 +18,18 @@ mod replies;
 mod report;
 mod schedule;
 mod template;
+mod text;
+mod threads;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use options::Parsed;
+use text::Text;
+use threads::{Job, together};
 
 use crate::client::{CONNECT_TIMEOUT, Client, reason};
-use crate::stats::Fixed;
 
 /// A server that says nothing for so long is not measured but reported.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,9 +40,6 @@ const GROWTH_BYTES_MAX: u64 = 240;
 
 /// Keys deleted by one line: with the longest ones it has under 32 KiB.
 const DELETE_KEYS_MAX: u64 = 100;
-
-/// A thread calls a few functions on small buffers; the default of 2 MiB is much for a small box with ten of them.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +102,7 @@ fn complain(text: &str) {
 ///
 /// # Errors
 /// At the first thing that fails.
+#[inline(never)]
 pub fn run(plan: Plan, host: &str, port: u16, output: &mut dyn Write) -> Result<(), Failure> {
     let connect = || {
         let mut client = Client::connect(host, port, CONNECT_TIMEOUT)?;
@@ -153,45 +153,58 @@ fn show(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
 }
 
 fn figures(label: &str, operations: u64, elapsed: Duration) -> String {
-    // A plan of nothing takes no time at all on a coarse clock.
-    let seconds = elapsed.as_secs_f64().max(1e-9);
-    format!(
-        " [{label}] - Elapsed time: {} s  Op/s: {}\n",
-        Fixed::<6>::near(seconds),
-        Fixed::<2>::near(operations as f64 / seconds)
-    )
+    let mut text = Text::default();
+    push_rate(text.add(" [").add(label).add("]"), operations, elapsed.as_secs_f64());
+    text.0 + "\n"
+}
+
+/// How long so many operations took.
+fn push_rate(out: &mut Text, operations: u64, seconds: f64) {
+    out.add(" - Elapsed time: ").fixed(seconds, 6).add(" s  Op/s: ").fixed(rate(operations, seconds), 2);
+}
+
+/// Operations a second.
+fn rate(operations: u64, seconds: f64) -> f64 {
+    // What is nothing takes no time at all on a coarse clock.
+    operations as f64 / seconds.max(1e-9)
 }
 
 /// Lets every worker do all three types of request in a thread of its own; gives back the time from the first one's
 /// start to the last one's end. Each thread reads the clock itself, because on a busy box the starter may run late.
+#[inline(never)]
 fn perform_together(workers: &mut [Worker], operations: u64) -> Result<Duration, Failure> {
-    let failed = AtomicBool::new(false);
-    let failed = &failed;
-    let times = thread::scope(|scope| {
-        let mut running = Vec::new();
-        for worker in workers {
-            let work = move || {
-                let start = Instant::now();
-                for kind in [Kind::Set, Kind::Get, Kind::SetGrowing] {
-                    worker.perform(kind, operations, failed)?;
-                }
-                Ok((start, Instant::now()))
-            };
-            match thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work) {
-                Ok(thread) => running.push(thread),
-                Err(error) => {
-                    failed.store(true, Ordering::Relaxed);
-                    return Err(Failure::Message(format!("cannot start a thread: {}", reason(&error))));
-                }
-            }
+    let now = Instant::now();
+    let mut all = Vec::new();
+    for worker in workers {
+        all.push(All { worker, operations, start: now, end: now });
+    }
+    let mut jobs: Vec<&mut dyn Job> = Vec::new();
+    for each in &mut all {
+        jobs.push(each);
+    }
+    together(&mut jobs, &mut || ())?;
+    let first = all.iter().map(|each| each.start).min().unwrap_or(now);
+    let last = all.iter().map(|each| each.end).max().unwrap_or(now);
+    Ok(last - first)
+}
+
+/// All types of request by one worker, and from when to when they took.
+struct All<'a> {
+    worker: &'a mut Worker,
+    operations: u64,
+    start: Instant,
+    end: Instant,
+}
+
+impl Job for All<'_> {
+    fn work(&mut self, failed: &AtomicBool) -> Result<(), Failure> {
+        self.start = Instant::now();
+        for kind in [Kind::Set, Kind::Get, Kind::SetGrowing] {
+            self.worker.perform(kind, self.operations, failed)?;
         }
-        let joined = running.into_iter().map(|thread| thread.join().expect("a worker does not panic"));
-        // All are joined before the first error is told.
-        joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<(Instant, Instant)>, Failure>>()
-    })?;
-    let first = times.iter().map(|(start, _)| *start).min();
-    let last = times.iter().map(|(_, end)| *end).max();
-    Ok(first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first))
+        self.end = Instant::now();
+        Ok(())
+    }
 }
 
 /// The types of request.
@@ -216,17 +229,13 @@ impl Worker {
         Worker { client, key, growing, line: Vec::new() }
     }
 
-    /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed,
-    /// and tells the others when this one does.
+    /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed.
     fn perform(&mut self, kind: Kind, operations: u64, failed: &AtomicBool) -> Result<(), Failure> {
         for index in 0..operations {
             if failed.load(Ordering::Relaxed) {
                 break;
             }
-            if let Err(what) = self.request(kind, index, operations) {
-                failed.store(true, Ordering::Relaxed);
-                return Err(what);
-            }
+            self.request(kind, index, operations)?;
         }
         Ok(())
     }
@@ -292,12 +301,10 @@ fn push_growing_key(line: &mut Vec<u8>, prefix: &str, index: u64, operations: u6
 }
 
 fn wrong(line: &[u8], wanted: &[u8], got: &[u8]) -> String {
-    let [line, wanted, got] = [line, wanted, got].map(|bytes| {
-        // Only the start of something long is of interest, and no byte of a server's answer is sent raw to a terminal.
-        let text = bytes[..bytes.len().min(128)].escape_ascii().to_string();
-        if bytes.len() > 128 { text + "..." } else { text }
-    });
-    format!("wrong answer: request '{line}', wanted '{wanted}', got '{got}'")
+    let mut text = Text::default();
+    text.add("wrong answer: request '").escaped(line).add("', wanted '").escaped(wanted);
+    text.add("', got '").escaped(got).add("'");
+    text.0
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use getopts::{Matches, Options};
 
 use super::decimal;
 use super::keys::Keys;
-use super::template::{Check, KEYS_MAX, Layout, TESTS, Template};
+use super::template::{Check, KEYS_MAX, Layout, Template, test};
+use super::text::Text;
 use crate::client::{HOST_DEFAULT, PORT_DEFAULT, parse_port};
 
 const USAGE: &str = "\
@@ -72,24 +73,33 @@ const NUMBER_MAX: u64 = 1 << 40;
 /// The most that one with a fraction may be.
 const DECIMAL_MAX: u64 = 1_000_000_000;
 
+/// The greatest weight in a mix.
+const WEIGHT_MAX: u64 = 1_000_000;
+
 /// The longest value that a server may take.
 const VALUE_BYTES_MAX: u64 = 512 << 20;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Tcp { host: String, port: u16 },
-    Unix(String),
+pub(super) struct Target {
+    /// The host, or the path of a Unix socket.
+    pub(super) name: String,
+    /// None at a Unix socket.
+    pub(super) port: Option<u16>,
 }
 
 impl Target {
     /// As people write it.
     pub(super) fn text(&self) -> String {
-        match self {
-            Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Target::Tcp { host, port } => format!("{host}:{port}"),
-            Target::Unix(path) => path.clone(),
+        let Some(port) = self.port else { return self.name.clone() };
+        let mut text = Text::default();
+        if self.name.contains(':') {
+            text.add("[").add(&self.name).add("]");
+        } else {
+            text.add(&self.name);
         }
+        text.add(":").number(u64::from(port));
+        text.0
     }
 }
 
@@ -121,8 +131,8 @@ pub(super) enum Form {
 /// A load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    pub(super) target: Target,
-    pub(super) compared: Option<Target>,
+    /// One, or the two to compare.
+    pub(super) targets: Vec<Target>,
     pub(super) cluster: bool,
     pub(super) resp: bool,
     pub(super) parts: Vec<Part>,
@@ -157,44 +167,26 @@ pub(super) enum Parsed {
     Load(Box<Settings>),
 }
 
-/// The options of a load: the short name, the long one, and whether a value follows.
-const OPTIONS: &[(&str, &str, bool)] = &[
-    ("t", "tests", true),
-    ("", "mix", true),
-    ("c", "clients", true),
-    ("n", "requests", true),
-    ("", "time", true),
-    ("", "warmup", true),
-    ("P", "pipeline", true),
-    ("", "threads", true),
-    ("", "rate", true),
-    ("d", "data", true),
-    ("r", "key-space", true),
-    ("", "keys", true),
-    ("", "prefix", true),
-    ("", "ttl", true),
-    ("", "verify", false),
-    ("", "seed", true),
-    ("", "protocol", true),
-    ("s", "socket", true),
-    ("", "cluster", false),
-    ("", "compare", true),
-    ("q", "quiet", false),
-    ("", "csv", false),
-    ("", "json", false),
-    ("", "histogram", false),
-];
+/// The options of a load: the short name where there is one, the long one, and whether a value follows.
+const OPTIONS: &str = "t,tests= mix= c,clients= n,requests= time= warmup= P,pipeline= threads= rate= d,data= \
+                       r,key-space= keys= prefix= ttl= verify seed= protocol= s,socket= cluster compare= q,quiet csv \
+                       json histogram";
 
 /// Reads the words after the program's name.
+#[inline(never)]
 pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
     let mut options = Options::new();
     options.optflag("h", "help", "").optflag("V", "version", "").optmulti("", "command", "", "");
-    for (short, long, takes_value) in OPTIONS {
-        if *takes_value {
-            options.optopt(short, long, "", "");
+    let mut of_load = vec!["command"];
+    for word in OPTIONS.split_ascii_whitespace() {
+        let (short, long) = word.split_once(',').unwrap_or(("", word));
+        let name = long.strip_suffix('=').unwrap_or(long);
+        if name == long {
+            options.optflag(short, name, "");
         } else {
-            options.optflag(short, long, "");
+            options.optopt(short, name, "", "");
         }
+        of_load.push(name);
     }
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("help") {
@@ -204,159 +196,237 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
         return Ok(Parsed::Print(format!("memento-benchmark {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let (host, port) = match matches.free.as_slice() {
-        [] => (HOST_DEFAULT.to_string(), PORT_DEFAULT),
-        [name] => (host_of(name)?, PORT_DEFAULT),
-        [name, port] => (host_of(name)?, parse_port(port)?),
+        [] => (HOST_DEFAULT, PORT_DEFAULT),
+        [name] => (name.as_str(), PORT_DEFAULT),
+        [name, port] => (name.as_str(), parse_port(port)?),
         [_, _, more, ..] => return Err(format!("'{more}' is too much: only HOST and PORT are taken")),
     };
-    let is_load = matches.opt_present("command") || OPTIONS.iter().any(|(_, long, _)| matches.opt_present(long));
-    if is_load {
-        settings(&matches, host, port).map(|it| Parsed::Load(Box::new(it)))
-    } else {
-        Ok(Parsed::Measure { host, port })
+    if host.trim_ascii().is_empty() {
+        return Err("the host has no name".to_string());
     }
-}
-
-fn host_of(word: &str) -> Result<String, String> {
-    if word.trim().is_empty() { Err("the host has no name".to_string()) } else { Ok(word.to_string()) }
-}
-
-fn settings(matches: &Matches, host: String, port: u16) -> Result<Settings, String> {
-    let number = |name: &str, default: u64, most: u64| match matches.opt_str(name) {
-        None => Ok(default),
-        Some(text) => match decimal::integer(&text) {
-            Some(number) if number >= 1 && number <= most => Ok(number),
-            _ => Err(format!("--{name} wants a number from 1 to {most}, not '{text}'")),
-        },
-    };
-    let fraction = |name: &str| match matches.opt_str(name) {
-        None => Ok(None),
-        Some(text) => match decimal::parse(&text) {
-            Some(number) if number > 0 && number <= DECIMAL_MAX * decimal::ONE => Ok(Some(number)),
-            _ => Err(format!("--{name} wants a number over 0 up to {DECIMAL_MAX}, not '{text}'")),
-        },
-    };
-    let resp = match matches.opt_str("protocol").as_deref() {
-        None | Some("resp") => true,
-        Some("text") => false,
-        Some(other) => return Err(format!("--protocol is resp or text, not '{other}'")),
-    };
-    let target = match matches.opt_str("socket") {
-        None => Target::Tcp { host, port },
-        Some(_) if !matches.free.is_empty() => return Err("--socket takes the place of HOST and PORT".to_string()),
-        Some(path) => Target::Unix(path),
-    };
-    let compared = match matches.opt_str("compare") {
-        None => None,
-        Some(text) => match text.rsplit_once(':') {
-            Some((host, port)) => {
-                let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-                Some(Target::Tcp { host: host_of(host)?, port: parse_port(port)? })
-            }
-            None => return Err(format!("--compare wants HOST:PORT, not '{text}'")),
-        },
-    };
-    let time = fraction("time")?;
-    let requests = if time.is_some() && !matches.opt_present("requests") {
-        None
-    } else {
-        Some(number("requests", 100_000, NUMBER_MAX)?)
-    };
-    let form = match (matches.opt_present("csv"), matches.opt_present("json")) {
-        (true, true) => return Err("--csv and --json do not go together".to_string()),
-        (true, false) => Form::Csv,
-        (false, true) => Form::Json,
-        (false, false) => Form::Text,
-    };
-    let connections = number("clients", 50, 100_000)?;
-    let seed = match matches.opt_str("seed") {
-        // Any that is not the last one's; short enough to be typed again.
-        None => {
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64 % 1_000_000_000)
+    let host = host.to_string();
+    for name in of_load {
+        if matches.opt_present(name) {
+            return settings(&matches, host, port).map(Parsed::Load);
         }
-        Some(text) => decimal::integer(&text).ok_or_else(|| format!("--seed wants a number, not '{text}'"))?,
-    };
-    Ok(Settings {
-        target,
-        compared,
-        cluster: matches.opt_present("cluster"),
-        resp,
-        parts: parts(matches, resp, number("ttl", 0, NUMBER_MAX)?)?,
-        connections,
-        threads: number("threads", 1, 1000)?.min(connections),
-        pipeline: number("pipeline", 1, 1_000_000)? as usize,
-        requests,
-        seconds: time,
-        warmup: fraction("warmup")?.unwrap_or(0),
-        rate: fraction("rate")?,
-        value_bytes: value_bytes(matches.opt_str("data").as_deref().unwrap_or("32"))?,
-        keys: Keys::parse(matches.opt_str("keys").as_deref().unwrap_or("uniform"))?,
-        key_space: number("key-space", 100_000, KEYS_MAX)?,
-        verify: matches.opt_present("verify"),
-        seed,
-        quiet: matches.opt_present("quiet"),
-        form,
-        histogram: matches.opt_present("histogram"),
-    })
+    }
+    Ok(Parsed::Measure { host, port })
 }
 
-/// `32`, or `10-1000`.
-fn value_bytes(text: &str) -> Result<(usize, usize), String> {
-    let (least, most) = text.split_once('-').unwrap_or((text, text));
-    match (decimal::integer(least), decimal::integer(most)) {
-        (Some(least), Some(most)) if least <= most && most <= VALUE_BYTES_MAX => Ok((least as usize, most as usize)),
-        _ => Err(format!("--data wants a length up to {VALUE_BYTES_MAX}, or two with '-' between, not '{text}'")),
+/// What is wrong with an option.
+fn refusal(name: &str, wants: &str, text: &str) -> String {
+    let mut out = Text::default();
+    out.add("--").add(name).add(" wants ").add(wants).add(", not '").add(text).add("'");
+    out.0
+}
+
+/// Reads options. What is wrong first is kept until all are read: nobody has to look after each.
+struct Reader<'a> {
+    matches: &'a Matches,
+    wrong: Option<String>,
+}
+
+impl Reader<'_> {
+    #[inline(never)]
+    fn refuse(&mut self, what: String) {
+        self.wrong.get_or_insert(what);
+    }
+
+    /// What an option wants ends with the most that it takes.
+    fn refuse_number(&mut self, name: &str, wants: &str, most: u64, text: &str) {
+        let mut all = Text::default();
+        all.add(wants).number(most);
+        self.refuse(refusal(name, &all.0, text));
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.matches.opt_present(name)
+    }
+
+    fn word(&self, name: &str, default: &str) -> String {
+        self.matches.opt_str(name).unwrap_or_else(|| default.to_string())
+    }
+
+    /// A number of at least 1.
+    fn number(&mut self, name: &str, default: u64, most: u64) -> u64 {
+        let Some(text) = self.matches.opt_str(name) else { return default };
+        match decimal::integer(&text) {
+            Some(number) if number >= 1 && number <= most => number,
+            _ => {
+                self.refuse_number(name, "a number from 1 to ", most, &text);
+                default
+            }
+        }
+    }
+
+    /// Millionths; none where nothing is said.
+    fn fraction(&mut self, name: &str) -> Option<u64> {
+        let text = self.matches.opt_str(name)?;
+        match decimal::parse(&text) {
+            Some(number) if number > 0 && number <= DECIMAL_MAX * decimal::ONE => Some(number),
+            _ => {
+                self.refuse_number(name, "a number over 0 up to ", DECIMAL_MAX, &text);
+                None
+            }
+        }
+    }
+
+    /// `32`, or `10-1000`.
+    fn value_bytes(&mut self) -> (usize, usize) {
+        let text = self.word("data", "32");
+        let (least, most) = text.split_once('-').unwrap_or((&text, &text));
+        match (decimal::integer(least), decimal::integer(most)) {
+            (Some(least), Some(most)) if least <= most && most <= VALUE_BYTES_MAX => (least as usize, most as usize),
+            _ => {
+                self.refuse_number("data", "a length, or two with '-' between, up to ", VALUE_BYTES_MAX, &text);
+                (0, 0)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn targets(&mut self, host: String, port: u16) -> Vec<Target> {
+        let mut targets = vec![Target { name: host, port: Some(port) }];
+        if let Some(path) = self.matches.opt_str("socket") {
+            if !self.matches.free.is_empty() {
+                self.refuse("--socket takes the place of HOST and PORT".to_string());
+            }
+            targets[0] = Target { name: path, port: None };
+        }
+        if let Some(text) = self.matches.opt_str("compare") {
+            let (host, port) = text.rsplit_once(':').unwrap_or_default();
+            let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+            match parse_port(port) {
+                Ok(port) if !host.is_empty() => targets.push(Target { name: host.to_string(), port: Some(port) }),
+                _ => self.refuse(refusal("compare", "HOST:PORT", &text)),
+            }
+        }
+        targets
+    }
+
+    fn seed(&mut self) -> u64 {
+        let Some(text) = self.matches.opt_str("seed") else {
+            // Any that is not the last one's; short enough to be typed again.
+            return SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_nanos()));
+        };
+        decimal::integer(&text).unwrap_or_else(|| {
+            self.refuse(refusal("seed", "a number", &text));
+            0
+        })
     }
 }
 
-/// What is measured: the tests, or the mix, or the commands; a `ttl` of 0 is none.
-fn parts(matches: &Matches, resp: bool, ttl: u64) -> Result<Vec<Part>, String> {
-    let prefix = matches.opt_str("prefix").unwrap_or_else(|| "key:".to_string());
+#[inline(never)]
+fn settings(matches: &Matches, host: String, port: u16) -> Result<Box<Settings>, String> {
+    let mut reader = Reader { matches, wrong: None };
+    let protocol = reader.word("protocol", "resp");
+    let resp = protocol == "resp";
+    if !resp && protocol != "text" {
+        reader.refuse(refusal("protocol", "resp or text", &protocol));
+    }
+    let (csv, json) = (reader.has("csv"), reader.has("json"));
+    if csv && json {
+        reader.refuse("--csv and --json do not go together".to_string());
+    }
+    let seconds = reader.fraction("time");
+    let requests = reader.number("requests", 100_000, NUMBER_MAX);
+    let connections = reader.number("clients", 50, 100_000);
+    let keys = reader.word("keys", "uniform");
+    let settings = Box::new(Settings {
+        targets: reader.targets(host, port),
+        cluster: reader.has("cluster"),
+        resp,
+        parts: parts(&mut reader, resp),
+        connections,
+        threads: reader.number("threads", 1, 1000).min(connections),
+        pipeline: reader.number("pipeline", 1, 1_000_000) as usize,
+        requests: Some(requests).filter(|_| seconds.is_none() || reader.has("requests")),
+        seconds,
+        warmup: reader.fraction("warmup").unwrap_or(0),
+        rate: reader.fraction("rate"),
+        value_bytes: reader.value_bytes(),
+        keys: Keys::parse(&keys).unwrap_or_else(|what| {
+            reader.refuse(what);
+            Keys::Uniform
+        }),
+        key_space: reader.number("key-space", 100_000, KEYS_MAX),
+        verify: reader.has("verify"),
+        seed: reader.seed(),
+        quiet: reader.has("quiet"),
+        form: if csv {
+            Form::Csv
+        } else if json {
+            Form::Json
+        } else {
+            Form::Text
+        },
+        histogram: reader.has("histogram"),
+    });
+    match reader.wrong {
+        None => Ok(settings),
+        Some(what) => Err(what),
+    }
+}
+
+/// What is measured: the tests, or the mix, or the commands.
+fn parts(reader: &mut Reader, resp: bool) -> Vec<Part> {
+    let prefix = reader.word("prefix", "key:");
     if prefix.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        return Err("--prefix takes no blanks".to_string());
+        reader.refuse("--prefix takes no blanks".to_string());
     }
     let layout = Layout { resp, prefix: &prefix };
-    let share = |name: &str, weight: u64| {
-        let Some((_, command, check)) = TESTS.iter().find(|(known, ..)| *known == name) else {
-            return Err(format!("there is no test '{name}' (see --help); --command sends any command"));
-        };
-        let command = match command.strip_prefix("SET ") {
-            Some(_) if ttl > 0 => format!("SETEX __key__ {ttl} __data__"),
-            _ => command.to_string(),
-        };
-        Ok(Share { name: name.to_string(), template: Template::new(&command, *check, layout)?, weight })
-    };
+    let ttl = reader.number("ttl", 0, NUMBER_MAX);
+    let (mix, commands) = (reader.matches.opt_str("mix"), reader.matches.opt_strs("command"));
     let mut parts = Vec::new();
-    if let Some(list) = matches.opt_str("tests") {
-        for name in list.split(',') {
-            parts.push(Part { name: name.to_string(), shares: vec![share(name, 1)?], is_fill: name == "fill" });
+    if reader.has("tests") || (mix.is_none() && commands.is_empty()) {
+        for name in reader.word("tests", "set,get").split(',') {
+            parts.push(Part {
+                name: name.to_string(),
+                shares: shares(reader, name, ttl, layout),
+                is_fill: name == "fill",
+            });
         }
     }
-    if let Some(list) = matches.opt_str("mix") {
-        let mut shares = Vec::new();
-        for word in list.split(',') {
-            let (name, weight) = word.split_once(':').unwrap_or((word, "1"));
-            match decimal::integer(weight) {
-                Some(weight) if (1..=1_000_000).contains(&weight) => shares.push(share(name, weight)?),
-                _ => return Err(format!("--mix wants NAME:WEIGHT with a weight from 1 to 1000000, not '{word}'")),
-            }
+    if let Some(list) = mix {
+        parts.push(Part { shares: shares(reader, &list, ttl, layout), name: list, is_fill: false });
+    }
+    for command in commands {
+        let shares = vec![share(reader, &command, &command, Check::Any, layout)];
+        parts.push(Part { name: command, shares, is_fill: false });
+    }
+    parts
+}
+
+/// The tests of a list, each with its weight where one is said.
+#[inline(never)]
+fn shares(reader: &mut Reader, list: &str, ttl: u64, layout: Layout) -> Vec<Share> {
+    let mut ending = Text::default();
+    ending.add("SETEX __key__ ").number(ttl).add(" __data__");
+    let mut shares = Vec::new();
+    for word in list.split(',') {
+        let (name, weight) = word.split_once(':').unwrap_or((word, "1"));
+        let Some((command, check)) = test(name) else {
+            reader.refuse(format!("there is no test '{name}' (see --help); --command sends any command"));
+            continue;
+        };
+        let command = if ttl > 0 && command.starts_with("SET ") { &ending.0 } else { command };
+        let mut share = share(reader, name, command, check, layout);
+        share.weight = decimal::integer(weight).unwrap_or(0);
+        if !(1..=WEIGHT_MAX).contains(&share.weight) {
+            reader.refuse_number("mix", "NAME:WEIGHT with a weight from 1 to ", WEIGHT_MAX, word);
         }
-        parts.push(Part { name: list, shares, is_fill: false });
+        shares.push(share);
     }
-    for command in matches.opt_strs("command") {
-        let template = Template::new(&command, Check::Any, layout)?;
-        parts.push(Part {
-            name: command.clone(),
-            shares: vec![Share { name: command, template, weight: 1 }],
-            is_fill: false,
-        });
-    }
-    if parts.is_empty() {
-        for name in ["set", "get"] {
-            parts.push(Part { name: name.to_string(), shares: vec![share(name, 1)?], is_fill: false });
-        }
-    }
-    Ok(parts)
+    shares
+}
+
+#[inline(never)]
+fn share(reader: &mut Reader, name: &str, command: &str, check: Check, layout: Layout) -> Share {
+    let template = Template::new(command, check, layout).unwrap_or_else(|what| {
+        reader.refuse(what);
+        Template::default()
+    });
+    Share { name: name.to_string(), template, weight: 1 }
 }
 
 #[cfg(test)]
@@ -392,7 +462,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let found = load(&["-c", "20"]);
-        assert_eq!(found.target, Target::Tcp { host: "127.0.0.1".to_string(), port: 6737 });
+        assert_eq!(found.targets, [Target { name: "127.0.0.1".to_string(), port: Some(6737) }]);
         assert_eq!((found.connections, found.threads, found.pipeline, found.requests), (20, 1, 1, Some(100_000)));
         assert_eq!((found.value_bytes, found.keys, found.key_space), ((32, 32), Keys::Uniform, 100_000));
         assert_eq!((found.seconds, found.warmup, found.rate), (None, 0, None));
@@ -410,8 +480,8 @@ mod tests {
         let mut words: Vec<&str> = line.split_ascii_whitespace().collect();
         words.extend(["--command", "GETP __key__", "--command", "PING"]);
         let found = load(&words);
-        assert_eq!(found.target.text(), "box:81");
-        assert_eq!(found.compared.map(|target| target.text()), Some("[::1]:80".to_string()));
+        let targets: Vec<String> = found.targets.iter().map(Target::text).collect();
+        assert_eq!(targets, ["box:81", "[::1]:80"]);
         // A thread without a connection would have nothing to do.
         assert_eq!((found.connections, found.threads, found.pipeline, found.requests), (7, 7, 3, Some(9)));
         assert_eq!((found.value_bytes, found.keys, found.key_space), ((1, 5), Keys::Zipf(990_000), 11));
@@ -431,7 +501,7 @@ mod tests {
         let ending = Template::new("SETEX __key__ 60 __data__", Check::Ok, layout).expect("a template");
         assert_eq!((&found.parts[0].shares[0].template, &found.parts[2].shares[1].template), (&ending, &ending));
         assert_eq!(load(&["--time", "2"]).requests, None);
-        assert_eq!(load(&["-s", "/run/sock"]).target, Target::Unix("/run/sock".to_string()));
+        assert_eq!(load(&["-s", "/run/sock"]).targets, [Target { name: "/run/sock".to_string(), port: None }]);
     }
 
     #[test]

@@ -1,135 +1,128 @@
 //! Figures as text for people, and as tables for programs. Knows nothing of how they came to be.
 
-use std::fmt::Write as _;
-
-use super::decimal;
 use super::engine::Found;
 use super::histogram::Histogram;
 use super::options::{Form, Settings};
+use super::text::Text;
+use super::{push_rate, rate};
 
-/// The percentiles that are told, and what they are called.
-const PERCENTILES: &[(f64, &str)] = &[(50.0, "p50"), (90.0, "p90"), (99.0, "p99"), (99.9, "p99.9"), (99.99, "p99.99")];
+/// What the times are called that are told.
+const NAMES: [&str; 8] = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+
+/// Those that a short line has.
+const SHORT: [usize; 3] = [2, 4, 7];
 
 /// What was found out of one kind of request, or of several together, at one server.
-pub(super) struct Row {
-    pub(super) test: String,
-    pub(super) server: String,
+pub(super) struct Row<'a> {
+    pub(super) test: &'a str,
+    pub(super) server: &'a str,
     pub(super) seconds: f64,
     pub(super) found: Found,
 }
 
-/// How the same row fared at two servers: the first's figures through the second's.
-struct Ratio {
-    rate: f64,
-    times: Vec<(&'static str, f64)>,
-}
-
-impl Row {
+impl Row<'_> {
     fn requests(&self) -> u64 {
         self.found.times.count()
     }
 
     fn rate(&self) -> f64 {
-        // A part of nothing takes no time at all on a coarse clock.
-        self.requests() as f64 / self.seconds.max(1e-9)
+        rate(self.requests(), self.seconds)
     }
 
-    fn ratio(&self, second: &Row) -> Ratio {
-        let through = |ours: f64, theirs: f64| if theirs > 0.0 { ours / theirs } else { 0.0 };
-        let (ours, theirs) = (times_us(&self.found.times), times_us(&second.found.times));
-        let times = ours.iter().zip(&theirs).map(|(&(name, ours), &(_, theirs))| (name, through(ours, theirs)));
-        Ratio { rate: through(self.rate(), second.rate()), times: times.collect() }
+    /// Its times in microseconds, by [`NAMES`].
+    fn times_us(&self) -> [f64; 8] {
+        let times: &Histogram = &self.found.times;
+        let [p50, p90, p99, p999, p9999] =
+            [5000, 9000, 9900, 9990, 9999].map(|percent| times.percentile(percent) as f64);
+        let mut all = [times.min() as f64, times.mean(), p50, p90, p99, p999, p9999, times.max() as f64];
+        for time in &mut all {
+            *time /= 1000.0;
+        }
+        all
     }
-}
-
-/// The times that are told, in microseconds.
-fn times_us(times: &Histogram) -> Vec<(&'static str, f64)> {
-    let mut all = vec![("min", times.min() as f64), ("mean", times.mean())];
-    all.extend(PERCENTILES.iter().map(|&(percent, name)| (name, times.percentile(percent) as f64)));
-    all.push(("max", times.max() as f64));
-    all.iter_mut().for_each(|(_, ns)| *ns /= 1000.0);
-    all
 }
 
 /// What stands before all figures.
+#[inline(never)]
 pub(super) fn head(settings: &Settings) -> String {
+    let mut text = Text::default();
+    let out = &mut text;
+    let protocol = if settings.resp { "resp" } else { "text" };
     match settings.form {
-        Form::Text if settings.quiet => String::new(),
+        Form::Text if settings.quiet => {}
         Form::Text => {
-            let mut text = format!(
-                " clients: {}  threads: {}  pipeline: {}  protocol: {}  keys: {} {}  value bytes: {}  seed: {}",
-                settings.connections,
-                settings.threads,
-                settings.pipeline,
-                protocol(settings),
-                settings.key_space,
-                settings.keys.text(),
-                value_bytes(settings),
-                settings.seed
-            );
+            out.add(" clients: ").number(settings.connections).add("  threads: ").number(settings.threads);
+            out.add("  pipeline: ").number(settings.pipeline as u64).add("  protocol: ").add(protocol);
+            out.add("  keys: ").number(settings.key_space).add(" ");
+            settings.keys.write(out);
+            push_value_bytes(out.add("  value bytes: "), settings);
+            out.add("  seed: ").number(settings.seed);
             if let Some(rate) = settings.rate {
-                append(&mut text, format_args!("  rate: {}", decimal::text(rate)));
+                out.add("  rate: ").millionths(rate);
             }
-            text + "\n"
+            out.add("\n");
         }
         Form::Csv => {
-            let mut text = "test,server,requests,misses,seconds,rate,rate_ratio".to_string();
-            times_us(&Histogram::new()).iter().for_each(|(name, _)| text.extend([",", name, "_us"]));
-            text + "\n"
+            out.add("test,server,requests,misses,seconds,rate,rate_ratio");
+            for name in NAMES {
+                out.add(",").add(name).add("_us");
+            }
+            out.add("\n");
         }
         Form::Json => {
-            let rate = settings.rate.map_or("null".to_string(), decimal::text);
-            format!(
-                "{{\"version\":\"{}\",\"protocol\":\"{}\",\"connections\":{},\"threads\":{},\"pipeline\":{},\"rate\":{rate},\
-                 \"warmup\":{},\"keys\":\"{}\",\"key_space\":{},\"value_bytes\":\"{}\",\"seed\":{},\"results\":[",
-                env!("CARGO_PKG_VERSION"),
-                protocol(settings),
-                settings.connections,
-                settings.threads,
-                settings.pipeline,
-                decimal::text(settings.warmup),
-                settings.keys.text(),
-                settings.key_space,
-                value_bytes(settings),
-                settings.seed
-            )
+            out.add("{\"version\":\"").add(env!("CARGO_PKG_VERSION")).add("\",\"protocol\":\"").add(protocol);
+            out.add("\",\"connections\":").number(settings.connections);
+            out.add(",\"threads\":").number(settings.threads);
+            out.add(",\"pipeline\":").number(settings.pipeline as u64).add(",\"rate\":");
+            match settings.rate {
+                Some(rate) => out.millionths(rate),
+                None => out.add("null"),
+            };
+            out.add(",\"warmup\":").millionths(settings.warmup).add(",\"keys\":\"");
+            settings.keys.write(out);
+            out.add("\",\"key_space\":").number(settings.key_space);
+            push_value_bytes(out.add(",\"value_bytes\":\""), settings);
+            out.add("\",\"seed\":").number(settings.seed).add(",\"results\":[");
         }
+    }
+    text.0
+}
+
+fn push_value_bytes(out: &mut Text, settings: &Settings) {
+    let (least, most) = settings.value_bytes;
+    out.number(least as u64);
+    if least < most {
+        out.add("-").number(most as u64);
     }
 }
 
-fn protocol(settings: &Settings) -> &'static str {
-    if settings.resp { "resp" } else { "text" }
-}
-
-fn value_bytes(settings: &Settings) -> String {
-    let (least, most) = settings.value_bytes;
-    if least == most { least.to_string() } else { format!("{least}-{most}") }
-}
-
-/// The figures of one row: at one server, or at two.
-pub(super) fn figures(settings: &Settings, rows: &[Row], is_first: bool) -> String {
-    let mut out = String::new();
-    let ratio = match rows {
-        [first, second] => Some(first.ratio(second)),
-        _ => None,
-    };
+/// The figures of one row: at one server, or at two, where the first one's are told through the second's as well.
+#[inline(never)]
+pub(super) fn figures(settings: &Settings, rows: &[&Row], is_first: bool) -> String {
+    let mut text = Text::default();
+    let out = &mut text;
     for (place, row) in rows.iter().enumerate() {
+        // The first of two stands through the second.
+        let ratio = rows.get(place + 1).map(|second| ratios(row, second));
         match settings.form {
-            Form::Text => text(&mut out, settings, row, rows.len() > 1),
-            Form::Csv => csv(&mut out, row, ratio.as_ref().filter(|_| place == 0)),
+            Form::Text => push_text(out, settings, row, rows.len() > 1),
+            Form::Csv => push_csv(out, row, ratio),
             Form::Json => {
-                out.push_str(if is_first && place == 0 { "\n" } else { ",\n" });
-                json(&mut out, row, ratio.as_ref().filter(|_| place == 0));
+                out.add(if is_first && place == 0 { "\n" } else { ",\n" });
+                push_json(out, row, ratio);
             }
         }
     }
-    if let (Form::Text, Some(ratio), [first, second]) = (settings.form, ratio, rows) {
-        let (test, ours, theirs) = (first.test.to_ascii_uppercase(), &first.server, &second.server);
-        append(&mut out, format_args!(" [{test}] {ours} to {theirs} - Op/s: {:.2}", ratio.rate));
-        ratio.times.iter().for_each(|(name, ratio)| append(&mut out, format_args!("  {name}: {ratio:.2}")));
-        out.push('\n');
+    if let (Form::Text, [first, second]) = (settings.form, rows) {
+        let (rate, times) = ratios(first, second);
+        push_test(out, first);
+        out.add(" ").add(first.server).add(" to ").add(second.server).add(" - Op/s: ").fixed(rate, 2);
+        for (name, ratio) in NAMES.iter().zip(times) {
+            out.add("  ").add(name).add(": ").fixed(ratio, 2);
+        }
+        out.add("\n");
     }
-    out
+    text.0
 }
 
 /// What stands behind all figures.
@@ -137,90 +130,119 @@ pub(super) fn foot(settings: &Settings) -> &'static str {
     if settings.form == Form::Json { "\n]}\n" } else { "" }
 }
 
-fn text(out: &mut String, settings: &Settings, row: &Row, names_server: bool) {
-    out.push_str(" [");
-    out.push_str(&row.test.to_ascii_uppercase());
-    out.push(']');
+/// How the same row fared at two servers: the first's rate and times through the second's.
+fn ratios(first: &Row, second: &Row) -> (f64, [f64; 8]) {
+    let through = |ours: f64, theirs: f64| if theirs > 0.0 { ours / theirs } else { 0.0 };
+    let (mut times, theirs) = (first.times_us(), second.times_us());
+    for (ours, theirs) in times.iter_mut().zip(theirs) {
+        *ours = through(*ours, theirs);
+    }
+    (through(first.rate(), second.rate()), times)
+}
+
+fn push_test(out: &mut Text, row: &Row) {
+    out.add(" [");
+    // A command is told as it is sent.
+    if row.test.contains(' ') {
+        out.add(row.test);
+    } else {
+        out.add(&row.test.to_ascii_uppercase());
+    }
+    out.add("]");
+}
+
+#[inline(never)]
+fn push_text(out: &mut Text, settings: &Settings, row: &Row, names_server: bool) {
+    push_test(out, row);
     if names_server {
-        append(out, format_args!(" {}", row.server));
+        out.add(" ").add(row.server);
     }
-    append(out, format_args!(" - Elapsed time: {:.6} s  Op/s: {:.2}", row.seconds, row.rate()));
-    let times = times_us(&row.found.times);
-    let told = |name: &str| !settings.quiet || ["p50", "p99", "max"].contains(&name);
+    push_rate(out, row.requests(), row.seconds);
     if !settings.quiet {
-        out.push_str("\n   us");
+        out.add("\n   us");
     }
-    times.iter().filter(|(name, _)| told(name)).for_each(|(name, us)| append(out, format_args!("  {name}: {us:.1}")));
+    for (place, us) in row.times_us().into_iter().enumerate() {
+        if !settings.quiet || SHORT.contains(&place) {
+            out.add("  ").add(NAMES[place]).add(": ").fixed(us, 1);
+        }
+    }
     if row.found.misses > 0 {
-        append(out, format_args!("  misses: {}", row.found.misses));
+        out.add("  misses: ").number(row.found.misses);
     }
-    out.push('\n');
+    out.add("\n");
     if settings.histogram {
-        out.push_str(&row.found.times.picture());
+        row.found.times.picture(out);
     }
 }
 
-fn csv(out: &mut String, row: &Row, ratio: Option<&Ratio>) {
-    // A comma, a quote or a line's end in a command would else be one of the table.
-    let field = |text: &str| {
-        if text.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_string()
-        }
-    };
-    let (test, server) = (field(&row.test), field(&row.server));
-    let (requests, misses, rate) = (row.requests(), row.found.misses, row.rate());
-    append(out, format_args!("{test},{server},{requests},{misses},{:.6},{rate:.2},", row.seconds));
-    if let Some(ratio) = ratio {
-        append(out, format_args!("{:.4}", ratio.rate));
+#[inline(never)]
+fn push_csv(out: &mut Text, row: &Row, ratio: Option<(f64, [f64; 8])>) {
+    push_field(out, row.test);
+    push_field(out.add(","), row.server);
+    out.add(",").number(row.requests()).add(",").number(row.found.misses);
+    out.add(",").fixed(row.seconds, 6).add(",").fixed(row.rate(), 2).add(",");
+    if let Some((rate, _)) = ratio {
+        out.fixed(rate, 4);
     }
-    times_us(&row.found.times).iter().for_each(|(_, us)| append(out, format_args!(",{us:.3}")));
-    out.push('\n');
+    for us in row.times_us() {
+        out.add(",").fixed(us, 3);
+    }
+    out.add("\n");
 }
 
-fn json(out: &mut String, row: &Row, ratio: Option<&Ratio>) {
-    let (test, server) = (quoted(&row.test), quoted(&row.server));
-    let (requests, misses, rate) = (row.requests(), row.found.misses, row.rate());
-    append(
-        out,
-        format_args!(
-            "{{\"test\":{test},\"server\":{server},\"requests\":{requests},\"misses\":{misses},\
-             \"seconds\":{:.6},\"rate\":{rate:.2},\"us\":{{",
-            row.seconds
-        ),
-    );
-    let members = |out: &mut String, all: &[(&str, f64)]| {
-        for (place, (name, number)) in all.iter().enumerate() {
-            append(out, format_args!("{}\"{name}\":{number:.3}", if place > 0 { "," } else { "" }));
-        }
-    };
-    members(out, &times_us(&row.found.times));
-    out.push('}');
-    if let Some(ratio) = ratio {
-        append(out, format_args!(",\"ratio\":{{\"rate\":{:.4},", ratio.rate));
-        members(out, &ratio.times);
-        out.push('}');
+/// A field of a table. A comma, a quote or a line's end in a command would else be one of the table.
+fn push_field(out: &mut Text, text: &str) {
+    if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        out.add(text);
+        return;
     }
-    out.push('}');
+    out.0.push('"');
+    for letter in text.chars() {
+        if letter == '"' {
+            out.0.push('"');
+        }
+        out.0.push(letter);
+    }
+    out.0.push('"');
+}
+
+#[inline(never)]
+fn push_json(out: &mut Text, row: &Row, ratio: Option<(f64, [f64; 8])>) {
+    push_string(out.add("{\"test\":"), row.test);
+    push_string(out.add(",\"server\":"), row.server);
+    out.add(",\"requests\":").number(row.requests()).add(",\"misses\":").number(row.found.misses);
+    out.add(",\"seconds\":").fixed(row.seconds, 6).add(",\"rate\":").fixed(row.rate(), 2);
+    push_members(out.add(",\"us\":{"), row.times_us());
+    if let Some((rate, times)) = ratio {
+        out.add(",\"ratio\":{\"rate\":").fixed(rate, 4);
+        push_members(out.add(","), times);
+    }
+    out.add("}");
+}
+
+/// The times as members of an object, and its end.
+fn push_members(out: &mut Text, times: [f64; 8]) {
+    for (place, time) in times.into_iter().enumerate() {
+        out.add(if place > 0 { ",\"" } else { "\"" }).add(NAMES[place]).add("\":").fixed(time, 3);
+    }
+    out.add("}");
 }
 
 /// A string of JSON.
-fn quoted(text: &str) -> String {
-    let mut out = "\"".to_string();
+fn push_string(out: &mut Text, text: &str) {
+    out.0.push('"');
     for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            letter if letter < ' ' => append(&mut out, format_args!("\\u{:04x}", letter as u32)),
-            letter => out.push(letter),
+        if letter < ' ' {
+            let digit = |value: u32| char::from(b"0123456789abcdef"[value as usize % 16]);
+            out.add("\\u00").0.extend([digit(letter as u32 / 16), digit(letter as u32)]);
+            continue;
         }
+        if matches!(letter, '"' | '\\') {
+            out.0.push('\\');
+        }
+        out.0.push(letter);
     }
-    out.push('"');
-    out
-}
-
-fn append(out: &mut String, what: std::fmt::Arguments) {
-    out.write_fmt(what).expect("a String takes every write");
+    out.0.push('"');
 }
 
 #[cfg(test)]
@@ -233,17 +255,17 @@ mod tests {
         let line = format!("-t get --seed 7 --rate 1000 --keys zipf:0.99 -d 10-20 --warmup 0.5 {form}");
         let words: Vec<String> = line.split_ascii_whitespace().map(str::to_string).collect();
         let Ok(Parsed::Load(settings)) = parse(&words) else { panic!("{line}") };
-        let row = |test: &str, server: &str, factor: u64| {
+        let row = |test, server, factor: u64| {
             let mut found = Found::new();
             found.times.record(1000 * factor, 90);
             found.times.record(1500 * factor, 9);
             found.times.record(2000 * factor, 1);
             found.misses = factor - 1;
-            Row { test: test.to_string(), server: server.to_string(), seconds: 0.5 * factor as f64, found }
+            Row { test, server, seconds: 0.5 * factor as f64, found }
         };
         let mut text = head(&settings);
-        text += &figures(&settings, &[row("get", "a:1", 1)], true);
-        text += &figures(&settings, &[row("ECHO \"x\",\\", "a:1", 2), row("ECHO \"x\",\\", "b:2", 1)], false);
+        text += &figures(&settings, &[&row("get", "a:1", 1)], true);
+        text += &figures(&settings, &[&row("ECHO \"x\",\\", "a:1", 2), &row("ECHO \"x\",\\", "b:2", 1)], false);
         text + foot(&settings)
     }
 
@@ -252,11 +274,11 @@ mod tests {
         let wanted = r#" clients: 50  threads: 1  pipeline: 1  protocol: resp  keys: 100000 zipf:0.99  value bytes: 10-20  seed: 7  rate: 1000
  [GET] - Elapsed time: 0.500000 s  Op/s: 200.00
    us  min: 1.0  mean: 1.1  p50: 1.0  p90: 1.0  p99: 1.5  p99.9: 2.0  p99.99: 2.0  max: 2.0
- [ECHO "X",\] a:1 - Elapsed time: 1.000000 s  Op/s: 100.00
+ [ECHO "x",\] a:1 - Elapsed time: 1.000000 s  Op/s: 100.00
    us  min: 2.0  mean: 2.1  p50: 2.0  p90: 2.0  p99: 3.0  p99.9: 4.0  p99.99: 4.0  max: 4.0  misses: 1
- [ECHO "X",\] b:2 - Elapsed time: 0.500000 s  Op/s: 200.00
+ [ECHO "x",\] b:2 - Elapsed time: 0.500000 s  Op/s: 200.00
    us  min: 1.0  mean: 1.1  p50: 1.0  p90: 1.0  p99: 1.5  p99.9: 2.0  p99.99: 2.0  max: 2.0
- [ECHO "X",\] a:1 to b:2 - Op/s: 0.50  min: 2.00  mean: 2.00  p50: 2.00  p90: 2.00  p99: 2.00  p99.9: 2.00  p99.99: 2.00  max: 2.00
+ [ECHO "x",\] a:1 to b:2 - Op/s: 0.50  min: 2.00  mean: 2.00  p50: 2.00  p90: 2.00  p99: 2.00  p99.9: 2.00  p99.99: 2.00  max: 2.00
 "#;
         assert_eq!(printed(""), wanted);
         let wanted = r#" [GET] - Elapsed time: 0.500000 s  Op/s: 200.00  p50: 1.0  p99: 1.5  max: 2.0
@@ -290,6 +312,8 @@ get,a:1,100,0,0.500000,200.00,,1.000,1.055,1.000,1.000,1.500,2.000,2.000,2.000
 
     #[test]
     fn strings_of_json_hold_anything() {
-        assert_eq!(quoted("a\"b\\c\n\u{e9}"), "\"a\\\"b\\\\c\\u000a\u{e9}\"");
+        let mut out = Text::default();
+        push_string(&mut out, "a\"b\\c\n\u{1f}\u{e9}");
+        assert_eq!(out.0, "\"a\\\"b\\\\c\\u000a\\u001f\u{e9}\"");
     }
 }

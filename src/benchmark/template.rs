@@ -16,9 +16,10 @@ const DIGITS: usize = 12;
 pub(super) const KEYS_MAX: u64 = 10u64.pow(DIGITS as u32);
 
 /// What a right reply is, besides one that is no error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Check {
     /// Anything.
+    #[default]
     Any,
     /// OK.
     Ok,
@@ -34,33 +35,39 @@ pub(super) enum Check {
     Value,
 }
 
-/// What the tests are called, what they send, and what comes back.
-pub(super) const TESTS: &[(&str, &str, Check)] = &[
-    ("ping", "PING", Check::Pong),
-    ("set", "SET __key__ __data__", Check::Ok),
-    ("get", "GET __key__", Check::Value),
-    ("inc", "INCRBY n:__key__ 1", Check::Integer),
-    ("dec", "DECRBY n:__key__ 1", Check::Integer),
-    ("incf", "INCRBYFLOAT f:__key__ 0.5", Check::Any),
-    ("append", "APPEND a:__key__ __data__", Check::Length),
-    ("exists", "EXISTS __key__", Check::Count),
-    ("del", "DEL __key__", Check::Count),
-    // Its keys are all of them, in order.
-    ("fill", "SET __key__ __data__", Check::Ok),
-];
-
-/// A kind of request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
-    pub(super) check: Check,
-    pieces: Vec<Piece>,
+/// What the test of this name sends, and what comes back.
+pub(super) fn test(name: &str) -> Option<(&'static str, Check)> {
+    Some(match name {
+        "ping" => ("PING", Check::Pong),
+        // With fill the keys are all of them, in order.
+        "set" | "fill" => ("SET __key__ __data__", Check::Ok),
+        "get" => ("GET __key__", Check::Value),
+        "inc" => ("INCRBY n:__key__ 1", Check::Integer),
+        "dec" => ("DECRBY n:__key__ 1", Check::Integer),
+        "incf" => ("INCRBYFLOAT f:__key__ 0.5", Check::Any),
+        "append" => ("APPEND a:__key__ __data__", Check::Length),
+        "exists" => ("EXISTS __key__", Check::Count),
+        "del" => ("DEL __key__", Check::Count),
+        _ => return None,
+    })
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Literal(Vec<u8>),
+/// A kind of request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Template {
+    pub(super) check: Check,
+    /// The request without what is filled in.
+    text: Vec<u8>,
+    /// What is filled in, and before which byte of the text.
+    places: Vec<(usize, Place)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
     Key,
-    Random,
+    /// With zeros in front where it is a part of a word; alone it is a number, in RESP with its length before it.
+    Digits,
+    Number,
     /// In RESP with its length before it.
     Value,
 }
@@ -77,90 +84,93 @@ pub(super) struct Layout<'a> {
 impl Template {
     /// The template of a command, whose words stand one blank apart.
     pub(super) fn new(command: &str, check: Check, layout: Layout) -> Result<Template, String> {
-        let words: Vec<&str> = command.split_ascii_whitespace().collect();
-        if words.is_empty() {
-            return Err("a command has a word at least".to_string());
-        }
-        let mut template = Template { check, pieces: Vec::new() };
-        if layout.resp {
-            template.literal(&format!("*{}\r\n", words.len()));
-        }
-        for (place, word) in words.iter().enumerate() {
-            if !layout.resp && place > 0 {
-                template.literal(" ");
-            }
-            if *word == VALUE {
-                template.pieces.push(Piece::Value);
-            } else if word.contains(VALUE) {
-                return Err(format!("{VALUE} is a word of its own, not a part of '{word}'"));
+        let mut template = Template { check, text: Vec::new(), places: Vec::new() };
+        let mut words = 0;
+        for word in command.split_ascii_whitespace() {
+            words += 1;
+            let alone = if word == VALUE { Some(Place::Value) } else { (word == RANDOM).then_some(Place::Number) };
+            if let Some(place) = alone {
+                template.places.push((template.text.len(), place));
             } else {
+                // How long it is has to be known before it is written.
+                let mut alone = Template { check, text: Vec::new(), places: Vec::new() };
+                let Some(filled_bytes) = alone.word(word, layout) else {
+                    return Err(format!("{VALUE} is a word of its own, not a part of '{word}'"));
+                };
+                if layout.resp {
+                    push_length(&mut template.text, b'$', alone.text.len() + filled_bytes);
+                }
                 template.word(word, layout);
             }
-            if layout.resp {
-                template.literal("\r\n");
-            }
+            template.text.extend_from_slice(if layout.resp { b"\r\n" } else { b" " });
         }
-        if !layout.resp {
-            template.literal("\r\n");
+        if words == 0 {
+            return Err("a command has a word at least".to_string());
+        }
+        if layout.resp {
+            let mut head = Vec::new();
+            push_length(&mut head, b'*', words);
+            for (at, _) in &mut template.places {
+                *at += head.len();
+            }
+            template.text.splice(..0, head);
+        } else {
+            template.text.pop();
+            template.text.extend_from_slice(b"\r\n");
         }
         Ok(template)
     }
 
-    fn word(&mut self, word: &str, layout: Layout) {
-        if layout.resp {
-            let key_bytes = layout.prefix.len() + DIGITS;
-            let keys = word.matches(KEY).count();
-            let randoms = word.matches(RANDOM).count();
-            let length = word.len() - keys * KEY.len() - randoms * RANDOM.len() + keys * key_bytes + randoms * DIGITS;
-            self.literal(&format!("${length}\r\n"));
-        }
-        let mut rest = word;
-        while let Some(at) = rest.find("__") {
-            let (before, from) = rest.split_at(at);
-            self.literal(before);
-            rest = if let Some(after) = from.strip_prefix(KEY) {
-                self.literal(layout.prefix);
-                self.pieces.push(Piece::Key);
-                after
-            } else if let Some(after) = from.strip_prefix(RANDOM) {
-                self.pieces.push(Piece::Random);
-                after
+    /// Adds a word; gives how many bytes will be filled in, but nothing for one that has a value inside.
+    fn word(&mut self, word: &str, layout: Layout) -> Option<usize> {
+        let mut rest = word.as_bytes();
+        let mut filled_bytes = 0;
+        while let Some((&byte, after)) = rest.split_first() {
+            let place = if rest.starts_with(KEY.as_bytes()) {
+                rest = &rest[KEY.len()..];
+                self.text.extend_from_slice(layout.prefix.as_bytes());
+                Place::Key
+            } else if rest.starts_with(RANDOM.as_bytes()) {
+                rest = &rest[RANDOM.len()..];
+                Place::Digits
+            } else if rest.starts_with(VALUE.as_bytes()) {
+                return None;
             } else {
-                self.literal("_");
-                &from[1..]
+                self.text.push(byte);
+                rest = after;
+                continue;
             };
+            self.places.push((self.text.len(), place));
+            filled_bytes += DIGITS;
         }
-        self.literal(rest);
-    }
-
-    fn literal(&mut self, text: &str) {
-        if let Some(Piece::Literal(bytes)) = self.pieces.last_mut() {
-            bytes.extend_from_slice(text.as_bytes());
-        } else {
-            self.pieces.push(Piece::Literal(text.as_bytes().to_vec()));
-        }
+        Some(filled_bytes)
     }
 
     /// Adds a request; gives the number of its last key. A value is that of the key before it.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn push(&self, out: &mut Vec<u8>, draw: &mut Draw) -> u64 {
         let mut key = 0;
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(bytes) => out.extend_from_slice(bytes),
-                Piece::Key => {
+        let mut from = 0;
+        for &(at, place) in &self.places {
+            out.extend_from_slice(&self.text[from..at]);
+            from = at;
+            match place {
+                Place::Key => {
                     key = draw.keys.next(&mut draw.random);
                     push_digits(out, key);
                 }
-                Piece::Random => push_digits(out, draw.random.below(draw.randoms)),
-                Piece::Value => {
+                Place::Digits => push_digits(out, draw.random.below(draw.randoms)),
+                Place::Number => push_number(out, draw.random.below(draw.randoms), draw.resp),
+                Place::Value => {
                     let value = draw.values.of(key);
                     if draw.resp {
-                        push_length(out, value.len());
+                        push_length(out, b'$', value.len());
                     }
                     out.extend_from_slice(value);
                 }
             }
         }
+        out.extend_from_slice(&self.text[from..]);
         key
     }
 }
@@ -175,10 +185,12 @@ pub(super) struct Draw<'a> {
     pub(super) resp: bool,
 }
 
+#[cfg_attr(memento_small, optimize(speed))]
+#[inline(never)]
 fn push_digits(out: &mut Vec<u8>, number: u64) {
     let mut digits = [b'0'; DIGITS];
     // Halves have few enough digits for the short division.
-    for (half, number) in digits.chunks_mut(DIGITS / 2).zip([number / 1_000_000, number % 1_000_000]) {
+    for (half, number) in digits.chunks_exact_mut(DIGITS / 2).zip([number / 1_000_000, number % 1_000_000]) {
         let mut number = number as u32;
         for digit in half.iter_mut().rev() {
             *digit = b'0' + (number % 10) as u8;
@@ -188,10 +200,29 @@ fn push_digits(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits);
 }
 
-fn push_length(out: &mut Vec<u8>, length: usize) {
+/// A number as a word.
+#[inline(never)]
+fn push_number(out: &mut Vec<u8>, number: u64, resp: bool) {
+    let mut text = [0; DIGITS];
+    let (mut at, mut rest) = (DIGITS, number);
+    while rest > 0 || at == DIGITS {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if resp {
+        push_length(out, b'$', DIGITS - at);
+    }
+    out.extend_from_slice(&text[at..]);
+}
+
+/// The line of a length, behind the byte that tells of what.
+#[inline(never)]
+fn push_length(out: &mut Vec<u8>, kind: u8, length: usize) {
     let mut text = [0; 24];
     let mut at = text.len() - 2;
-    text[at..].copy_from_slice(b"\r\n");
+    text[at] = b'\r';
+    text[at + 1] = b'\n';
     let mut number = length;
     loop {
         at -= 1;
@@ -201,7 +232,8 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
             break;
         }
     }
-    out.push(b'$');
+    at -= 1;
+    text[at] = kind;
     out.extend_from_slice(&text[at..]);
 }
 
@@ -218,10 +250,14 @@ pub(super) struct Values {
 
 impl Values {
     /// Values from `least` bytes to `most`.
+    #[inline(never)]
     pub(super) fn new(least: usize, most: usize) -> Values {
         const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
         let mut random = Random::new(0);
-        let text = (0..most + OFFSETS).map(|_| LETTERS[(random.bits() % 64) as usize]).collect();
+        let mut text = vec![0; most + OFFSETS];
+        for letter in &mut text {
+            *letter = LETTERS[(random.bits() % 64) as usize];
+        }
         Values { text, least, most }
     }
 
@@ -270,8 +306,10 @@ mod tests {
         }
         let (text, key) = request("MGET __key__ __key__", false);
         assert_eq!((text.as_str(), key), ("MGET key:000000000007 key:000000000008\r\n", 8));
+        // Places that overlap: the first counts.
+        assert_eq!(request("DEL x__key__rand__", true).0, "*2\r\n$3\r\nDEL\r\n$23\r\nxkey:000000000007rand__\r\n");
         let (text, _) = request("SETRANGE k __rand__ x__rand__", true);
-        assert!(text.starts_with("*4\r\n$8\r\nSETRANGE\r\n$1\r\nk\r\n$12\r\n00000000000"), "{text}");
+        assert!(text.starts_with("*4\r\n$8\r\nSETRANGE\r\n$1\r\nk\r\n$1\r\n"), "{text}");
         assert!(text.contains("\r\n$13\r\nx00000000000"), "{text}");
     }
 
@@ -281,8 +319,9 @@ mod tests {
         for command in ["", "  ", "SET k x__data__"] {
             assert!(Template::new(command, Check::Any, layout).is_err(), "{command}");
         }
-        for (_, command, check) in TESTS {
-            assert!(Template::new(command, *check, layout).is_ok(), "{command}");
+        for name in "ping set get inc dec incf append exists del fill".split(' ') {
+            let (command, check) = test(name).expect(name);
+            assert!(Template::new(command, check, layout).is_ok(), "{command}");
         }
     }
 
@@ -296,9 +335,15 @@ mod tests {
         assert_eq!(out, wanted.as_bytes());
         let mut out = Vec::new();
         for length in [0, 9, 10, 536_870_912] {
-            push_length(&mut out, length);
+            push_length(&mut out, b'$', length);
         }
         assert_eq!(out, b"$0\r\n$9\r\n$10\r\n$536870912\r\n");
+        let mut out = Vec::new();
+        for number in [0, 7, 10, KEYS_MAX - 1] {
+            push_number(&mut out, number, true);
+            push_number(&mut out, number, false);
+        }
+        assert_eq!(out, b"$1\r\n00$1\r\n77$2\r\n1010$12\r\n999999999999999999999999");
     }
 
     #[test]

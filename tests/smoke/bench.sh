@@ -38,6 +38,11 @@ assert [row["requests"] for row in rows[:2]] == [1000, 3000] and rows[2]["reques
 assert not any(row["misses"] for row in rows)
 END
 done
+# Values that no socket's buffer holds, and that come in many pieces.
+load memento -s "$SCRATCH/sock" -t set,get -d 1-400000 -n 300 -r 40 -P 4 -c 3 --verify -q
+# A number is one that servers take as such.
+load memento 127.0.0.1 "$PORT" --command 'INCRBY many __rand__' -n 1000 -q
+
 # A terminal sees how it goes on, a picture and nothing of what was written over.
 if command -v script >/dev/null; then
     script -qec "$BIN/memento-benchmark 127.0.0.1 $PORT -t get --time 1.2 -c 2 --histogram" /dev/null \
