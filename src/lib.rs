@@ -30,7 +30,7 @@
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
-//! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
@@ -104,7 +104,12 @@
 //! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
 //! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |
 //! | `cli/mod.rs`, `lines.rs`, `pipe.rs`, `plain.rs` | memento-cli |
-//! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
+//! | `benchmark/mod.rs`, `options.rs` | memento-benchmark; its command line |
+//! | `benchmark/load.rs`, `engine.rs`, `report.rs` | loads of its: servers, threads and turns; one thread; figures as text |
+//! | `benchmark/template.rs`, `replies.rs` | requests and values; where a reply ends and whether it is right |
+//! | `benchmark/keys.rs`, `random.rs`, `schedule.rs`, `histogram.rs` | which key is next; random numbers; when a request is due; latencies |
+//! | `benchmark/decimal.rs`, `text.rs`, `curves.rs` | numbers with a fraction, read and written; exponential and logarithm |
+//! | `benchmark/threads.rs` | threads that work at the same time |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!
 //! # Invariants
