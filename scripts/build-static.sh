@@ -106,10 +106,16 @@ END
     # On riscv64 the linker leaves there where variables of a thread lie, so that the program has its fixed place.
     # Code and constants share pages (noseparate-code): else two pages are half empty, in the file and in memory. And
     # nothing makes pages read-only once their pointers are moved, so that no page begins with these (norelro).
-    kind="-static-pie -Wl,--no-dynamic-linker" start=rcrt1.o
-    if [ "$arch" = riscv64 ]; then
-        kind="-static -no-pie" start=crt1.o
-    fi
+    kind="-static-pie -Wl,--no-dynamic-linker" start=$musl/rcrt1.o
+    case $arch in
+        riscv64) kind="-static -no-pie" start=$musl/crt1.o ;;
+        # Where the pointers lie is told in a bit each instead of 24 bytes (a 25th of the program), which Debian's linker
+        # can for this processor alone; musl cannot read it, so that a start of our own moves them.
+        amd64)
+            "$cc" -Os -fPIC -fno-stack-protector -c scripts/relr-start.c -o "$link/start.o"
+            kind="$kind -Wl,-z,pack-relative-relocs,--entry=relr_start" start="$link/start.o $start"
+            ;;
+    esac
     cat >"$link/linker.new" <<END
 #!/bin/sh
 for word in "\$@"; do
@@ -119,8 +125,8 @@ for word in "\$@"; do
         *) set -- "\$@" "\$word" ;;
     esac
 done
-# $(cksum <"$link/unwind.c")
-exec $cc -nostdlib $kind "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" -Wl,-z,noseparate-code,-z,norelro,--build-id=none \\
+# $(cat "$link/unwind.c" scripts/relr-start.c | cksum)
+exec $cc -nostdlib $kind $start "$musl/crti.o" "\$@" -L "$musl" -Wl,-z,noseparate-code,-z,norelro,--build-id=none \\
     -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
     # Cargo knows its name alone: where it links in another way, what was linked is to go.
