@@ -109,11 +109,13 @@ END
     kind="-static-pie -Wl,--no-dynamic-linker" start=$musl/rcrt1.o
     case $arch in
         riscv64) kind="-static -no-pie" start=$musl/crt1.o ;;
-        # Where the pointers lie is told in a bit each instead of 24 bytes (a 25th of the program), which Debian's linker
-        # can for this processor alone; musl cannot read it, so that a start of our own moves them.
+        # Where the pointers lie is told in a bit each, not in 24 bytes (a 25th of the program), which Debian's linker
+        # can for this processor alone; musl cannot read it, so that a start of our own moves them. And what is written
+        # to need not begin a page of the file: the page of both is in memory twice, and in the file once.
         amd64)
             "$cc" -Os -fPIC -fno-stack-protector -c scripts/relr-start.c -o "$link/start.o"
-            kind="$kind -Wl,-z,pack-relative-relocs,--entry=relr_start" start="$link/start.o $start"
+            kind="$kind -Wl,-z,pack-relative-relocs,-z,common-page-size=64,--entry=relr_start"
+            start="$link/start.o $start"
             ;;
     esac
     cat >"$link/linker.new" <<END
@@ -139,7 +141,8 @@ END
     export RUSTC RUSTC_BOOTSTRAP=1
     flags="$flags -C link-self-contained=no -C relocation-model=pie -L native=$link -L native=$musl"
     # What the processor does at a panic is to stop, with no message: a twelfth of the size, and fewer instructions.
-    flags="$flags -Z unstable-options -C panic=immediate-abort"
+    # Nothing tells then where it was, and nothing is written as {:?} writes it. Musl is called where it lies.
+    flags="$flags -Z unstable-options -C panic=immediate-abort -Z location-detail=none -Z fmt-debug=none -Z plt=yes"
     way="$("$RUSTC" --version) and its library's source"
     # Of the library, what sorts, prints numbers and the like in the smaller of two ways.
     set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
@@ -152,6 +155,10 @@ if [ "$small" = 1 ]; then
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z
     flags="$flags --cfg memento_small"
     last="-C opt-level=2"
+    # What calls others is put into its caller more seldom than the compiler would, what has a large frame never: what
+    # lies far away on the stack takes longer instructions. Registers are saved where it takes the fewest bytes.
+    last="$last -C llvm-args=-inline-call-penalty=40 -C llvm-args=-inline-max-stacksize=1000"
+    last="$last -C llvm-args=-split-spill-mode=size"
 else
     # A compiler that knows no marks: less is put into its caller than usually, other than where the source asks for it.
     # opt-level=s costs many more instructions and gains nothing.
