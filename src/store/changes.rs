@@ -20,8 +20,20 @@ impl Changes {
     #[inline]
     pub(super) fn note<'k>(&mut self, key: impl FnOnce() -> &'k [u8]) {
         if self.tracking {
-            self.keys.push(key().into());
+            self.keep(key());
         }
+    }
+
+    /// Whether somebody wants to know.
+    #[inline]
+    pub(super) fn is_tracking(&self) -> bool {
+        self.tracking
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, key: &[u8]) {
+        self.keys.push(key.into());
     }
 
     /// What was noted, in the order of the changes.
