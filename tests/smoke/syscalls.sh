@@ -30,6 +30,7 @@ epoll_create1 2.6.27
 epoll_ctl 2.6.16
 epoll_pwait 2.6.19
 epoll_wait 2.6.16
+eventfd2 2.6.27
 execve 2.6.16
 exit 2.6.16
 exit_group 2.6.16
