@@ -59,9 +59,9 @@
 //! | the wall clock | it is shown and converted, and ends no key | `src/server/engine.rs`: a_wall_clock_that_jumps_by_years_ends_and_keeps_no_key |
 //! | calls that fail, fall short, come late | each is made again, or ends one connection | `src/server/tests.rs`: no_reply_is_lost_or_doubled_under_faults; `src/server/faults.rs`: a_broken_connection_costs_its_own_replies_alone, a_cluster_whose_links_break_does_what_it_says |
 //! | **A server that the tools talk to** |  |  |
-//! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
+//! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client/mod.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
 //! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error, the_client_tells_of_a_server_that_does_not_answer |
-//! | what a terminal would obey | `?` in its place | `src/cli/plain.rs`: nothing_is_left_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
+//! | what a terminal would obey | `\x1b` and the like in its place | `src/cli/show.rs`: people_see_dates_and_nothing_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
 
 /// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
 pub const SLOTS: usize = 8192;

@@ -1,0 +1,116 @@
+//! Looks at all keys: `--scan` lists them, `--bigkeys` finds the longest values.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, IsTerminal};
+
+use super::show::{self, Style};
+use super::talk::Target;
+use super::{Failure, print};
+use crate::client::reply::Kind;
+use crate::client::resp::{Deadline, RespClient, write_command};
+
+/// So many keys are asked for at a time.
+const COUNT: &[u8] = b"1000";
+
+/// So many of the longest values are shown.
+const SHOWN: usize = 10;
+
+/// What is done with some keys.
+type Handle<'a> = &'a mut dyn FnMut(&mut RespClient, Vec<Vec<u8>>) -> Result<(), Failure>;
+
+/// Hands over the keys a step at a time; a key may come more than once while others come and go.
+///
+/// # Errors
+/// When the connection breaks, the server refuses, or `handle` fails.
+pub(super) fn each(client: &mut RespClient, pattern: Option<&str>, handle: Handle<'_>) -> Result<(), Failure> {
+    let mut cursor = b"0".to_vec();
+    loop {
+        let mut words: Vec<&[u8]> = vec![b"SCAN", &cursor, b"COUNT", COUNT];
+        if let Some(pattern) = pattern {
+            words.extend([b"MATCH", pattern.as_bytes()]);
+        }
+        let view = client.call(&words, Deadline::NEVER)?;
+        let mut parts = view.children();
+        let (Some(next), Some(keys)) = (parts.next(), parts.next()) else {
+            return Err(Failure::Message(format!("SCAN: {}", show::escaped(view.bytes()))));
+        };
+        let keys = keys.children().map(|key| key.bytes().to_vec()).collect();
+        let next = next.bytes().to_vec();
+        handle(client, keys)?;
+        if next == b"0" {
+            return Ok(());
+        }
+        cursor = next;
+    }
+}
+
+/// # Errors
+/// As [`each`], and when nobody reads.
+pub(super) fn scan(target: &Target, pattern: Option<&str>, style: Style) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    each(&mut client, pattern, &mut |_, keys| {
+        let mut out = Vec::new();
+        for key in keys {
+            show::print_string(style, &key, &mut out);
+        }
+        print(&out)
+    })
+}
+
+/// # Errors
+/// As [`each`], and when nobody reads.
+pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let progress = io::stderr().is_terminal();
+    let (mut count, mut bytes, mut others) = (0_u64, 0_u64, 0_u64);
+    let mut longest = BinaryHeap::new();
+    each(&mut client, pattern, &mut |client, keys| {
+        let mut commands = Vec::new();
+        for key in &keys {
+            write_command(&mut commands, [b"STRLEN".as_slice(), key].into_iter());
+        }
+        let mut lengths = Vec::with_capacity(keys.len());
+        client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view| {
+            lengths.push((view.kind() == Kind::Integer).then(|| view.integer().unwrap_or_default() as u64));
+        })?;
+        for (key, length) in keys.into_iter().zip(lengths) {
+            // Another server may hold what is no string.
+            let Some(length) = length else {
+                others += 1;
+                continue;
+            };
+            count += 1;
+            bytes += length;
+            // A key that comes twice is one.
+            let item = Reverse((length, key));
+            if longest.len() < SHOWN || longest.peek().is_some_and(|least| item < *least) {
+                if !longest.iter().any(|other| *other == item) {
+                    longest.push(item);
+                }
+                if longest.len() > SHOWN {
+                    longest.pop();
+                }
+            }
+        }
+        if progress {
+            eprint!("\r{count} keys ");
+        }
+        Ok(())
+    })?;
+    if progress {
+        eprint!("\r\x1b[K");
+    }
+    let mut out = Vec::new();
+    for Reverse((length, key)) in longest.into_sorted_vec() {
+        out.extend_from_slice(format!("{length:>12}  ").as_bytes());
+        show::escape(&key, &mut out);
+        out.push(b'\n');
+    }
+    let mean = if count > 0 { bytes as f64 / count as f64 } else { 0.0 };
+    out.extend_from_slice(format!("keys: {count}, bytes in values: {bytes}, mean: {mean:.1}\n").as_bytes());
+    if others > 0 {
+        out.extend_from_slice(format!("no strings: {others}\n").as_bytes());
+    }
+    print(&out)
+}

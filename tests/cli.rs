@@ -1,0 +1,223 @@
+//! memento-cli's options and looks at a server, against memento and, where both should do the same, Debian's redis-server.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output, Stdio};
+
+use support::cluster::Cluster;
+use support::{Scratch, Server, need, program, wait_for};
+
+/// Runs the tool with this standard input; gives status, standard output and standard error.
+fn run(words: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
+    let mut child = Command::new("timeout")
+        .arg("60")
+        .arg(program())
+        .arg("cli")
+        .args(words)
+        .env_remove("MEMENTO_PASSWORD")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tool");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writing = std::thread::spawn(move || stdin.write_all(&input));
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("its output");
+    // The tool may end before it has read all.
+    let _ = writing.join().expect("the writer");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A server to talk to, by the options that lead to it.
+struct Target {
+    options: Vec<String>,
+}
+
+impl Target {
+    fn run(&self, words: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        run(&[&options[..], words].concat(), input)
+    }
+
+    #[track_caller]
+    fn check(&self, words: &[&str], input: &[u8], status: i32, out: &str) {
+        let (code, stdout, stderr) = self.run(words, input);
+        assert_eq!((code, stdout.as_str()), (Some(status), out), "{words:?}: {stderr}");
+    }
+}
+
+fn memento() -> (Server, Target) {
+    let server = Server::start(&[]);
+    let options = vec!["-h".to_string(), "127.0.0.1".to_string(), "-p".to_string(), server.port().to_string()];
+    (server, Target { options })
+}
+
+/// What both servers answer alike.
+fn check_both(target: &Target) {
+    target.check(&["SET", "k", "two  words", "EX", "100"], b"", 0, "OK\n");
+    target.check(&["GET", "k"], b"", 0, "two  words\n");
+    target.check(&["SET", "k", "a", "b"], b"", 1, "(error) syntax error\n");
+    target.check(&["-x", "SET", "k"], b"a\0b\xff\r\n", 0, "OK\n");
+    target.check(&["--json", "GET", "k"], b"", 0, "{\"base64\":\"YQBi/w0K\"}\n");
+    target.check(&["-r", "3", "-i", "0.01", "INCR", "n"], b"", 0, "1\n2\n3\n");
+    target.check(&["--json", "MGET", "n", "none"], b"", 0, "[\"3\",null]\n");
+    target.check(&["--csv", "MGET", "n", "none", "n"], b"", 0, "\"3\",,\"3\"\n");
+    target.check(&["--json", "GET"], b"", 1, "{\"error\":\"ERR wrong number of arguments for 'get' command\"}\n");
+    target.check(&["-r", "2", "nonsense"], b"", 1, "(Unknown command)\n(Unknown command)\n");
+    // Lines: an error is the status where that is wanted.
+    target.check(&["-e"], b"SET a 1\nGET a\n\nINCR a", 0, "OK\n1\n2\n");
+    target.check(&["-e"], b"GET\nGET a\n", 1, "(error) wrong number of arguments for 'get' command\n2\n");
+    target.check(
+        &["--json"],
+        b"GET\nGET a\nQUIT\nGET a\n",
+        0,
+        "{\"error\":\"ERR wrong number of arguments for 'get' command\"}\n\"2\"\n",
+    );
+    target.check(&["FLUSHALL"], b"", 0, "OK\n");
+
+    // Many at once: lines and arrays, errors counted, all keys found again.
+    let mut input: Vec<u8> = (0..20_000).flat_map(|n| format!("SET key:{n} value{n}\r\n").into_bytes()).collect();
+    input.extend_from_slice(b"*3\r\n$3\r\nSET\r\n$4\r\nl\r\ng\r\n$5000\r\n");
+    input.extend_from_slice(&[b'x'; 5000]);
+    input.extend_from_slice(b"\r\nGET\r\nnonsense");
+    let (code, out, errors) = target.run(&["--pipe"], &input);
+    assert_eq!((code, out.as_str()), (Some(1), "answers: 20003, errors: 2\n"), "{errors}");
+    assert!(
+        errors.contains("answer 20002: ERR wrong number") && errors.contains("answer 20003: ERR unknown"),
+        "{errors}"
+    );
+    target.check(&["--pipe"], b"", 0, "answers: 0, errors: 0\n");
+    let (code, out, _) = target.run(&["--scan", "--pattern", "key:1999?"], b"");
+    let mut keys: Vec<&str> = out.lines().collect();
+    keys.sort_unstable();
+    let wanted: Vec<String> = (19_990..20_000).map(|n| format!("key:{n}")).collect();
+    assert_eq!((code, keys), (Some(0), wanted.iter().map(String::as_str).collect()));
+    let (code, out, _) = target.run(&["--scan"], b"");
+    let mut keys: Vec<&str> = out.split_inclusive('\n').collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((code, out.contains("l\r\ng\n"), keys.len()), (Some(0), true, 20_002));
+    let (code, out, _) = target.run(&["--bigkeys"], b"");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((code, lines.len(), lines[0]), (Some(0), 12, "        5000  l\\x0d"), "{out}");
+    assert!(lines[11].starts_with("keys: 20001, bytes in values: "), "{out}");
+
+    let (code, out, _) = target.run(&["--stat", "-r", "2", "-i", "0.05"], b"");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((code, lines.len(), lines[1].split_whitespace().next()), (Some(0), 3, Some("20001")), "{out}");
+    let (code, out, _) = target.run(&["--latency", "-i", "0.1"], b"");
+    assert!(code == Some(0) && out.starts_with("PING in µs: least ") && out.lines().count() == 1, "{out}");
+}
+
+#[test]
+fn memento_is_talked_to() {
+    let (_server, target) = memento();
+    check_both(&target);
+    // Its own commands, and the faces of the text protocol.
+    target.check(&["SET", "a", ""], b"", 0, "OK\n");
+    target.check(&["DEL", "a"], b"", 0, "OK\n");
+    target.check(&["DEL", "a"], b"", 0, "(null)\n");
+    target.check(&["APPEND", "a", "b"], b"", 0, "OK\n");
+    target.check(
+        &["-e"],
+        b"DEL a\nDEL a\nMULTI\nAPPEND a  b \nDEL c\nEXEC\n",
+        0,
+        "OK\n(null)\nOK\nQUEUED\nQUEUED\nOK\n(null)\n",
+    );
+    let (_, out, _) = target.run(&["--csv", "GETP", "a"], b"");
+    assert!(out.starts_with("\"key\",\"a\"\n\"value\",\" b \"\n\"creation_time\",1"), "{out}");
+    let (code, _, errors) = target.run(&["--cluster"], b"");
+    assert_eq!((code, errors.contains("cluster support disabled")), (Some(1), true), "{errors}");
+    let (code, _, errors) = target.run(&["--json"], b"CLIENT REPLY OFF\n");
+    assert_eq!((code, errors.contains("CLIENT REPLY")), (Some(1), true), "{errors}");
+    // The last request lacks its end, and the server waits for it.
+    let (code, _, errors) = run(&["-p", "1", "--pipe"], b"");
+    assert_eq!((code, errors.contains("cannot connect to 127.0.0.1:1")), (Some(1), true), "{errors}");
+}
+
+#[test]
+fn redis_is_talked_to() {
+    if !need("redis-server") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let socket = scratch.path("redis");
+    let folder = scratch.path("");
+    let mut redis = Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--unixsocket"])
+        .arg(&socket)
+        .arg("--dir")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server");
+    wait_for("redis-server", || UnixStream::connect(&socket).is_ok());
+    let target = Target { options: vec!["-s".to_string(), socket.to_str().expect("a path").to_string()] };
+    let checked = std::panic::catch_unwind(|| check_both(&target));
+    redis.kill().expect("our own child");
+    redis.wait().expect("our own child");
+    if let Err(panic) = checked {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_socket_and_a_password_let_in() {
+    let scratch = Scratch::new();
+    let (socket, password) = (scratch.path("s"), scratch.path("password"));
+    fs::write(&password, "open sésame\nnot this\n").expect("a file");
+    let (socket, password) = (socket.to_str().expect("a path"), password.to_str().expect("a path"));
+    let server = support::Start::new(&["-s", socket, "--password-file", password]).listeners(2).start();
+    let port = server.port().to_string();
+    let wrong = scratch.path("wrong");
+    fs::write(&wrong, "wrong\n").expect("a file");
+    for place in [&["-s", socket][..], &["127.0.0.1", &port]] {
+        let with = |file: &str, mode: &[&str], words: &[&str], input: &[u8]| {
+            run(&[&["--password-file", file], mode, place, words].concat(), input)
+        };
+        let plain = [&["-s", socket][..], &["127.0.0.1", &port]].concat();
+        assert!(!plain.is_empty());
+        assert_eq!(with(password, &[], &["SET", "k", "v"], b"").1, "OK\n");
+        // Lines that are copied, and lines whose answers are looked at.
+        assert_eq!(with(password, &[], &[], b"SET k a b\nGET k\n").1, "OK\na b\n");
+        assert_eq!(with(password, &["-e"], &[], b"GET k\n").1, "a b\n");
+        assert_eq!(with(password, &["--pipe"], &[], b"GET k\n").1, "answers: 1, errors: 0\n");
+        let (code, _, errors) = with(wrong.to_str().expect("a path"), &[], &["GET", "k"], b"");
+        assert!(code == Some(1) && errors.contains("WRONGPASS"), "{errors}");
+        let (code, _, errors) = with(wrong.to_str().expect("a path"), &[], &[], b"GET k\n");
+        assert!(code == Some(1) && errors.contains("WRONGPASS"), "{errors}");
+        let (code, out, _) = run(&[place, &["GET", "k"]].concat(), b"");
+        assert_eq!((code, out.as_str()), (Some(1), "(error) NOAUTH Authentication required.\n"));
+        let (code, _, errors) = run(&[&["--scan"], place].concat(), b"");
+        assert!(code == Some(1) && errors.contains("NOAUTH"), "{errors}");
+    }
+    // A server that wants none does not mind one.
+    let (_open, target) = memento();
+    target.check(&["--password-file", password, "SET", "k", "v"], b"", 0, "OK\n");
+    target.check(&["--password-file", password], b"GET k\n", 0, "v\n");
+}
+
+#[test]
+fn a_cluster_is_shown() {
+    let cluster = Cluster::start(3);
+    let port = cluster.port(0).to_string();
+    let (code, out, errors) = run(&["-p", &port, "--cluster"], b"");
+    assert_eq!(code, Some(0), "{errors}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.iter().filter(|line| line.contains(" up ")).count(), 3, "{out}");
+    let slots: usize = lines[1..4]
+        .iter()
+        .map(|line| line.split_whitespace().nth(3).expect("slots").parse::<usize>().expect(line))
+        .sum();
+    assert_eq!(slots, 8192, "{out}");
+    let cells: String = lines[5..9].iter().map(|line| line.trim_start().split_once(' ').expect(line).1).collect();
+    assert_eq!(cells.len(), 256, "{out}");
+    for letter in ['a', 'b', 'c'] {
+        assert!((80..=90).contains(&cells.matches(letter).count()), "{out}");
+    }
+}
