@@ -132,7 +132,7 @@ fn memento_is_talked_to() {
     let (_, out, _) = target.run(&["--csv", "GETP", "a"], b"");
     assert!(out.starts_with("\"key\",\"a\"\n\"value\",\" b \"\n\"creation_time\",1"), "{out}");
     let (code, _, errors) = target.run(&["--cluster"], b"");
-    assert_eq!((code, errors.contains("cluster support disabled")), (Some(1), true), "{errors}");
+    assert_eq!((code, errors.contains("is in no cluster")), (Some(1), true), "{errors}");
     let (code, _, errors) = target.run(&["--json"], b"CLIENT REPLY OFF\n");
     assert_eq!((code, errors.contains("CLIENT REPLY")), (Some(1), true), "{errors}");
     // The last request lacks its end, and the server waits for it.

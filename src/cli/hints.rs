@@ -95,9 +95,12 @@ pub(super) fn help(line: &str) -> Option<String> {
 
 fn overview() -> String {
     let mut text = String::new();
-    let mut families: Vec<&str> = COMMANDS.iter().map(|row| row.family.name()).collect();
-    families.sort_unstable();
-    families.dedup();
+    let mut families: Vec<&str> = Vec::new();
+    for row in COMMANDS {
+        if !families.contains(&row.family.name()) {
+            families.push(row.family.name());
+        }
+    }
     for family in families {
         let names = COMMANDS.iter().filter(|row| row.family.name() == family).map(|row| row.name.to_uppercase());
         text += &wrap(&format!("{family}:"), names);

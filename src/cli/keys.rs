@@ -1,7 +1,5 @@
 //! Looks at all keys: `--scan` lists them, `--bigkeys` finds the longest values.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::{self, IsTerminal};
 
 use super::show::{self, Style};
@@ -64,7 +62,8 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
     let mut client = target.connect()?;
     let progress = io::stderr().is_terminal();
     let (mut count, mut bytes, mut others) = (0_u64, 0_u64, 0_u64);
-    let mut longest = BinaryHeap::new();
+    // The longest first.
+    let mut longest: Vec<(u64, Vec<u8>)> = Vec::new();
     each(&mut client, pattern, &mut |client, keys| {
         let mut commands = Vec::new();
         for key in &keys {
@@ -83,14 +82,11 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
             count += 1;
             bytes += length;
             // A key that comes twice is one.
-            let item = Reverse((length, key));
-            if longest.len() < SHOWN || longest.peek().is_some_and(|least| item < *least) {
-                if !longest.iter().any(|other| *other == item) {
-                    longest.push(item);
-                }
-                if longest.len() > SHOWN {
-                    longest.pop();
-                }
+            let item = (length, key);
+            let place = longest.partition_point(|other| *other > item);
+            if place < SHOWN && longest.get(place) != Some(&item) {
+                longest.insert(place, item);
+                longest.truncate(SHOWN);
             }
         }
         if progress {
@@ -102,7 +98,7 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
         eprint!("\r\x1b[K");
     }
     let mut out = Vec::new();
-    for Reverse((length, key)) in longest.into_sorted_vec() {
+    for (length, key) in longest {
         out.extend_from_slice(format!("{length:>12}  ").as_bytes());
         show::escape(&key, &mut out);
         out.push(b'\n');

@@ -16,6 +16,7 @@ mod pipe;
 mod prompt;
 mod show;
 mod talk;
+mod top;
 mod watch;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -114,6 +115,7 @@ fn run(request: &Request) -> Result<(), Failure> {
         Mode::Stat => return watch::stat(request),
         Mode::Latency => return watch::latency(request),
         Mode::Cluster => return nodes::show(target),
+        Mode::Top => return top::run(target, request.interval),
     }
     if let Some(words) = &request.command {
         return command(request, words, style);

@@ -1,4 +1,5 @@
-//! `--cluster`: the nodes of a cluster in a table, and who has which slots as a picture.
+//! The nodes of a cluster: what each says of itself in a table, and who has which slots as a picture. `--cluster` shows
+//! them once, `--top` again and again.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const CELLS_PER_ROW: usize = 64;
 
 /// A node as the cluster knows it.
 #[derive(Debug, PartialEq)]
-struct Node {
+pub(super) struct Node {
     host: String,
     port: u16,
     /// In the words of CLUSTER NODES.
@@ -42,8 +43,12 @@ impl Node {
 
 /// The nodes of what CLUSTER NODES says, by address.
 fn parse(text: &str) -> Vec<Node> {
-    let mut nodes: Vec<Node> = text.lines().filter_map(node).collect();
-    nodes.sort_by_key(|node| (node.host.clone(), node.port));
+    let mut nodes: Vec<Node> = Vec::new();
+    for node in text.lines().filter_map(node) {
+        // There are few, so that this is as good as sorting, and smaller.
+        let place = nodes.partition_point(|other| (&other.host, other.port) < (&node.host, node.port));
+        nodes.insert(place, node);
+    }
     nodes
 }
 
@@ -66,13 +71,13 @@ fn node(line: &str) -> Option<Node> {
 }
 
 /// The letter that stands for a node in the picture.
-fn letter(place: usize) -> char {
+pub(super) fn letter(place: usize) -> char {
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     char::from(LETTERS[place % LETTERS.len()])
 }
 
 /// Who has which slots: a letter for some slots that one node has, `+` for those of several, `.` where nobody has them.
-fn picture(nodes: &[Node]) -> String {
+fn picture(nodes: &[&Node]) -> String {
     let owner = |slot: usize| nodes.iter().position(|node| node.has(slot));
     let owners: Vec<Option<usize>> = (0..SLOTS).map(owner).collect();
     let (low, high) = owners.split_at(SLOTS / 2);
@@ -88,61 +93,147 @@ fn picture(nodes: &[Node]) -> String {
     text + "\n"
 }
 
-/// What a node says of itself, where it does.
-fn figures(node: &Node, password: Option<&Vec<u8>>) -> Result<(Info, i64), Failure> {
-    let mut client = RespClient::connect(&node.host, node.port, Deadline::after(PATIENCE))?;
-    client.hello(3, password.map(Vec::as_slice), Deadline::after(PATIENCE))?;
-    let info = Info::ask(&mut client, PATIENCE)?;
-    // Of this node alone.
-    client.call(&[b"READONLY"], Deadline::after(PATIENCE))?;
-    let keys = client.call(&[b"DBSIZE"], Deadline::after(PATIENCE))?.integer().unwrap_or(0);
-    Ok((info, keys))
+/// A node that is looked at, and what it said last.
+pub(super) struct Watched {
+    /// `None`: a server that is in no cluster.
+    node: Option<Node>,
+    address: String,
+    pub(super) client: Option<RespClient>,
+    pub(super) said: Option<(Info, i64)>,
+}
+
+/// All of a cluster, or one server.
+pub(super) struct Cluster<'a> {
+    target: &'a Target,
+    patience: Duration,
+    pub(super) nodes: Vec<Watched>,
+}
+
+impl<'a> Cluster<'a> {
+    /// Nothing is asked yet. A node that says nothing for so long is shown as silent.
+    pub(super) fn new(target: &'a Target, patience: Duration) -> Cluster<'a> {
+        Cluster { target, patience, nodes: Vec::new() }
+    }
+
+    /// Asks a node that is reached which nodes there are, then each of them what it says of itself. A server that is in
+    /// no cluster is looked at alone.
+    ///
+    /// # Errors
+    /// When none can be reached.
+    pub(super) fn look(&mut self) -> Result<(), Failure> {
+        let asked = self.nodes.iter_mut().find_map(|watched| ask_nodes(watched.client.as_mut()?, self.patience).ok());
+        let found = match asked {
+            Some(found) => found,
+            None => {
+                let mut client = self.target.connect()?;
+                let found = ask_nodes(&mut client, self.patience)?;
+                if found.is_none() {
+                    let address = client.address().to_string();
+                    self.nodes = vec![Watched { node: None, address, client: Some(client), said: None }];
+                }
+                found
+            }
+        };
+        if let Some(found) = found {
+            let mut before = std::mem::take(&mut self.nodes);
+            for node in found {
+                let address = match node.host.contains(':') {
+                    true => format!("[{}]:{}", node.host, node.port),
+                    false => format!("{}:{}", node.host, node.port),
+                };
+                let known = before.iter_mut().find(|watched| watched.address == address);
+                let client = known.and_then(|watched| watched.client.take());
+                self.nodes.push(Watched { node: Some(node), address, client, said: None });
+            }
+        }
+        for watched in &mut self.nodes {
+            watched.said = watched.figures(self.target, self.patience).ok();
+            if watched.said.is_none() {
+                watched.client = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line a node.
+    pub(super) fn table(&self) -> String {
+        let mut out = format!(
+            "   {:<24} {:<8} {:>6} {:>9} {:>8} {:>8} {:>7}\n",
+            "node", "state", "slots", "keys", "memory", "clients", "per s"
+        );
+        let ranges = || self.nodes.iter().filter_map(|watched| watched.node.as_ref()).flat_map(|node| &node.ranges);
+        // memento's slots are shown twice to clients.
+        let doubled = ranges().all(|&(first, last)| {
+            let other = (SLOTS / 2 + first) % SLOTS;
+            ranges().any(|&range| range == (other, other + last - first))
+        });
+        for (place, watched) in self.nodes.iter().enumerate() {
+            let (state, slots) = match (&watched.said, &watched.node) {
+                (None, node) => ("silent", node.as_ref().map_or(0, Node::owned)),
+                (_, Some(node)) if node.flags.contains("fail") => ("failing", node.owned()),
+                (_, Some(node)) if !node.linked => ("unlinked", node.owned()),
+                (_, node) => ("up", node.as_ref().map_or(SLOTS, Node::owned)),
+            };
+            let slots = if doubled { slots / 2 } else { slots };
+            let _ = write!(out, " {} {:<24} {state:<8} {slots:>6}", letter(place), watched.address);
+            if let Some((info, keys)) = &watched.said {
+                let _ = write!(
+                    out,
+                    " {keys:>9} {:>8} {:>8} {:>7}",
+                    short(info.number("used_memory")),
+                    info.number("connected_clients"),
+                    info.number("instantaneous_ops_per_sec"),
+                );
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// The slots as a picture; nothing for a server that is in no cluster.
+    pub(super) fn picture(&self) -> String {
+        let nodes: Vec<&Node> = self.nodes.iter().filter_map(|watched| watched.node.as_ref()).collect();
+        if nodes.is_empty() { String::new() } else { picture(&nodes) }
+    }
+}
+
+/// The nodes that there are; none where the server is in no cluster.
+fn ask_nodes(client: &mut RespClient, patience: Duration) -> Result<Option<Vec<Node>>, Failure> {
+    let view = client.call(&[b"CLUSTER", b"NODES"], Deadline::after(patience))?;
+    let is_error = view.kind() == Kind::Error;
+    Ok((!is_error).then(|| parse(&String::from_utf8_lossy(view.bytes()))))
+}
+
+impl Watched {
+    /// What a node says of itself, where it does.
+    fn figures(&mut self, target: &Target, patience: Duration) -> Result<(Info, i64), Failure> {
+        let client = match (&mut self.client, &self.node) {
+            (Some(client), _) => client,
+            (empty, Some(node)) => {
+                let mut client = RespClient::connect(&node.host, node.port, Deadline::after(patience))?;
+                client.hello(3, target.password.as_deref(), Deadline::after(patience))?;
+                // Its own keys alone are counted.
+                client.call(&[b"READONLY"], Deadline::after(patience))?;
+                empty.insert(client)
+            }
+            (empty, None) => empty.insert(target.connect()?),
+        };
+        let info = Info::ask(client, patience)?;
+        let keys = client.call(&[b"DBSIZE"], Deadline::after(patience))?.integer().unwrap_or(0);
+        Ok((info, keys))
+    }
 }
 
 /// # Errors
 /// When the server cannot be reached or is in no cluster.
 pub(super) fn show(target: &Target) -> Result<(), Failure> {
-    let mut client = target.connect()?;
-    let view = client.call(&[b"CLUSTER", b"NODES"], Deadline::after(PATIENCE))?;
-    let text = String::from_utf8_lossy(view.bytes()).into_owned();
-    if view.kind() == Kind::Error {
-        return Err(Failure::Message(super::show::escaped(view.bytes())));
+    let mut cluster = Cluster::new(target, PATIENCE);
+    cluster.look()?;
+    let picture = cluster.picture();
+    if picture.is_empty() {
+        return Err(Failure::Message(format!("{} is in no cluster", cluster.nodes[0].address)));
     }
-    let nodes = parse(&text);
-    let mut out = format!(
-        "   {:<24} {:<10} {:>6} {:>9} {:>8} {:>8} {:>7}\n",
-        "node", "state", "slots", "keys", "memory", "clients", "per s"
-    );
-    let whole = nodes.iter().all(|node| {
-        node.ranges.iter().any(|range| range.0 < SLOTS / 2) == node.ranges.iter().any(|range| range.1 >= SLOTS / 2)
-    });
-    for (place, node) in nodes.iter().enumerate() {
-        let address = if node.host.contains(':') {
-            format!("[{}]:{}", node.host, node.port)
-        } else {
-            format!("{}:{}", node.host, node.port)
-        };
-        let said = figures(node, target.password.as_ref());
-        let state = match (&said, node.linked) {
-            (Err(_), _) => "silent",
-            _ if node.flags.contains("fail") => "failing",
-            (Ok(_), false) => "unlinked",
-            (Ok(_), true) => "up",
-        };
-        let slots = if whole { node.owned() / 2 } else { node.owned() };
-        let _ = write!(out, " {} {address:<24} {state:<10} {slots:>6}", letter(place));
-        let _ = match said {
-            Ok((info, keys)) => writeln!(
-                out,
-                " {keys:>9} {:>8} {:>8} {:>7}",
-                short(info.number("used_memory")),
-                info.number("connected_clients"),
-                info.number("instantaneous_ops_per_sec"),
-            ),
-            Err(_) => writeln!(out),
-        };
-    }
-    print(format!("{out}\n{}", picture(&nodes)).as_bytes())
+    print(format!("{}\n{picture}", cluster.table()).as_bytes())
 }
 
 #[cfg(test)]
@@ -168,7 +259,7 @@ mod tests {
         let row = |start: usize, letters: &str| format!("{start:>6} {letters}\n");
         let (a, b) = ("a".repeat(64), "b".repeat(64));
         let wanted = [row(0, &a), row(2048, &a), row(4096, &b), row(6144, &b)].concat();
-        assert_eq!(picture(&parse(TEXT)), wanted);
+        assert_eq!(picture(&parse(TEXT).iter().collect::<Vec<_>>()), wanted);
         // A cluster of others, whose second half is not the first one again.
         let text = "aa 127.0.0.1:1@2 master - 0 0 1 connected 0-4095 [1->-bb] 4097";
         let wanted = [
@@ -177,6 +268,6 @@ mod tests {
             row(8192, &".".repeat(64)),
             row(12288, &".".repeat(64)),
         ];
-        assert_eq!(picture(&parse(text)), wanted.concat());
+        assert_eq!(picture(&parse(text).iter().collect::<Vec<_>>()), wanted.concat());
     }
 }

@@ -432,6 +432,39 @@ def streaming():
     redis.wait()
 
 
+def top(server):
+    """The live screen: it comes, changes and goes."""
+    port = str(server.port)
+    subprocess.run(
+        ["memento-cli", "-p", port, "DEBUG", "SLEEP", "0.03"], executable=PROGRAM, check=True, stdout=subprocess.DEVNULL
+    )
+    tool = Tool("-p", port, "--top", "-i", "0.1", columns=80)
+    tool.wait("the table", lambda: re.search(rf" a 127\.0\.0\.1:{port} +up ", tool.screen.shown()))
+    tool.wait("slow commands", lambda: re.search(r" a 20.* 3\d\.\d ms  DEBUG SLEEP 0\.03", tool.screen.shown()))
+    assert "1 of 1 up" in tool.screen.shown().split("\n")[0], tool.screen.shown()
+    # It is looked at again and again, and drawn anew where the size changes.
+    subprocess.run(
+        ["memento-cli", "-p", port, "MSET", "top:1", "x", "top:2", "y"], executable=PROGRAM, check=True, stdout=subprocess.DEVNULL
+    )
+    keys = int(subprocess.run(["memento-cli", "-p", port, "DBSIZE"], executable=PROGRAM, check=True, stdout=subprocess.PIPE).stdout)
+    tool.wait("the keys", lambda: f"keys {keys} " in tool.screen.shown())
+    tool.screen.__init__(40, 5)
+    tool.screen.alternate = ([[" "] * 40 for _ in range(5)], 0, 0)
+    tool.resize(40, 5)
+    tool.wait("a small screen", lambda: "keys" in tool.screen.shown() and "node" not in tool.screen.shown())
+    tool.types("q")
+    tool.wait("the terminal as it was", lambda: termios.tcgetattr(tool.terminal) == tool.before)
+    tool.ends()
+    assert tool.screen.shown() == "" and tool.screen.seen.endswith("\x1b[?25h\x1b[?1049l"), tool.screen.shown()
+    for stop in ("\x03", signal.SIGTERM):
+        tool = Tool("-p", port, "--top")
+        tool.wait("the table", lambda: "node" in tool.screen.shown())
+        tool.types(stop) if stop == "\x03" else os.kill(tool.pid, stop)
+        tool.wait("the terminal as it was", lambda: termios.tcgetattr(tool.terminal) == tool.before)
+        tool.ends(0 if stop == "\x03" else 128 + stop)
+        assert tool.screen.seen.endswith("\x1b[?25h\x1b[?1049l")
+
+
 PROMPT = ""
 try:
     main = Server("--enable-debug-command", "yes")
@@ -454,6 +487,7 @@ try:
     tool.types("\x04")
     tool.ends()
     ends(WORDS, {})
+    top(main)
     main.stop()
     passwords()
     streaming()

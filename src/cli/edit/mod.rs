@@ -6,6 +6,7 @@ mod text;
 mod width;
 
 pub(super) use keys::{Key, Keys};
+pub(super) use width::width;
 
 use screen::Screen;
 use text::Text;
