@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
@@ -78,6 +79,15 @@ fn check_both(target: &Target) {
         0,
         "{\"error\":\"ERR wrong number of arguments for 'get' command\"}\n\"2\"\n",
     );
+    // Into a file and from it.
+    let scratch = Scratch::new();
+    let path = scratch.path("dump");
+    let file = path.to_str().expect("a path");
+    target.check(&["PEXPIREAT", "a", "4102444800123"], b"", 0, "1\n");
+    target.check(&["--dump", file], b"", 0, "keys: 3\n");
+    target.check(&["FLUSHALL"], b"", 0, "OK\n");
+    target.check(&["--restore", file], b"", 0, "keys: 3, ended meanwhile: 0, errors: 0\n");
+    target.check(&["-e"], b"MGET a n\nPEXPIRETIME a\nPEXPIRETIME k\n", 0, "2\n3\n4102444800123\n-1\n");
     target.check(&["FLUSHALL"], b"", 0, "OK\n");
 
     // Many at once: lines and arrays, errors counted, all keys found again.
@@ -202,6 +212,98 @@ fn a_socket_and_a_password_let_in() {
     target.check(&["--password-file", password], b"GET k\n", 0, "v\n");
 }
 
+/// All keys of a server with their values and ends, as JSON has them.
+fn contents(target: &Target) -> Vec<String> {
+    let (_, keys, _) = target.run(&["--csv", "KEYS", "*"], b"");
+    let mut found = Vec::new();
+    for key in keys.trim_end().split(',').map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()) {
+        let (_, lines, _) = target.run(&["--json"], format!("GET {key}\nPEXPIRETIME {key}\n").as_bytes());
+        found.push(format!("{key} {lines}"));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Every file that a dump could have been cut off to is gone on with; every damage is found; what is restored is what
+/// there was.
+#[test]
+fn all_keys_go_into_a_file_and_come_back() {
+    let (_server, target) = memento();
+    let scratch = Scratch::new();
+    let path = scratch.path("dump");
+    let file = path.to_str().expect("a path");
+    target.check(&["--dump", file], b"", 0, "keys: 0\n");
+    target.check(&["--restore", file], b"", 0, "keys: 0, ended meanwhile: 0, errors: 0\n");
+    let (code, _, errors) = target.run(&["--dump", file], b"");
+    assert!(code == Some(1) && errors.contains("is a whole dump already"), "{errors}");
+    fs::remove_file(&path).expect("the file");
+
+    for n in 0..12 {
+        target.check(&["-x", "SET", &format!("key:{n}")], &[n; 1000], 0, "OK\n");
+    }
+    target.check(&["-x", "SET", "binary"], b"\0\r\n\xff", 0, "OK\n");
+    target.check(&["SET", "empty", ""], b"", 0, "OK\n");
+    target.check(&["SET", "later", "v", "PXAT", "4102444800123"], b"", 0, "OK\n");
+    target.check(&["SET", "soon", "v", "PX", "1500"], b"", 0, "OK\n");
+    target.check(&["-x", "SET", "long1"], &[b'1'; 3 << 20], 0, "OK\n");
+    target.check(&["-x", "SET", "long2"], &[b'2'; 5 << 20], 0, "OK\n");
+    target.check(&["--dump", file], b"", 0, "keys: 18\n");
+    assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
+    let whole = fs::read(&path).expect("the file");
+    let only = scratch.path("only");
+    target.check(&["--pattern", "key:1*", "--dump", only.to_str().expect("a path")], b"", 0, "keys: 3\n");
+    wait_for("the end of a key", || target.run(&["EXISTS", "soon"], b"").1 == "0\n");
+    let wanted = contents(&target);
+
+    let (_other, restored) = memento();
+    restored.check(&["SET", "key:1", "another"], b"", 0, "OK\n");
+    restored.check(&["--restore", file], b"", 0, "keys: 17, ended meanwhile: 1, errors: 0\n");
+    assert!(contents(&restored) == wanted);
+
+    // Cut off anywhere, it is not whole, and a dump goes on with it.
+    let line = whole.iter().position(|&byte| byte == b'\n').expect("a line") + 1;
+    for cut in [line, line + 3, line + 100, whole.len() / 2, whole.len() - 18, whole.len() - 1] {
+        fs::write(&path, &whole[..cut]).expect("the file");
+        let (code, out, errors) = restored.run(&["--restore", file], b"");
+        assert!(code == Some(1) && errors.contains("is not whole"), "cut at {cut}: {out}{errors}");
+        let (code, _, errors) = target.run(&["--dump", file], b"");
+        assert!(code == Some(0) && errors.contains("going on"), "cut at {cut}: {errors}");
+        restored.check(&["FLUSH"], b"", 0, "OK\n");
+        let (code, _, errors) = restored.run(&["--restore", file], b"");
+        assert_eq!(code, Some(0), "cut at {cut}: {errors}");
+        assert!(contents(&restored) == wanted, "cut at {cut}");
+    }
+    // A byte that is another one.
+    for place in [0, line, line + 1, line + 40, whole.len() / 2, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, &damaged).expect("the file");
+        let (code, _, errors) = restored.run(&["--restore", file], b"");
+        assert!(code == Some(1) && errors.contains(file), "damaged at {place}: {errors}");
+    }
+
+    // A restore that was cut off goes on where it was.
+    fs::write(&path, &whole[..whole.len() - 17]).expect("the file");
+    restored.check(&["FLUSH"], b"", 0, "OK\n");
+    assert_eq!(restored.run(&["--restore", file], b"").0, Some(1));
+    fs::write(&path, &whole).expect("the file");
+    restored.check(&["FLUSH"], b"", 0, "OK\n");
+    let (code, out, errors) = restored.run(&["--restore", file], b"");
+    assert_eq!((code, out.as_str()), (Some(0), "keys: 0, ended meanwhile: 0, errors: 0\n"), "{errors}");
+    assert!(errors.contains("going on at byte"), "{errors}");
+    // Then it is done, and the next one begins anew.
+    assert_eq!(restored.run(&["--restore", file], b"").0, Some(0));
+    assert!(contents(&restored) == wanted);
+    // What the server refuses is an error, and is tried again the next time.
+    restored.check(&["FLUSH"], b"", 0, "OK\n");
+    restored.check(&["CONFIG", "SET", "maxmemory", "1"], b"", 0, "OK\n");
+    let (code, out, errors) = restored.run(&["--restore", file], b"");
+    assert!(code == Some(1) && !out.contains("errors: 0") && errors.contains("OOM"), "{out}{errors}");
+    restored.check(&["CONFIG", "SET", "maxmemory", "0"], b"", 0, "OK\n");
+    assert_eq!(restored.run(&["--restore", file], b"").0, Some(0));
+    assert!(contents(&restored) == wanted);
+}
+
 #[test]
 fn a_cluster_is_shown() {
     let cluster = Cluster::start(3);
@@ -217,6 +319,17 @@ fn a_cluster_is_shown() {
     assert_eq!(slots, 8192, "{out}");
     let cells: String = lines[5..9].iter().map(|line| line.trim_start().split_once(' ').expect(line).1).collect();
     assert_eq!(cells.len(), 256, "{out}");
+    // All of its keys go through any node.
+    let scratch = Scratch::new();
+    let path = scratch.path("dump");
+    let file = path.to_str().expect("a path");
+    let lines: Vec<u8> = (0..5000).flat_map(|n| format!("SET key:{n} value:{n}\n").into_bytes()).collect();
+    assert_eq!(run(&["-p", &port, "--pipe"], &lines).1, "answers: 5000, errors: 0\n");
+    assert_eq!(run(&["-p", &port, "--dump", file], b"").1, "keys: 5000\n");
+    let (_server, target) = memento();
+    target.check(&["--restore", file], b"", 0, "keys: 5000, ended meanwhile: 0, errors: 0\n");
+    target.check(&["DBSIZE"], b"", 0, "5000\n");
+    target.check(&["GET", "key:4999"], b"", 0, "value:4999\n");
     for letter in ['a', 'b', 'c'] {
         assert!((80..=90).contains(&cells.matches(letter).count()), "{out}");
     }

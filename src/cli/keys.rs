@@ -21,26 +21,37 @@ type Handle<'a> = &'a mut dyn FnMut(&mut RespClient, Vec<Vec<u8>>) -> Result<(),
 ///
 /// # Errors
 /// When the connection breaks, the server refuses, or `handle` fails.
-pub(super) fn each(client: &mut RespClient, pattern: Option<&str>, handle: Handle<'_>) -> Result<(), Failure> {
+fn each(client: &mut RespClient, pattern: Option<&str>, handle: Handle<'_>) -> Result<(), Failure> {
     let mut cursor = b"0".to_vec();
     loop {
-        let mut words: Vec<&[u8]> = vec![b"SCAN", &cursor, b"COUNT", COUNT];
-        if let Some(pattern) = pattern {
-            words.extend([b"MATCH", pattern.as_bytes()]);
-        }
-        let view = client.call(&words, Deadline::NEVER)?;
-        let mut parts = view.children();
-        let (Some(next), Some(keys)) = (parts.next(), parts.next()) else {
-            return Err(Failure::Message(format!("SCAN: {}", show::escaped(view.bytes()))));
-        };
-        let keys = keys.children().map(|key| key.bytes().to_vec()).collect();
-        let next = next.bytes().to_vec();
+        let (keys, next) = step(client, &cursor, pattern)?;
         handle(client, keys)?;
         if next == b"0" {
             return Ok(());
         }
         cursor = next;
     }
+}
+
+/// The keys at a cursor of SCAN, and the next cursor.
+///
+/// # Errors
+/// When the connection breaks or the server refuses.
+pub(super) fn step(
+    client: &mut RespClient,
+    cursor: &[u8],
+    pattern: Option<&str>,
+) -> Result<(Vec<Vec<u8>>, Vec<u8>), Failure> {
+    let mut words: Vec<&[u8]> = vec![b"SCAN", cursor, b"COUNT", COUNT];
+    if let Some(pattern) = pattern {
+        words.extend([b"MATCH", pattern.as_bytes()]);
+    }
+    let view = client.call(&words, Deadline::NEVER)?;
+    let mut parts = view.children();
+    let (Some(next), Some(keys)) = (parts.next(), parts.next()) else {
+        return Err(Failure::Message(format!("SCAN: {}", show::escaped(view.bytes()))));
+    };
+    Ok((keys.children().map(|key| key.bytes().to_vec()).collect(), next.bytes().to_vec()))
 }
 
 /// # Errors

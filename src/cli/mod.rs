@@ -4,6 +4,7 @@
 //! It does not parse commands: of the command table it asks which names there are, what their arguments are called and
 //! how the text protocol writes their answers.
 
+mod dump;
 mod edit;
 mod hints;
 mod history;
@@ -107,8 +108,10 @@ fn run(request: &Request) -> Result<(), Failure> {
     let is_dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
     let people = Style::People { colours: !set("NO_COLOR") && !is_dumb };
     let style = request.style.unwrap_or(if is_terminal { people } else { Style::Raw });
-    match request.mode {
+    match &request.mode {
         Mode::Talk => {}
+        Mode::Dump(path) => return dump::dump(target, path, request.pattern.as_deref()),
+        Mode::Restore(path) => return dump::restore(target, path),
         Mode::Pipe => return mass::run(target),
         Mode::Scan => return keys::scan(target, request.pattern.as_deref(), style),
         Mode::BigKeys => return keys::biggest(target, request.pattern.as_deref()),

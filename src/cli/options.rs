@@ -45,6 +45,9 @@ Instead of a COMMAND:
   --scan                   list the keys, those like --pattern GLOB
   --pattern GLOB           which keys --scan, --bigkeys and --dump are to take
   --bigkeys                look for the longest values
+  --dump FILE              write all keys into FILE, with values and expiry; go on
+                           with one that is not whole
+  --restore FILE           set the keys of such a FILE; go on where it was cut off
   --stat                   print a line of figures a second
   --latency                measure how long a PING takes
   --cluster                show the nodes and which slots they have
@@ -64,7 +67,7 @@ pub(super) enum Parsed {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Run a command, or the lines of standard input.
     Talk,
@@ -75,6 +78,8 @@ pub(super) enum Mode {
     Latency,
     Cluster,
     Top,
+    Dump(PathBuf),
+    Restore(PathBuf),
 }
 
 const MODES: [(&str, Mode); 7] = [
@@ -117,16 +122,17 @@ fn options() -> Options {
     for (name, _) in MODES {
         options.optflag("", name, "");
     }
+    options.optopt("", "dump", "", "FILE").optopt("", "restore", "", "FILE");
     options.optflag("V", "version", "");
     options
 }
 
 /// The choice among options of which one at most may be given.
-fn one_of<T: Copy>(matches: &Matches, choices: &[(&str, T)]) -> Result<Option<T>, String> {
+fn one_of<T: Clone>(matches: &Matches, choices: &[(&str, T)]) -> Result<Option<T>, String> {
     let mut given = choices.iter().filter(|(name, _)| matches.opt_present(name));
     match (given.next(), given.next()) {
         (Some((one, _)), Some((other, _))) => Err(format!("--{one} and --{other} cannot be both")),
-        (one, _) => Ok(one.map(|&(_, choice)| choice)),
+        (one, _) => Ok(one.map(|(_, choice)| choice.clone())),
     }
 }
 
@@ -176,7 +182,11 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Pa
             words = rest;
         }
     }
-    let mode = one_of(&matches, &MODES)?.unwrap_or(Mode::Talk);
+    let mut modes = MODES.to_vec();
+    for (name, mode) in [("dump", Mode::Dump as fn(PathBuf) -> Mode), ("restore", Mode::Restore)] {
+        modes.extend(matches.opt_str(name).map(|path| (name, mode(PathBuf::from(path)))));
+    }
+    let mode = one_of(&matches, &modes)?.unwrap_or(Mode::Talk);
     let command = (!words.is_empty()).then(|| words.to_vec());
     if let (Some(command), true) = (&command, mode != Mode::Talk) {
         return Err(format!("'{}' is one word too many", command[0]));
@@ -308,6 +318,7 @@ mod tests {
         assert_eq!(request(&["box", "80"]).mode, Mode::Talk);
         let scan = request(&["--scan", "--pattern", "a*", "box"]);
         assert_eq!((scan.mode, scan.pattern.as_deref(), scan.target.host.as_str()), (Mode::Scan, Some("a*"), "box"));
+        assert_eq!(request(&["--dump", "/tmp/d", "box"]).mode, Mode::Dump(PathBuf::from("/tmp/d")));
         assert!(request(&["-x", "set", "k"]).from_stdin && request(&["-e"]).errors);
     }
 
@@ -339,6 +350,8 @@ mod tests {
             (&["--json", "--csv"], "both"),
             (&["--stat", "--scan"], "both"),
             (&["--stat", "get"], "'get'"),
+            (&["--dump", "a", "--restore", "b"], "both"),
+            (&["--dump"], "'dump'"),
             (&["-x"], "-x"),
             (&["-r", "x", "get"], "'x'"),
             (&["-i", "-1", "get"], "'-1'"),

@@ -170,7 +170,7 @@ impl Prompt<'_> {
             return Ok(false);
         }
         // A server that has closed the connection meanwhile is told from one that does so over this line.
-        if self.talk.as_mut().is_some_and(|talk| talk.try_answer(&mut Vec::new()).is_err()) {
+        if self.talk.as_mut().is_some_and(|talk| talk.forget_unasked().is_err()) {
             self.talk = None;
         }
         if self.talk.is_none() && !self.reconnect("the connection was lost")? {

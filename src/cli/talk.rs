@@ -162,6 +162,15 @@ impl Talk {
         Ok(lines::answer(line))
     }
 
+    /// Drops what came and was not asked for, as further answers to UNSUBSCRIBE.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(super) fn forget_unasked(&mut self) -> io::Result<()> {
+        while self.client.try_receive()?.is_some() {}
+        Ok(())
+    }
+
     /// The next answer, if it is here; printed into `out`, and whether it is an error.
     ///
     /// # Errors

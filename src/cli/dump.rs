@@ -1,0 +1,424 @@
+//! `--dump` and `--restore`: all keys with their values and ends, into a file and from it.
+//!
+//! The file begins with a line, `memento-dump 1 ID`, the ID being the milliseconds of the Unix epoch at which it was
+//! begun. Blocks follow: a letter, the payload's length in four bytes, the payload, and in four bytes the payload's CRC-32
+//! (that of gzip). All numbers are unsigned, the lowest byte first.
+//!
+//! | letter | payload |
+//! | --- | --- |
+//! | `K` | eight bytes: the cursor of SCAN by which a dump that was cut off goes on; then entries: the lengths of key and value in four bytes each, in eight when the key ends (milliseconds since the Unix epoch, 0: never), key, value |
+//! | `E` | eight bytes: how many entries there are; it is the last block, and without it the dump is not whole |
+//!
+//! A key may be there twice, since a dump that goes on repeats a step: the later entry holds.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::keys::step;
+use super::talk::Target;
+use super::{Failure, complain, print};
+use crate::client::reason;
+use crate::client::reply::{Kind, View};
+use crate::client::resp::{Deadline, RespClient, write_command};
+
+const HEAD: &str = "memento-dump 1 ";
+const HEAD_BYTES_MAX: u64 = 64;
+
+/// Values are asked for, and set, so many bytes at a time; a longer one alone.
+const STEP_BYTES: usize = 4 << 20;
+
+/// Lengths and CRC around a payload.
+const FRAME_BYTES: u64 = 9;
+
+/// So many errors are shown.
+const SHOWN_MAX: u64 = 10;
+
+/// The CRC-32 of gzip, half a byte at a time.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let (mut table, mut at) = ([0; 16], 0);
+        while at < 16 {
+            let (mut value, mut bit) = (at as u32, 0);
+            while bit < 4 {
+                value = if value & 1 == 1 { value >> 1 ^ 0xEDB8_8320 } else { value >> 1 };
+                bit += 1;
+            }
+            table[at] = value;
+            at += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |crc: u32, &byte| {
+        let crc = crc ^ u32::from(byte);
+        let crc = crc >> 4 ^ TABLE[(crc & 15) as usize];
+        crc >> 4 ^ TABLE[(crc & 15) as usize]
+    })
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// An entry of a block.
+struct Entry<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    /// 0: never.
+    ends_ms: u64,
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    out.extend_from_slice(&(entry.key.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(entry.value.len() as u32).to_le_bytes());
+    out.extend_from_slice(&entry.ends_ms.to_le_bytes());
+    out.extend_from_slice(entry.key);
+    out.extend_from_slice(entry.value);
+}
+
+/// Takes an entry off the front; `None` where there is no whole one.
+fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
+    let (key_length, rest) = bytes.split_first_chunk::<4>()?;
+    let (value_length, rest) = rest.split_first_chunk::<4>()?;
+    let (ends_ms, rest) = rest.split_first_chunk::<8>()?;
+    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_length) as usize)?;
+    let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_length) as usize)?;
+    *bytes = rest;
+    Some(Entry { key, value, ends_ms: u64::from_le_bytes(*ends_ms) })
+}
+
+/// A file of blocks, as far as it was read.
+struct Blocks {
+    file: BufReader<File>,
+    path: PathBuf,
+    id: String,
+    length: u64,
+    /// Where the next block begins.
+    at: u64,
+}
+
+/// A block, and what it begins with.
+struct Block {
+    letter: u8,
+    number: u64,
+    payload: Vec<u8>,
+}
+
+impl Block {
+    fn entries(&self) -> &[u8] {
+        &self.payload[8..]
+    }
+}
+
+impl Blocks {
+    /// # Errors
+    /// When this is no dump, or those of the file.
+    fn open(path: &Path) -> Result<Blocks, Failure> {
+        let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut file = BufReader::new(file);
+        let mut head = Vec::new();
+        io::BufRead::read_until(&mut file.by_ref().take(HEAD_BYTES_MAX), b'\n', &mut head).map_err(failed)?;
+        let line = str::from_utf8(&head).ok().and_then(|line| line.strip_prefix(HEAD)?.strip_suffix('\n'));
+        let Some(id) = line.map(str::to_string) else {
+            return Err(Failure::Message(format!("'{}' is no dump of memento-cli", path.display())));
+        };
+        Ok(Blocks { file, path: path.to_path_buf(), id, length, at: head.len() as u64 })
+    }
+
+    fn wrong(&self, what: &str) -> Failure {
+        Failure::Message(format!("'{}': {what} at byte {}", self.path.display(), self.at))
+    }
+
+    /// The next block; `None` where the file ends, in a block or before one.
+    ///
+    /// # Errors
+    /// When the block is damaged, or those of the file.
+    fn next(&mut self) -> Result<Option<Block>, Failure> {
+        let mut head = [0; 5];
+        if self.length - self.at < FRAME_BYTES {
+            return Ok(None);
+        }
+        let failed = |error: io::Error| Failure::at("cannot read the dump", &error);
+        self.file.read_exact(&mut head).map_err(failed)?;
+        let length = u64::from(u32::from_le_bytes([head[1], head[2], head[3], head[4]]));
+        if !matches!(head[0], b'K' | b'E') || length < 8 {
+            return Err(self.wrong("no block is"));
+        }
+        if self.length - self.at < FRAME_BYTES + length {
+            return Ok(None);
+        }
+        let mut payload = vec![0; length as usize];
+        self.file.read_exact(&mut payload).map_err(failed)?;
+        let mut sum = [0; 4];
+        self.file.read_exact(&mut sum).map_err(failed)?;
+        if u32::from_le_bytes(sum) != crc32(&payload) {
+            return Err(self.wrong("a block has another checksum than it should have"));
+        }
+        self.at += FRAME_BYTES + length;
+        let number = payload.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Ok(Some(Block { letter: head[0], number, payload }))
+    }
+}
+
+/// How far it is, on a terminal.
+struct Progress {
+    told: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { told: None, shown: io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, done: u64, all: u64, keys: u64) {
+        const CELLS: u64 = 30;
+        if !self.shown || self.told.is_some_and(|told| told.elapsed().as_millis() < 200) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let cells = (done.min(all) * CELLS).checked_div(all).unwrap_or(CELLS) as usize;
+        let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
+        let (full, empty) = ("#".repeat(cells), ".".repeat(CELLS as usize - cells));
+        let _ = write!(io::stderr(), "\r[{full}{empty}] {percent:>3} %  {keys} keys ");
+    }
+
+    fn end(&self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// A dump being written.
+struct Dump {
+    file: File,
+    path: PathBuf,
+    /// Entries in the file.
+    count: u64,
+    /// Keys that hold no strings, of another server.
+    others: u64,
+}
+
+impl Dump {
+    /// Begins a file, or goes on with one that is not whole; gives the cursor to go on from.
+    fn open(path: &Path) -> Result<(Dump, u64), Failure> {
+        let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
+        let dump = |file: File| Dump { file, path: path.to_path_buf(), count: 0, others: 0 };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(mut file) => {
+                file.write_all(format!("{HEAD}{}\n", now_ms()).as_bytes()).map_err(failed)?;
+                return Ok((dump(file), 0));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let mut blocks = Blocks::open(path)?;
+        let (mut cursor, mut count) = (0, 0);
+        while let Some(block) = blocks.next()? {
+            if block.letter == b'E' {
+                return Err(Failure::Message(format!("'{}' is a whole dump already", path.display())));
+            }
+            cursor = block.number;
+            let mut entries = block.entries();
+            while take_entry(&mut entries).is_some() {
+                count += 1;
+            }
+        }
+        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        // What was cut off in the middle of a block goes.
+        file.set_len(blocks.at).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
+        complain(&format!("'{}' has {count} keys, going on", path.display()));
+        let mut dump = dump(file);
+        dump.count = count;
+        Ok((dump, cursor))
+    }
+
+    fn write(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
+        let mut head = vec![letter];
+        head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        let written = self.file.write_all(&head).and_then(|()| self.file.write_all(payload));
+        written
+            .and_then(|()| self.file.write_all(&crc32(payload).to_le_bytes()))
+            .map_err(|error| Failure::Message(format!("'{}': {}", self.path.display(), reason(&error))))
+    }
+
+    /// Asks for some keys' values and ends, and writes a block of them.
+    fn take(&mut self, client: &mut RespClient, keys: &[Vec<u8>], cursor: u64) -> Result<(), Failure> {
+        let mut commands = Vec::new();
+        for key in keys {
+            write_command(&mut commands, [b"GET".as_slice(), key].into_iter());
+            write_command(&mut commands, [b"PEXPIRETIME".as_slice(), key].into_iter());
+        }
+        let mut payload = cursor.to_le_bytes().to_vec();
+        let (mut place, mut value, mut count, mut others) = (0, None, 0, 0);
+        client.exchange(&commands, keys.len() * 2, Deadline::NEVER, &mut |view: View<'_>| {
+            if place % 2 == 0 {
+                // A key may have ended meanwhile.
+                value = matches!(view.kind(), Kind::Bulk | Kind::Simple).then(|| view.bytes().to_vec());
+                others += u64::from(view.kind() == Kind::Error);
+            } else if let (Some(value), Some(ends)) = (value.take(), view.integer()) {
+                // -2: it has ended in between.
+                if ends != -2 {
+                    let ends_ms = u64::try_from(ends).unwrap_or(0);
+                    put_entry(&mut payload, &Entry { key: &keys[place / 2], value: &value, ends_ms });
+                    count += 1;
+                }
+            }
+            place += 1;
+        })?;
+        self.count += count;
+        self.others += others;
+        self.write(b'K', &payload)
+    }
+}
+
+/// Writes all keys, those that fit the pattern, into a file; one that is not whole is gone on with.
+///
+/// # Errors
+/// Those of the file and the connection; the file can then be gone on with.
+pub(super) fn dump(target: &Target, path: &Path, pattern: Option<&str>) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let all = client.call(&[b"DBSIZE"], Deadline::NEVER)?.integer().unwrap_or(0);
+    let (mut dump, mut cursor) = Dump::open(path)?;
+    let mut progress = Progress::new();
+    loop {
+        let (keys, next) = step(&mut client, cursor.to_string().as_bytes(), pattern)?;
+        let next: u64 = str::from_utf8(&next).ok().and_then(|next| next.parse().ok()).unwrap_or(0);
+        let mut commands = Vec::new();
+        keys.iter().for_each(|key| write_command(&mut commands, [b"STRLEN".as_slice(), key].into_iter()));
+        let mut lengths = Vec::with_capacity(keys.len());
+        client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            lengths.push(view.integer().unwrap_or(0) as usize);
+        })?;
+        let mut start = 0;
+        while start < keys.len() {
+            let (mut end, mut bytes) = (start + 1, lengths[start]);
+            while end < keys.len() && bytes + lengths[end] <= STEP_BYTES {
+                bytes += lengths[end];
+                end += 1;
+            }
+            // Only after the last block of a step may the next one be begun with.
+            dump.take(&mut client, &keys[start..end], if end == keys.len() { next } else { cursor })?;
+            start = end;
+            progress.tell(dump.count, all.max(0) as u64, dump.count);
+        }
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    let count = dump.count;
+    dump.write(b'E', &count.to_le_bytes())?;
+    dump.file.sync_all().map_err(|error| Failure::Message(format!("'{}': {}", path.display(), reason(&error))))?;
+    progress.end();
+    if dump.others > 0 {
+        complain(&format!("left out, since they hold no strings: {}", dump.others));
+    }
+    print(format!("keys: {count}\n").as_bytes())
+}
+
+/// Where a restore notes how far it is, so that one that was cut off goes on there.
+fn note_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".restored");
+    PathBuf::from(name)
+}
+
+/// Sets all keys of a file; those whose end has passed are left out.
+///
+/// # Errors
+/// Those of the file and the connection; it then goes on there the next time. When an answer was an error.
+pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let mut blocks = Blocks::open(path)?;
+    let note = note_path(path);
+    let noted = fs::read_to_string(&note).unwrap_or_default();
+    let begun = noted.strip_prefix(blocks.id.as_str()).and_then(|rest| rest.trim().parse::<u64>().ok());
+    if let Some(at) = begun.filter(|&at| at > blocks.at && at <= blocks.length) {
+        blocks.file.seek(SeekFrom::Start(at)).map_err(|error| Failure::at("cannot read the dump", &error))?;
+        blocks.at = at;
+        complain(&format!("going on at byte {at} of '{}'", path.display()));
+    }
+    let mut progress = Progress::new();
+    let (mut set, mut ended, mut errors) = (0_u64, 0_u64, 0_u64);
+    let (mut entries, mut whole) = (0_u64, false);
+    while let Some(block) = blocks.next()? {
+        if block.letter == b'E' {
+            whole = begun.is_some() || block.number == entries;
+            break;
+        }
+        let mut left = block.entries();
+        let (mut commands, mut count, now) = (Vec::new(), 0, now_ms());
+        while !left.is_empty() {
+            let Some(entry) = take_entry(&mut left) else { return Err(blocks.wrong("a block is not whole")) };
+            entries += 1;
+            let ends = entry.ends_ms.to_string();
+            let words = [b"SET", entry.key, entry.value, b"PXAT", ends.as_bytes()];
+            match entry.ends_ms {
+                0 => write_command(&mut commands, words[..3].iter().copied()),
+                ends_ms if ends_ms <= now => {
+                    ended += 1;
+                    continue;
+                }
+                _ => write_command(&mut commands, words.iter().copied()),
+            }
+            count += 1;
+        }
+        client.exchange(&commands, count, Deadline::NEVER, &mut |view: View<'_>| {
+            if view.kind() == Kind::Error {
+                errors += 1;
+                if errors <= SHOWN_MAX {
+                    complain(&super::show::escaped(view.bytes()));
+                }
+            } else {
+                set += 1;
+            }
+        })?;
+        if errors > 0 {
+            continue;
+        }
+        // Without the note it is begun anew the next time, which does no harm but takes longer.
+        let _ = fs::write(&note, format!("{} {}\n", blocks.id, blocks.at));
+        progress.tell(blocks.at, blocks.length, set);
+    }
+    progress.end();
+    if !whole {
+        complain(&format!("'{}' is not whole: what is missing was not dumped", path.display()));
+    }
+    if errors == 0 && whole {
+        let _ = fs::remove_file(&note);
+    }
+    print(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n").as_bytes())?;
+    if errors > 0 || !whole { Err(Failure::ErrorAnswer) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_gzip() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        assert_eq!(crc32(b""), 0);
+    }
+
+    #[test]
+    fn entries_are_found_again_and_parts_of_them_are_none() {
+        let mut bytes = Vec::new();
+        put_entry(&mut bytes, &Entry { key: b"k\n", value: b"\0\xff", ends_ms: 7 });
+        for cut in 0..bytes.len() {
+            assert!(take_entry(&mut &bytes[..cut]).is_none(), "cut at {cut}");
+        }
+        put_entry(&mut bytes, &Entry { key: b"", value: b"", ends_ms: 0 });
+        let mut left = &bytes[..];
+        let first = take_entry(&mut left).expect("an entry");
+        assert_eq!((first.key, first.value, first.ends_ms), (&b"k\n"[..], &b"\0\xff"[..], 7));
+        let second = take_entry(&mut left).expect("an entry");
+        assert_eq!((second.key.len(), second.value.len(), second.ends_ms, left.len()), (0, 0, 0, 0));
+    }
+}
