@@ -215,13 +215,12 @@ fn a_socket_and_a_password_let_in() {
 /// All keys of a server with their values and ends, as JSON has them.
 fn contents(target: &Target) -> Vec<String> {
     let (_, keys, _) = target.run(&["--csv", "KEYS", "*"], b"");
-    let mut found = Vec::new();
-    for key in keys.trim_end().split(',').map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()) {
-        let (_, lines, _) = target.run(&["--json"], format!("GET {key}\nPEXPIRETIME {key}\n").as_bytes());
-        found.push(format!("{key} {lines}"));
-    }
-    found.sort_unstable();
-    found
+    let mut keys: Vec<&str> = keys.trim_end().split(',').map(|key| key.trim_matches('"')).collect();
+    keys.sort_unstable();
+    let lines: String = keys.iter().map(|key| format!("GET {key}\nPEXPIRETIME {key}\n")).collect();
+    let (_, answers, _) = target.run(&["--json"], lines.as_bytes());
+    let names = keys.iter().map(|key| key.to_string());
+    names.chain(answers.lines().map(str::to_string)).collect()
 }
 
 /// Every file that a dump could have been cut off to is gone on with; every damage is found; what is restored is what

@@ -168,6 +168,11 @@ fn run_once(talk: &mut Talk, words: &[&[u8]]) -> Result<bool, Failure> {
         // It may not be answered; the end of the connection will be seen in any case.
         talk.send_words(&[b"QUIT"])?;
     }
+    answers(talk, kind)
+}
+
+/// Waits for the answers to what was sent, and prints them; says whether one was an error.
+fn answers(talk: &mut Talk, kind: Answer) -> Result<bool, Failure> {
     let may_close = matches!(kind, Answer::End | Answer::MayEnd | Answer::Unknown);
     loop {
         let mut out = Vec::new();
@@ -180,6 +185,35 @@ fn run_once(talk: &mut Talk, words: &[&[u8]]) -> Result<bool, Failure> {
         if kind != Answer::Stream || error {
             return Ok(error);
         }
+    }
+}
+
+/// Lines that are sent together.
+#[derive(Default)]
+struct Batch {
+    written: Vec<u8>,
+    rows: Vec<show::Row>,
+}
+
+impl Batch {
+    /// Sends them and prints their answers; says whether one was an error.
+    fn run(&mut self, talk: &mut Talk) -> Result<bool, Failure> {
+        const PRINT_BYTES: usize = 64 * 1024;
+        let (mut out, mut failed, mut printed) = (Vec::new(), false, Ok(()));
+        let exchanged = talk.exchange(&self.written, &self.rows, &mut |text, error| {
+            failed |= error;
+            out.extend_from_slice(&text);
+            if out.len() >= PRINT_BYTES && printed.is_ok() {
+                printed = print(&out);
+                out.clear();
+            }
+        });
+        printed?;
+        // What was answered before the connection broke is printed as well.
+        print(&out)?;
+        exchanged?;
+        (self.written, self.rows) = (Vec::new(), Vec::new());
+        Ok(failed)
     }
 }
 
@@ -206,39 +240,32 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
         }
         let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else { continue };
         let rest = bytes.split_off(end + 1);
+        let mut batch = Batch::default();
         for line in std::mem::replace(&mut bytes, rest).split_inclusive(|&byte| byte == b'\n') {
             let line = &line[..line.len() - 1];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if lines::answer(line) == Answer::Unknown {
-                let what = "every answer is waited for with -e, --json and --csv: no CLIENT REPLY, no RESP";
-                return Err(Failure::Message(what.to_string()));
-            }
-            let kind = talk.send_line(line)?;
-            if kind == Answer::None {
-                continue;
-            }
-            let mut out = Vec::new();
-            loop {
-                match talk.answer(&mut out) {
-                    Ok(error) => failed |= error,
-                    Err(error) if matches!(kind, Answer::End | Answer::MayEnd) => {
-                        at_end = error.kind() == io::ErrorKind::UnexpectedEof;
+            match lines::answer(line) {
+                Answer::None => {}
+                Answer::One => {
+                    let row = talk.write_line(line, &mut batch.written);
+                    batch.rows.push(row);
+                }
+                Answer::Unknown => {
+                    let what = "every answer is waited for with -e, --json and --csv: no CLIENT REPLY, no RESP";
+                    return Err(Failure::Message(what.to_string()));
+                }
+                kind => {
+                    failed |= batch.run(&mut talk)?;
+                    talk.send_line(line)?;
+                    failed |= answers(&mut talk, kind)?;
+                    if kind == Answer::End {
+                        at_end = true;
+                        break;
                     }
-                    Err(error) => return Err(error.into()),
                 }
-                print(&out)?;
-                out.clear();
-                if kind != Answer::Stream || failed {
-                    break;
-                }
-            }
-            if kind == Answer::End {
-                at_end = true;
-            }
-            if at_end {
-                break;
             }
         }
+        failed |= batch.run(&mut talk)?;
     }
     if failed && request.errors { Err(Failure::ErrorAnswer) } else { Ok(()) }
 }

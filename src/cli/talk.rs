@@ -150,16 +150,45 @@ impl Talk {
     /// # Errors
     /// When the connection breaks.
     pub(super) fn send_line(&mut self, line: &[u8]) -> Result<Answer, Failure> {
-        let words = split(line);
-        let Some(name) = words.first() else { return Ok(Answer::None) };
-        if !self.lines {
-            // A line would be answered as text, whose end cannot always be told.
-            return self.send_words(&words);
-        }
-        self.row = lookup(name);
-        // CRLF and not LF, so that a value may end with a CR: the server takes one away.
-        self.client.send(&[line, b"\r\n"].concat(), Deadline::NEVER)?;
+        let mut out = Vec::new();
+        self.row = self.write_line(line, &mut out);
+        self.client.send(&out, Deadline::NEVER)?;
         Ok(lines::answer(line))
+    }
+
+    /// Writes a line as it is to be sent, nothing for one of blanks alone; gives the row of its command.
+    pub(super) fn write_line(&self, line: &[u8], out: &mut Vec<u8>) -> Row {
+        let words = split(line);
+        let name = words.first()?;
+        if self.lines {
+            out.extend_from_slice(line);
+            // CRLF and not LF, so that a value may end with a CR: the server takes one away.
+            out.extend_from_slice(b"\r\n");
+        } else {
+            // A line would be answered as text, whose end cannot always be told.
+            write_command(out, words.iter().copied());
+        }
+        lookup(name)
+    }
+
+    /// Sends what was written for so many lines with one answer each, while the answers are taken, and
+    /// handed over printed, with whether each is an error.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(super) fn exchange(
+        &mut self,
+        written: &[u8],
+        rows: &[Row],
+        handle: &mut dyn FnMut(Vec<u8>, bool),
+    ) -> io::Result<()> {
+        let Talk { client, style, queued, .. } = self;
+        let mut rows_left = rows.iter();
+        client.exchange(written, rows.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            let mut out = Vec::new();
+            let error = answered(view, *style, *rows_left.next().unwrap_or(&None), queued, &mut out);
+            handle(out, error);
+        })
     }
 
     /// Drops what came and was not asked for, as further answers to UNSUBSCRIBE.
