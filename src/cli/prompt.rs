@@ -103,7 +103,9 @@ impl Prompt<'_> {
         self.editor.resize(columns, rows, &Table, &mut String::new());
         self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out);
         loop {
+            let mut pressed = false;
             while let Some(key) = self.ahead.pop_front() {
+                pressed = true;
                 match self.editor.press(key, &self.history.lines, &Table, &mut out) {
                     None => {}
                     Some(Done::Line(line)) => {
@@ -122,6 +124,9 @@ impl Prompt<'_> {
                         self.editor.paint(&Table, &mut out);
                     }
                 }
+            }
+            if pressed {
+                self.editor.paint(&Table, &mut out);
             }
             write(out.as_bytes())?;
             out.clear();

@@ -140,7 +140,14 @@ class Tool:
             self.read(0.05)
 
     def types(self, text):
-        os.write(self.terminal, text.encode())
+        data = text.encode()
+        while data:
+            # What is shown meanwhile is taken in, since the tool writes before it reads on.
+            ready = select.select([self.terminal], [self.terminal], [], DEADLINE)
+            if ready[0]:
+                self.read(0)
+            elif ready[1]:
+                data = data[os.write(self.terminal, data[:256]):]
 
     def sees(self, *wanted):
         """Waits until the last rows are these; a pattern where it begins with ~."""
@@ -326,7 +333,12 @@ def long_lines(tool):
     assert tool.screen.shown().startswith(whole[:40]), tool.screen.shown()
     tool.screen.__init__(room, 24)
     tool.resize(room, 24)
-    tool.types("\x15\x0c")
+    # More than the screen holds, at once: its end is seen.
+    tool.types("\x15\x0cECHO " + "x" * 50000 + "END")
+    tool.wait("the end of a long line", lambda: re.search("x{40}END$", tool.screen.shown().replace("\n", "")))
+    tool.types("\x01\x06")
+    tool.wait("its begin", lambda: tool.screen.shown().startswith(PROMPT + "ECHO xxx"))
+    tool.types("\x15\x05\x15\x0c")
     tool.sees(PROMPT.rstrip())
 
 

@@ -117,7 +117,8 @@ impl Editor {
         self.text.take()
     }
 
-    /// Does what a key stands for; says when that ends the line.
+    /// Does what a key stands for; says when that ends the line. The line is to be painted when all keys that have come
+    /// are done: many may come at once.
     pub(super) fn press(
         &mut self,
         key: Key,
@@ -132,11 +133,9 @@ impl Editor {
                 Key::Control(byte) if byte != b'M' => self.text.insert(char::from(byte & 0x1f)),
                 _ => {}
             }
-            self.paint(advice, out);
             return None;
         }
         if self.search.is_some() && self.press_in_search(key, history) {
-            self.paint(advice, out);
             return None;
         }
         match key {
@@ -183,7 +182,6 @@ impl Editor {
             Key::Control(b'Z') => return Some(Done::Suspend),
             _ => {}
         }
-        self.paint(advice, out);
         None
     }
 

@@ -45,7 +45,10 @@ impl Desk {
         let mut done = Vec::new();
         while let Some(key) = self.keys.next() {
             let mut out = String::new();
-            done.extend(self.editor.press(key, &self.history, &Known, &mut out));
+            match self.editor.press(key, &self.history, &Known, &mut out) {
+                None => self.editor.paint(&Known, &mut out),
+                Some(end) => done.push(end),
+            }
             self.terminal.send(&out);
         }
         done
