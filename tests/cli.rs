@@ -124,6 +124,14 @@ fn check_both(target: &Target) {
     assert!(code == Some(0) && out.starts_with("PING in µs: least ") && out.lines().count() == 1, "{out}");
 }
 
+/// Whoever changes what --help says, says it in `tests/terminal/help.txt` too.
+#[test]
+fn help_says_what_it_should() {
+    let (code, out, errors) = run(&["--help"], b"");
+    assert_eq!((code, out.as_str(), errors.as_str()), (Some(0), include_str!("terminal/help.txt"), ""));
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "a terminal of 80 columns");
+}
+
 #[test]
 fn memento_is_talked_to() {
     let (_server, target) = memento();

@@ -45,9 +45,10 @@ Instead of a COMMAND:
   --scan                   list the keys, those like --pattern GLOB
   --pattern GLOB           which keys --scan, --bigkeys and --dump are to take
   --bigkeys                look for the longest values
-  --dump FILE              write all keys into FILE, with values and expiry; go on
-                           with one that is not whole
-  --restore FILE           set the keys of such a FILE; go on where it was cut off
+  --dump FILE              write all keys into FILE, with values and expiry; go
+                           on with one that is not whole
+  --restore FILE           set the keys of such a FILE; go on where it was cut
+                           off
   --stat                   print a line of figures a second
   --latency                measure how long a PING takes
   --cluster                show the nodes and which slots they have
