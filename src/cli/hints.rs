@@ -69,7 +69,7 @@ impl Advice for Table {
         names.retain(|name| name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed)));
         let sample = if typed.is_empty() { before.first().unwrap_or(&"") } else { typed };
         let small = sample.starts_with(|char: char| char.is_ascii_lowercase());
-        (start, names.iter().map(|name| if small { name.to_string() } else { name.to_uppercase() }).collect())
+        (start, names.iter().map(|name| if small { name.to_string() } else { name.to_ascii_uppercase() }).collect())
     }
 
     fn secret(&self, line: &str) -> Option<usize> {
@@ -102,7 +102,7 @@ fn overview() -> String {
         }
     }
     for family in families {
-        let names = COMMANDS.iter().filter(|row| row.family.name() == family).map(|row| row.name.to_uppercase());
+        let names = COMMANDS.iter().filter(|row| row.family.name() == family).map(|row| row.name.to_ascii_uppercase());
         text += &wrap(&format!("{family}:"), names);
     }
     text + "\nhelp COMMAND   what it does, and its arguments\n\
@@ -129,12 +129,12 @@ fn wrap(title: &str, words: impl Iterator<Item = String>) -> String {
 }
 
 fn describe(row: &CommandSpec) -> String {
-    let mut text = format!("{} {}\n{}.\n", row.name.to_uppercase(), row.usage, row.summary);
+    let mut text = format!("{} {}\n{}.\n", row.name.to_ascii_uppercase(), row.usage, row.summary);
     if row.rest > 0 {
         text += "Typed as a line, its last argument is the rest of the line, with all its blanks.\n";
     }
     for sub in row.subcommands {
-        text += &format!("  {} {}: {}\n", sub.word().to_uppercase(), sub.usage, sub.summary).replace(" :", ":");
+        text += &format!("  {} {}: {}\n", sub.word().to_ascii_uppercase(), sub.usage, sub.summary).replace(" :", ":");
     }
     text
 }

@@ -53,7 +53,7 @@ pub(super) fn run(target: &Target) -> Result<(), Failure> {
     let mut client = target.connect()?;
     // Nobody else's value is likely to be this.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mark = format!("memento-cli {} {}", std::process::id(), now.as_nanos());
+    let mark = format!("memento-cli {} {}", std::process::id(), now.as_nanos() as u64);
     let progress = io::stderr().is_terminal();
     let mut count = Count::default();
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -26,9 +26,10 @@ pub(super) struct Text {
     last: Last,
 }
 
-/// Whether a character belongs to a word, for the keys that go by words.
+/// Whether a character belongs to a word, for the keys that go by words. (Beyond ASCII all do: which are letters would
+/// take a table.)
 fn in_word(char: char) -> bool {
-    char.is_alphanumeric()
+    char.is_ascii_alphanumeric() || !char.is_ascii()
 }
 
 /// For those that go by blanks.
