@@ -14,11 +14,14 @@ TARGET ?= $(shell uname -m)-unknown-linux-musl
 # The program that make install puts in place; make dist has that of TARGET instead.
 PROGRAM ?= bin/memento
 SYSTEMD ?= $(PREFIX)/lib/systemd/system
+# Whether make install brings libmemento, which is built for this machine; make dist does without.
+FFI ?= yes
 
 NAMES = memento memento-cli memento-benchmark
 BINARIES = $(NAMES:%=bin/%)
 # Cargo is asked only when one of these is newer than the binary: an up-to-date tree costs no start of cargo.
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock Makefile
+FFI_SOURCES := $(shell find ffi/src ffi/include -type f) ffi/Cargo.toml ffi/libmemento.map scripts/build-ffi.sh
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -48,6 +51,12 @@ bin/memento: $(SOURCES)
 bin/memento-cli bin/memento-benchmark: bin/memento
 	@ln -f bin/memento $@
 
+.PHONY: ffi
+ffi: bin/ffi/libmemento.a ## Build libmemento, memento from C, into bin/ffi/: libmemento.a, libmemento.so, memento.h.
+
+bin/ffi/libmemento.a: $(SOURCES) $(FFI_SOURCES)
+	@CARGO="$(CARGO)" scripts/build-ffi.sh
+
 .PHONY: run
 run: bin/memento ## Build, then serve on 127.0.0.1:6737; options go in ARGS='...'.
 	bin/memento $(ARGS)
@@ -57,7 +66,7 @@ cluster: all ## Start a cluster of N (3) nodes on 127.0.0.1; scripts/cluster.sh 
 	@scripts/cluster.sh start $(N)
 
 .PHONY: test
-test: all ## Build, then run every test there is; the last line counts them.
+test: all ffi ## Build, then run every test there is; the last line counts them.
 	@scripts/test.sh
 
 .PHONY: check
@@ -71,6 +80,10 @@ bench: all ## Measure, beside redis-server: tables in Markdown. ROUNDS=n, QUICK=
 .PHONY: bench-readme
 bench-readme: all ## Measure, and write the tables into README.md.
 	@python3 scripts/bench.py --rounds $(ROUNDS) --readme
+
+.PHONY: bench-ffi
+bench-ffi: all ffi ## Measure SETs in pipelines through libmemento beside hiredis (libhiredis-dev).
+	@scripts/bench-ffi.sh $(ROUNDS)
 
 .PHONY: instructions
 instructions: all ## Count the instructions of a request under callgrind, and compare with the ceilings.
@@ -118,7 +131,7 @@ man: all ## Write the manual pages into bin/man/.
 
 # The units name the program where it is installed.
 .PHONY: install
-install: all man ## Install programs, manual pages and systemd units under PREFIX (/usr/local), below DESTDIR if given.
+install: all man $(if $(filter yes,$(FFI)),ffi) ## Install programs, libmemento, manual pages and units under PREFIX (/usr/local), below DESTDIR if given.
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man5" \
 	    "$(DESTDIR)$(SYSTEMD)" "$(DESTDIR)$(PREFIX)/share/memento"
 	install -m 755 "$(PROGRAM)" "$(DESTDIR)$(PREFIX)/bin/memento"
@@ -129,9 +142,13 @@ install: all man ## Install programs, manual pages and systemd units under PREFI
 	for script in memento.init memento.procd; do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$script" >"$(DESTDIR)$(PREFIX)/share/memento/$$script" && \
 	    chmod 755 "$(DESTDIR)$(PREFIX)/share/memento/$$script" || exit 1; done
+	install -m 755 scripts/build_cluster.py "$(DESTDIR)$(PREFIX)/share/memento/build_cluster.py"
 	for unit in memento.service memento.socket; do \
 	    sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "scripts/$$unit" >"$(DESTDIR)$(SYSTEMD)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(SYSTEMD)/$$unit" || exit 1; done
+ifeq ($(FFI),yes)
+	scripts/install-ffi.sh "$(DESTDIR)" "$(PREFIX)"
+endif
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there.
@@ -139,6 +156,8 @@ uninstall: ## Remove what install put there.
 	    "$(DESTDIR)$(PREFIX)/share/man/man5/memento.conf.5" \
 	    "$(DESTDIR)$(SYSTEMD)/memento.service" "$(DESTDIR)$(SYSTEMD)/memento.socket"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/memento"
+	rm -f "$(DESTDIR)$(PREFIX)/include/memento.h" "$(DESTDIR)$(PREFIX)"/lib/libmemento.a \
+	    "$(DESTDIR)$(PREFIX)"/lib/libmemento.so* "$(DESTDIR)$(PREFIX)/lib/pkgconfig/memento.pc"
 
 .PHONY: dist
 dist: static man ## Make bin/dist/memento-VERSION-PROCESSOR.tar.gz: the static program of TARGET with all that install brings.

@@ -33,6 +33,9 @@ if [ "${MEMENTO_QUICK:-}" = 1 ]; then
 fi
 variable=$(echo "$target" | tr 'a-z-' 'A-Z_')
 cargo=${CARGO:-cargo}
+# Whether the compiler knows the marks of what is to be fast; what it is told of the program's last crate.
+small=0
+last=
 
 cc=$gnu-gcc
 command -v "$cc" >/dev/null || [ "$(uname -m)" != "$processor" ] || cc=cc
@@ -79,7 +82,7 @@ else
     done
     [ -n "$musl" ] || missing "musl's libc.a for $arch" "$gcc_package" "$hint"
 
-    link=${CARGO_TARGET_DIR:-target}/static/$target/link
+    link=$build/$target/link
     mkdir -p "$link"
     link=$(cd "$link" && pwd)
     # The standard library asks for these when a panic is to show where it came from; without tables there is nothing
@@ -93,6 +96,9 @@ void *_Unwind_FindEnclosingFunction(void *address) { (void)address; return 0; }
 #ifdef __ARM_EABI__
 void __aeabi_unwind_cpp_pr0(void) {}
 #endif
+/* A thread names itself: musl's own, which names others too, brings all of printf with it (11 kB). 15: PR_SET_NAME. */
+int prctl(int, ...);
+int pthread_setname_np(void *thread, const char *name) { (void)thread; return prctl(15, name, 0, 0, 0); }
 END
     "$cc" -O2 -fPIC -c "$link/unwind.c" -o "$link/unwind.o"
     rm -f "$link/libunwind.a"
@@ -102,6 +108,8 @@ END
     # which the linker is to settle: no name is for others.
     echo '{ local: *; };' >"$link/names"
     # On riscv64 the linker leaves there where variables of a thread lie, so that the program has its fixed place.
+    # Code and constants share pages (noseparate-code): else two pages are half empty, in the file and in memory. And
+    # nothing makes pages read-only once their pointers are moved, so that no page begins with these (norelro).
     kind="-static-pie -Wl,--no-dynamic-linker" start=rcrt1.o
     if [ "$arch" = riscv64 ]; then
         kind="-static -no-pie" start=crt1.o
@@ -115,7 +123,8 @@ for word in "\$@"; do
         *) set -- "\$@" "\$word" ;;
     esac
 done
-exec $cc -nostdlib $kind "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" \\
+# $(cksum <"$link/unwind.c")
+exec $cc -nostdlib $kind "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" -Wl,-z,noseparate-code,-z,norelro,--build-id=none \\
     -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
     # Cargo knows its name alone: where it links in another way, what was linked is to go.
@@ -130,21 +139,30 @@ END
     # What the processor does at a panic is to stop, with no message: a twelfth of the size, and fewer instructions.
     flags="$flags -Z unstable-options -C panic=immediate-abort"
     way="$("$RUSTC" --version) and its library's source"
-    set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=
+    # Of the library, what sorts, prints numbers and the like in the smaller of two ways.
+    set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+    small=1
 fi
 
 if [ "${MEMENTO_QUICK:-}" = 1 ]; then
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
+elif [ "$small" = 1 ]; then
+    # Everything for size, but for the functions that are marked (src/lib.rs tells of them). What is said for the last
+    # crate alone is how the whole is optimised when it is linked: each function by its own mark.
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=z
+    flags="$flags --cfg memento_small"
+    last="-C opt-level=2"
 else
-    # Less is put into its caller than usually, other than where the source asks for it: a quarter of the size for a few
-    # per cent of the instructions of a request (scripts/instructions.py). opt-level=s costs many more and gains nothing.
+    # A compiler that knows no marks: less is put into its caller than usually, other than where the source asks for it.
+    # opt-level=s costs many more instructions and gains nothing.
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=2
     flags="$flags -C llvm-args=-inline-threshold=25"
 fi
 
 echo "$target: $way"
+# shellcheck disable=SC2086 # $last is words.
 env "CARGO_TARGET_${variable}_LINKER=$linker" RUSTFLAGS="${RUSTFLAGS:-} $flags" \
-    "$cargo" build --locked --release --bin memento --target "$target" --target-dir "$build" "$@"
+    "$cargo" rustc --locked --release --bin memento --target "$target" --target-dir "$build" "$@" -- $last
 # What moves the program's pointers at its start knows one kind of them. A name that nothing has is 0, as it should be.
 if readelf -rW "$build/$target/release/memento" |
     awk '/ R_/ && !/_RELATIVE |_NONE/ && $4 !~ /^0*$/ { print; found = 1 } END { exit !found }'; then
@@ -152,6 +170,8 @@ if readelf -rW "$build/$target/release/memento" |
     exit 1
 fi
 mkdir -p "$out"
+# What scripts/size.sh has bounds for is built in one of the two ways.
+echo "$way" >"$out/built-with"
 cp -f "$build/$target/release/memento" "$out/memento.new"
 mv -f "$out/memento.new" "$out/memento"
 for name in memento-cli memento-benchmark; do

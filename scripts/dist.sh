@@ -12,7 +12,7 @@ name=memento-$version-$processor
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-"${MAKE:-make}" --silent install "DESTDIR=$scratch/$name" PREFIX=/usr "PROGRAM=bin/static/$processor/memento"
+"${MAKE:-make}" --silent install "DESTDIR=$scratch/$name" PREFIX=/usr "PROGRAM=bin/static/$processor/memento" FFI=
 mkdir -p "$scratch/$name/usr/share/doc/memento" bin/dist
 cp README.md CHANGELOG.md LICENSE "$scratch/$name/usr/share/doc/memento/"
 # The same bytes from the same files: neither times nor owners of this machine.

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Prints how large the static program is, and how much memory it takes while it idles as a node of a cluster. With
-# --check more than the bounds below is a failure.
+# --check more than the bounds below is a failure; they are x86_64's.
 set -eu
 cd "$(dirname "$0")/.."
 
 BIN=${BIN:-bin/static/$(uname -m)}
-SIZE_MAX=920000
+SIZE_MAX=600000
 RESIDENT_KB_MAX=1024
 
 scratch=$(mktemp -d)
@@ -42,6 +42,8 @@ echo "$BIN/memento: $size bytes, $(file -bL "$BIN/memento" 2>/dev/null | grep -o
 echo "idle as a node of a cluster: $resident kB resident, of which $(field RssAnon) kB are its own and $(field RssFile) kB" \
     "are pages of the program"
 if [ "${1:-}" = --check ]; then
-    [ "$size" -le "$SIZE_MAX" ] || { echo "more than $SIZE_MAX bytes" >&2; exit 1; }
+    # A compiler that does not know what is to be small (scripts/build-static.sh) makes more of it.
+    grep -q rustup "$BIN/built-with" 2>/dev/null ||
+        [ "$size" -le "$SIZE_MAX" ] || { echo "more than $SIZE_MAX bytes" >&2; exit 1; }
     [ "$resident" -le "$RESIDENT_KB_MAX" ] || { echo "more than $RESIDENT_KB_MAX kB" >&2; exit 1; }
 fi

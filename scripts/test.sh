@@ -9,7 +9,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 # The status goes through a file, since a pipeline's is that of its last command.
 {
-    ${CARGO:-cargo} test --locked --no-fail-fast 2>&1
+    ${CARGO:-cargo} test --locked --no-fail-fast --workspace 2>&1
     echo $? >"$scratch/status"
 } | tee "$scratch/cargo"
 

@@ -6,7 +6,7 @@ pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
-use crate::sys::resolve;
+use crate::sys::{reason, resolve};
 use getopts::{Matches, Options};
 use nodes::{Hints, NODES_FILE_BYTES_MAX};
 use std::ffi::OsString;
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// What may happen when the memory limit is reached; the first where nothing is said.
 const MEMORY_POLICIES: [&str; 8] = [
@@ -200,7 +199,7 @@ The cluster's file has a line for every node, IP PORT NAME SELF, such as
     127.0.0.1 8181 node0 1    # comments, blanks, tabs and empty lines are free
 PORT is the client port + 100. SELF is 1 on this node's own line and 0 on the others;
 where it is 0 on all, -i NAME, or -a and -p, say which line is this node's.
-scripts/build_cluster.py writes such files.
+build_cluster.py (in scripts/, or installed in share/memento/) writes such files.
 ";
 
 /// Reads a command line, the program's name not included.
@@ -228,14 +227,14 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
     let addresses = matches.opt_strs("a");
     let mut config = Config {
         addresses: if addresses.is_empty() { default.addresses } else { addresses },
-        port: number(&matches, "port", 0, u16::MAX, default.port)?,
+        port: number(&matches, "port", 0, u16::MAX.into(), default.port.into())? as u16,
         socket: socket(&matches)?,
         socket_mode: mode(&matches, default.socket_mode)?,
         password: password(&matches)?,
         protected: word(&matches, "protected-mode", &["yes", "no"])? == "yes",
         verbose: matches.opt_present("verbose"),
-        clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max)?,
-        clients_per_address_max: number(&matches, "maxclients-per-address", 0, 1_000_000, 0)?,
+        clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max as u64)? as usize,
+        clients_per_address_max: number(&matches, "maxclients-per-address", 0, 1_000_000, 0)? as usize,
         first_request_timeout_s: number(
             &matches,
             "first-request-timeout",
@@ -245,8 +244,8 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         )?,
         timeout_s: number(&matches, "timeout", 0, TIMEOUT_SECONDS_MAX, default.timeout_s)?,
         // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
-        keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s)?,
-        backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog)?,
+        keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s.into())? as u32,
+        backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog as u64)? as i32,
         debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
         memory_bytes_max: memory(&matches, "maxmemory")?.unwrap_or_default(),
         memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
@@ -343,7 +342,7 @@ fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
     read_at_most(file, NODES_FILE_BYTES_MAX as u64 + 1).map_err(|why| {
         let advice = match matches.opt_present("cluster-file") {
             true => "it is to have a line for every node (-f)",
-            false => "-c alone reads this file; scripts/build_cluster.py makes such files, -f FILE names another",
+            false => "-c alone reads this file; build_cluster.py makes such files, -f FILE names another",
         };
         format!("{}: {why}; {advice}", file.display())
     })
@@ -356,10 +355,7 @@ fn read_at_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
         File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    read(path).map_err(|error| {
-        let why = error.to_string();
-        why.split(" (os error").next().unwrap_or(&why).to_string()
-    })
+    read(path).map_err(|error| reason(&error))
 }
 
 /// The first line of the file that option `name` gives.
@@ -378,14 +374,11 @@ fn first_line(matches: &Matches, name: &str) -> Result<Option<Vec<u8>>, String> 
 }
 
 /// The number that option `name` gives, between `least` and `most`.
-fn number<T>(matches: &Matches, name: &str, least: T, most: T, default: T) -> Result<T, String>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
+fn number(matches: &Matches, name: &str, least: u64, most: u64, default: u64) -> Result<u64, String> {
     let Some(text) = matches.opt_str(name) else { return Ok(default) };
     // As people write numbers: `parse` would take a plus too.
     let digits = Some(&text).filter(|text| !text.starts_with('+'));
-    let number = digits.and_then(|text| text.parse().ok()).filter(|number| (&least..=&most).contains(&number));
+    let number = digits.and_then(|text| text.parse().ok()).filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("--{name}: '{text}' is not a number from {least} to {most}"))
 }
 

@@ -179,6 +179,7 @@ impl Connection {
     }
 
     /// Parses requests from `start` on.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn parse_from<S: Service>(
         &mut self,
         start: usize,
@@ -289,6 +290,7 @@ impl Connection {
     }
 
     /// Executes requests, those of the share first, and says which bytes of the input are left for later.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn run<S: Service>(
         &mut self,
         input: &[u8],
@@ -346,6 +348,7 @@ impl Connection {
     }
 
     /// Executes one request.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn serve<S: Service>(&mut self, args: Args<'_>, form: Form, ahead: &S::Ahead, desk: &mut Desk, service: &mut S) {
         let place = Place(self.next_place);
         let flow = service.serve(args, form, ahead, &mut desk.output, place);

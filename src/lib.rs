@@ -11,6 +11,13 @@
 //! runs; [`store`] finds the slot, the page, the entry; [`proto::Reply`] writes the value into the loop's output; one
 //! `send(2)` ends it. No allocation on that way.
 //!
+//! # Small and fast
+//!
+//! The static program is compiled for size (scripts/build-static.sh says `memento_small`), other than the functions that
+//! nearly every request or turn goes through: these say `optimize(speed)`, which only that compiler knows. What they call
+//! is put into them as far as it is small; what is large and seldom called there says `inline(never)`, so that it stays
+//! small. `scripts/instructions.py` shows what a mark is worth, with `BIN=bin/static/x86_64`.
+//!
 //! # Code map
 //!
 //! Entry points: main.rs looks at the name it was called by; `server/mod.rs` has the loop.
@@ -21,7 +28,7 @@
 //! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
-//! | `stats/histogram.rs` | how long things took |
+//! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
@@ -117,6 +124,8 @@
 //! - A turn of the loop does a bounded amount of work. What may take longer (KEYS, taking back a flushed store, a long
 //!   pipeline) is done in pieces.
 //! - A connection at rest owns no buffer.
+
+#![cfg_attr(memento_small, feature(optimize_attribute))]
 
 pub mod benchmark;
 pub mod blob;

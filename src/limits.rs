@@ -59,6 +59,7 @@
 //! | the wall clock | it is shown and converted, and ends no key | `src/server/engine.rs`: a_wall_clock_that_jumps_by_years_ends_and_keeps_no_key |
 //! | calls that fail, fall short, come late | each is made again, or ends one connection | `src/server/tests.rs`: no_reply_is_lost_or_doubled_under_faults; `src/server/faults.rs`: a_broken_connection_costs_its_own_replies_alone, a_cluster_whose_links_break_does_what_it_says |
 //! | **A server that the tools talk to** |  |  |
+//! | what is no answer, one nested too deep or of too many values | `REPLY_DEPTH_MAX`, `REPLY_VALUES_MAX`, `ANSWER_BYTES_MAX`, a deadline for the whole; what is announced is not believed | `src/client/reply/tests.rs`: what_is_no_reply_is_shown, depth_has_a_bound, values_have_a_bound, what_is_announced_costs_nothing; `src/client/resp/tests.rs`: a_deadline_is_for_the_whole_and_not_for_each_byte; `tests/ffi.rs`: any_answer_is_borne, no_argument_is_too_absurd |
 //! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client/mod.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
 //! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error, the_client_tells_of_a_server_that_does_not_answer |
 //! | what a terminal would obey | `\x1b` and the like in its place | `src/cli/show.rs`: people_see_dates_and_nothing_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
@@ -252,6 +253,10 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// people may walk it by recursion.
 pub const REPLY_DEPTH_MAX: usize = 32;
 
+/// ... and has at most so many values, each with a row of its own of 16 bytes: those of three bytes would else take more than
+/// all bytes of the reply may.
+pub const REPLY_VALUES_MAX: usize = 1 << 26;
+
 /// So long a wrong password is answered after; nobody else waits for it.
 pub const WRONG_PASSWORD_MS: u64 = 200;
 
@@ -259,7 +264,7 @@ pub const WRONG_PASSWORD_MS: u64 = 200;
 pub const SCAN_ENTRIES_MAX: usize = 2048;
 
 /// Of what expired, so much is taken back in a turn ...
-pub const SWEEP_NS_MAX: u64 = 300_000;
+pub const SWEEP_NS_MAX: u64 = 200_000;
 
 /// ... and the clock is asked after so many entries.
 pub const SWEEP_ENTRIES_AT_ONCE: usize = 64;
@@ -427,6 +432,7 @@ const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
 // Two of the largest find room beside what waits for the socket.
 const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
+const _: () = assert!(REPLY_VALUES_MAX * 16 <= ANSWER_BYTES_MAX);
 // Silence is noticed within two seconds, and one lost ping is not silence.
 const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);
 // A spare link lives until the silence of the other one is noticed.

@@ -1,5 +1,7 @@
 //! The executable: which of its three names was it called by?
 
+#![cfg_attr(memento_small, feature(optimize_attribute))]
+
 use memento::config::{self, Action};
 use memento::server::Server;
 use memento::sys::reserve::Allocator;
@@ -12,6 +14,9 @@ use std::process::exit;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+// What is said for this crate is how the whole is optimised (scripts/build-static.sh), so that what is its own says the
+// opposite.
+#[cfg_attr(memento_small, optimize(size))]
 fn main() {
     let mut args = std::env::args_os().map(|arg| arg.into_string());
     let called = args.next().and_then(Result::ok).unwrap_or_default();
@@ -37,6 +42,7 @@ fn main() {
 }
 
 /// Runs the server; gives the exit status: 0, 1 for a failure, 2 for a wrong command line.
+#[cfg_attr(memento_small, optimize(size))]
 fn serve(args: &[String]) -> i32 {
     let config = match config::parse(args) {
         Ok(Action::Run(config)) => config,

@@ -5,7 +5,7 @@
 //! even when a new source has taken the index or the kernel has reused the descriptor's number.
 
 use crate::sys::epoll::{Epoll, Interest, Ready};
-use crate::timer::Timers;
+use crate::timer::{Timers, earlier_ms};
 use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
@@ -54,7 +54,7 @@ pub struct Reactor<S> {
     ready: VecDeque<Ready>,
     /// Where a wait puts its reports before they are queued; kept so that no turn allocates.
     reports: Vec<Ready>,
-    timers: Timers<Token>,
+    timers: Timers,
 }
 
 /// Where a source lives. The generation grows each time that the place is vacated.
@@ -78,7 +78,7 @@ impl<S: AsFd> Reactor<S> {
             free: Vec::new(),
             ready: VecDeque::with_capacity(events_max),
             reports: Vec::with_capacity(events_max),
-            timers: Timers::new(),
+            timers: Timers::default(),
         })
     }
 
@@ -136,16 +136,16 @@ impl<S: AsFd> Reactor<S> {
         let Some(place) = Self::place_in(&mut self.places, token) else { return };
         let deadline_ms = deadline_ms.map(|deadline_ms| NonZero::new(deadline_ms).unwrap_or(NonZero::<u64>::MIN));
         if let Some(before_ms) = std::mem::replace(&mut place.deadline_ms, deadline_ms) {
-            self.timers.cancel(before_ms.get(), token);
+            self.timers.cancel(before_ms.get(), token.to_bits());
         }
         if let Some(deadline_ms) = deadline_ms {
-            self.timers.set(deadline_ms.get(), token);
+            self.timers.set(deadline_ms.get(), token.to_bits());
         }
     }
 
     /// The next source whose deadline is due; its deadline is then gone.
     pub fn expired(&mut self, now_ms: u64) -> Option<Token> {
-        let token = self.timers.expired(now_ms)?;
+        let token = Token::from_bits(self.timers.expired(now_ms)?);
         if let Some(place) = self.place(token) {
             place.deadline_ms = None;
         }
@@ -157,17 +157,19 @@ impl<S: AsFd> Reactor<S> {
     ///
     /// # Errors
     /// Those of `epoll_wait(2)`.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn wait(&mut self, now_ms: u64, until_ms: Option<u64>) -> io::Result<()> {
         if !self.ready.is_empty() {
             return Ok(());
         }
-        let until_ms = [until_ms, self.timers.earliest_ms()].into_iter().flatten().min();
+        let until_ms = earlier_ms(until_ms, self.timers.earliest_ms());
         self.epoll.wait(until_ms.map(|until_ms| until_ms.saturating_sub(now_ms)), &mut self.reports)?;
         self.ready.extend(self.reports.drain(..));
         Ok(())
     }
 
     /// The next report of a source that is still there.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_event(&mut self) -> Option<Event> {
         while let Some(Ready { data, readable, writable, hangup }) = self.ready.pop_front() {
             let token = Token::from_bits(data);

@@ -1,7 +1,9 @@
 //! What the server counts: each counter is declared once, with its name in INFO, its unit and its meaning.
 
+mod fixed;
 mod histogram;
 
+pub use fixed::Fixed;
 pub use histogram::Histogram;
 
 /// A counter as it is declared.

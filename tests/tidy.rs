@@ -233,9 +233,14 @@ fn the_dependencies_are_the_ones_we_chose() {
 
     let lock = read("Cargo.lock");
     let locked = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
-    let locked: BTreeSet<&str> = locked.filter(|name| *name != "memento").collect();
+    let locked: BTreeSet<&str> = locked.filter(|name| !["memento", "memento-ffi"].contains(name)).collect();
     let listed = [DIRECT, BROUGHT, DIRECT_OF_TESTS, BROUGHT_BY_TESTS];
     assert_eq!(locked, listed.into_iter().flatten().copied().collect());
+    // The C library has what the program has.
+    let manifest = read("ffi/Cargo.toml");
+    let section = manifest.split("[dependencies]\n").nth(1).expect("dependencies").split("\n\n").next();
+    let of_ffi: Vec<_> = section.expect("a section").lines().filter_map(|line| line.split([' ', '=']).next()).collect();
+    assert_eq!(of_ffi, ["memento", "libc"]);
     // What the program is made of, as cargo sees it: nothing of the tests' is among it.
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
     let output = Command::new(cargo)

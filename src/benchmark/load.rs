@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::{Failure, REPLY_TIMEOUT, show};
 use crate::client::{CONNECT_TIMEOUT, Client, reason};
 use crate::reactor::{Event, Reactor, Token};
-use crate::stats::Histogram;
+use crate::stats::{Fixed, Histogram};
 use crate::sys::epoll::Interest;
 
 /// What is asked for.
@@ -202,13 +202,14 @@ pub(super) fn run(load: &Load, host: &str, port: u16, output: &mut dyn Write) ->
     }
     run.finish(start)?;
     let seconds = start.elapsed().as_secs_f64().max(1e-9);
-    let [p50, p99, p999] = [50.0, 99.0, 99.9].map(|percent| run.times.percentile(percent) as f64 / 1000.0);
-    let name = KINDS.iter().find(|(_, kind)| *kind == load.kind).map_or("", |(name, _)| name).to_uppercase();
+    let [p50, p99, p999] = [50.0, 99.0, 99.9].map(|percent| (run.times.percentile(percent) + 500) / 1000);
+    let name = KINDS.iter().find(|(_, kind)| *kind == load.kind).map_or("", |(name, _)| name).to_ascii_uppercase();
     let line = format!(
-        " [{name}] - Elapsed time: {seconds:.6} s  Op/s: {:.2}  p50: {p50:.0} us  p99: {p99:.0} us  \
-         p99.9: {p999:.0} us  max: {:.0} us\n",
-        run.done as f64 / seconds,
-        run.longest_ns as f64 / 1000.0
+        " [{name}] - Elapsed time: {} s  Op/s: {}  p50: {p50} us  p99: {p99} us  \
+         p99.9: {p999} us  max: {} us\n",
+        Fixed::<6>::near(seconds),
+        Fixed::<2>::near(run.done as f64 / seconds),
+        (run.longest_ns + 500) / 1000
     );
     show(output, &line)
 }
@@ -229,7 +230,8 @@ impl Run<'_> {
                 progress_ms = now_ms();
             } else if now_ms() - progress_ms >= REPLY_TIMEOUT.as_millis() as u64 {
                 let (done, requests) = (self.done, self.load.requests);
-                return Err(Failure::Message(format!("no answer for {REPLY_TIMEOUT:?}: {done} of {requests} came")));
+                let seconds = REPLY_TIMEOUT.as_secs();
+                return Err(Failure::Message(format!("no answer for {seconds}s: {done} of {requests} came")));
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ use getopts::Options;
 use load::{KINDS, Load};
 
 use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
+use crate::stats::Fixed;
 
 const USAGE: &str = "\
 Usage: memento-benchmark [-h] [-V] [HOST [PORT]]
@@ -240,7 +241,11 @@ fn show(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
 fn figures(label: &str, operations: u64, elapsed: Duration) -> String {
     // A plan of nothing takes no time at all on a coarse clock.
     let seconds = elapsed.as_secs_f64().max(1e-9);
-    format!(" [{label}] - Elapsed time: {seconds:.6} s  Op/s: {:.2}\n", operations as f64 / seconds)
+    format!(
+        " [{label}] - Elapsed time: {} s  Op/s: {}\n",
+        Fixed::<6>::near(seconds),
+        Fixed::<2>::near(operations as f64 / seconds)
+    )
 }
 
 /// Lets every worker do all three types of request in a thread of its own; gives back the time from the first one's

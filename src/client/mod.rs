@@ -15,9 +15,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use crate::limits::ANSWER_BYTES_MAX;
+use crate::stats::Fixed;
+pub use crate::sys::reason;
 use crate::sys::resolve;
 
 /// Where the tools look for a server when they are not told.
@@ -177,7 +177,9 @@ impl Client {
     fn broken(&self, error: &io::Error) -> io::Error {
         // A socket with a timeout tells of it as "would block".
         if let (io::ErrorKind::WouldBlock, Some(timeout)) = (error.kind(), self.reply_timeout) {
-            let what = format!("{} did not answer within {} s", self.address, timeout.as_secs_f64());
+            let seconds = Fixed::<3>(timeout.as_millis() as u64).to_string();
+            let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+            let what = format!("{} did not answer within {seconds} s", self.address);
             return io::Error::new(io::ErrorKind::TimedOut, what);
         }
         io::Error::new(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
@@ -193,11 +195,6 @@ fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStr
         }
     }
     Err(last)
-}
-
-/// What went wrong in the system's words, without the number that the standard library adds.
-pub fn reason(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_string())
 }
 
 /// The port that a word of the command line names.
@@ -404,7 +401,7 @@ mod tests {
 
     #[test]
     fn an_error_is_a_sentence_without_numbers() {
-        let error = io::Error::from_raw_os_error(Errno::ECONNREFUSED as i32);
+        let error = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         assert_eq!(reason(&error), "Connection refused");
     }
 }

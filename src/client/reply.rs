@@ -9,7 +9,7 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{ANSWER_BYTES_MAX, REPLY_DEPTH_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, REPLY_DEPTH_MAX, REPLY_VALUES_MAX};
 
 /// A header (`$5`, `*3`, `:-12`) may be so long: the longest number has 20 characters.
 const HEADER_BYTES_MAX: usize = 32;
@@ -58,7 +58,7 @@ struct Node {
 }
 
 /// Offsets and lengths are kept in 32 bits.
-const _: () = assert!(ANSWER_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(ANSWER_BYTES_MAX < u32::MAX as usize && size_of::<Node>() == 16);
 
 /// A value of a reply. Its bytes are lent by whoever holds the reply.
 #[derive(Clone, Copy)]
@@ -181,9 +181,14 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Why bytes are no reply: a sentence without its subject, which says what came.
+/// Why there is no reply.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Nonsense(pub String);
+pub enum Unparsed {
+    /// The bytes are none: a sentence without its subject, which says what came.
+    Nonsense(String),
+    /// There is no memory for so many values.
+    Memory,
+}
 
 /// An aggregate that is not whole yet.
 #[derive(Clone, Copy)]
@@ -204,6 +209,8 @@ pub struct Parser {
     /// ... and so many behind them have no line's end.
     looked: usize,
     is_done: bool,
+    /// A reply may have so many values.
+    values_max: usize,
 }
 
 /// Nodes are given back beyond so many when the next reply begins.
@@ -218,7 +225,7 @@ impl Default for Parser {
 impl Parser {
     /// At the start of a reply.
     pub fn new() -> Parser {
-        Parser { nodes: Vec::new(), open: Vec::new(), at: 0, looked: 0, is_done: false }
+        Parser { nodes: Vec::new(), open: Vec::new(), at: 0, looked: 0, is_done: false, values_max: REPLY_VALUES_MAX }
     }
 
     /// Looks for the end of the reply that begins where `bytes` begin, of which more may come: gives how many bytes it
@@ -226,15 +233,9 @@ impl Parser {
     /// next call begins a new reply.
     ///
     /// # Errors
-    /// When this is no reply.
-    pub fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Nonsense> {
-        if self.is_done {
-            self.nodes.clear();
-            if self.nodes.capacity() > NODES_KEPT_MAX {
-                self.nodes.shrink_to(0);
-            }
-            (self.at, self.looked, self.is_done) = (0, 0, false);
-        }
+    /// When this is no reply, or there is no memory for it.
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Unparsed> {
+        self.forget();
         while let Some(is_whole) = self.value(bytes)? {
             if is_whole && self.close() {
                 self.is_done = true;
@@ -242,6 +243,17 @@ impl Parser {
             }
         }
         Ok(None)
+    }
+
+    /// Gives back what the last whole reply took.
+    pub fn forget(&mut self) {
+        if self.is_done {
+            self.nodes.clear();
+            if self.nodes.capacity() > NODES_KEPT_MAX {
+                self.nodes.shrink_to(0);
+            }
+            (self.at, self.looked, self.is_done) = (0, 0, false);
+        }
     }
 
     /// The reply that `parse` has found whole, in the same bytes.
@@ -252,7 +264,7 @@ impl Parser {
 
     /// Parses one value's own bytes. `Some(true)`: it is whole; `Some(false)`: its children follow, or it was only said
     /// that they have attributes; `None`: more must come.
-    fn value(&mut self, bytes: &[u8]) -> Result<Option<bool>, Nonsense> {
+    fn value(&mut self, bytes: &[u8]) -> Result<Option<bool>, Unparsed> {
         let rest = &bytes[self.at..];
         let Some(&mark) = rest.first() else { return Ok(None) };
         let header_max = match mark {
@@ -290,7 +302,7 @@ impl Parser {
     }
 
     /// A value whose header says how long it is.
-    fn measured(&mut self, bytes: &[u8], mark: u8, line: &[u8], header: usize) -> Result<Option<bool>, Nonsense> {
+    fn measured(&mut self, bytes: &[u8], mark: u8, line: &[u8], header: usize) -> Result<Option<bool>, Unparsed> {
         let rest = &bytes[self.at..];
         let body = self.at + header;
         if line == b"-1" && matches!(mark, b'$' | b'*') {
@@ -326,10 +338,10 @@ impl Parser {
     }
 
     /// An aggregate begins.
-    fn begin(&mut self, kind: Kind, length: usize, body: usize, rest: &[u8]) -> Result<Option<bool>, Nonsense> {
+    fn begin(&mut self, kind: Kind, length: usize, body: usize, rest: &[u8]) -> Result<Option<bool>, Unparsed> {
         let is_attribute = rest[0] == b'|';
         if self.open.len() == REPLY_DEPTH_MAX {
-            return Err(Nonsense(format!("it is nested more than {REPLY_DEPTH_MAX} deep")));
+            return Err(Unparsed::Nonsense(format!("it is nested more than {REPLY_DEPTH_MAX} deep")));
         }
         let node = self.nodes.len() as u32;
         self.push(kind, body, length)?;
@@ -344,9 +356,12 @@ impl Parser {
         Ok(Some(false))
     }
 
-    fn push(&mut self, kind: Kind, start: usize, length: usize) -> Result<(), Nonsense> {
+    fn push(&mut self, kind: Kind, start: usize, length: usize) -> Result<(), Unparsed> {
+        if self.nodes.len() == self.values_max {
+            return Err(Unparsed::Nonsense(format!("it has more than {} values", self.values_max)));
+        }
         if self.nodes.len() == self.nodes.capacity() && self.nodes.try_reserve(self.nodes.len().max(16)).is_err() {
-            return Err(Nonsense("there is no memory for so many values".into()));
+            return Err(Unparsed::Memory);
         }
         self.nodes.push(Node { kind, start: start as u32, length: length as u32, nodes: 1 });
         Ok(())
@@ -403,9 +418,9 @@ fn is_double(text: &[u8]) -> bool {
 }
 
 /// What is wrong, and the beginning of what came.
-fn nonsense(what: &str, bytes: &[u8]) -> Nonsense {
+fn nonsense(what: &str, bytes: &[u8]) -> Unparsed {
     const SHOWN: usize = 40;
     let shown = &bytes[..bytes.len().min(SHOWN)];
     let more = if bytes.len() > SHOWN { "..." } else { "" };
-    Nonsense(format!("{what} '{}'{more}", shown.escape_ascii()))
+    Unparsed::Nonsense(format!("{what} '{}'{more}", shown.escape_ascii()))
 }

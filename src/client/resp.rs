@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::reason;
-use super::reply::{Kind, Nonsense, Parser, Reply, View};
+use super::reply::{Kind, Parser, Reply, Unparsed, View};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::proto::Digits;
 use crate::sys::{dial, resolve, socket::Socket};
@@ -175,10 +175,20 @@ impl RespClient {
     /// Sends bytes as they are: commands, or lines. Meanwhile it receives, since a server may take no more before its
     /// replies are taken: with them, at most [`ANSWER_BYTES_MAX`] are kept.
     ///
+    /// A server that closes the connection before it took all may have said why: where what it said begins with an error
+    /// (behind pushes), this succeeds, and the error is what is received next.
+    ///
     /// # Errors
     /// `TimedOut`, `UnexpectedEof` when the server has closed the connection, `OutOfMemory`, else what `send(2)` says:
     /// each a sentence that names the server.
     pub fn send(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
+        match self.send_all(bytes, deadline) {
+            Err(error) if is_end(&error) && self.was_refused() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn send_all(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
         let mut rest = bytes;
         while !self.try_send(&mut rest)? {
             if self.wait(true, deadline)?.receive {
@@ -186,6 +196,27 @@ impl RespClient {
             }
         }
         Ok(())
+    }
+
+    /// Whether a server that has ended the connection left an error as its last words, which are then kept.
+    fn was_refused(&mut self) -> bool {
+        self.drain();
+        while self.parse().unwrap_or(false) {
+            match self.input.view().kind() {
+                Kind::Push => self.pushes.push_back(self.input.view().to_reply()),
+                Kind::Error => {
+                    self.input.is_kept = true;
+                    return true;
+                }
+                _ => break,
+            }
+        }
+        false
+    }
+
+    /// Receives what came before the connection ended.
+    fn drain(&mut self) {
+        while self.fill().unwrap_or(false) {}
     }
 
     /// Sends commands that were written by [`write_command`], and hands over the replies to so many as they come, while
@@ -200,21 +231,59 @@ impl RespClient {
         deadline: Deadline,
         handle: &mut dyn FnMut(View<'_>),
     ) -> io::Result<()> {
+        let mut pushes = std::mem::take(&mut self.pushes);
+        let outcome = self.exchange_while(commands, count, deadline, &mut |view| {
+            if view.kind() == Kind::Push {
+                pushes.push_back(view.to_reply());
+            } else {
+                handle(view);
+            }
+            true
+        });
+        self.pushes = pushes;
+        outcome
+    }
+
+    /// As [`RespClient::exchange`], with pushes handed over too, until `handle` says that it wants no more: then the
+    /// conversation has lost its place.
+    ///
+    /// # Errors
+    /// As [`RespClient::exchange`].
+    pub fn exchange_while(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        deadline: Deadline,
+        handle: &mut dyn FnMut(View<'_>) -> bool,
+    ) -> io::Result<()> {
         let (mut rest, mut left) = (commands, count);
+        let mut is_refused = false;
         while left > 0 {
-            let all_sent = self.try_send(&mut rest)?;
+            let sent = self.try_send(&mut rest);
+            if sent.is_err() {
+                // What was answered before counts, above all why the connection was closed.
+                self.drain();
+            }
             while left > 0 && self.parse()? {
                 let view = self.input.view();
-                if view.kind() == Kind::Push {
-                    self.pushes.push_back(view.to_reply());
-                } else {
-                    handle(view);
-                    left -= 1;
+                left -= usize::from(view.kind() != Kind::Push);
+                is_refused = view.kind() == Kind::Error;
+                if !handle(view) {
+                    return Ok(());
                 }
             }
+            let all_sent = sent?;
             if left > 0 && self.wait(!all_sent, deadline)?.receive {
                 self.fill()?;
             }
+        }
+        if !rest.is_empty() && is_refused {
+            let why = format!("{} answered with an error before all was asked", self.address);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+        if !rest.is_empty() {
+            let why = format!("what {} sent is no answer: it came before all was asked", self.address);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(())
     }
@@ -245,9 +314,36 @@ impl RespClient {
         }
     }
 
+    /// The next reply or push among what was received already; makes no system call.
+    ///
+    /// # Errors
+    /// `InvalidData` for what is no reply, `OutOfMemory` for one of more values than there is memory for.
+    pub fn buffered(&mut self) -> io::Result<Option<View<'_>>> {
+        Ok(if self.parse()? { Some(self.input.view()) } else { None })
+    }
+
+    /// Waits for at most so long (`None`: for ever) and receives what is there; false when nothing came.
+    ///
+    /// # Errors
+    /// As [`RespClient::receive`], without `TimedOut`.
+    pub fn receive_more(&mut self, time: Option<Duration>) -> io::Result<bool> {
+        let ready = dial::wait(self.socket.as_fd(), false, time).map_err(|error| self.lost(&error))?;
+        Ok(ready.receive && self.fill()?)
+    }
+
+    /// The reply or push that was found last, as long as nothing was received since.
+    pub fn last(&self) -> Option<View<'_>> {
+        (self.input.taken > 0).then(|| self.input.view())
+    }
+
+    /// Gives back what the reply that was found last takes: it is lent no more.
+    pub fn forget(&mut self) {
+        self.input.forget();
+    }
+
     /// Whether bytes were received that no reply was made of: `poll(2)` does not tell of them.
     pub fn has_buffered(&self) -> bool {
-        !self.input.is_empty()
+        self.input.is_kept || !self.input.is_empty()
     }
 
     fn wait_for_reply(&mut self, deadline: Deadline) -> io::Result<()> {
@@ -299,8 +395,14 @@ impl RespClient {
     }
 
     fn parse(&mut self) -> io::Result<bool> {
-        self.input.next().map_err(|Nonsense(what)| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+        self.input.next().map_err(|error| match error {
+            Unparsed::Nonsense(what) => {
+                io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+            }
+            Unparsed::Memory => {
+                let why = format!("the answer of {} has more values than there is memory for", self.address);
+                io::Error::new(io::ErrorKind::OutOfMemory, why)
+            }
         })
     }
 
@@ -320,6 +422,12 @@ impl AsFd for RespClient {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Whether an error says that the connection has ended.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 fn cannot_connect(address: &str, error: &io::Error) -> io::Error {
@@ -343,6 +451,8 @@ struct Input {
     start: usize,
     end: usize,
     parser: Parser,
+    /// The reply that was taken last is the next one once more.
+    is_kept: bool,
     /// It grows to no more than this.
     bytes_max: usize,
 }
@@ -355,6 +465,7 @@ impl Input {
             start: 0,
             end: 0,
             parser: Parser::new(),
+            is_kept: false,
             bytes_max: ANSWER_BYTES_MAX,
         }
     }
@@ -364,11 +475,30 @@ impl Input {
     }
 
     /// Takes the next reply; false when it is not whole.
-    fn next(&mut self) -> Result<bool, Nonsense> {
+    fn next(&mut self) -> Result<bool, Unparsed> {
+        if std::mem::take(&mut self.is_kept) {
+            return Ok(true);
+        }
+        // The parser has begun with the next one: none is lent any more.
+        self.taken = 0;
         let Some(length) = self.parser.parse(&self.bytes[self.start..self.end])? else { return Ok(false) };
         self.taken = length;
         self.start += length;
         Ok(true)
+    }
+
+    /// The reply that was taken last is lent no more: a big one's memory is given back, unless more was received with it.
+    fn forget(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        self.taken = 0;
+        self.parser.forget();
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+            self.bytes.truncate(RECEIVE_BYTES);
+            self.bytes.shrink_to_fit();
+        }
     }
 
     /// The reply that was taken last.

@@ -3,7 +3,7 @@
 use super::inbox::Inbox;
 use super::outbox::{Outbox, OwnedReply};
 use super::{LinkId, NodeId, Reason};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// How far a link is.
@@ -40,12 +40,69 @@ pub(super) struct Handshake {
     pub(super) tells_difference: bool,
 }
 
-/// A request of the peer that is not answered yet.
-pub(super) enum Open {
-    /// The host answers it later.
-    Executing,
-    /// Its answer is large and waits for the grant.
-    Held(OwnedReply),
+/// The requests of the peer that are not answered yet.
+#[derive(Default)]
+pub(super) struct Open {
+    /// Each with how it stands, in two numbers, so that the tree's code is that of the timers: [`EXECUTING`], or one more
+    /// than the place of its answer.
+    ids: BTreeSet<(u64, u64)>,
+    /// The answers that wait for their grants.
+    held: Vec<Option<Box<OwnedReply>>>,
+    /// Places of it that are free.
+    free: Vec<usize>,
+}
+
+/// The host answers it later.
+const EXECUTING: u64 = 0;
+
+impl Open {
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.how(id).is_some()
+    }
+
+    /// How it stands.
+    fn how(&self, id: u32) -> Option<u64> {
+        let id = u64::from(id);
+        self.ids.range((id, 0)..).next().filter(|&&(found, _)| found == id).map(|&(_, how)| how)
+    }
+
+    /// The host will answer it.
+    pub(super) fn begin(&mut self, id: u32) {
+        self.ids.insert((id.into(), EXECUTING));
+    }
+
+    /// The host answers it; whether it was to.
+    pub(super) fn end(&mut self, id: u32) -> bool {
+        self.ids.remove(&(id.into(), EXECUTING))
+    }
+
+    /// Its answer waits for the grant.
+    pub(super) fn hold(&mut self, id: u32, reply: OwnedReply) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            self.held.len() - 1
+        });
+        self.held[place] = Some(Box::new(reply));
+        self.ids.insert((id.into(), place as u64 + 1));
+    }
+
+    /// The answer that waited.
+    pub(super) fn release(&mut self, id: u32) -> Option<OwnedReply> {
+        let how = self.how(id).filter(|&how| how != EXECUTING)?;
+        self.ids.remove(&(id.into(), how));
+        let place = how as usize - 1;
+        let reply = self.held[place].take()?;
+        self.free.push(place);
+        // What a burst has needed is not kept.
+        if self.free.len() == self.held.len() {
+            (self.held, self.free) = (Vec::new(), Vec::new());
+        }
+        Some(*reply)
+    }
 }
 
 /// See the module.
@@ -79,7 +136,7 @@ pub(super) struct Link {
     pub(super) wake_ms: u64,
     /// The ping that is not answered yet, and when it was sent, in microseconds.
     pub(super) ping: Option<(u64, u64)>,
-    pub(super) open: BTreeMap<u32, Open>,
+    pub(super) open: Open,
     /// The copied bytes of the answers among them that wait for their grants.
     pub(super) held_bytes: usize,
 }
@@ -103,7 +160,7 @@ impl Link {
             due_ms: now_ms,
             wake_ms: 0,
             ping: None,
-            open: BTreeMap::new(),
+            open: Open::default(),
             held_bytes: 0,
         }
     }
@@ -170,5 +227,43 @@ impl Links {
             let id = LinkId { index: index as u32, generation: place.generation };
             place.link.as_deref().map(|link| (id, link))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    fn reply(id: u32) -> OwnedReply {
+        OwnedReply { bytes: id.to_le_bytes().to_vec(), longs: VecDeque::new() }
+    }
+
+    #[test]
+    fn answers_are_released_in_any_order_and_leave_no_room_behind() {
+        let mut open = Open::default();
+        (0..1000).for_each(|id| open.hold(id, reply(id)));
+        open.begin(1000);
+        assert_eq!((open.len(), open.has(0), open.has(999), open.has(1001)), (1001, true, true, false));
+        // What is executed has no answer yet, and what waits for its grant is answered.
+        assert!(open.release(1000).is_none() && !open.end(999));
+        // Backwards, then forwards, and twice.
+        for id in (500..1000).rev().chain(0..500) {
+            assert_eq!(open.release(id).map(|reply| reply.bytes), Some(id.to_le_bytes().to_vec()));
+            assert!(open.release(id).is_none());
+        }
+        assert_eq!((open.len(), open.held.capacity(), open.free.capacity()), (1, 0, 0));
+        assert!(open.end(1000) && !open.end(1000) && open.len() == 0);
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut open = Open::default();
+        open.hold(0, reply(0));
+        for id in 1..1000 {
+            open.hold(id, reply(id));
+            assert_eq!(open.release(id).map(|reply| reply.bytes), Some(id.to_le_bytes().to_vec()));
+        }
+        assert_eq!(open.held.len(), 2);
     }
 }

@@ -10,7 +10,8 @@ impl<T> Cluster<T> {
     /// A node to be dialled now, from our listed address. Asked until none; the outcome is to be told, one that is not
     /// there after [`HELLO_MS`] as a failure.
     pub fn poll_connect(&mut self, now_ms: u64) -> Option<NodeId> {
-        while let Some(id) = self.dials.expired(now_ms) {
+        while let Some(index) = self.dials.expired(now_ms) {
+            let id = NodeId::new(index as usize);
             let node = &mut self.nodes[id.index()];
             node.is_due = false;
             if node.up.is_none() && node.attempt == Attempt::None {
@@ -77,7 +78,7 @@ impl<T> Cluster<T> {
     pub fn handle_timeout(&mut self, now_ms: u64, host: &mut impl Host<T>) {
         self.look_whether_formed(host);
         while let Some(link) = self.timers.expired(now_ms) {
-            self.wake(now_ms, link, host);
+            self.wake(now_ms, LinkId::from_bits(link), host);
         }
     }
 
@@ -109,7 +110,7 @@ impl<T> Cluster<T> {
     /// Takes a link out; says whether it was there.
     fn remove(&mut self, id: LinkId) -> bool {
         let Some(link) = self.links.remove(id) else { return false };
-        self.timers.cancel(link.wake_ms, id);
+        self.timers.cancel(link.wake_ms, id.to_bits());
         true
     }
 
@@ -124,9 +125,9 @@ impl<T> Cluster<T> {
     /// A link is to be looked at then.
     fn arm(&mut self, id: LinkId, wake_ms: u64) {
         let Some(link) = self.links.get_mut(id) else { return };
-        self.timers.cancel(link.wake_ms, id);
+        self.timers.cancel(link.wake_ms, id.to_bits());
         link.wake_ms = wake_ms;
-        self.timers.set(wake_ms, id);
+        self.timers.set(wake_ms, id.to_bits());
     }
 
     /// A link's deadline has come.
@@ -217,7 +218,7 @@ impl<T> Cluster<T> {
         if link.phase != Phase::Ending {
             link.phase = Phase::Ending;
             link.inbox = Default::default();
-            link.open.clear();
+            link.open = Default::default();
             link.handshake = None;
             if link.outbox.is_empty() {
                 self.drop_unsent(id);
@@ -258,7 +259,7 @@ impl<T> Cluster<T> {
         let wait_ms = (REDIAL_MS << known.failures.min(16)).min(REDIAL_MS_MAX);
         known.failures += 1;
         known.is_due = true;
-        self.dials.set(now_ms + wait_ms - jitter % (wait_ms / 4 + 1), node);
+        self.dials.set(now_ms + wait_ms - jitter % (wait_ms / 4 + 1), node.index() as u64);
     }
 
     /// The link to a node has ended: what was in flight is answered, in order, and another link is looked for.

@@ -14,7 +14,8 @@ const BUS_PORT_OFFSET: u16 = 100;
 pub struct NodeId(u16);
 
 impl NodeId {
-    fn new(index: usize) -> NodeId {
+    /// The node at this place.
+    pub(super) fn new(index: usize) -> NodeId {
         NodeId(index as u16)
     }
 

@@ -1,7 +1,7 @@
 //! Requests and replies: what came is taken apart where it lies, what is to go is put into the outbox of its link.
 
 use super::inbox::{Kind, NO_MEMORY, Stall};
-use super::link::{Link, Open, Phase};
+use super::link::{Link, Phase};
 use super::outbox::OwnedReply;
 use super::wire::{self, Frame, HeadWord, HeadWords};
 use super::{
@@ -168,12 +168,12 @@ impl<T> Cluster<T> {
             }
             Frame::ReplySize { id: request, total } => self.handle_offer(node, request, total, host),
             Frame::Grant { id: request } => self.handle_grant(id, request),
-            Frame::Decline { id: request } => match link.open.remove(&request) {
-                Some(Open::Held(reply)) => {
+            Frame::Decline { id: request } => match link.open.release(request) {
+                Some(reply) => {
                     link.held_bytes -= reply.bytes.len();
                     Ok(())
                 }
-                _ => Err("a refusal of what was not offered"),
+                None => Err("a refusal of what was not offered"),
             },
             Frame::Ping { token, keys } => {
                 self.nodes[node.index()].keys = keys;
@@ -211,7 +211,7 @@ impl<T> Cluster<T> {
         let Some(link) = self.links.get_mut(link_id) else { return Ok(()) };
         let Some(from) = link.node else { return Ok(()) };
         let Arrived { id, head: RequestHead { purpose, client, flags }, words } = arrived;
-        if !link.open.is_empty() && (link.open.contains_key(&id) || link.open.len() >= LINK_REQUESTS_HARD_MAX) {
+        if link.open.has(id) || link.open.len() >= LINK_REQUESTS_HARD_MAX {
             return Err("a request with the id of another one, or one too many");
         }
         let mut partial = if link.inbox.is_plain() { None } else { link.inbox.take(Kind::Request, id)? };
@@ -267,7 +267,7 @@ impl<T> Cluster<T> {
                 put_reply(link, id, &desk.output);
                 self.name(link_id);
             }
-            Executed::Later => drop(link.open.insert(id, Open::Executing)),
+            Executed::Later => link.open.begin(id),
         }
         Ok(())
     }
@@ -276,8 +276,7 @@ impl<T> Cluster<T> {
     /// answered already.
     pub fn reply(&mut self, caller: Caller, output: &Output) {
         let Some(link) = self.links.get_mut(caller.link) else { return };
-        if matches!(link.open.get(&caller.id), Some(Open::Executing)) {
-            link.open.remove(&caller.id);
+        if link.open.end(caller.id) {
             put_reply(link, caller.id, output);
             self.name(caller.link);
         }
@@ -377,12 +376,12 @@ impl<T> Cluster<T> {
 
     fn handle_grant(&mut self, link_id: LinkId, id: u32) -> Result<(), &'static str> {
         let Some(link) = self.links.get_mut(link_id) else { return Ok(()) };
-        match link.open.remove(&id) {
-            Some(Open::Held(reply)) => {
+        match link.open.release(id) {
+            Some(reply) => {
                 link.held_bytes -= reply.bytes.len();
                 link.outbox.reply(id, reply);
             }
-            _ => return Err("a grant of what was not offered"),
+            None => return Err("a grant of what was not offered"),
         }
         self.name(link_id);
         Ok(())
@@ -453,7 +452,7 @@ fn put_reply(link: &mut Link, id: u32, output: &Output) {
         }
         wire::reply_size_frame(link.outbox.frames(), id, bytes as u64);
         link.held_bytes += output.copied_bytes();
-        link.open.insert(id, Open::Held(reply));
+        link.open.hold(id, reply);
     } else {
         put_error(link, id, NO_MEMORY_TO_HOLD);
     }

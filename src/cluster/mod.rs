@@ -55,6 +55,14 @@ impl LinkId {
     pub fn index(self) -> usize {
         self.index as usize
     }
+
+    fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    fn from_bits(bits: u64) -> LinkId {
+        LinkId { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
 }
 
 /// To whom a later answer goes; to nobody, when the link has ended meanwhile.
@@ -280,9 +288,9 @@ pub struct Cluster<T> {
     linked: usize,
     has_formed: bool,
     /// When nodes are dialled.
-    dials: Timers<NodeId>,
+    dials: Timers,
     /// When links are looked at.
-    timers: Timers<LinkId>,
+    timers: Timers,
     closing: VecDeque<LinkId>,
     sending: VecDeque<LinkId>,
     rooms: VecDeque<NodeId>,
@@ -300,9 +308,9 @@ pub struct Cluster<T> {
 impl<T> Cluster<T> {
     /// No link yet; every other node is dialled at once.
     pub fn new(map: Map, identity: Identity, now_ms: u64) -> Cluster<T> {
-        let mut dials = Timers::new();
+        let mut dials = Timers::default();
         let others = map.ids().filter(|&node| node != map.own());
-        others.for_each(|node| dials.set(now_ms, node));
+        others.for_each(|node| dials.set(now_ms, node.index() as u64));
         let mut nodes: Vec<Node<T>> = map.ids().map(|node| Node::new(map.member(node).name.clone(), now_ms)).collect();
         nodes.iter_mut().for_each(|node| node.is_due = true);
         nodes[map.own().index()].name.clone_from(&identity.name);
@@ -312,7 +320,7 @@ impl<T> Cluster<T> {
             linked: 0,
             has_formed: false,
             dials,
-            timers: Timers::new(),
+            timers: Timers::default(),
             closing: VecDeque::new(),
             sending: VecDeque::new(),
             rooms: VecDeque::new(),

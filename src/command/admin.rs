@@ -1,5 +1,6 @@
 //! The node: TIME, ACL, DEBUG.
 
+use super::decimal::Decimal;
 use super::{CommandError, Ctx, DebugAccess, Flow, Outcome, echo};
 use crate::proto::{Args, Reply};
 use std::time::Duration;
@@ -36,6 +37,14 @@ pub(super) fn check_debug(ctx: &Ctx<'_>) -> Result<(), CommandError> {
     ))
 }
 
+/// Reads seconds, cut behind nine places after the point; none where they are negative.
+fn duration(seconds: &[u8]) -> Option<Duration> {
+    let text = Decimal::parse(seconds)?.rounded()?;
+    let (whole, places) = text.split_once('.').unwrap_or((&text, ""));
+    let ns = format!("{places:0<9.9}");
+    Some(Duration::new(whole.parse().ok()?, ns.parse().ok()?))
+}
+
 /// `DEBUG SLEEP seconds`: holds up the whole server, for tests.
 pub(super) fn debug(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let seconds = args.get(2).filter(|_| args[1].eq_ignore_ascii_case(b"sleep") && args.len() == 3);
@@ -45,8 +54,20 @@ pub(super) fn debug(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         return Err(CommandError::Other(text));
     };
     // What is no number is none at all, as in Redis.
-    let seconds = std::str::from_utf8(seconds).ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    std::thread::sleep(duration(seconds).unwrap_or_default());
     reply.ok();
     Ok(Flow::Continue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_their_parts() {
+        let us = |text: &str| duration(text.as_bytes()).map(|time| time.as_micros());
+        assert_eq!([us("0"), us("2"), us("0.25"), us("+.5")], [Some(0), Some(2_000_000), Some(250_000), Some(500_000)]);
+        assert_eq!([us("1e-3"), us("0.0000019999")], [Some(1000), Some(1)]);
+        assert_eq!([us("-1"), us("-0.5"), us("inf"), us("nan"), us(""), us("1s"), us("1e30")], [None; 7]);
+    }
 }

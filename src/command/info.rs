@@ -5,7 +5,7 @@ use super::memory::{self, Usage};
 use super::{Ctx, Flow, Outcome};
 use crate::log;
 use crate::proto::{Args, Reply};
-use crate::stats::{COUNTERS, Histogram};
+use crate::stats::{COUNTERS, Fixed, Histogram};
 use std::fmt::{Display, Write};
 
 /// A section.
@@ -74,7 +74,7 @@ fn bytes(text: &mut String, name: &str, bytes: usize) {
 fn human(bytes: usize) -> String {
     let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
     match units.into_iter().find(|(bits, _)| bytes >> bits > 0) {
-        Some((bits, letter)) => format!("{:.2}{letter}", bytes as f64 / (1_u64 << bits) as f64),
+        Some((bits, letter)) => format!("{}{letter}", Fixed::<2>::near(bytes as f64 / (1_u64 << bits) as f64)),
         None => format!("{bytes}B"),
     }
 }
@@ -140,7 +140,7 @@ fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
 }
 
 fn percent(part: usize, whole: usize) -> String {
-    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+    format!("{}%", Fixed::<2>::near(part as f64 * 100.0 / whole.max(1) as f64))
 }
 
 /// There is no persistence; tools read these to see whether a server loads or lags behind.
@@ -154,8 +154,8 @@ fn persistence(_ctx: &Ctx<'_>, text: &mut String) {
 fn stats(ctx: &Ctx<'_>, text: &mut String) {
     let [commands, bytes_in, bytes_out] = ctx.state.measures.rates(ctx.state.now.ms, &ctx.state.stats);
     field(text, "instantaneous_ops_per_sec", commands as u64);
-    field(text, "instantaneous_input_kbps", format_args!("{:.2}", bytes_in / 1024.0));
-    field(text, "instantaneous_output_kbps", format_args!("{:.2}", bytes_out / 1024.0));
+    field(text, "instantaneous_input_kbps", Fixed::<2>::near(bytes_in / 1024.0));
+    field(text, "instantaneous_output_kbps", Fixed::<2>::near(bytes_out / 1024.0));
     counters(ctx, text, false);
     let exceeded_ms = ctx.state.node.exceeded_since_ms.map_or(0, |since_ms| ctx.state.now.ms - since_ms);
     field(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
@@ -195,8 +195,8 @@ fn command_stats(ctx: &Ctx<'_>, text: &mut String) {
             continue;
         }
         let usec = stats.ns / 1000;
-        let per_call = stats.ns as f64 / 1000.0 / stats.calls.max(1) as f64;
-        let _ = write!(text, "cmdstat_{name}:calls={},usec={usec},usec_per_call={per_call:.2}", stats.calls);
+        let per_call = Fixed::<2>::near(stats.ns as f64 / 1000.0 / stats.calls.max(1) as f64);
+        let _ = write!(text, "cmdstat_{name}:calls={},usec={usec},usec_per_call={per_call}", stats.calls);
         let _ = write!(text, ",rejected_calls={},failed_calls={}\r\n", stats.rejected, stats.failed);
     }
 }
@@ -217,8 +217,8 @@ fn latency_stats(ctx: &Ctx<'_>, text: &mut String) {
 
 /// The percentiles that Redis shows, in microseconds.
 fn percentiles(histogram: &Histogram) -> String {
-    let of = |percent| histogram.percentile(percent) as f64 / 1000.0;
-    format!("p50={:.3},p99={:.3},p99.9={:.3}", of(50.0), of(99.0), of(99.9))
+    let of = |percent| Fixed::<3>(histogram.percentile(percent));
+    format!("p50={},p99={},p99.9={}", of(50.0), of(99.0), of(99.9))
 }
 
 fn cluster(ctx: &Ctx<'_>, text: &mut String) {

@@ -3,6 +3,7 @@
 use super::{CommandError, Ctx, Flow, Node, Outcome, State, integer};
 use crate::limits::{EVICTION_NS_MAX, EVICTIONS_UNTIMED_MAX};
 use crate::proto::{Args, Reply};
+use crate::stats::Fixed;
 
 /// About what an index takes for an entry beside its block: a place in a page and a tag, and the page's free places
 /// (measured over a million keys).
@@ -149,7 +150,7 @@ pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     }
     for (name, part, whole) in percents {
         reply.field(name);
-        reply.double(&(part as f64 * 100.0 / whole as f64).to_string());
+        reply.double(&Fixed::<4>::near(part as f64 * 100.0 / whole as f64).to_string());
     }
     Ok(Flow::Continue)
 }

@@ -234,6 +234,7 @@ type Outcome = Result<Flow, CommandError>;
 /// In a cluster, a request that is not this node's alone is not executed but sent [`Flow::Away`]. One whose reply is
 /// [`Encoding::Bus`] has been sent here, or cut up here, and is executed on what this node has.
 #[inline(always)]
+#[cfg_attr(memento_small, optimize(speed))]
 pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     ctx.session.set_last(spec);
     if is_plain(spec, ctx, args) {
@@ -244,6 +245,7 @@ pub fn execute(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, re
 }
 
 /// Executes a request that something is to be looked into before.
+#[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn execute_guarded(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let flow = match choose(spec, args).and_then(|chosen| admit(spec, ctx, chosen)) {
@@ -252,7 +254,7 @@ fn execute_guarded(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>
         Ok(chosen) => match lacks_memory(spec, ctx, args) {
             Some(error) => reject(spec, (chosen.0, error), ctx, reply),
             None if transaction::queues(ctx, spec) => queue(spec, Aim::default(), ctx, args, reply),
-            None => run(spec, chosen, ctx, args, reply),
+            None => run_apart(spec, chosen, ctx, args, reply),
         },
     };
     if !ctx.state.watches.is_empty() {
@@ -279,6 +281,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
 }
 
 /// Executes a request here, queues it, or says where it is to be executed.
+#[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn execute_in_cluster(
     spec: &'static CommandSpec,
@@ -299,7 +302,7 @@ fn execute_in_cluster(
     }
     match aim.route {
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
-        None => run(spec, chosen, ctx, args, reply),
+        None => run_apart(spec, chosen, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
@@ -316,7 +319,7 @@ fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let exec = lookup(b"exec").expect("EXEC has a row");
     ctx.session.set_last(exec);
-    let flow = run(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
+    let flow = run_apart(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);
     }
@@ -376,6 +379,19 @@ fn run(
         Ok(flow) => flow,
         Err(error) => refuse(ctx, &error, reply),
     }
+}
+
+/// As [`run`], where something was looked into before: its code is there once.
+#[cfg_attr(memento_small, optimize(speed))]
+#[inline(never)]
+fn run_apart(
+    spec: &'static CommandSpec,
+    chosen: Chosen,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Flow {
+    run(spec, chosen, ctx, args, reply)
 }
 
 /// What runs a request: which subcommand, and its handler, none for HELP.
@@ -463,6 +479,7 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flo
 }
 
 /// Answers a request whose command does not exist.
+#[cold]
 pub fn execute_unknown(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) {
     ctx.state.stats.count_error("ERR");
     transaction::poison(ctx);

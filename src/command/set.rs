@@ -8,12 +8,18 @@ use std::rc::Rc;
 
 /// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`: OK, or nothing
 /// where the condition fails; with GET the old value.
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() == 3 {
         store_value(ctx, args, ctx.key(args), 2, Expiry::Never);
         reply.ok();
         return Ok(Flow::Continue);
     }
+    set_with_options(ctx, args, reply)
+}
+
+#[inline(never)]
+fn set_with_options(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = Options::parse(args, 3, Options::set_word)?;
     let expiry = match options.time {
         Some((time, number)) => Expiry::At(time.deadline_ms(ctx.state.now, number, "set")?),
@@ -113,6 +119,7 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 /// Stores one of the request's words as the value of a key. Every whole value of a request comes through here: a
 /// value that was received into a buffer of its own is stored with it. One that ends at once is not stored at all.
 #[inline]
+#[cfg_attr(memento_small, optimize(speed))]
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
     let now_ms = ctx.state.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {

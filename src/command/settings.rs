@@ -10,7 +10,6 @@ use crate::log::{self, Level};
 use crate::proto::{Args, Reply, memory_size};
 use crate::stats::Stats;
 use crate::store::Policy;
-use std::collections::BTreeMap;
 
 /// Who may use DEBUG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -294,14 +293,20 @@ fn find(name: &[u8]) -> Option<&'static Setting> {
 /// `CONFIG GET pattern [pattern ...]`
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // A plain name is answered as it was asked.
-    let mut found: BTreeMap<String, &Setting> = BTreeMap::new();
+    let mut found: Vec<(String, &Setting)> = Vec::new();
+    // In order, and once, however often it was asked for.
+    let mut add = |name: String, setting| {
+        if let Err(place) = found.binary_search_by(|(known, _)| known.cmp(&name)) {
+            found.insert(place, (name, setting));
+        }
+    };
     let mut steps_left = MATCH_STEPS_MAX;
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
             let fitting = glob::matching(pattern, SETTINGS, |setting| setting.name, &mut steps_left)?;
-            found.extend(fitting.into_iter().map(|setting| (setting.name.to_string(), setting)));
+            fitting.into_iter().for_each(|setting| add(setting.name.to_string(), setting));
         } else if let Some(setting) = find(pattern) {
-            found.insert(String::from_utf8_lossy(pattern).into_owned(), setting);
+            add(String::from_utf8_lossy(pattern).into_owned(), setting);
         }
     }
     reply.map(found.len());

@@ -7,6 +7,7 @@ use crate::proto::{Args, Reply};
 use crate::store::{EntryMut, Expiry, Key};
 
 /// `GET key`
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     answer(ctx, ctx.key(args), reply);
     Ok(Flow::Continue)

@@ -251,6 +251,7 @@ pub(super) fn fits(arity: i32, words: usize) -> bool {
 
 /// The row of a command, its name in any case.
 #[inline]
+#[cfg_attr(memento_small, optimize(speed))]
 pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
     // A number does not tell how many zeros it begins with.
     let folded = fold_words(name).filter(|_| name[0] != 0)?;

@@ -115,6 +115,7 @@ impl Parser {
     /// Its words are added to `words`. `trusted` tells whether the client may send more than what it takes to authenticate.
     /// `rest_of` tells, of a command's name as it was sent, which of its words takes the rest of the line in the text
     /// protocol (0: none).
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn parse(
         &mut self,
         input: &[u8],

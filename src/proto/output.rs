@@ -44,6 +44,7 @@ impl Output {
     /// Appends bytes. Beyond [`OUTPUT_HARD_BYTES_MAX`], or where there is no memory, they are dropped, and
     /// [`Output::lost`] says so.
     #[inline]
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn push(&mut self, bytes: &[u8]) {
         if bytes.len() <= self.bytes.capacity() - self.bytes.len() || self.grow(bytes.len()) {
             self.bytes.extend_from_slice(bytes);

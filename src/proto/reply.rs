@@ -170,6 +170,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A value's bytes, copied.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn bulk(&mut self, bytes: &[u8]) {
         match self.progress.encoding {
             Encoding::Text => self.text(bytes),
@@ -319,6 +320,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A value for another node, of one token.
+    #[inline(never)]
     fn typed(&mut self, token: Token<'_>) {
         typed::push(self.output, token);
         self.end();
@@ -359,6 +361,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A line of text.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn text(&mut self, bytes: &[u8]) {
         self.begin_text();
         self.output.push(bytes);

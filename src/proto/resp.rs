@@ -84,6 +84,7 @@ impl Array {
 }
 
 /// See [`Parser::parse`].
+#[inline(never)]
 pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, trusted: bool) -> Parsed {
     let mut array = match parser.array.take() {
         Some(boxed) => *boxed,
@@ -115,6 +116,7 @@ pub(super) fn parse(parser: &mut Parser, input: &[u8], words: &mut Words, truste
 /// Parses an array of which all bytes are here and nothing is out of the ordinary: nearly every one. None for others,
 /// which [`parse`] looks at more closely.
 #[inline]
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn parse_whole(input: &[u8], words: &mut Words) -> Option<usize> {
     let before = words.len();
     let (count, mut at) = short_header(input, 0, b'*')?;

@@ -7,6 +7,7 @@ use super::{Form, ParseError, Parsed, Words};
 const COUNTED_BYTES_MIN: usize = 16 * 1024;
 
 /// See [`super::Parser::parse`]; `scanned` is how far earlier calls have looked.
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn parse(
     scanned: &mut u32,
     input: &[u8],
@@ -40,6 +41,7 @@ pub(super) fn parse(
 
 /// Where the first LF is. Whole blocks are compared without a branch in between, which the compiler makes vector
 /// code of.
+#[cfg_attr(memento_small, optimize(speed))]
 fn find_line_end(bytes: &[u8]) -> Option<usize> {
     const BLOCK: usize = 32;
     let blocks = bytes.chunks_exact(BLOCK);
@@ -54,6 +56,7 @@ fn is_blank(byte: u8) -> bool {
 
 /// Marks the words of `line`. The word that takes the rest of the line begins after the one blank that follows the
 /// word before it, and may be empty; where that blank is missing there is no such word.
+#[cfg_attr(memento_small, optimize(speed))]
 fn split(line: &[u8], words: &mut Words, rest_of: impl FnOnce(&[u8]) -> usize) {
     let word_from = |from: usize| {
         let start = from + line[from..].iter().position(|&byte| !is_blank(byte))?;

@@ -2,7 +2,7 @@
 
 use super::client::{Client, End, deliver};
 use super::engine::Serving;
-use super::{Server, Source, Token, clients};
+use super::{Engine, Noise, Server, Source, State, Token, clients};
 use crate::conn::Share;
 use crate::limits::{RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH};
 use crate::proto::ParseError;
@@ -19,6 +19,7 @@ pub(super) struct Arrival {
 
 impl Server {
     /// Receives once, and parses what came; whether something has arrived that is to be executed.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn receive(&mut self, token: Token) -> Result<bool, End> {
         let Server { reactor, engine, receive, received, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(false) };
@@ -46,6 +47,7 @@ impl Server {
     }
 
     /// Parses what is whole after `count` more bytes were received; it will be executed with all that arrived.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn parse(&mut self, token: Token, count: usize) {
         let Server { reactor, engine, receive, received, batch, arrivals, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
@@ -63,6 +65,7 @@ impl Server {
     }
 
     /// Executes what has arrived; gives the bytes that were sent.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn execute_arrivals(&mut self) -> usize {
         let before = self.engine.state.stats.total_net_output_bytes;
         self.engine.fetch(self.batch.requests());
@@ -82,6 +85,7 @@ impl Server {
     }
 
     /// Leaves what arrived to a later turn; executes what cannot be left.
+    #[inline(never)]
     fn postpone(&mut self, arrival: Arrival) -> Result<(), End> {
         let Server { reactor, receive, desk, .. } = self;
         let Arrival { token, fresh, share } = arrival;
@@ -93,6 +97,7 @@ impl Server {
     }
 
     /// Executes what has arrived from one client, and sends the replies with one call.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn execute(&mut self, Arrival { token, fresh, share }: Arrival) -> Result<(), End> {
         let Server { reactor, engine, desk, receive, batch, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
@@ -104,22 +109,29 @@ impl Server {
         let broken = client.conn.execute(&receive[fresh], share, batch, desk, &mut serving);
         let Serving { promise, http: serving_http, .. } = serving;
         engine.end_share();
-        if let Some(error) = broken {
-            engine.state.stats.count_error(&error.text());
-            let (peer, why) = (clients::peer(client), error.text());
-            let (counter, what) = match error {
-                ParseError::NoMemory => (&mut engine.state.stats.closed_by_memory_shortage, "its request is too large"),
-                _ => (&mut engine.state.stats.closed_by_protocol_error, "what it sent is no request"),
-            };
-            *counter += 1;
-            self.noise.write(engine.state.now.ms, format_args!("{peer} is closed, {what}: {why}"));
-        }
-        if serving_http {
-            engine.state.stats.closed_by_protocol_error += 1;
-            let peer = clients::peer(client);
-            self.noise.write(engine.state.now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
+        if broken.is_some() || serving_http {
+            tell_of_broken(client, broken, engine, &mut self.noise);
         }
         deliver(client, desk, engine)?;
         promise.map_or(Ok(()), |promise| self.keep(token, promise))
     }
+}
+
+/// Counts and tells that a client is closed for what it sent: an error, or else a request of HTTP.
+#[cold]
+fn tell_of_broken(client: &Client, broken: Option<ParseError>, engine: &mut Engine, noise: &mut Noise) {
+    let State { stats, now, .. } = &mut engine.state;
+    let peer = clients::peer(client);
+    let Some(error) = broken else {
+        stats.closed_by_protocol_error += 1;
+        return noise.write(now.ms, format_args!("{peer} is closed, it sent an HTTP request"));
+    };
+    let why = error.text();
+    stats.count_error(&why);
+    let (counter, what) = match error {
+        ParseError::NoMemory => (&mut stats.closed_by_memory_shortage, "its request is too large"),
+        _ => (&mut stats.closed_by_protocol_error, "what it sent is no request"),
+    };
+    *counter += 1;
+    noise.write(now.ms, format_args!("{peer} is closed, {what}: {why}"));
 }

@@ -165,6 +165,7 @@ pub(super) enum End {
 
 impl Server {
     /// Serves a client that is ready; gives the bytes that were moved.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn serve_client(&mut self, event: Event) -> usize {
         let Some(Source::Client(client)) = self.reactor.get_mut(event.token) else { return 0 };
         if client.lingering {
@@ -355,6 +356,7 @@ impl Server {
     }
 
     /// Decides what a client is watched for, whether it is queued to go on, or that it is done.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn settle(&mut self, token: Token) {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         let held_bytes = client.bytes_held();
@@ -528,6 +530,7 @@ impl Server {
 }
 
 /// Sends the desk's output, or queues it behind what is already queued.
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn deliver(client: &mut Client, desk: &mut Desk, engine: &mut Engine) -> Result<(), End> {
     check_whole(client, desk)?;
     if client.deaf {

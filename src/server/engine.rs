@@ -110,6 +110,7 @@ impl Engine {
 
     /// Fetches what requests will touch. The steps of one request wait for each other, those of many do not: so all take
     /// the first step before any takes the second.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn fetch(&self, requests: &mut [Request<Ahead>]) {
         let store = &self.state.store;
         if store.is_deep() {
@@ -242,6 +243,7 @@ pub(super) struct Ahead {
 impl Service for Serving<'_> {
     type Ahead = Ahead;
 
+    #[cfg_attr(memento_small, optimize(speed))]
     fn foresee(&mut self, args: Args<'_>) -> Ahead {
         // Of a line, the parser has asked for the row already.
         let row = self.engine.row.take().or_else(|| command::lookup(args.name()));
@@ -253,6 +255,7 @@ impl Service for Serving<'_> {
         self.engine.fetch(requests);
     }
 
+    #[cfg_attr(memento_small, optimize(speed))]
     fn rest_of(&mut self, name: &[u8]) -> usize {
         self.engine.row = command::lookup(name);
         self.engine.row.map_or(0, |row| row.rest)
@@ -277,6 +280,7 @@ impl Service for Serving<'_> {
         Reply::new(output, self.session.encoding_of(form), Face::Typed).error(&error.text());
     }
 
+    #[cfg_attr(memento_small, optimize(speed))]
     fn serve(&mut self, args: Args<'_>, form: Form, ahead: &Ahead, output: &mut Output, place: Place) -> Flow {
         let row = ahead.row;
         if row.is_none() && form == Form::Line && command::is_http(args.name()) {
@@ -357,6 +361,7 @@ impl<'a> Serving<'a> {
     }
 
     /// What the connection does after a command.
+    #[inline(never)]
     fn follow(
         &mut self,
         flow: command::Flow,
@@ -388,6 +393,7 @@ impl<'a> Serving<'a> {
 
     /// Executes one request, a row's or an unknown one.
     #[inline]
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn execute(
         &mut self,
         row: Option<&'static CommandSpec>,

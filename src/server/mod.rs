@@ -240,6 +240,7 @@ impl Server {
     }
 
     /// Until when the loop may sleep; the sources' own deadlines aside.
+    #[cfg_attr(memento_small, optimize(speed))]
     fn wake_ms(&mut self) -> Option<u64> {
         let paused_go_on = self.engine.state.pause.is_none() && !self.paused.is_empty();
         if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {

@@ -14,7 +14,7 @@ use crate::log::{self, Level};
 use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
-use crate::sys::{clock, resolve, resource, service};
+use crate::sys::{clock, reason, resolve, resource, service};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -262,9 +262,7 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
 
 /// The error with what it concerns before it.
 fn named(what: std::fmt::Arguments<'_>, error: &io::Error) -> io::Error {
-    let why = error.to_string();
-    let why = why.split(" (os error").next().unwrap_or(&why);
-    io::Error::new(error.kind(), format!("{what}: {why}"))
+    io::Error::new(error.kind(), format!("{what}: {}", reason(error)))
 }
 
 /// Forty hexadecimal digits that no other start will have.

@@ -203,6 +203,7 @@ fn write_length(block: &mut [u8], at: usize, length: usize) -> usize {
 /// Whether these bytes are those. Most keys have 8 to 32 bytes: words that overlap hold all of them, so that no function
 /// is called for it.
 #[inline]
+#[cfg_attr(memento_small, optimize(speed))]
 fn is_same(these: &[u8], those: &[u8]) -> bool {
     let word = |bytes: &[u8], at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().expect("eight bytes"));
     let differs = |at: usize| word(these, at) ^ word(those, at);

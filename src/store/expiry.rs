@@ -14,7 +14,8 @@ const RECORD_BYTES: usize = 3 * size_of::<(u64, Cursor)>() / 2;
 /// The records of all pages that have entries that end, and what those entries are together.
 #[derive(Default)]
 pub(super) struct DueIndex {
-    records: BTreeSet<(u64, Cursor)>,
+    /// Cursors as numbers, as which they have the same order: the tree's code is that of the timers.
+    records: BTreeSet<(u64, u64)>,
     /// How many entries end.
     entries: usize,
     /// All their times together: what the mean of them is made from.
@@ -56,18 +57,18 @@ impl DueIndex {
             return;
         }
         if let Some(before_ms) = before_ms {
-            let was_there = self.records.remove(&(before_ms, at));
+            let was_there = self.records.remove(&(before_ms, at.to_u64()));
             debug_assert!(was_there, "a page with entries that end has a record");
         }
         if let Some(after_ms) = after_ms {
-            let is_new = self.records.insert((after_ms, at));
+            let is_new = self.records.insert((after_ms, at.to_u64()));
             debug_assert!(is_new, "a page has one record");
         }
     }
 
     /// The page that is due first, and when.
     pub(super) fn first(&self) -> Option<(u64, Cursor)> {
-        self.records.first().copied()
+        self.records.first().map(|&(due_ms, at)| (due_ms, Cursor::from_u64(at)))
     }
 
     /// Some page with entries that end, by two random numbers: one that is due about a time that is as likely as any
@@ -76,8 +77,8 @@ impl DueIndex {
         let &(first_ms, first) = self.records.first()?;
         let &(last_ms, _) = self.records.last()?;
         let at_ms = first_ms + time % (last_ms - first_ms).saturating_add(1);
-        let behind = self.records.range((at_ms, Cursor::from_u64(place))..).next();
-        Some(behind.map_or(first, |&(_, at)| at))
+        let behind = self.records.range((at_ms, Cursor::from_u64(place).to_u64())..).next();
+        Some(Cursor::from_u64(behind.map_or(first, |&(_, at)| at)))
     }
 
     /// Forgets a record of an index that is being freed; false when none is left.
@@ -90,7 +91,8 @@ impl DueIndex {
 impl DueIndex {
     /// Asserts that the records are exactly these, and the sum of times is this one.
     pub(super) fn check(&self, records: &BTreeSet<(u64, Cursor)>, sum_ms: u128) {
-        assert!(self.records == *records, "every page with a column has its record, and none else");
+        let own = self.records.iter().map(|&(due_ms, at)| (due_ms, Cursor::from_u64(at)));
+        assert!(own.eq(records.iter().copied()), "every page with a column has its record, and none else");
         assert_eq!(self.sum_ms, sum_ms);
     }
 }

@@ -43,6 +43,10 @@ impl Graveyard {
 
     /// Frees about what so many entries take. True while there is more to free.
     pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
+        if self.heaps.capacity() == 0 {
+            // Nothing was buried since all was freed, as nearly always.
+            return false;
+        }
         let mut freed = 0;
         while freed < entries_max {
             let Some(entries) = self.free_some(account) else {

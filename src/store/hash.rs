@@ -8,12 +8,14 @@ use super::heap::Heap;
 
 /// The fast hash: fxhash, folded and multiplied once more, because its own bits are uneven: the last byte of
 /// a key changes only the top byte of fxhash, and its low bits change hardly at all between numbered keys.
+#[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn fast(key: &[u8]) -> u64 {
     let hash = fxhash::hash64(key);
     (hash ^ hash >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// The keyed hash (SipHash with the store's own random key).
+#[inline(never)]
 pub(super) fn keyed(state: &RandomState, key: &[u8]) -> u64 {
     state.hash_one(key)
 }

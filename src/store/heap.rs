@@ -50,6 +50,7 @@ impl Heap {
     }
 
     /// A new entry.
+    #[inline(never)]
     pub(super) fn insert(&mut self, key: &[u8], value: &[u8], times: Times) -> Handle {
         if is_long(key.len(), value.len()) {
             return self.insert_long(key, Rc::new(value.into()), times);

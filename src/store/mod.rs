@@ -231,6 +231,7 @@ impl Store {
     }
 
     /// Sets a key's value. The entry is a new one: `now_ms` becomes its creation time.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn upsert<'k>(&mut self, key: impl Into<Key<'k>>, value: &[u8], expiry: Expiry, now_ms: u64) {
         let key = key.into();
         if let Some(mut entry) = self.any_mut(key) {
@@ -414,6 +415,7 @@ impl Store {
 
     /// What the index has for a key.
     #[inline(never)]
+    #[cfg_attr(memento_small, optimize(speed))]
     fn item(&self, key: Key<'_>) -> Option<Item> {
         self.slots.get(key.slot)?.get(key.fast, key.bytes, &self.heap, &self.tables, &self.state)
     }
@@ -441,6 +443,7 @@ impl Store {
     }
 
     /// Stores an entry whose key is not there yet.
+    #[inline(never)]
     fn insert(&mut self, key: Key<'_>, handle: Handle, expires_ms: Option<u64>) {
         self.slots.add(key.slot, &mut self.account);
         self.tidy.count(1);

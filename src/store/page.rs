@@ -79,8 +79,11 @@ impl Page {
     /// All entries, in no order.
     pub(super) fn items<'a>(&self, tables: &'a Tables) -> impl Iterator<Item = Item> + use<'a> {
         let table = self.table(tables);
-        let item = move |(place, handle)| Item { handle, time: table.and_then(|table| table.time(place)) };
-        table.into_iter().flat_map(Table::entries).map(item)
+        let mut entries = table.map(Table::entries);
+        std::iter::from_fn(move || {
+            let (place, handle) = entries.as_mut()?.next()?;
+            Some(Item { handle, time: table?.time(place) })
+        })
     }
 
     /// The first entry at or behind a random lane that `accepts`.
@@ -92,6 +95,7 @@ impl Page {
 
     /// An entry that `accepts` among those that may have this hash, and where it stands.
     #[inline(always)]
+    #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn find(
         &self,
         hash: u64,

@@ -165,6 +165,32 @@ impl Group<'_> {
     }
 }
 
+/// The entries of a table that are still to come. A type of its own, since what is made of closures takes ten times the
+/// code.
+pub(super) struct Entries<'a> {
+    table: Table<'a>,
+    groups_begun: usize,
+    /// What is left of the last group that was begun.
+    lanes: u16,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = (Place, Handle);
+
+    fn next(&mut self) -> Option<(Place, Handle)> {
+        while self.lanes == 0 {
+            if self.groups_begun == self.table.shape.groups() {
+                return None;
+            }
+            self.lanes = !self.table.group(self.groups_begun).lanes_with(0);
+            self.groups_begun += 1;
+        }
+        let place = Place { group: self.groups_begun - 1, lane: self.lanes.trailing_zeros() as usize };
+        self.lanes &= self.lanes - 1;
+        Some((place, self.table.group(place.group).handle(place.lane)))
+    }
+}
+
 /// A table, to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
@@ -206,11 +232,8 @@ impl<'a> Table<'a> {
     }
 
     /// All entries with where they stand, in the order of group and lane.
-    pub(super) fn entries(self) -> impl Iterator<Item = (Place, Handle)> + use<'a> {
-        (0..self.shape.groups()).flat_map(move |index| {
-            let group = self.group(index);
-            lanes(!group.lanes_with(0)).map(move |lane| (Place { group: index, lane }, group.handle(lane)))
-        })
+    pub(super) fn entries(self) -> Entries<'a> {
+        Entries { table: self, groups_begun: 0, lanes: 0 }
     }
 
     /// When the entry at a place ends, if it does.

@@ -43,11 +43,13 @@ impl Store {
     }
 
     /// Before this no entry ends; none where none does. May lie in the past.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| due_ms)
     }
 
     /// When [`Store::sweep`] and [`Store::reclaim`] are to be called again at the latest, if ever. May lie in the past.
+    #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_work_ms(&self) -> Option<u64> {
         let spares_ms = mapping::has_spares().then_some(self.spares_ms + SPARES_KEPT_MS);
         [self.next_expiry_ms(), self.tidy.next_ms(self.len()), spares_ms].into_iter().flatten().min()
@@ -67,9 +69,12 @@ impl Store {
         if self.graveyard.reclaim(entries_max, &mut self.account) {
             return true;
         }
-        let released = (0..STEPS_RELEASED_AT_ONCE).take_while(|_| self.heap.release() | self.tables.release()).count();
-        if released == STEPS_RELEASED_AT_ONCE {
-            return true;
+        let mut released = 0;
+        while self.heap.release() | self.tables.release() {
+            released += 1;
+            if released == STEPS_RELEASED_AT_ONCE {
+                return true;
+            }
         }
         if let Some((round, at)) = self.tidy.position(self.len()) {
             self.tidy_some(round, at, entries_max);

@@ -289,7 +289,8 @@ pub fn let_spares_go() {
 /// Gives back up to so many bytes, and at least a page where `bytes_max` is one, of what this thread's mappings have
 /// left. True while there is more.
 pub fn give_back(bytes_max: usize) -> bool {
-    WAITING.with_borrow_mut(|waiting| waiting.give_back(bytes_max))
+    // Nearly always nothing waits.
+    WAITING.with_borrow_mut(|waiting| !waiting.ranges.is_empty() && waiting.give_back(bytes_max))
 }
 
 /// How many bytes this thread's mappings have left that are not given back yet and may have memory, spares included.

@@ -60,6 +60,17 @@ pub(crate) enum Call {
     Watch,
 }
 
+/// What went wrong in the system's words, without the number that the standard library adds.
+pub fn reason(error: &std::io::Error) -> String {
+    let mut text = error.to_string();
+    if error.raw_os_error().is_some()
+        && let Some(at) = text.rfind("(os error ")
+    {
+        text.truncate(text[..at].trim_ascii_end().len());
+    }
+    text
+}
+
 /// Makes a system call again for as long as a signal interrupts it.
 fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> std::io::Result<T> {
     loop {

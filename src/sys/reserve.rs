@@ -116,6 +116,8 @@ pub fn has_room(bytes: usize) -> bool {
 }
 
 /// Gives what is kept for the allocator back to the system; false where nothing is, or at the thread's end.
+#[cold]
+#[inline(never)]
 fn release_ballast() -> bool {
     let ballast = KEPT.try_with(|kept| kept.try_borrow_mut().map(|mut kept| std::mem::take(&mut kept.ballast)));
     let released = matches!(ballast, Ok(Ok(ref ballast)) if ballast.is_there());

@@ -3,6 +3,7 @@
 //! A numeric address always works, also in an empty chroot. A name is looked up in /etc/hosts; `localhost` needs
 //! not even that. There is no DNS: a store is told addresses.
 
+use super::reason;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,8 +29,7 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let why = match table {
             Ok(_) => format!("no host '{host}' in {HOSTS}; give a numeric address"),
             Err(error) => {
-                let error = error.to_string();
-                let why = error.split(" (os error").next().unwrap_or(&error);
+                let why = reason(&error);
                 format!("host '{host}' cannot be looked up, {HOSTS}: {why}; give a numeric address")
             }
         };

@@ -16,6 +16,26 @@ for name in memento memento-cli memento-benchmark; do
     [ -s "$image/usr/share/man/man1/$name.1" ] || fail 'make install' "$name.1" "$(find "$image")"
 done
 
+# libmemento is found by pkg-config, and a program linked either way runs with what is installed.
+if command -v pkg-config >/dev/null && command -v cc >/dev/null; then
+    flags() { PKG_CONFIG_SYSROOT_DIR=$image PKG_CONFIG_LIBDIR=$image/usr/lib/pkgconfig pkg-config "$@" memento; }
+    [ "$(flags --modversion)" = "$("$image/usr/bin/memento" -V | sed 's/.* //')" ] ||
+        fail 'pkg-config --modversion' 'the version of memento' "$(flags --modversion)"
+    # shellcheck disable=SC2046
+    cc -o "$SCRATCH/counter" ffi/examples/counter.c $(flags --cflags --libs)
+    status=0
+    LD_LIBRARY_PATH=$image/usr/lib "$SCRATCH/counter" 127.0.0.1 1 k 2>"$SCRATCH/got" || status=$?
+    [ "$status $(cut -c 1-14 "$SCRATCH/got")" = '1 cannot connect' ] || fail counter 'cannot connect' "$(cat "$SCRATCH/got")"
+    # shellcheck disable=SC2046
+    cc -static -o "$SCRATCH/counter" ffi/examples/counter.c $(flags --static --cflags --libs)
+    status=0
+    "$SCRATCH/counter" 127.0.0.1 1 k 2>"$SCRATCH/got" || status=$?
+    [ "$status" -eq 1 ] || fail 'counter, linked statically' 'exit code 1' "$status"
+else
+    echo "skipped: pkg-config or cc is not installed"
+    [ "${CI:-}" != true ] || exit 1
+fi
+
 # Each option that --help has is in the page, and troff has nothing to say against it.
 if command -v man >/dev/null; then
     for page in "$image"/usr/share/man/man*/*; do
@@ -37,6 +57,10 @@ else
     echo "skipped: man is not installed"
     [ "${CI:-}" != true ] || exit 1
 fi
+
+# What memento.conf(5) names is there.
+python3 "$image/usr/share/memento/build_cluster.py" --dir "$SCRATCH" 127.0.0.1:18081 127.0.0.1:18082 >"$SCRATCH/got" 2>&1 ||
+    fail 'build_cluster.py' 'exit code 0' "$(cat "$SCRATCH/got")"
 
 # The init scripts start the program where it is.
 for script in init procd; do
@@ -84,12 +108,19 @@ END
         [ "$got" = "$2" ] || fail "memento.init $1" "$2" "$got: $(cat "$SCRATCH/daemon.log")"
     }
     says status 'memento does not run'
+    # A server that ends at once has not started, nor does a start leave something for the next one to stop.
+    cp "$SCRATCH/default" "$SCRATCH/default.right"
+    echo "OPTIONS='-p $port --no-such-option'" >>"$SCRATCH/default"
+    says start "Starting memento: FAIL: see why with $image/usr/bin/memento -p $port --no-such-option"
+    [ ! -e "$SCRATCH/memento.pid" ] || fail 'memento.init start' 'no file of a process that has ended' "$(cat "$SCRATCH/memento.pid")"
+    mv "$SCRATCH/default.right" "$SCRATCH/default"
     says start 'Starting memento: OK'
     SERVER=$(cat "$SCRATCH/memento.pid")
     PORT=$port
     answers() { [ "$(exchange 'PING\r\nQUIT\r\n' 2>/dev/null)" = "$(printf 'PONG\r\n')" ]; }
-    eventually 'an answer of the daemon' answers
+    answers || fail 'PING right behind memento.init start' PONG "$(cat "$SCRATCH/daemon.log")"
     says status 'memento runs'
+    grep -q 'Max open files  *16384  *16384' "/proc/$SERVER/limits" || fail 'memento.init start' '16384 files' "$(cat "/proc/$SERVER/limits")"
     says start 'memento runs already'
     [ "$(stat -c %U "/proc/$SERVER")" = nobody ] || fail 'memento.init start' 'a process of nobody' "$(stat "/proc/$SERVER")"
     says restart "$(printf 'Stopping memento: OK\nStarting memento: OK')"
@@ -104,6 +135,24 @@ else
     [ "${CI:-}" != true ] || exit 1
 fi
 sh -n scripts/memento.procd || fail 'sh -n scripts/memento.procd' 'exit code 0' "$?"
+
+# The package of the static program, where that has been built: unpacked over an empty root, it runs there.
+processor=$(uname -m)
+if [ -x "bin/static/$processor/memento" ]; then
+    scripts/dist.sh "$processor-unknown-linux-musl" >"$SCRATCH/got" 2>&1 || fail 'scripts/dist.sh' 'exit code 0' "$(cat "$SCRATCH/got")"
+    mkdir "$SCRATCH/root"
+    tar -C "$SCRATCH/root" --strip-components=1 -xzf "$(echo bin/dist/memento-*-"$processor".tar.gz)"
+    for file in bin/memento-cli share/man/man5/memento.conf.5 share/doc/memento/LICENSE share/memento/memento.init; do
+        [ -s "$SCRATCH/root/usr/$file" ] || fail 'tar -xzf memento-*.tar.gz' "$file" "$(find "$SCRATCH/root")"
+    done
+    "$SCRATCH/root/usr/bin/memento-benchmark" -V | grep -q '^memento-benchmark [0-9]' ||
+        fail 'memento-benchmark -V of the package' 'name and version' nothing
+    BIN=$SCRATCH/root/usr/bin start_server
+    check 'SET a 1\r\nGET a\r\nQUIT\r\n' 'OK\r\n1\r\n'
+    stop_server TERM
+else
+    echo "skipped: bin/static/$processor/memento has not been built"
+fi
 
 make uninstall "DESTDIR=$image" PREFIX=/usr >"$SCRATCH/got" 2>&1 || fail 'make uninstall' 'exit code 0' "$(cat "$SCRATCH/got")"
 left=$(find "$image" ! -type d)

@@ -43,6 +43,17 @@ impl Reference {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("a bound listener");
         drop(free);
+        Reference::start_at(address)
+    }
+
+    /// Ends it, and starts another one in its place, without keys.
+    pub fn restart(self) -> Reference {
+        let address = self.address;
+        drop(self);
+        Reference::start_at(address).expect("redis-server on the port that it had")
+    }
+
+    fn start_at(address: SocketAddr) -> Option<Reference> {
         let folder = Scratch::new();
         let port = address.port().to_string();
         let child = Command::new("redis-server")

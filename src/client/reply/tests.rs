@@ -1,6 +1,13 @@
 use super::*;
 use crate::testkit::{Random, seeds};
 
+fn said(error: Unparsed) -> String {
+    match error {
+        Unparsed::Nonsense(what) => what,
+        Unparsed::Memory => "no memory".into(),
+    }
+}
+
 /// Parses the bytes of one reply, given in growing pieces that end at these places, and shows it.
 fn shown(bytes: &[u8], ends: &[usize]) -> Result<String, String> {
     let mut parser = Parser::new();
@@ -13,7 +20,7 @@ fn shown(bytes: &[u8], ends: &[usize]) -> Result<String, String> {
                 assert_eq!(format!("{view:?}"), format!("{:?}", view.to_reply()));
                 return Ok(format!("{view:?}"));
             }
-            Err(Nonsense(what)) => return Err(what),
+            Err(error) => return Err(said(error)),
         }
     }
     panic!("neither whole nor wrong: {}", bytes.escape_ascii())
@@ -92,6 +99,15 @@ fn depth_has_a_bound() {
     assert!(shown(&deepest, &[deepest.len()]).is_ok());
     let deeper = nested(REPLY_DEPTH_MAX + 1);
     assert!(shown(&deeper, &[deeper.len()]).unwrap_err().contains("nested"));
+}
+
+#[test]
+fn values_have_a_bound() {
+    let bytes = [&b"*9\r\n"[..], &b"_\r\n".repeat(9)].concat();
+    let mut parser = Parser { values_max: 10, ..Parser::new() };
+    assert_eq!(parser.parse(&bytes), Ok(Some(bytes.len())));
+    let mut parser = Parser { values_max: 9, ..Parser::new() };
+    assert_eq!(parser.parse(&bytes), Err(Unparsed::Nonsense("it has more than 9 values".into())));
 }
 
 #[test]

@@ -144,6 +144,77 @@ fn replies_are_taken_while_more_is_sent() {
 }
 
 #[test]
+fn answers_to_what_was_not_asked_are_none() {
+    let (mut client, server) = beside(|mut stream| {
+        stream.write_all(b"+OK\r\n").expect("to send");
+        let mut byte = [0];
+        while stream.peek(&mut byte).is_err() {}
+        stream
+    });
+    // Far more than the sockets hold, so that the answer comes first.
+    let mut commands = Vec::new();
+    write_command(&mut commands, [vec![b'x'; 64 << 20].as_slice()].into_iter());
+    let error = client.exchange(&commands, 1, Deadline::after(SOON), &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    drop(client);
+    drop(server.join().unwrap());
+}
+
+/// Takes a little of what comes, says this, and closes: with what it did not read, the close is a reset.
+fn refuses(words: &'static [u8]) -> impl FnOnce(TcpStream) + Send + 'static {
+    move |mut stream| {
+        stream.read_exact(&mut [0; 1000]).expect("to read");
+        stream.write_all(words).expect("to send");
+    }
+}
+
+#[test]
+fn last_words_are_heard_by_who_was_still_sending() {
+    let long = vec![b'x'; 16 << 20];
+    for words in [&b"-ERR full\r\n"[..], b">1\r\n+a\r\n-ERR full\r\n"] {
+        let (mut client, server) = beside(refuses(words));
+        assert_eq!(format!("{:?}", client.call(&[&long], Deadline::after(SOON)).unwrap()), "Error(ERR full)");
+        assert_eq!(client.take_push().is_some(), words[0] == b'>');
+        assert!(is_end(&client.receive(Deadline::after(SOON)).unwrap_err()));
+        server.join().unwrap();
+
+        let (mut client, server) = beside(refuses(words));
+        client.send(&long, Deadline::after(SOON)).unwrap();
+        assert!(client.has_buffered());
+        assert_eq!(client.buffered().unwrap().expect("the error").bytes(), b"ERR full");
+        assert!(!client.has_buffered());
+        server.join().unwrap();
+
+        for count in [1, 2] {
+            let (mut client, server) = beside(refuses(words));
+            let mut found = String::new();
+            let mut handle = |view: View<'_>| found += &format!("{view:?}");
+            let error = client.exchange(&long, count, Deadline::after(SOON), &mut handle).unwrap_err();
+            assert_eq!(found, "Error(ERR full)");
+            assert!(is_end(&error), "{error}");
+            server.join().unwrap();
+        }
+    }
+    // Only an error answers what was not sent.
+    for words in [&b"+OK\r\n"[..], b"-ERR fu", b"nonsense\r\n", b""] {
+        let (mut client, server) = beside(refuses(words));
+        let error = client.call(&[&long], Deadline::after(SOON)).unwrap_err();
+        assert!(is_end(&error), "{error}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn what_was_taken_is_lent_until_more_is_looked_for() {
+    let (mut client, server) = beside(|mut stream| stream.write_all(b"+a\r\n+b").expect("to send"));
+    assert!(client.last().is_none());
+    assert_eq!(client.receive(Deadline::after(SOON)).unwrap().bytes(), b"a");
+    assert_eq!(client.last().map(|view| view.bytes().to_vec()).as_deref(), Some(&b"a"[..]));
+    assert!(client.buffered().unwrap().is_none() && client.last().is_none());
+    server.join().unwrap();
+}
+
+#[test]
 fn nothing_waits_where_it_is_not_to() {
     let (mut client, server) = beside(|mut stream| {
         let mut byte = [0];
@@ -195,6 +266,33 @@ fn the_buffer_falls_back_after_a_big_reply() {
     assert_eq!(client.receive(Deadline::after(SOON)).unwrap().bytes(), b"OK");
     assert!(client.receive(Deadline::after(SOON)).is_err());
     assert_eq!(client.input.bytes.len(), RECEIVE_BYTES);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_reply_that_is_done_with_takes_no_memory() {
+    let (mut client, server) = beside(|mut stream| {
+        stream.write_all(&[b"*100000\r\n".as_slice(), &b":1\r\n".repeat(100_000)].concat()).expect("to send");
+        stream.read_exact(&mut [0]).expect("a word that the client goes on");
+        stream.write_all(b"+a\r\n+b").expect("to send");
+        stream.read_exact(&mut [0]).expect("a word that the client goes on");
+        stream.write_all(b"c\r\n").expect("to send");
+    });
+    let deadline = Deadline::after(SOON);
+    assert_eq!(client.receive(deadline).unwrap().len(), 100_000);
+    assert!(client.input.bytes.len() > 400_000);
+    client.forget();
+    assert!(client.last().is_none());
+    assert_eq!(client.input.bytes.capacity(), RECEIVE_BYTES);
+    client.send(b".", deadline).unwrap();
+    assert_eq!(client.receive(deadline).unwrap().bytes(), b"a");
+    // What came of the next one stays.
+    while !client.has_buffered() {
+        assert!(client.receive_more(None).unwrap());
+    }
+    client.forget();
+    client.send(b".", deadline).unwrap();
+    assert_eq!(client.receive(deadline).unwrap().bytes(), b"bc");
     server.join().unwrap();
 }
 
