@@ -3,10 +3,12 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::cluster::Cluster;
 use support::{Scratch, Server, need, program, wait_for};
@@ -52,10 +54,54 @@ impl Target {
     }
 }
 
+fn on_port(port: u16) -> Target {
+    Target { options: vec!["-h".to_string(), "127.0.0.1".to_string(), "-p".to_string(), port.to_string()] }
+}
+
 fn memento() -> (Server, Target) {
     let server = Server::start(&[]);
-    let options = vec!["-h".to_string(), "127.0.0.1".to_string(), "-p".to_string(), server.port().to_string()];
-    (server, Target { options })
+    let target = on_port(server.port());
+    (server, target)
+}
+
+/// A line without its end; `None` at the end.
+fn line(reader: &mut dyn BufRead) -> Option<String> {
+    let mut line = String::new();
+    let count = reader.read_line(&mut line).ok()?;
+    (count > 0).then(|| line.trim_end().to_string())
+}
+
+/// The words of a command, which have no line ends.
+fn words(reader: &mut dyn BufRead) -> Option<Vec<String>> {
+    let count: usize = line(reader)?.strip_prefix('*')?.parse().ok()?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        line(reader)?;
+        words.push(line(reader)?);
+    }
+    Some(words)
+}
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+/// A server that answers commands as `answer` says, one connection after the other; it ends with the test.
+fn scripted(answer: impl Fn(&[String]) -> String + Send + 'static) -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("a bound listener").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+            while let Some(words) = words(&mut reader) {
+                if stream.write_all(answer(&words).as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    on_port(port)
 }
 
 /// What both servers answer alike.
@@ -239,6 +285,7 @@ fn all_keys_go_into_a_file_and_come_back() {
     let scratch = Scratch::new();
     let path = scratch.path("dump");
     let file = path.to_str().expect("a path");
+    let note = scratch.path("dump.restored");
     target.check(&["--dump", file], b"", 0, "keys: 0\n");
     target.check(&["--restore", file], b"", 0, "keys: 0, ended meanwhile: 0, errors: 0\n");
     let (code, _, errors) = target.run(&["--dump", file], b"");
@@ -251,7 +298,7 @@ fn all_keys_go_into_a_file_and_come_back() {
     target.check(&["-x", "SET", "binary"], b"\0\r\n\xff", 0, "OK\n");
     target.check(&["SET", "empty", ""], b"", 0, "OK\n");
     target.check(&["SET", "later", "v", "PXAT", "4102444800123"], b"", 0, "OK\n");
-    target.check(&["SET", "soon", "v", "PX", "1500"], b"", 0, "OK\n");
+    target.check(&["SET", "soon", "v", "PX", "4000"], b"", 0, "OK\n");
     target.check(&["-x", "SET", "long1"], &[b'1'; 3 << 20], 0, "OK\n");
     target.check(&["-x", "SET", "long2"], &[b'2'; 5 << 20], 0, "OK\n");
     target.check(&["--dump", file], b"", 0, "keys: 18\n");
@@ -264,15 +311,20 @@ fn all_keys_go_into_a_file_and_come_back() {
 
     let (_other, restored) = memento();
     restored.check(&["SET", "key:1", "another"], b"", 0, "OK\n");
+    // What has ended meanwhile ends here too.
+    restored.check(&["SET", "soon", "an earlier value"], b"", 0, "OK\n");
     restored.check(&["--restore", file], b"", 0, "keys: 17, ended meanwhile: 1, errors: 0\n");
     assert!(contents(&restored) == wanted);
 
     // Cut off anywhere, it is not whole, and a dump goes on with it.
     let line = whole.iter().position(|&byte| byte == b'\n').expect("a line") + 1;
-    for cut in [line, line + 3, line + 100, whole.len() / 2, whole.len() - 18, whole.len() - 1] {
+    let end = whole.len() - 21;
+    for cut in [line, line + 3, line + 100, whole.len() / 2, end - 1, end, whole.len() - 1] {
         fs::write(&path, &whole[..cut]).expect("the file");
         let (code, out, errors) = restored.run(&["--restore", file], b"");
         assert!(code == Some(1) && errors.contains("is not whole"), "cut at {cut}: {out}{errors}");
+        // It would go on there, and the keys are deleted.
+        let _ = fs::remove_file(&note);
         let (code, _, errors) = target.run(&["--dump", file], b"");
         assert!(code == Some(0) && errors.contains("going on"), "cut at {cut}: {errors}");
         restored.check(&["FLUSH"], b"", 0, "OK\n");
@@ -281,23 +333,41 @@ fn all_keys_go_into_a_file_and_come_back() {
         assert!(contents(&restored) == wanted, "cut at {cut}");
     }
     // A byte that is another one.
-    for place in [0, line, line + 1, line + 40, whole.len() / 2, whole.len() - 1] {
+    for place in [0, line, line + 1, line + 4, line + 8, line + 40, whole.len() / 2, end, end + 2, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[place] ^= 1;
         fs::write(&path, &damaged).expect("the file");
         let (code, _, errors) = restored.run(&["--restore", file], b"");
         assert!(code == Some(1) && errors.contains(file), "damaged at {place}: {errors}");
+        assert!(!errors.contains("is not whole"), "damaged at {place}: {errors}");
+        let (code, _, errors) = target.run(&["--dump", file], b"");
+        assert!(code == Some(1) && fs::read(&path).expect("the file") == damaged, "damaged at {place}: {errors}");
+    }
+    let _ = fs::remove_file(&note);
+    // What another server, or another pattern, has begun is not gone on with.
+    fs::write(&path, &whole[..line]).expect("the file");
+    for (server, words) in [(&restored, &["--dump", file][..]), (&target, &["--pattern", "a*", "--dump", file])] {
+        let (code, _, errors) = server.run(words, b"");
+        assert!(code == Some(1) && errors.contains("was begun on"), "{words:?}: {errors}");
     }
 
     // A restore that was cut off goes on where it was.
-    fs::write(&path, &whole[..whole.len() - 17]).expect("the file");
+    fs::write(&path, &whole[..end]).expect("the file");
     restored.check(&["FLUSH"], b"", 0, "OK\n");
     assert_eq!(restored.run(&["--restore", file], b"").0, Some(1));
     fs::write(&path, &whole).expect("the file");
+    let half = fs::read(&note).expect("a note of how far it is");
+    // What was restored into one server is not taken for what another one has.
+    let (_third, other) = memento();
+    let (code, out, errors) = other.run(&["--restore", file], b"");
+    assert_eq!((code, out.as_str()), (Some(0), "keys: 17, ended meanwhile: 1, errors: 0\n"), "{errors}");
+    assert!(!errors.contains("going on at byte") && contents(&other) == wanted, "{errors}");
+    fs::write(&note, half).expect("the note");
     restored.check(&["FLUSH"], b"", 0, "OK\n");
     let (code, out, errors) = restored.run(&["--restore", file], b"");
-    assert_eq!((code, out.as_str()), (Some(0), "keys: 0, ended meanwhile: 0, errors: 0\n"), "{errors}");
+    assert_eq!((code, out.as_str()), (Some(0), "keys: 17, ended meanwhile: 1, errors: 0\n"), "{errors}");
     assert!(errors.contains("going on at byte"), "{errors}");
+    restored.check(&["DBSIZE"], b"", 0, "0\n");
     // Then it is done, and the next one begins anew.
     assert_eq!(restored.run(&["--restore", file], b"").0, Some(0));
     assert!(contents(&restored) == wanted);
@@ -309,6 +379,36 @@ fn all_keys_go_into_a_file_and_come_back() {
     restored.check(&["CONFIG", "SET", "maxmemory", "0"], b"", 0, "OK\n");
     assert_eq!(restored.run(&["--restore", file], b"").0, Some(0));
     assert!(contents(&restored) == wanted);
+}
+
+/// A value that the server cannot say now is not one that there is not.
+#[test]
+fn an_error_for_a_key_ends_a_dump_that_goes_on_later() {
+    let asked = AtomicUsize::new(0);
+    let target = scripted(move |words| match words[0].as_str() {
+        "HELLO" => "%0\r\n".to_string(),
+        "INFO" => bulk("memento_version:1\r\nrun_id:0123456789abcdef\r\n"),
+        "DBSIZE" => ":2\r\n".to_string(),
+        "SCAN" => ["*2\r\n", &bulk("0"), "*2\r\n", &bulk("a"), &bulk("b")].concat(),
+        "STRLEN" => ":1\r\n".to_string(),
+        "GETP" if words[1] == "b" && asked.fetch_add(1, Ordering::Relaxed) == 0 => {
+            "-CLUSTERDOWN the key's node cannot be reached\r\n".to_string()
+        }
+        "GETP" => {
+            let value = [bulk("key"), bulk(&words[1]), bulk("value"), bulk("v")].concat();
+            format!("%4\r\n{value}{}:1\r\n{}:-1\r\n", bulk("creation_time"), bulk("expire_time"))
+        }
+        _ => "-ERR unknown command\r\n".to_string(),
+    });
+    let scratch = Scratch::new();
+    let path = scratch.path("dump");
+    let file = path.to_str().expect("a path");
+    let (code, out, errors) = target.run(&["--dump", file], b"");
+    assert!(code == Some(1) && out.is_empty() && errors.contains("CLUSTERDOWN"), "{out}{errors}");
+    target.check(&["--dump", file], b"", 0, "keys: 2\n");
+    let (_server, restored) = memento();
+    restored.check(&["--restore", file], b"", 0, "keys: 2, ended meanwhile: 0, errors: 0\n");
+    restored.check(&["MGET", "a", "b"], b"", 0, "v\nv\n");
 }
 
 #[test]

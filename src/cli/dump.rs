@@ -1,15 +1,18 @@
 //! `--dump` and `--restore`: all keys with their values and ends, into a file and from it.
 //!
-//! The file begins with a line, `memento-dump 1 ID`, the ID being the milliseconds of the Unix epoch at which it was
-//! begun. Blocks follow: a letter, the payload's length in four bytes, the payload, and in four bytes the payload's CRC-32
-//! (that of gzip). All numbers are unsigned, the lowest byte first.
+//! The file begins with a line, `memento-dump 1 BEGUN SERVER PATTERN`: the milliseconds of the Unix epoch at which it
+//! was begun, the server's `run_id`, and in digits the CRC-32 of the pattern that the keys were to fit. Blocks follow: a
+//! letter, the payload's length in four bytes, the CRC-32 (that of gzip) of these five, the payload, and its CRC-32.
+//! All numbers are unsigned, the lowest byte first.
 //!
 //! | letter | payload |
 //! | --- | --- |
-//! | `K` | eight bytes: the cursor of SCAN by which a dump that was cut off goes on; then entries: the lengths of key and value in four bytes each, in eight when the key ends (milliseconds since the Unix epoch, 0: never), key, value |
+//! | `K` | the cursor of SCAN by which a dump that was cut off goes on, in eight bytes; then entries |
+//! | entry | the lengths of key and value in four bytes each, in eight when the key ends (0: never), key, value |
 //! | `E` | eight bytes: how many entries there are; it is the last block, and without it the dump is not whole |
 //!
-//! A key may be there twice, since a dump that goes on repeats a step: the later entry holds.
+//! A key may be there twice, since a dump that goes on repeats a step: the later entry holds, also one that has ended
+//! meanwhile.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, IsTerminal, Read, Seek, SeekFrom, Write};
@@ -18,20 +21,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::keys::step;
+use super::show::{date, escaped};
 use super::talk::Target;
+use super::watch::Info;
 use super::{Failure, complain, print};
-use crate::client::reason;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::client::{CONNECT_TIMEOUT, reason};
 
 const HEAD: &str = "memento-dump 1 ";
-const HEAD_BYTES_MAX: u64 = 64;
+const HEAD_BYTES_MAX: u64 = 128;
 
 /// Values are asked for, and set, so many bytes at a time; a longer one alone.
 const STEP_BYTES: usize = 4 << 20;
 
-/// Lengths and CRC around a payload.
-const FRAME_BYTES: u64 = 9;
+/// Letter, length and checksums around a payload.
+const FRAME_BYTES: u64 = 13;
 
 /// So many errors are shown.
 const SHOWN_MAX: u64 = 10;
@@ -93,6 +98,7 @@ fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
 struct Blocks {
     file: BufReader<File>,
     path: PathBuf,
+    /// When it was begun, with which server and for which keys.
     id: String,
     length: u64,
     /// Where the next block begins.
@@ -138,14 +144,16 @@ impl Blocks {
     /// # Errors
     /// When the block is damaged, or those of the file.
     fn next(&mut self) -> Result<Option<Block>, Failure> {
-        let mut head = [0; 5];
+        let mut head = [0; 9];
         if self.length - self.at < FRAME_BYTES {
             return Ok(None);
         }
         let failed = |error: io::Error| Failure::at("cannot read the dump", &error);
         self.file.read_exact(&mut head).map_err(failed)?;
         let length = u64::from(u32::from_le_bytes([head[1], head[2], head[3], head[4]]));
-        if !matches!(head[0], b'K' | b'E') || length < 8 {
+        // A length that is not the one that was written would make a whole file look like one that was cut off.
+        let is_head = head[5..] == crc32(&head[..5]).to_le_bytes();
+        if !is_head || !matches!(head[0], b'K' | b'E') || length < 8 {
             return Err(self.wrong("no block is"));
         }
         if self.length - self.at < FRAME_BYTES + length {
@@ -202,22 +210,56 @@ struct Dump {
     count: u64,
     /// Keys that hold no strings, of another server.
     others: u64,
+    /// The server is memento, which has a command that tells a key's value and end.
+    has_getp: bool,
+}
+
+/// What asks for a key's value and end: each command, and how many words it has with the key.
+const GETP: &[(&[u8], usize)] = &[(b"GETP", 2)];
+const TRANSACTION: &[(&[u8], usize)] = &[(b"MULTI", 1), (b"GET", 2), (b"PEXPIRETIME", 2), (b"EXEC", 1)];
+
+/// A key's value and end, as the answer to GETP or to EXEC has them; nothing where it has ended. The error is what the
+/// server says instead.
+fn value_and_end(view: View<'_>) -> Result<Option<(&[u8], u64)>, &[u8]> {
+    const GETP_VALUES: usize = 8;
+    let mut children = view.children();
+    // GETP has four fields, each behind its name.
+    let skip = if view.len() == GETP_VALUES { 3 } else { 0 };
+    match (children.nth(skip), children.nth(skip)) {
+        (Some(value), Some(ends)) if matches!(value.kind(), Kind::Bulk | Kind::Simple) => match ends.integer() {
+            Some(ends) if ends >= -1 => Ok(Some((value.bytes(), u64::try_from(ends).unwrap_or(0)))),
+            _ => Err(ends.bytes()),
+        },
+        (Some(value), _) if value.kind() == Kind::Null => Ok(None),
+        (Some(value), _) => Err(value.bytes()),
+        _ if view.kind() == Kind::Null => Ok(None),
+        _ => Err(view.bytes()),
+    }
 }
 
 impl Dump {
-    /// Begins a file, or goes on with one that is not whole; gives the cursor to go on from.
-    fn open(path: &Path) -> Result<(Dump, u64), Failure> {
+    /// Begins a file, or goes on with one that was begun `from` the same; gives the cursor to go on from.
+    fn open(path: &Path, from: &str, has_getp: bool) -> Result<(Dump, u64), Failure> {
         let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
-        let dump = |file: File| Dump { file, path: path.to_path_buf(), count: 0, others: 0 };
+        let dump = |file: File| Dump { file, path: path.to_path_buf(), count: 0, others: 0, has_getp };
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(mut file) => {
-                file.write_all(format!("{HEAD}{}\n", now_ms()).as_bytes()).map_err(failed)?;
+                file.write_all(format!("{HEAD}{} {from}\n", now_ms()).as_bytes()).map_err(failed)?;
                 return Ok((dump(file), 0));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
         let mut blocks = Blocks::open(path)?;
+        let (begun, begun_from) = blocks.id.split_once(' ').unwrap_or_default();
+        let begun = date(begun.parse().unwrap_or(0));
+        if begun_from != from {
+            return Err(Failure::Message(format!(
+                "'{}' was begun on {begun} with another server, another start of it, or another --pattern; \
+                 give the name of a new file",
+                path.display()
+            )));
+        }
         let (mut cursor, mut count) = (0, 0);
         while let Some(block) = blocks.next()? {
             if block.letter == b'E' {
@@ -232,7 +274,7 @@ impl Dump {
         let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
         // What was cut off in the middle of a block goes.
         file.set_len(blocks.at).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
-        complain(&format!("'{}' has {count} keys, going on", path.display()));
+        complain(&format!("'{}' was begun on {begun} and has {count} keys, going on", path.display()));
         let mut dump = dump(file);
         dump.count = count;
         Ok((dump, cursor))
@@ -241,6 +283,7 @@ impl Dump {
     fn write(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
         let mut head = vec![letter];
         head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        head.extend_from_slice(&crc32(&head).to_le_bytes());
         let written = self.file.write_all(&head).and_then(|()| self.file.write_all(payload));
         written
             .and_then(|()| self.file.write_all(&crc32(payload).to_le_bytes()))
@@ -249,28 +292,36 @@ impl Dump {
 
     /// Asks for some keys' values and ends, and writes a block of them.
     fn take(&mut self, client: &mut RespClient, keys: &[Vec<u8>], cursor: u64) -> Result<(), Failure> {
+        // Value and end must be of one moment: between two requests the key may be set anew.
+        let asked = if self.has_getp { GETP } else { TRANSACTION };
         let mut commands = Vec::new();
         for key in keys {
-            write_command(&mut commands, [b"GET".as_slice(), key].into_iter());
-            write_command(&mut commands, [b"PEXPIRETIME".as_slice(), key].into_iter());
+            for &(name, count) in asked {
+                write_command(&mut commands, [name, key.as_slice()][..count].iter().copied());
+            }
         }
         let mut payload = cursor.to_le_bytes().to_vec();
-        let (mut place, mut value, mut count, mut others) = (0, None, 0, 0);
-        client.exchange(&commands, keys.len() * 2, Deadline::NEVER, &mut |view: View<'_>| {
-            if place % 2 == 0 {
-                // A key may have ended meanwhile.
-                value = matches!(view.kind(), Kind::Bulk | Kind::Simple).then(|| view.bytes().to_vec());
-                others += u64::from(view.kind() == Kind::Error);
-            } else if let (Some(value), Some(ends)) = (value.take(), view.integer()) {
-                // -2: it has ended in between.
-                if ends != -2 {
-                    let ends_ms = u64::try_from(ends).unwrap_or(0);
-                    put_entry(&mut payload, &Entry { key: &keys[place / 2], value: &value, ends_ms });
+        let (mut place, mut count, mut others, mut wrong) = (0, 0, 0, None);
+        client.exchange(&commands, keys.len() * asked.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            place += 1;
+            if place % asked.len() > 0 && view.kind() != Kind::Error {
+                return;
+            }
+            match value_and_end(view) {
+                Ok(Some((value, ends_ms))) => {
+                    put_entry(&mut payload, &Entry { key: &keys[place / asked.len() - 1], value, ends_ms });
                     count += 1;
                 }
+                Ok(None) => {}
+                Err(what) if what.starts_with(b"WRONGTYPE") => others += 1,
+                Err(what) if wrong.is_none() => wrong = Some(escaped(what)),
+                Err(_) => {}
             }
-            place += 1;
         })?;
+        if let Some(what) = wrong {
+            let path = self.path.display();
+            return Err(Failure::Message(format!("'{path}' is not whole, and can be gone on with: {what}")));
+        }
         self.count += count;
         self.others += others;
         self.write(b'K', &payload)
@@ -284,13 +335,19 @@ impl Dump {
 pub(super) fn dump(target: &Target, path: &Path, pattern: Option<&str>) -> Result<(), Failure> {
     let mut client = target.connect()?;
     let all = client.call(&[b"DBSIZE"], Deadline::NEVER)?.integer().unwrap_or(0);
-    let (mut dump, mut cursor) = Dump::open(path)?;
+    let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
+    let from = format!("{} {}", info.text("run_id"), crc32(pattern.unwrap_or("*").as_bytes()));
+    let (mut dump, mut cursor) = Dump::open(path, &from, !info.text("memento_version").is_empty())?;
     let mut progress = Progress::new();
     loop {
         let (keys, next) = step(&mut client, cursor.to_string().as_bytes(), pattern)?;
-        let next: u64 = str::from_utf8(&next).ok().and_then(|next| next.parse().ok()).unwrap_or(0);
+        let Some(next) = str::from_utf8(&next).ok().and_then(|next| next.parse::<u64>().ok()) else {
+            return Err(Failure::Message(format!("SCAN: '{}' is no cursor", escaped(&next))));
+        };
         let mut commands = Vec::new();
-        keys.iter().for_each(|key| write_command(&mut commands, [b"STRLEN".as_slice(), key].into_iter()));
+        for key in &keys {
+            write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
+        }
         let mut lengths = Vec::with_capacity(keys.len());
         client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view: View<'_>| {
             lengths.push(view.integer().unwrap_or(0) as usize);
@@ -329,7 +386,19 @@ fn note_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Sets all keys of a file; those whose end has passed are left out.
+/// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
+/// ended there were.
+fn noted(note: &Path, whose: &str) -> Option<[u64; 4]> {
+    let text = fs::read_to_string(note).ok()?;
+    let mut words = text.strip_prefix(whose)?.split_whitespace();
+    let mut numbers = [0; 4];
+    for number in &mut numbers {
+        *number = words.next()?.parse().ok()?;
+    }
+    Some(numbers)
+}
+
+/// Sets all keys of a file, and deletes those whose end has passed.
 ///
 /// # Errors
 /// Those of the file and the connection; it then goes on there the next time. When an answer was an error.
@@ -337,19 +406,22 @@ pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
     let mut client = target.connect()?;
     let mut blocks = Blocks::open(path)?;
     let note = note_path(path);
-    let noted = fs::read_to_string(&note).unwrap_or_default();
-    let begun = noted.strip_prefix(blocks.id.as_str()).and_then(|rest| rest.trim().parse::<u64>().ok());
-    if let Some(at) = begun.filter(|&at| at > blocks.at && at <= blocks.length) {
+    let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
+    let whose = format!("{} {} {}:", blocks.id, info.text("run_id"), client.address());
+    let (mut entries, mut set, mut ended, mut errors, mut whole) = (0_u64, 0_u64, 0_u64, 0_u64, false);
+    if let Some([at, entries_before, set_before, ended_before]) = noted(&note, &whose)
+        && at > blocks.at
+        && at <= blocks.length
+    {
         blocks.file.seek(SeekFrom::Start(at)).map_err(|error| Failure::at("cannot read the dump", &error))?;
         blocks.at = at;
+        (entries, set, ended) = (entries_before, set_before, ended_before);
         complain(&format!("going on at byte {at} of '{}'", path.display()));
     }
     let mut progress = Progress::new();
-    let (mut set, mut ended, mut errors) = (0_u64, 0_u64, 0_u64);
-    let (mut entries, mut whole) = (0_u64, false);
     while let Some(block) = blocks.next()? {
         if block.letter == b'E' {
-            whole = begun.is_some() || block.number == entries;
+            whole = block.number == entries;
             break;
         }
         let mut left = block.entries();
@@ -359,31 +431,34 @@ pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
             entries += 1;
             let ends = entry.ends_ms.to_string();
             let words = [b"SET", entry.key, entry.value, b"PXAT", ends.as_bytes()];
-            match entry.ends_ms {
-                0 => write_command(&mut commands, words[..3].iter().copied()),
-                ends_ms if ends_ms <= now => {
-                    ended += 1;
-                    continue;
-                }
-                _ => write_command(&mut commands, words.iter().copied()),
-            }
+            let gone = [b"DEL", entry.key];
+            let words = match entry.ends_ms {
+                0 => &words[..3],
+                // An entry of the same key before this one must not outlive it.
+                ends_ms if ends_ms <= now => &gone[..],
+                _ => &words[..],
+            };
+            write_command(&mut commands, words.iter().copied());
             count += 1;
         }
         client.exchange(&commands, count, Deadline::NEVER, &mut |view: View<'_>| {
-            if view.kind() == Kind::Error {
-                errors += 1;
-                if errors <= SHOWN_MAX {
-                    complain(&super::show::escaped(view.bytes()));
+            match view.kind() {
+                Kind::Error => {
+                    errors += 1;
+                    if errors <= SHOWN_MAX {
+                        complain(&escaped(view.bytes()));
+                    }
                 }
-            } else {
-                set += 1;
+                // How many DEL has deleted.
+                Kind::Integer => ended += 1,
+                _ => set += 1,
             }
         })?;
         if errors > 0 {
             continue;
         }
         // Without the note it is begun anew the next time, which does no harm but takes longer.
-        let _ = fs::write(&note, format!("{} {}\n", blocks.id, blocks.at));
+        let _ = fs::write(&note, format!("{whose} {} {entries} {set} {ended}\n", blocks.at));
         progress.tell(blocks.at, blocks.length, set);
     }
     progress.end();
@@ -405,6 +480,31 @@ mod tests {
     fn the_checksum_is_that_of_gzip() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(crc32(b""), 0);
+    }
+
+    #[test]
+    fn a_value_is_told_from_none_and_from_an_error() {
+        let getp = b"%4\r\n+key\r\n$1\r\nk\r\n+value\r\n$2\r\nv\n\r\n+creation_time\r\n:5\r\n+expire_time\r\n:9\r\n";
+        for (wire, wanted) in [
+            (&getp[..], "v\\n ends 9"),
+            (b"*2\r\n$1\r\nv\r\n:-1\r\n", "v ends 0"),
+            (b"*2\r\n$-1\r\n:-2\r\n", "none"),
+            (b"_\r\n", "none"),
+            (b"*2\r\n-WRONGTYPE no\r\n:-1\r\n", "no: WRONGTYPE no"),
+            (b"*2\r\n$1\r\nv\r\n-ERR unknown\r\n", "no: ERR unknown"),
+            (b"*2\r\n$1\r\nv\r\n:-2\r\n", "no: -2"),
+            (b"-CLUSTERDOWN no\r\n", "no: CLUSTERDOWN no"),
+            (b"*0\r\n", "no: "),
+        ] {
+            let mut parser = crate::client::reply::Parser::new();
+            assert!(matches!(parser.parse(wire), Ok(Some(length)) if length == wire.len()));
+            let shown = match value_and_end(parser.view(wire)) {
+                Ok(Some((value, ends_ms))) => format!("{} ends {ends_ms}", value.escape_ascii()),
+                Ok(None) => "none".to_string(),
+                Err(what) => format!("no: {}", what.escape_ascii()),
+            };
+            assert_eq!(shown, wanted, "{}", wire.escape_ascii());
+        }
     }
 
     #[test]

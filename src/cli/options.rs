@@ -192,6 +192,9 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Pa
     if let (Some(command), true) = (&command, mode != Mode::Talk) {
         return Err(format!("'{}' is one word too many", command[0]));
     }
+    if matches.opt_present("pattern") && !matches!(mode, Mode::Scan | Mode::BigKeys | Mode::Dump(_)) {
+        return Err("--pattern is for --scan, --bigkeys and --dump".to_string());
+    }
     let from_stdin = matches.opt_present("x");
     if from_stdin && command.is_none() {
         return Err("-x is for a command, whose last argument it reads".to_string());
@@ -353,6 +356,8 @@ mod tests {
             (&["--stat", "get"], "'get'"),
             (&["--dump", "a", "--restore", "b"], "both"),
             (&["--dump"], "'dump'"),
+            (&["--restore", "a", "--pattern", "b"], "--pattern is for"),
+            (&["--pattern", "b", "get", "k"], "--pattern is for"),
             (&["-x"], "-x"),
             (&["-r", "x", "get"], "'x'"),
             (&["-i", "-1", "get"], "'-1'"),
