@@ -24,7 +24,7 @@ use super::keys::step;
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::Info;
-use super::{Failure, complain, print};
+use super::{Failure, complain, print, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
 use crate::client::{CONNECT_TIMEOUT, reason};
@@ -192,12 +192,12 @@ impl Progress {
         let cells = (done.min(all) * CELLS).checked_div(all).unwrap_or(CELLS) as usize;
         let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
         let (full, empty) = ("#".repeat(cells), ".".repeat(CELLS as usize - cells));
-        let _ = write!(io::stderr(), "\r[{full}{empty}] {percent:>3} %  {keys} keys ");
+        tell(&format!("[{full}{empty}] {percent:>3} %  {keys} keys "));
     }
 
     fn end(&self) {
         if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            tell("");
         }
     }
 }

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal};
 
 use super::show::{self, Style};
 use super::talk::Target;
-use super::{Failure, print};
+use super::{Failure, print, tell};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::stats::Fixed;
 
 /// So many keys are asked for at a time.
 const COUNT: &[u8] = b"1000";
@@ -78,7 +79,7 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
     each(&mut client, pattern, &mut |client, keys| {
         let mut commands = Vec::new();
         for key in &keys {
-            write_command(&mut commands, [b"STRLEN".as_slice(), key].into_iter());
+            write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
         }
         let mut lengths = Vec::with_capacity(keys.len());
         client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view| {
@@ -101,12 +102,12 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
             }
         }
         if progress {
-            eprint!("\r{count} keys ");
+            tell(&format!("{count} keys "));
         }
         Ok(())
     })?;
     if progress {
-        eprint!("\r\x1b[K");
+        tell("");
     }
     let mut out = Vec::new();
     for (length, key) in longest {
@@ -114,8 +115,8 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
         show::escape(&key, &mut out);
         out.push(b'\n');
     }
-    let mean = if count > 0 { bytes as f64 / count as f64 } else { 0.0 };
-    out.extend_from_slice(format!("keys: {count}, bytes in values: {bytes}, mean: {mean:.1}\n").as_bytes());
+    let mean = Fixed::<1>((bytes.saturating_mul(10) + count / 2).checked_div(count).unwrap_or(0));
+    out.extend_from_slice(format!("keys: {count}, bytes in values: {bytes}, mean: {mean}\n").as_bytes());
     if others > 0 {
         out.extend_from_slice(format!("no strings: {others}\n").as_bytes());
     }

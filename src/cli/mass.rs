@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
 use super::talk::Target;
-use super::{Failure, complain, print};
+use super::{Failure, complain, print, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
 
@@ -22,6 +22,8 @@ struct Count {
     errors: u64,
     /// The answer to the last request of ours has come.
     done: bool,
+    /// It is told how far it is.
+    told: bool,
 }
 
 impl Count {
@@ -34,8 +36,15 @@ impl Count {
         if view.kind() == Kind::Error {
             self.errors += 1;
             if self.errors <= SHOWN_MAX {
+                self.tell("");
                 complain(&format!("answer {}: {}", self.replies, super::show::escaped(view.bytes())));
             }
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if self.told {
+            tell(text);
         }
     }
 
@@ -54,8 +63,21 @@ pub(super) fn run(target: &Target) -> Result<(), Failure> {
     // Nobody else's value is likely to be this.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mark = format!("memento-cli {} {}", std::process::id(), now.as_nanos() as u64);
-    let progress = io::stderr().is_terminal();
-    let mut count = Count::default();
+    let mut count = Count { told: io::stderr().is_terminal(), ..Count::default() };
+    let mut sent = send(&mut client, &mut count, mark.as_bytes());
+    if let Err(Failure::Message(why)) = &mut sent {
+        // Why a server has closed the connection is what it has said last.
+        let _ = count.receive(&mut client, mark.as_bytes());
+        *why += &format!(" (answers received: {}, errors: {})", count.replies, count.errors);
+    }
+    count.tell("");
+    sent?;
+    print(format!("answers: {}, errors: {}\n", count.replies, count.errors).as_bytes())?;
+    if count.errors > 0 { Err(Failure::ErrorAnswer) } else { Ok(()) }
+}
+
+/// Sends the input and then a request of ours, whose answer is the last one, and takes all answers.
+fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), Failure> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut input = io::stdin().lock();
     let (mut bytes, mut told, mut last) = (0, Instant::now(), b'\n');
@@ -67,27 +89,25 @@ pub(super) fn run(target: &Target) -> Result<(), Failure> {
         let Some(&end) = chunk[..length].last() else { break };
         last = end;
         client.send(&chunk[..length], Deadline::NEVER)?;
-        count.receive(&mut client, mark.as_bytes())?;
+        count.receive(client, mark)?;
         bytes += length;
-        if progress && told.elapsed() > Duration::from_millis(200) {
+        if told.elapsed() > Duration::from_millis(200) {
             told = Instant::now();
-            eprint!("\r{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors);
+            count.tell(&format!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
         }
     }
     // The last line of a file may lack its end.
     let mut end = if last == b'\n' { Vec::new() } else { b"\r\n".to_vec() };
-    write_command(&mut end, [b"ECHO", mark.as_bytes()].into_iter());
+    write_command(&mut end, [b"ECHO", mark].iter().copied());
     client.send(&end, Deadline::NEVER)?;
     while !count.done {
-        let view = client.receive(Deadline::after(SILENCE)).map_err(|error| {
-            let advice = if error.kind() == io::ErrorKind::TimedOut { "; is the last request whole?" } else { "" };
-            Failure::Message(format!("{error} (answers received: {}){advice}", count.replies))
-        })?;
-        count.take(view, mark.as_bytes());
+        match client.receive(Deadline::after(SILENCE)) {
+            Ok(view) => count.take(view, mark),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(Failure::Message(format!("{error}; is the last request whole?")));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    if progress {
-        eprint!("\r\x1b[K");
-    }
-    print(format!("answers: {}, errors: {}\n", count.replies, count.errors).as_bytes())?;
-    if count.errors > 0 { Err(Failure::ErrorAnswer) } else { Ok(()) }
+    Ok(())
 }

@@ -95,6 +95,11 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "memento-cli: {text}");
 }
 
+/// How far something is, written over what was told before; for standard error on a terminal.
+fn tell(text: &str) {
+    let _ = write!(io::stderr(), "\r{text}\x1b[K");
+}
+
 fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout();
     output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))

@@ -2,8 +2,9 @@
 //! them once, `--top` again and again.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
 use super::{Failure, print};
@@ -12,6 +13,9 @@ use crate::client::resp::{Deadline, RespClient};
 
 /// A node that says nothing for so long is shown as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A node that was silent is not asked for so long: the others would wait for it at each look.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Slots as clients of clusters count them. memento has half as many: the second half is the first one again.
 const SLOTS: usize = 16_384;
@@ -62,7 +66,8 @@ fn node(line: &str) -> Option<Node> {
         (first <= last && last < SLOTS).then_some((first, last))
     };
     Some(Node {
-        host: host.to_string(),
+        // It is shown: a server's words have nothing that a terminal obeys.
+        host: escaped(host.as_bytes()),
         port: port.parse().ok()?,
         flags: words.get(2)?.to_string(),
         linked: *words.get(7)? == "connected" || words[2].contains("myself"),
@@ -100,6 +105,8 @@ pub(super) struct Watched {
     address: String,
     pub(super) client: Option<RespClient>,
     pub(super) said: Option<(Info, i64)>,
+    /// Since when it has said nothing.
+    silent: Option<Instant>,
 }
 
 /// All of a cluster, or one server.
@@ -115,13 +122,23 @@ impl<'a> Cluster<'a> {
         Cluster { target, patience, nodes: Vec::new() }
     }
 
-    /// Asks a node that is reached which nodes there are, then each of them what it says of itself. A server that is in
-    /// no cluster is looked at alone.
+    /// Asks a node that is reached which nodes there are. A server that is in no cluster is looked at alone.
     ///
     /// # Errors
     /// When none can be reached.
-    pub(super) fn look(&mut self) -> Result<(), Failure> {
-        let asked = self.nodes.iter_mut().find_map(|watched| ask_nodes(watched.client.as_mut()?, self.patience).ok());
+    pub(super) fn find(&mut self) -> Result<(), Failure> {
+        let mut asked = None;
+        for watched in &mut self.nodes {
+            let Some(client) = &mut watched.client else { continue };
+            match ask_nodes(client, self.patience) {
+                Ok(found) => {
+                    asked = Some(found);
+                    break;
+                }
+                // The answer may still come, and would be taken for that to the next question.
+                Err(_) => watched.client = None,
+            }
+        }
         let found = match asked {
             Some(found) => found,
             None => {
@@ -129,7 +146,7 @@ impl<'a> Cluster<'a> {
                 let found = ask_nodes(&mut client, self.patience)?;
                 if found.is_none() {
                     let address = client.address().to_string();
-                    self.nodes = vec![Watched { node: None, address, client: Some(client), said: None }];
+                    self.nodes = vec![Watched { node: None, address, client: Some(client), said: None, silent: None }];
                 }
                 found
             }
@@ -142,17 +159,26 @@ impl<'a> Cluster<'a> {
                     false => format!("{}:{}", node.host, node.port),
                 };
                 let known = before.iter_mut().find(|watched| watched.address == address);
-                let client = known.and_then(|watched| watched.client.take());
-                self.nodes.push(Watched { node: Some(node), address, client, said: None });
-            }
-        }
-        for watched in &mut self.nodes {
-            watched.said = watched.figures(self.target, self.patience).ok();
-            if watched.said.is_none() {
-                watched.client = None;
+                let (client, silent) = known.map_or((None, None), |watched| (watched.client.take(), watched.silent));
+                self.nodes.push(Watched { node: Some(node), address, client, said: None, silent });
             }
         }
         Ok(())
+    }
+
+    /// Asks a node what it says of itself.
+    pub(super) fn ask(&mut self, place: usize) {
+        let watched = &mut self.nodes[place];
+        watched.said = None;
+        if watched.silent.is_some_and(|since| since.elapsed() < SILENCE) {
+            return;
+        }
+        watched.said = watched.figures(self.target, self.patience).ok();
+        watched.silent = None;
+        if watched.said.is_none() {
+            watched.client = None;
+            watched.silent = Some(Instant::now());
+        }
     }
 
     /// A line a node.
@@ -197,11 +223,18 @@ impl<'a> Cluster<'a> {
     }
 }
 
+/// What a server says that is in no cluster.
+const ALONE: &[u8] = b"ERR This instance has cluster support disabled";
+
 /// The nodes that there are; none where the server is in no cluster.
 fn ask_nodes(client: &mut RespClient, patience: Duration) -> Result<Option<Vec<Node>>, Failure> {
     let view = client.call(&[b"CLUSTER", b"NODES"], Deadline::after(patience))?;
-    let is_error = view.kind() == Kind::Error;
-    Ok((!is_error).then(|| parse(&String::from_utf8_lossy(view.bytes()))))
+    let said = view.bytes();
+    match view.kind() {
+        Kind::Bulk | Kind::Verbatim | Kind::Simple => Ok(Some(parse(&String::from_utf8_lossy(said)))),
+        Kind::Error if said == ALONE || said.starts_with(b"ERR unknown command") => Ok(None),
+        _ => Err(Failure::Message(format!("CLUSTER NODES: {}", escaped(said)))),
+    }
 }
 
 impl Watched {
@@ -228,7 +261,10 @@ impl Watched {
 /// When the server cannot be reached or is in no cluster.
 pub(super) fn show(target: &Target) -> Result<(), Failure> {
     let mut cluster = Cluster::new(target, PATIENCE);
-    cluster.look()?;
+    cluster.find()?;
+    for place in 0..cluster.nodes.len() {
+        cluster.ask(place);
+    }
     let picture = cluster.picture();
     if picture.is_empty() {
         return Err(Failure::Message(format!("{} is in no cluster", cluster.nodes[0].address)));
@@ -260,6 +296,9 @@ mod tests {
         let (a, b) = ("a".repeat(64), "b".repeat(64));
         let wanted = [row(0, &a), row(2048, &a), row(4096, &b), row(6144, &b)].concat();
         assert_eq!(picture(&parse(TEXT).iter().collect::<Vec<_>>()), wanted);
+        // Whose names a terminal would obey.
+        let text = "aa \x1b]0;t\x07:1@2 master - 0 0 1 connected 0-1";
+        assert_eq!(parse(text)[0].host, "\\x1b]0;t\\x07");
         // A cluster of others, whose second half is not the first one again.
         let text = "aa 127.0.0.1:1@2 master - 0 0 1 connected 0-4095 [1->-bb] 4097";
         let wanted = [

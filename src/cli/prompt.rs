@@ -13,6 +13,7 @@ use super::lines::Answer;
 use super::show::Style;
 use super::talk::{Talk, Target};
 use super::{Failure, complain};
+use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
 /// An answer that took so long is followed by how long it took.
@@ -205,7 +206,8 @@ impl Prompt<'_> {
             }
         }
         if start.elapsed() >= LONG {
-            write(format!("({:.2} s)\n", start.elapsed().as_secs_f64()).as_bytes())?;
+            let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
+            write(format!("({hundredths} s)\n").as_bytes())?;
         }
         if kind == Answer::End {
             return Ok(true);

@@ -11,7 +11,8 @@ use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::short;
 use super::{Failure, print};
-use crate::client::resp::Deadline;
+use crate::client::resp::{Deadline, RespClient};
+use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
 /// A node that says nothing for so long is shown as silent: the others are to be seen meanwhile.
@@ -44,46 +45,69 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
         return Err(Failure::Message("--top wants a terminal; --stat and --cluster do not".to_string()));
     }
     let mut cluster = Cluster::new(target, PATIENCE);
-    cluster.look()?;
-    let failed = |error: io::Error| Failure::at("cannot use the terminal", &error);
+    cluster.find()?;
     // What is taken last goes first.
-    let keyboard = Keyboard::new().map_err(failed)?;
+    let keyboard = Keyboard::new().map_err(|error| Failure::at("cannot use the terminal", &error))?;
     let _screen = OwnScreen::take()?;
     let interval = interval.unwrap_or(Duration::from_secs(1));
     let mut rates = VecDeque::new();
+    let mut slow = Vec::new();
     let mut trouble = None;
     loop {
+        // What was there last is still shown, with what is wrong.
+        let count = if trouble.is_none() { cluster.nodes.len() } else { 0 };
+        if count > 0 {
+            slow.clear();
+        }
+        for place in 0..count {
+            cluster.ask(place);
+            let watched = &mut cluster.nodes[place];
+            if let Some(client) = &mut watched.client
+                && slow_commands(client, place, &mut slow).is_err()
+            {
+                // The answer may still come, and would be taken for that to the next question.
+                watched.client = None;
+            }
+            // Nodes that say nothing take time, but not the keys.
+            if is_over(&keyboard, Duration::ZERO)? {
+                return Ok(());
+            }
+        }
         if rates.len() == RATES {
             rates.pop_front();
         }
         rates.push_back(sum(&cluster, "instantaneous_ops_per_sec"));
-        let slow = slow_commands(&mut cluster);
         let begun = Instant::now();
         loop {
             draw(&lines(&cluster, &rates, &slow, trouble.as_deref()))?;
-            let left = interval.saturating_sub(begun.elapsed());
-            let ready = keyboard.wait(None, Some(left)).map_err(failed)?;
-            if let Some(number) = ready.ended {
-                return Err(Failure::Signal(number));
-            }
-            if ready.keys {
-                let mut keys = [0; 64];
-                let count = keyboard.read(&mut keys).map_err(failed)?;
-                if count == 0 || keys[..count].iter().any(|key| matches!(key, b'q' | b'Q' | 3 | 4)) {
-                    return Ok(());
-                }
+            if is_over(&keyboard, interval.saturating_sub(begun.elapsed()))? {
+                return Ok(());
             }
             if begun.elapsed() >= interval {
                 break;
             }
         }
-        // What was there last is still shown, with what is wrong.
-        trouble = match cluster.look() {
+        trouble = match cluster.find() {
             Ok(()) => None,
             Err(Failure::Message(why)) => Some(why),
             Err(other) => return Err(other),
         };
     }
+}
+
+/// Waits for a key or another size of the screen, and says whether the key ends it.
+fn is_over(keyboard: &Keyboard, time: Duration) -> Result<bool, Failure> {
+    let failed = |error: io::Error| Failure::at("cannot use the terminal", &error);
+    let ready = keyboard.wait(None, Some(time)).map_err(failed)?;
+    if let Some(number) = ready.ended {
+        return Err(Failure::Signal(number));
+    }
+    if !ready.keys {
+        return Ok(false);
+    }
+    let mut keys = [0; 64];
+    let count = keyboard.read(&mut keys).map_err(failed)?;
+    Ok(count == 0 || keys[..count].iter().any(|key| matches!(key, b'q' | b'Q' | 3 | 4)))
 }
 
 fn sum(cluster: &Cluster<'_>, field: &str) -> u64 {
@@ -96,25 +120,24 @@ struct Slow {
     text: String,
 }
 
-/// The last slow commands of all nodes, the newest first.
-fn slow_commands(cluster: &mut Cluster<'_>) -> Vec<Slow> {
-    let mut found = Vec::new();
-    for (place, watched) in cluster.nodes.iter_mut().enumerate() {
-        let Some(client) = &mut watched.client else { continue };
-        // One that does not answer is found silent at the next look.
-        let Ok(view) = client.call(&[b"SLOWLOG", b"GET", b"20"], Deadline::after(PATIENCE)) else { continue };
-        for entry in view.children() {
-            let parts: Vec<_> = entry.children().collect();
-            let [_, time, took, words, ..] = parts.as_slice() else { continue };
-            let (Some(at_seconds), Some(took_us)) = (time.integer(), took.integer()) else { continue };
-            let words: Vec<String> = words.children().map(|word| escaped(word.bytes()).replace('\n', "\\n")).collect();
-            let when = date(u64::try_from(at_seconds).unwrap_or(0).saturating_mul(1000));
-            let text = format!(" {} {when} {:>9.1} ms  {}", letter(place), took_us as f64 / 1000.0, words.join(" "));
-            let place = found.partition_point(|other: &Slow| other.at_seconds >= at_seconds);
-            found.insert(place, Slow { at_seconds, text });
+/// The last slow commands of a node, among those of the others: the newest first.
+fn slow_commands(client: &mut RespClient, node: usize, found: &mut Vec<Slow>) -> io::Result<()> {
+    let view = client.call(&[b"SLOWLOG", b"GET", b"20"], Deadline::after(PATIENCE))?;
+    for entry in view.children() {
+        let parts: Vec<_> = entry.children().collect();
+        let [_, time, took, words, ..] = parts.as_slice() else { continue };
+        let (Some(at_seconds), Some(took_us)) = (time.integer(), took.integer()) else { continue };
+        let when = date(u64::try_from(at_seconds).unwrap_or(0).saturating_mul(1000));
+        let took = Fixed::<1>(u64::try_from(took_us).unwrap_or(0).saturating_add(50) / 100).to_string();
+        let mut text = format!(" {} {when} {took:>9} ms ", letter(node));
+        for word in words.children() {
+            text.push(' ');
+            text += &escaped(word.bytes()).replace('\n', " ");
         }
+        let place = found.partition_point(|other| other.at_seconds >= at_seconds);
+        found.insert(place, Slow { at_seconds, text });
     }
-    found
+    Ok(())
 }
 
 /// Bars as high as the numbers, the highest as high as can be.
@@ -167,11 +190,16 @@ fn draw(lines: &[String]) -> Result<(), Failure> {
             out += "\r\n";
         }
         let mut taken = 0;
-        out.extend(line.chars().take_while(|char| {
-            taken += width(*char);
+        for char in line.chars() {
+            // What a node says is no order to the terminal.
+            let char = if char.is_control() { ' ' } else { char };
+            taken += width(char);
             // A row that is full would leave the cursor where nothing is cleared behind it.
-            taken < columns
-        }));
+            if taken >= columns {
+                break;
+            }
+            out.push(char);
+        }
         out += "\x1b[K";
     }
     print((out + "\x1b[J").as_bytes())

@@ -7,6 +7,7 @@ use super::options::Request;
 use super::{Failure, print};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient};
+use crate::stats::{Fixed, Histogram};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,14 +53,20 @@ impl Info {
 
 /// An amount in three digits or so.
 pub(super) fn short(number: u64) -> String {
-    let mut value = number as f64;
-    let mut units = ["", "k", "M", "G", "T"].iter();
-    let mut unit = units.next().unwrap_or(&"");
-    while value >= 9999.5 {
-        let Some(next) = units.next() else { break };
-        (value, unit) = (value / 1000.0, next);
+    const UNITS: [char; 4] = ['k', 'M', 'G', 'T'];
+    if number < 10_000 {
+        return number.to_string();
     }
-    if unit.is_empty() || value >= 99.5 { format!("{value:.0}{unit}") } else { format!("{value:.1}{unit}") }
+    let (mut scale, mut unit) = (1000, 0);
+    while number / scale >= 10_000 && unit + 1 < UNITS.len() {
+        (scale, unit) = (scale * 1000, unit + 1);
+    }
+    let tenths = number.saturating_add(scale / 20) / (scale / 10);
+    let unit = UNITS[unit];
+    if tenths < 995 {
+        return format!("{}{unit}", Fixed::<1>(tenths));
+    }
+    format!("{}{unit}", number.saturating_add(scale / 2) / scale)
 }
 
 /// # Errors
@@ -73,22 +80,20 @@ pub(super) fn stat(request: &Request) -> Result<(), Failure> {
         let info = Info::ask(&mut client, PATIENCE)?;
         let now = Instant::now();
         let (commands, hits) = (info.number("total_commands_processed"), info.number("keyspace_hits"));
-        let rate = |count: u64, at: fn(&(u64, u64, Instant)) -> u64| {
-            before.as_ref().map_or(0.0, |last| {
-                count.saturating_sub(at(last)) as f64 / now.duration_since(last.2).as_secs_f64().max(0.001)
-            })
-        };
+        let (commands_before, hits_before, at) = before.unwrap_or((commands, hits, now));
+        let ms = (now.duration_since(at).as_millis() as u64).max(1);
+        let rate = |count: u64, before: u64| count.saturating_sub(before).saturating_mul(1000) / ms;
         if line % PAGE == 0 {
             print(b"      keys    memory  clients    requests     per s   hits/s   expired   evicted\n")?;
         }
         let text = format!(
-            "{:>10} {:>9} {:>8} {:>11} {:>9.0} {:>8.0} {:>9} {:>9}\n",
+            "{:>10} {:>9} {:>8} {:>11} {:>9} {:>8} {:>9} {:>9}\n",
             info.keys(),
             short(info.number("used_memory")),
             info.number("connected_clients"),
             commands,
-            rate(commands, |last| last.0),
-            rate(hits, |last| last.1),
+            rate(commands, commands_before),
+            rate(hits, hits_before),
             info.number("expired_keys"),
             info.number("evicted_keys"),
         );
@@ -112,12 +117,12 @@ pub(super) fn latency(request: &Request) -> Result<(), Failure> {
     let is_terminal = io::stdout().is_terminal();
     let mut left = if is_terminal && !request.repeat_given { None } else { request.repeat };
     let interval = request.interval.unwrap_or(SECOND);
-    let mut times: Vec<u32> = Vec::new();
+    let (mut times, mut sum, mut least, mut most) = (Histogram::default(), 0_u64, u64::MAX, 0_u64);
     while left != Some(0) {
         let start = Instant::now();
         // With a line for each interval, it tells of this one.
         if !is_terminal {
-            times.clear();
+            (times, sum, least, most) = (Histogram::default(), 0, u64::MAX, 0);
         }
         loop {
             let asked = Instant::now();
@@ -125,25 +130,24 @@ pub(super) fn latency(request: &Request) -> Result<(), Failure> {
             if reply.kind() == Kind::Error {
                 return Err(Failure::Message(super::show::escaped(reply.bytes())));
             }
-            let time = u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX);
-            let place = times.partition_point(|&other| other < time);
-            times.insert(place, time);
-            // So long a memory is enough for a person, and the list is put in order at each.
-            if times.len() > 10_000 {
-                times.remove(times.len() / 2);
-            }
+            let ns = asked.elapsed().as_nanos() as u64;
+            times.record(ns);
+            (sum, least, most) = (sum + ns, least.min(ns), most.max(ns));
             if start.elapsed() + PING_INTERVAL >= interval {
                 break;
             }
             std::thread::sleep(PING_INTERVAL);
         }
-        let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-        let mean = times.iter().map(|&time| f64::from(time)).sum::<f64>() / times.len() as f64;
-        let (least, half, most) = (at(0.0), at(0.5), at(1.0));
+        // A part of a hundred is told at most a 64th too long.
+        let at = |percent: f64| times.percentile(percent).clamp(least, most) / 1000;
         let text = format!(
-            "PING in µs: least {least}, median {half}, mean {mean:.0}, 99 % {}, most {most}, of {}",
-            at(0.99),
-            times.len()
+            "PING in µs: least {}, median {}, mean {}, 99 % {}, most {}, of {}",
+            least / 1000,
+            at(50.0),
+            sum / times.count() / 1000,
+            at(99.0),
+            most / 1000,
+            times.count()
         );
         print(if is_terminal { format!("\r{text}\x1b[K") } else { format!("{text}\n") }.as_bytes())?;
         left = left.map(|left| left - 1);
@@ -169,6 +173,6 @@ mod tests {
         {
             assert_eq!(short(number), wanted);
         }
-        assert!(short(u64::MAX).ends_with('T'));
+        assert_eq!((short(99_960), short(u64::MAX)), ("100k".to_string(), "18446744T".to_string()));
     }
 }
