@@ -204,6 +204,14 @@ fn memento_is_talked_to() {
     assert_eq!((code, errors.contains("cannot connect to 127.0.0.1:1")), (Some(1), true), "{errors}");
 }
 
+/// Answers of the server's own accord, and those that change the conversation, do not put the others out of step.
+fn check_steps(target: &Target) {
+    let lines = b"SET k v\nUNSUBSCRIBE\nGET k\nRESET\nGET k\nHELLO 2\nGET k\n";
+    let (code, out, errors) = target.run(&["--json"], lines);
+    let values: Vec<&str> = out.lines().filter(|line| *line == "\"v\"").collect();
+    assert!(code == Some(0) && values.len() == 3, "{out}{errors}");
+}
+
 #[test]
 fn redis_is_talked_to() {
     if !need("redis-server") {
@@ -222,7 +230,10 @@ fn redis_is_talked_to() {
         .expect("redis-server");
     wait_for("redis-server", || UnixStream::connect(&socket).is_ok());
     let target = Target { options: vec!["-s".to_string(), socket.to_str().expect("a path").to_string()] };
-    let checked = std::panic::catch_unwind(|| check_both(&target));
+    let checked = std::panic::catch_unwind(|| {
+        check_both(&target);
+        check_steps(&target);
+    });
     redis.kill().expect("our own child");
     redis.wait().expect("our own child");
     if let Err(panic) = checked {
@@ -244,8 +255,6 @@ fn a_socket_and_a_password_let_in() {
         let with = |file: &str, mode: &[&str], words: &[&str], input: &[u8]| {
             run(&[&["--password-file", file], mode, place, words].concat(), input)
         };
-        let plain = [&["-s", socket][..], &["127.0.0.1", &port]].concat();
-        assert!(!plain.is_empty());
         assert_eq!(with(password, &[], &["SET", "k", "v"], b"").1, "OK\n");
         // Lines that are copied, and lines whose answers are looked at.
         assert_eq!(with(password, &[], &[], b"SET k a b\nGET k\n").1, "OK\na b\n");
@@ -253,13 +262,24 @@ fn a_socket_and_a_password_let_in() {
         assert_eq!(with(password, &["--pipe"], &[], b"GET k\n").1, "answers: 1, errors: 0\n");
         let (code, _, errors) = with(wrong.to_str().expect("a path"), &[], &["GET", "k"], b"");
         assert!(code == Some(1) && errors.contains("WRONGPASS"), "{errors}");
-        let (code, _, errors) = with(wrong.to_str().expect("a path"), &[], &[], b"GET k\n");
-        assert!(code == Some(1) && errors.contains("WRONGPASS"), "{errors}");
+        for mode in [&[][..], &["--json"], &["-e"]] {
+            let (code, out, errors) = with(wrong.to_str().expect("a path"), mode, &[], b"GET k\n");
+            assert!(code == Some(1) && out.is_empty() && errors.contains("WRONGPASS"), "{mode:?}: {out}{errors}");
+        }
         let (code, out, _) = run(&[place, &["GET", "k"]].concat(), b"");
         assert_eq!((code, out.as_str()), (Some(1), "(error) NOAUTH Authentication required.\n"));
         let (code, _, errors) = run(&[&["--scan"], place].concat(), b"");
         assert!(code == Some(1) && errors.contains("NOAUTH"), "{errors}");
     }
+    // A password among the lines changes how the next ones are answered.
+    fs::write(scratch.path("word"), "word\n").expect("a file");
+    let word = scratch.path("word");
+    let server = Server::start(&["--password-file", word.to_str().expect("a path")]);
+    let target = on_port(server.port());
+    let lines = b"GET k\nAUTH word\nSET k  a b\nGET k\nGETP k\n";
+    let (_, out, errors) = target.run(&["-e"], lines);
+    let wanted = "(error) NOAUTH Authentication required.\nOK\nOK\n a b\nkey: k\nvalue:  a b\n";
+    assert!(out.starts_with(wanted), "{out}{errors}");
     // A server that wants none does not mind one.
     let (_open, target) = memento();
     target.check(&["--password-file", password, "SET", "k", "v"], b"", 0, "OK\n");

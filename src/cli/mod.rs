@@ -138,6 +138,16 @@ fn run(request: &Request) -> Result<(), Failure> {
     }
 }
 
+/// A connection whose password was right, where one was given.
+fn connect(request: &Request, style: Style) -> Result<Talk, Failure> {
+    let talk = Talk::connect(&request.target, style)?;
+    match &talk.refusal {
+        // That it wants a password, its answers say as well, and there may be an AUTH among the lines.
+        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::Message(why.clone())),
+        _ => Ok(talk),
+    }
+}
+
 /// Runs one command as often as it is wanted; any answer that is an error makes the status 1.
 fn command(request: &Request, words: &[String], style: Style) -> Result<(), Failure> {
     let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
@@ -146,12 +156,8 @@ fn command(request: &Request, words: &[String], style: Style) -> Result<(), Fail
         io::stdin().lock().read_to_end(&mut last).map_err(|error| Failure::input(&error))?;
         words.push(&last);
     }
-    let mut talk = Talk::connect(&request.target, style)?;
-    // That it wants a password, its answer says as well.
-    if let Some(why) = talk.refusal.as_ref().filter(|why| !why.starts_with("NOAUTH")) {
-        return Err(Failure::Message(why.clone()));
-    }
-    if words.concat().iter().all(|&byte| byte == b' ' || byte == b'\t') {
+    let mut talk = connect(request, style)?;
+    if words.iter().all(|word| word.trim_ascii().is_empty()) {
         return Ok(());
     }
     let mut left = request.repeat;
@@ -225,7 +231,7 @@ impl Batch {
 /// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
 fn framed(request: &Request, style: Style) -> Result<(), Failure> {
     const CHUNK_BYTES: usize = 64 * 1024;
-    let mut talk = Talk::connect(&request.target, style)?;
+    let mut talk = connect(request, style)?;
     let mut input = io::stdin().lock();
     let mut bytes = Vec::new();
     let (mut failed, mut at_end) = (false, false);
@@ -251,7 +257,7 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             match lines::answer(line) {
                 Answer::None => {}
-                Answer::One => {
+                Answer::One if !talk::is_apart(line) => {
                     let row = talk.write_line(line, &mut batch.written);
                     batch.rows.push(row);
                 }
@@ -267,6 +273,7 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
                         at_end = true;
                         break;
                     }
+                    talk.greet_again()?;
                 }
             }
         }

@@ -22,6 +22,13 @@ const LONG: Duration = Duration::from_millis(500);
 /// So much is printed before it is looked whether Ctrl-C was pressed.
 const PRINT_BYTES: usize = 16 * 1024;
 
+/// And so long at most, where one answer follows the other.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a terminal is to tell of: where something that is pasted begins and ends.
+const PASTES: &[u8] = b"\x1b[?2004h";
+const NO_PASTES: &[u8] = b"\x1b[?2004l";
+
 /// Why waiting ended.
 enum Waited {
     Answer {
@@ -39,6 +46,8 @@ struct Prompt<'a> {
     keys: Keys,
     /// Keys that were pressed while something else ran.
     ahead: VecDeque<Key>,
+    /// When it was looked whether keys were pressed.
+    looked: Instant,
     editor: Editor,
     history: History,
     talk: Option<Talk>,
@@ -61,12 +70,16 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
         keyboard: Keyboard::new().map_err(terminal)?,
         keys: Keys::default(),
         ahead: VecDeque::new(),
+        looked: Instant::now(),
         editor: Editor::new(columns, rows),
         history: history.unwrap_or_default(),
         talk: Some(talk),
     };
     prompt.tell_refusal();
-    prompt.converse()
+    let outcome = write(PASTES).and_then(|()| prompt.converse());
+    // The terminal may be gone.
+    let _ = write(NO_PASTES);
+    outcome
 }
 
 impl Prompt<'_> {
@@ -119,10 +132,13 @@ impl Prompt<'_> {
                         return Ok(None);
                     }
                     Some(Done::Suspend) => {
+                        // Others write below the line, and it is there again when the program goes on.
+                        self.editor.leave(&Table, &mut out);
                         write(out.as_bytes())?;
                         out.clear();
+                        write(NO_PASTES)?;
                         self.keyboard.suspend().map_err(|error| Failure::at("cannot use the terminal", &error))?;
-                        self.editor.paint(&Table, &mut out);
+                        write(PASTES)?;
                     }
                 }
             }
@@ -176,8 +192,16 @@ impl Prompt<'_> {
             return Ok(false);
         }
         // A server that has closed the connection meanwhile is told from one that does so over this line.
-        if self.talk.as_mut().is_some_and(|talk| talk.forget_unasked().is_err()) {
+        let mut queued = false;
+        if let Some(talk) = &mut self.talk
+            && talk.forget_unasked().is_err()
+        {
+            queued = talk.in_transaction();
             self.talk = None;
+        }
+        if queued {
+            // Alone, the line would not be what was meant.
+            return self.lost("the transaction was lost with the connection, and the line was not sent");
         }
         if self.talk.is_none() && !self.reconnect("the connection was lost")? {
             return Ok(false);
@@ -212,14 +236,19 @@ impl Prompt<'_> {
         if kind == Answer::End {
             return Ok(true);
         }
-        talk.greet_again()?;
-        self.talk = Some(talk);
+        match talk.greet_again() {
+            Ok(()) => self.talk = Some(talk),
+            Err(Failure::Message(why)) => return self.lost(&why),
+            Err(other) => return Err(other),
+        }
         Ok(false)
     }
 
-    /// The line may have been executed, or not: it is not sent again.
+    /// The line may have been executed, or not: it is not sent again. What was typed ahead counted on it, and in a
+    /// transaction would be executed instead of queued: it is forgotten.
     fn lost(&mut self, why: &str) -> Result<bool, Failure> {
         complain(why);
+        self.ahead.clear();
         self.reconnect("the line was not answered")?;
         Ok(false)
     }
@@ -244,6 +273,9 @@ impl Prompt<'_> {
     fn wait_for_answer(&mut self, talk: &mut Talk) -> Result<Waited, Failure> {
         let mut out = Vec::new();
         let error = loop {
+            if self.is_stopped()? {
+                return Ok(Waited::Stopped);
+            }
             if let Some(error) = talk.try_answer(&mut out)? {
                 break error;
             }
@@ -253,12 +285,21 @@ impl Prompt<'_> {
         };
         for piece in out.chunks(PRINT_BYTES) {
             write(piece)?;
-            if out.len() > PRINT_BYTES && self.wait(None, Some(Duration::ZERO))?.keys && self.stop_pressed()? {
+            if self.is_stopped()? {
                 write(b"\n")?;
                 return Ok(Waited::Stopped);
             }
         }
         Ok(Waited::Answer { error })
+    }
+
+    /// Whether Ctrl-C was pressed, looked at now and then without waiting: answers may come faster than they are printed.
+    fn is_stopped(&mut self) -> Result<bool, Failure> {
+        if self.looked.elapsed() < LOOK {
+            return Ok(false);
+        }
+        self.looked = Instant::now();
+        Ok(self.wait(None, Some(Duration::ZERO))?.keys && self.stop_pressed()?)
     }
 
     fn stop_pressed(&mut self) -> Result<bool, Failure> {

@@ -228,6 +228,14 @@ impl Talk {
     }
 }
 
+/// Whether the answer to a line is to be waited for before more is sent: it changes how the next ones are answered, or is
+/// a push, which is no answer where several lines are sent together.
+pub(super) fn is_apart(line: &[u8]) -> bool {
+    const APART: [&str; 5] = ["auth", "hello", "reset", "unsubscribe", "punsubscribe"];
+    let words = split(line);
+    words.first().is_some_and(|name| APART.iter().any(|apart| name.eq_ignore_ascii_case(apart.as_bytes())))
+}
+
 /// Prints an answer. What MULTI queues is remembered, so that EXEC's answers have the faces of their commands.
 fn answered(view: View<'_>, style: Style, row: Row, queued: &mut Option<Vec<Row>>, out: &mut Vec<u8>) -> bool {
     let error = super::show::is_error(view);
@@ -280,6 +288,16 @@ fn split(line: &[u8]) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_the_conversation_is_sent_alone() {
+        for line in ["AUTH x", " hello 3", "reset", "UNSUBSCRIBE", "punsubscribe a*"] {
+            assert!(is_apart(line.as_bytes()), "{line}");
+        }
+        for line in ["", "GET auth", "authx"] {
+            assert!(!is_apart(line.as_bytes()), "{line}");
+        }
+    }
 
     #[test]
     fn lines_are_split_as_the_text_protocol_has_them() {

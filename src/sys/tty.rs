@@ -73,6 +73,15 @@ impl Keyboard {
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let keyboard = Keyboard { before, signals };
         keyboard.take()?;
+        // Where a panic ends the program, nothing is dropped. (The static program ends without calling this.)
+        #[cfg(not(memento_small))]
+        {
+            let hook = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |what| {
+                let _ = self::set(&before);
+                hook(what);
+            }));
+        }
         Ok(keyboard)
     }
 
@@ -105,8 +114,10 @@ impl Keyboard {
         let mut fds =
             vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        let timeout = timeout
-            .map_or(PollTimeout::NONE, |time| PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX));
+        // Rounded up, since a wait that is too short would become a busy one; no time stays none.
+        let timeout = timeout.map_or(PollTimeout::NONE, |time| {
+            PollTimeout::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
+        });
         super::retry(|| poll(&mut fds, timeout))?;
         let came = |place: usize| fds.get(place).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
         let mut ready = Ready { keys: came(0), other: came(2), ..Ready::default() };

@@ -72,7 +72,7 @@ class Screen:
             self.cells, self.row, self.column = self.alternate
             self.alternate = None
         else:
-            assert letter == "m" or number == "?25", f"asks for {number!r} {letter!r}"
+            assert letter == "m" or number in ("?25", "?2004"), f"asks for {number!r} {letter!r}"
 
     def put(self, char):
         if char == "\r":
@@ -107,13 +107,19 @@ class Tool:
 
     def __init__(self, *words, columns=60, rows=24, **environment):
         self.screen = Screen(columns, rows)
+        # The tool begins when its terminal has been looked at.
+        begin, go = os.pipe()
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.environ.update(HOME=FOLDER, TERM="xterm", **environment)
+            os.close(go)
+            os.read(begin, 1)
             os.environ.pop("MEMENTO_PASSWORD", None)
+            os.environ.update({"HOME": FOLDER, "TERM": "xterm", **environment})
             os.execv(PROGRAM, ["memento-cli", *words])
+        os.close(begin)
         self.resize(columns, rows)
         self.before = termios.tcgetattr(self.terminal)
+        os.close(go)
         self.decoder = __import__("codecs").getincrementaldecoder("utf-8")()
         self.status = None
 
@@ -250,7 +256,12 @@ def conversation(tool):
     tool.types("MULTI\rDEL esc\rGET esc\rEXEC\r")
     tool.sees("OK", "(null)", PROMPT.rstrip())
     tool.types("DEBUG SLEEP 0.6\r")
-    tool.sees("OK", "~\\(0\\.\\d\\d s\\)", PROMPT.rstrip())
+    tool.sees("OK", "~\\(\\d+\\.\\d\\d s\\)", PROMPT.rstrip())
+    clear(tool)
+    # What is pasted is what it is: a tab completes nothing.
+    tool.types("\x1b[200~ECHO hel\tx\x1b[201~")
+    tool.sees(PROMPT + "ECHO hel^Ix")
+    assert "\x1b[?2004h" in tool.screen.seen
     clear(tool)
 
 
@@ -345,8 +356,8 @@ def long_lines(tool):
 def stopping(tool, server):
     tool.types("GET half\x03")
     tool.sees(PROMPT + "GET half", PROMPT.rstrip())
-    tool.types("DEBUG SLEEP 1\r")
-    tool.sees(PROMPT + "DEBUG SLEEP 1")
+    tool.types("DEBUG SLEEP 3\r")
+    tool.sees(PROMPT + "DEBUG SLEEP 3")
     tool.types("\x03")
     tool.sees("^C", "memento-cli: stopped; connected again", PROMPT.rstrip())
     tool.types("PING\r")
@@ -366,6 +377,15 @@ def stopping(tool, server):
     again = Server("--enable-debug-command", "yes", port=server.port)
     tool.types("PING\r")
     tool.sees("memento-cli: the connection was lost; connected again", "PONG", PROMPT.rstrip())
+    # What was queued is lost with the connection: what follows is not executed alone.
+    tool.types("MULTI\r")
+    tool.sees("OK", PROMPT[:-2] + " (in MULTI)>")
+    again.stop()
+    again = Server("--enable-debug-command", "yes", port=server.port)
+    tool.types("SET lost 1\r")
+    tool.wait("a complaint", lambda: "the line was not sent" in tool.screen.shown().replace("\n", ""))
+    tool.types("EXISTS lost\r")
+    tool.sees("0", PROMPT.rstrip())
     clear(tool)
     # Ctrl-Z, and on again at once: a program without a shell above it is not stopped (setpgid(2), orphaned groups).
     tool.types("ab\x1ac")
@@ -455,8 +475,20 @@ def streaming():
         tool.wait(line, lambda: any(re.fullmatch(line.lstrip("~"), row) for row in tool.screen.shown().split("\n")))
         tool.types("\x03")
         tool.sees("^C", "memento-cli: stopped; connected again", prompt)
+    # In a flood, Ctrl-C is seen all the same. (It is written at once, since there is always more to be read.)
+    lines = os.path.join(FOLDER, "lines")
+    open(lines, "w").write("PING\r\n" * 200000)
+    tool.types("\x0cMONITOR\r")
+    tool.sees(f"{prompt} MONITOR", "OK")
+    pipe = ["memento-cli", "-s", path, "--pipe"]
+    flood = subprocess.Popen(pipe, executable=PROGRAM, stdin=open(lines), stdout=subprocess.DEVNULL)
+    Server.running.append(flood)
+    tool.wait("the flood", lambda: '"PING"' in tool.screen.shown())
+    os.write(tool.terminal, b"\x03")
+    tool.sees("^C", "memento-cli: stopped; connected again", prompt)
     tool.types("\x04")
     tool.ends()
+    assert flood.wait() == 0
     redis.terminate()
     redis.wait()
 
@@ -469,7 +501,7 @@ def top(server):
     )
     tool = Tool("-p", port, "--top", "-i", "0.1", columns=80)
     tool.wait("the table", lambda: re.search(rf" a 127\.0\.0\.1:{port} +up ", tool.screen.shown()))
-    tool.wait("slow commands", lambda: re.search(r" a 20.* 3\d\.\d ms  DEBUG SLEEP 0\.03", tool.screen.shown()))
+    tool.wait("slow commands", lambda: re.search(r" a 20.* \d+\.\d ms  DEBUG SLEEP 0\.03", tool.screen.shown()))
     assert "1 of 1 up" in tool.screen.shown().split("\n")[0], tool.screen.shown()
     # It is looked at again and again, and drawn anew where the size changes.
     subprocess.run(
@@ -477,6 +509,13 @@ def top(server):
     )
     keys = int(subprocess.run(["memento-cli", "-p", port, "DBSIZE"], executable=PROGRAM, check=True, stdout=subprocess.PIPE).stdout)
     tool.wait("the keys", lambda: f"keys {keys} " in tool.screen.shown())
+    # A node that is late once: what it says then is not taken for the answer to something else.
+    for words in (["DEBUG", "SLEEP", "0.7"], ["SET", "top:3", "z"]):
+        subprocess.run(["memento-cli", "-p", port, *words], executable=PROGRAM, check=True, stdout=subprocess.DEVNULL)
+    tool.wait(
+        "the node again",
+        lambda: f"keys {keys + 1} " in tool.screen.shown() and re.search(rf" a 127\.0\.0\.1:{port} +up ", tool.screen.shown()),
+    )
     tool.screen.__init__(40, 5)
     tool.screen.alternate = ([[" "] * 40 for _ in range(5)], 0, 0)
     tool.resize(40, 5)

@@ -18,6 +18,8 @@ pub(in crate::cli) enum Key {
     Home,
     End,
     Delete,
+    /// What follows is pasted, or, by false, typed again.
+    Paste(bool),
 }
 
 /// A sequence of more bytes is none of a key that anybody has.
@@ -94,6 +96,8 @@ fn named(last: u8, numbers: &[u8]) -> Option<Key> {
         (b'H', _) | (b'~', b"1" | b"7") => Some(Key::Home),
         (b'F', _) | (b'~', b"4" | b"8") => Some(Key::End),
         (b'~', b"3") => Some(Key::Delete),
+        (b'~', b"200") => Some(Key::Paste(true)),
+        (b'~', b"201") => Some(Key::Paste(false)),
         _ => None,
     }
 }
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn keys_are_told_apart_however_the_bytes_are_cut() {
-        let wire = "aé世😀\x01\r\n\x7f\t\x1bb\x1bé\x1b\x7f\x1b[A\x1b[1;5D\x1b[1;2C\x1bOH\x1b[4~\x1b[3~\x1b[200~\x1b[B\x1b\x1b[C";
+        let wire = "aé世😀\x01\r\n\x7f\t\x1bb\x1bé\x1b\x7f\x1b[A\x1b[1;5D\x1b[1;2C\x1bOH\x1b[4~\x1b[3~\x1b[200~\x1b[5~\x1b[B\x1b\x1b[C";
         let wanted = [
             Key::Char('a'),
             Key::Char('é'),
@@ -124,6 +128,7 @@ mod tests {
             Key::Home,
             Key::End,
             Key::Delete,
+            Key::Paste(true),
             Key::Down,
             Key::Right,
         ];

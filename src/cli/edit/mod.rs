@@ -58,6 +58,8 @@ pub(super) struct Editor {
     search: Option<Search>,
     /// The next key is meant as itself.
     quoted: bool,
+    /// What comes is pasted and not typed.
+    pasting: bool,
 }
 
 impl Editor {
@@ -70,6 +72,7 @@ impl Editor {
             new: String::new(),
             search: None,
             quoted: false,
+            pasting: false,
         }
     }
 
@@ -108,12 +111,16 @@ impl Editor {
     }
 
     /// Leaves the line as it is, without a hint, and goes to the row below it.
-    fn finish(&mut self, advice: &dyn Advice, out: &mut String) -> String {
+    pub(super) fn leave(&mut self, advice: &dyn Advice, out: &mut String) {
         self.search = None;
         self.text.end();
         self.paint_with(advice, false, out);
         *out += "\r\n";
         self.screen.leave();
+    }
+
+    fn finish(&mut self, advice: &dyn Advice, out: &mut String) -> String {
+        self.leave(advice, out);
         self.text.take()
     }
 
@@ -126,7 +133,11 @@ impl Editor {
         advice: &dyn Advice,
         out: &mut String,
     ) -> Option<Done> {
-        if std::mem::take(&mut self.quoted) {
+        if let Key::Paste(begins) = key {
+            self.pasting = begins;
+            return None;
+        }
+        if std::mem::take(&mut self.quoted) || (self.pasting && key == Key::Control(b'I')) {
             match key {
                 Key::Char(char) => self.text.insert(char),
                 // A line feed would end the request.
@@ -258,10 +269,8 @@ impl Editor {
             self.text.complete(start, &word);
             return;
         }
-        self.text.end();
-        self.paint_with(advice, false, out);
-        *out += &format!("\r\n{}\r\n", words.join("  "));
-        self.screen.leave();
+        self.leave(advice, out);
+        *out += &format!("{}\r\n", words.join("  "));
     }
 }
 

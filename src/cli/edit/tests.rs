@@ -93,6 +93,15 @@ fn a_key_may_be_meant_as_itself() {
 }
 
 #[test]
+fn what_is_pasted_completes_nothing() {
+    let mut desk = Desk::new(&[]);
+    desk.sees("\x1b[200~get\tk\x1b[201~", "> get^Ik");
+    assert_eq!(desk.types("\r"), [line("get\tk")]);
+    desk.types("\x1b[200~g\tx\x1b[201~\x15");
+    assert_eq!(desk.types("p\t\r"), [line("ping ")]);
+}
+
+#[test]
 fn a_hint_stands_behind_the_line_and_is_no_part_of_it() {
     let mut desk = Desk::new(&[]);
     desk.sees("get", "> get key");
