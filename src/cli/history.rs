@@ -1,7 +1,7 @@
 //! The lines typed before, kept in a file that nobody else may read.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,15 +24,22 @@ pub(super) struct History {
 impl History {
     /// The lines of the file, as far as they can be read; a file with many more than are remembered is cut to these.
     pub(super) fn load(path: PathBuf) -> History {
-        let mut text = Vec::new();
-        if let Ok(file) = fs::File::open(&path) {
+        let (mut text, mut skipped) = (Vec::new(), 0);
+        if let Ok(mut file) = fs::File::open(&path) {
+            skipped = file.metadata().map_or(0, |found| found.len().saturating_sub(BYTES_MAX));
+            // The newest lines are at the end.
+            let _ = file.seek(SeekFrom::Start(skipped));
             let _ = file.take(BYTES_MAX).read_to_end(&mut text);
         }
         let text = String::from_utf8_lossy(&text);
-        let all: Vec<&str> = text.lines().collect();
+        let mut all: Vec<&str> = text.lines().collect();
+        if skipped > 0 && !all.is_empty() {
+            // It has lost its begin.
+            all.remove(0);
+        }
         let kept = &all[all.len().saturating_sub(LINES_MAX)..];
         let history = History { lines: kept.iter().map(|line| line.to_string()).collect(), path: Some(path) };
-        if all.len() > 2 * LINES_MAX {
+        if skipped > 0 || all.len() > 2 * LINES_MAX {
             // It can be done the next time as well.
             let _ = history.rewrite();
         }
@@ -166,6 +173,17 @@ mod tests {
         assert_eq!((history.lines.len(), history.lines[0].as_str()), (LINES_MAX, "get 2001"));
         let kept = fs::read_to_string(&path).expect("the file");
         assert_eq!((kept.lines().count(), kept.lines().last()), (LINES_MAX + 1, Some("get last")));
+        fs::remove_file(path).expect("the file");
+    }
+
+    #[test]
+    fn of_a_file_that_is_too_long_the_newest_lines_are_read() {
+        let path = file("huge");
+        let text = format!("get first\n{}\nget last\n", "x".repeat(BYTES_MAX as usize));
+        fs::write(&path, text).expect("the file");
+        assert_eq!(History::load(path.clone()).lines, ["get last"]);
+        // It is cut, so that it does not grow for ever.
+        assert_eq!(fs::read_to_string(&path).expect("the file"), "get last\n");
         fs::remove_file(path).expect("the file");
     }
 

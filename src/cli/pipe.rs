@@ -25,8 +25,8 @@ enum Sending {
     Failed(io::Error),
 }
 
-/// Sends the lines of `input`, and prints each answer, followed by LF, escaped for a terminal where that is wanted. Returns when the server has answered
-/// all lines and closed. A last line without LF is sent with one.
+/// Sends the lines of `input`, and prints each answer, followed by LF, escaped for a terminal where that is wanted.
+/// Returns when the server has answered all lines and closed. A last line without LF is sent with one.
 ///
 /// # Errors
 /// When input, output or connection fail; the last also when the server closes before the input's end, or owes answers.
@@ -99,17 +99,24 @@ fn receive(socket: &mut TcpStream, ends: &mut ReplyEnds, escaped: bool) -> Resul
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             received => received,
         };
-        text.clear();
+        let mut over = false;
         match received {
             Ok(count) if count > 0 => ends.translate(&chunk[..count], &mut text),
-            _ => ends.finish(&mut text),
+            _ => {
+                ends.finish(&mut text);
+                over = true;
+            }
         }
         if escaped {
+            // A character may be cut between two pieces.
+            let end = if over { text.len() } else { show::uncut(&text) };
             let mut shown = Vec::new();
-            show::escape(&text, &mut shown);
+            show::escape(&text[..end], &mut shown);
+            text.drain(..end);
             print(&shown)?;
         } else {
             print(&text)?;
+            text.clear();
         }
         match received {
             Ok(0) => return Ok(Ok(())),

@@ -161,9 +161,27 @@ pub(super) fn escaped(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// How many of these bytes can be escaped before more are here: all but the begin of a character that may be cut off.
+pub(super) fn uncut(bytes: &[u8]) -> usize {
+    for back in 1..=bytes.len().min(3) {
+        let start = bytes.len() - back;
+        let wanted = match bytes[start] {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        return if wanted > back { start } else { bytes.len() };
+    }
+    bytes.len()
+}
+
 fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for &byte in bytes {
+        let (high, low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+        out.extend_from_slice(&[b'\\', b'x', high, low]);
     }
 }
 
@@ -361,6 +379,25 @@ mod tests {
         let colours = Style::People { colours: true };
         assert_eq!(printed(colours, b"-ERR \x1bx\r\n", "get"), "\x1b[31m(error) \\x1bx\x1b[m\n");
         assert_eq!(printed(colours, b"$2\r\nhi\r\n", "get"), "hi\n");
+    }
+
+    #[test]
+    fn what_is_cut_in_the_middle_of_a_character_waits_for_its_rest() {
+        let text = "a\u{e9}\u{4e16}\u{1f600}\x1b".as_bytes();
+        let mut whole = Vec::new();
+        escape(text, &mut whole);
+        for cut in 0..=text.len() {
+            let (mut shown, mut left, end) = (Vec::new(), text[..cut].to_vec(), uncut(&text[..cut]));
+            escape(&left[..end], &mut shown);
+            left.drain(..end);
+            left.extend_from_slice(&text[cut..]);
+            escape(&left, &mut shown);
+            assert_eq!(shown, whole, "cut at {cut}");
+        }
+        // What begins no character waits for nothing.
+        for bytes in [&b"\xff"[..], b"\x80\x80\x80", b"\xc3\xa9", b"a", b""] {
+            assert_eq!(uncut(bytes), bytes.len(), "{}", bytes.escape_ascii());
+        }
     }
 
     #[test]

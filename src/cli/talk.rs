@@ -12,6 +12,9 @@ use crate::client::resp::{Deadline, RespClient, write_command};
 use crate::client::{CONNECT_TIMEOUT, Client};
 use crate::command::lookup;
 
+/// What AUTH is answered with is shorter.
+const AUTH_BYTES_MAX: usize = 1024;
+
 /// Where the server is, and what lets us in.
 #[derive(Debug, PartialEq)]
 pub(super) struct Target {
@@ -45,15 +48,18 @@ impl Target {
             // An array, since a line has no words with blanks. Its answer is a line of RESP, and nothing follows it yet.
             let mut bytes = Vec::new();
             write_command(&mut bytes, [b"AUTH", password.as_slice()].into_iter());
-            stream.write_all(&bytes)?;
+            let lost = |error: io::Error| Failure::at(&format!("{address} does not answer"), &error);
+            stream.set_read_timeout(Some(CONNECT_TIMEOUT)).map_err(lost)?;
+            stream.write_all(&bytes).map_err(lost)?;
             let mut answer = Vec::new();
-            while !answer.ends_with(b"\n") {
+            while !answer.ends_with(b"\n") && answer.len() < AUTH_BYTES_MAX {
                 let mut byte = [0];
-                if stream.read(&mut byte)? == 0 {
+                if stream.read(&mut byte).map_err(lost)? == 0 {
                     return Err(Failure::Message(format!("{address} closed the connection without an answer")));
                 }
                 answer.push(byte[0]);
             }
+            stream.set_read_timeout(None).map_err(lost)?;
             // One who wants no password does not mind it.
             if !answer.starts_with(b"+") && !answer.starts_with(b"-ERR AUTH <password> called without any") {
                 return Err(Failure::Message(super::show::escaped(answer[1..].trim_ascii_end())));

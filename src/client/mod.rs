@@ -116,14 +116,6 @@ impl Client {
         self.stream.write_all(&self.out).map_err(|error| self.broken(&error))
     }
 
-    /// Says that no more lines will come; the server answers what it owes and closes.
-    ///
-    /// # Errors
-    /// When the connection is already gone.
-    pub fn end_lines(&mut self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write).map_err(|error| self.broken(&error))
-    }
-
     /// Waits for the next reply and lends its bytes without the CRLF at its end. The lines of one of several lines
     /// have bare LF between them.
     ///

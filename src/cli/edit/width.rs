@@ -50,6 +50,10 @@ pub(in crate::cli) fn width(char: char) -> usize {
     if code < FIRST {
         return 1 + usize::from(char.is_control());
     }
+    // Hangul vowels and finals that the table does not have.
+    if matches!(code, 0xD7B0..=0xD7FB) {
+        return 0;
+    }
     let (mut start, mut width, mut number, mut shift) = (FIRST, 1, 0, 0);
     for &byte in RUNS {
         number |= u32::from(byte & 0x7F) << shift;
@@ -77,7 +81,7 @@ mod tests {
             ("\u{ad}ก↵█�", 1),
             ("\x01\x7f\u{85}", 2),
             ("世界あ한字😀🚀！￥", 2),
-            ("\u{300}\u{36f}\u{20dd}\u{200b}\u{200d}\u{fe0f}\u{1160}\u{e0100}\u{e01ef}", 0),
+            ("\u{300}\u{36f}\u{20dd}\u{200b}\u{200d}\u{fe0f}\u{1160}\u{d7b0}\u{d7fb}\u{e0100}\u{e01ef}", 0),
         ] {
             for char in text.chars() {
                 assert_eq!(width(char), wanted, "{char:?} U+{:04X}", u32::from(char));
