@@ -125,6 +125,10 @@ fn check_both(target: &Target) {
         0,
         "{\"error\":\"ERR wrong number of arguments for 'get' command\"}\n\"2\"\n",
     );
+    // Lines that are cut between two reads.
+    let texts: Vec<String> = (0..3000).map(|n| format!("{n}{}", "x".repeat(n % 97))).collect();
+    let lines: String = texts.iter().map(|text| format!("ECHO {text}\n")).collect();
+    target.check(&["-e"], lines.as_bytes(), 0, &format!("{}\n", texts.join("\n")));
     // Into a file and from it.
     let scratch = Scratch::new();
     let path = scratch.path("dump");
@@ -270,6 +274,13 @@ fn a_socket_and_a_password_let_in() {
         assert_eq!((code, out.as_str()), (Some(1), "(error) NOAUTH Authentication required.\n"));
         let (code, _, errors) = run(&[&["--scan"], place].concat(), b"");
         assert!(code == Some(1) && errors.contains("NOAUTH"), "{errors}");
+    }
+    // The environment may hold it.
+    for (word, wanted) in [("open sésame", "a b\n"), ("wrong", ""), ("", "(error) NOAUTH Authentication required.\n")] {
+        let mut tool = Command::new(program());
+        tool.args(["cli", "-s", socket, "GET", "k"]).env("MEMENTO_PASSWORD", word);
+        let found = tool.output().expect("the tool");
+        assert_eq!(String::from_utf8_lossy(&found.stdout), wanted, "{word}");
     }
     // A password among the lines changes how the next ones are answered.
     fs::write(scratch.path("word"), "word\n").expect("a file");
@@ -433,7 +444,7 @@ fn an_error_for_a_key_ends_a_dump_that_goes_on_later() {
 
 #[test]
 fn a_cluster_is_shown() {
-    let cluster = Cluster::start(3);
+    let mut cluster = Cluster::start(3);
     let port = cluster.port(0).to_string();
     let (code, out, errors) = run(&["-p", &port, "--cluster"], b"");
     assert_eq!(code, Some(0), "{errors}");
@@ -460,4 +471,11 @@ fn a_cluster_is_shown() {
     for letter in ['a', 'b', 'c'] {
         assert!((80..=90).contains(&cells.matches(letter).count()), "{out}");
     }
+    // A node that is gone is told of, with the slots that it has.
+    cluster.kill(2);
+    let (code, out, errors) = run(&["-p", &port, "--cluster"], b"");
+    let gone = format!("127.0.0.1:{} ", cluster.port(2));
+    let row = out.lines().find(|line| line.contains(&gone)).expect("a row for it");
+    assert!(code == Some(0) && row.contains(" silent "), "{out}{errors}");
+    assert_eq!(out.lines().filter(|line| line.contains(" silent ")).count(), 1, "{out}");
 }
