@@ -130,7 +130,7 @@ fn run(request: &Request) -> Result<(), Failure> {
     }
     if tty::is_here() && !is_dumb {
         prompt::run(target, style)
-    } else if request.errors || request.style.is_some_and(|style| style != Style::Raw) {
+    } else if tty::is_here() || request.errors || request.style.is_some_and(|style| style != Style::Raw) {
         framed(request, style)
     } else {
         let (address, stream) = target.connect_text()?;
@@ -235,7 +235,12 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
     let mut bytes = Vec::new();
     let (mut failed, mut at_end) = (false, false);
+    // One that cannot be painted on has a prompt too.
+    let prompt = if tty::is_here() { format!("{}> ", talk.client.address()) } else { String::new() };
     while !at_end {
+        if !prompt.is_empty() {
+            print(prompt.as_bytes())?;
+        }
         let length = bytes.len();
         bytes.resize(length + CHUNK_BYTES, 0);
         let count = loop {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::edit::{Done, Editor, Key, Keys};
@@ -24,6 +25,9 @@ const PRINT_BYTES: usize = 16 * 1024;
 
 /// And so long at most, where one answer follows the other.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Connecting is seldom a matter of more than this, and looked at so often.
+const CONNECT_LOOK: Duration = Duration::from_millis(5);
 
 /// What a terminal is to tell of: where something that is pasted begins and ends.
 const PASTES: &[u8] = b"\x1b[?2004h";
@@ -253,8 +257,21 @@ impl Prompt<'_> {
         Ok(false)
     }
 
+    /// Connects, while Ctrl-C is heard: a server that is busy or switched off lets us wait for seconds.
     fn reconnect(&mut self, why: &str) -> Result<bool, Failure> {
-        match Talk::connect(self.target, self.style) {
+        let (target, style) = (self.target.clone(), self.style);
+        let connecting = thread::Builder::new()
+            .spawn(move || Talk::connect(&target, style))
+            .map_err(|error| Failure::at("cannot start the thread that connects", &error))?;
+        while !connecting.is_finished() {
+            if self.wait(None, Some(CONNECT_LOOK))?.keys && self.stop_pressed()? {
+                // The thread ends by itself when its time is over.
+                complain("not connected: stopped");
+                return Ok(false);
+            }
+        }
+        let Ok(connected) = connecting.join() else { return Ok(false) };
+        match connected {
             Ok(talk) => {
                 complain(&format!("{why}; connected again"));
                 self.talk = Some(talk);

@@ -16,7 +16,7 @@ use crate::command::lookup;
 const AUTH_BYTES_MAX: usize = 1024;
 
 /// Where the server is, and what lets us in.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) host_given: bool,
@@ -47,7 +47,7 @@ impl Target {
         if let Some(password) = &self.password {
             // An array, since a line has no words with blanks. Its answer is a line of RESP, and nothing follows it yet.
             let mut bytes = Vec::new();
-            write_command(&mut bytes, [b"AUTH", password.as_slice()].into_iter());
+            write_command(&mut bytes, [b"AUTH", password.as_slice()].iter().copied());
             let lost = |error: io::Error| Failure::at(&format!("{address} does not answer"), &error);
             stream.set_read_timeout(Some(CONNECT_TIMEOUT)).map_err(lost)?;
             stream.write_all(&bytes).map_err(lost)?;

@@ -365,6 +365,16 @@ def stopping(tool, server):
     # Keys pressed meanwhile are the next line's.
     tool.types("DEBUG SLEEP 0.3\rECHO ahead\r")
     tool.sees("ahead", PROMPT.rstrip())
+    # While it is connected again Ctrl-C is heard too.
+    tool.types("\x0cDEBUG SLEEP 3\r")
+    tool.sees(PROMPT + "DEBUG SLEEP 3")
+    tool.types("\x03")
+    tool.sees("^C")
+    tool.types("\x03")
+    tool.sees("memento-cli: not connected: stopped", "not connected>")
+    tool.types("PING\r")
+    tool.sees("memento-cli: the connection was lost; connected again", "PONG", PROMPT.rstrip())
+    clear(tool)
     # A server that goes and comes again.
     server.stop()
     tool.types("PING\r")
@@ -408,6 +418,28 @@ def ends(words, environment):
     os.kill(tool.pid, signal.SIGTERM)
     tool.wait("the terminal as it was", lambda: termios.tcgetattr(tool.terminal) == tool.before)
     tool.ends(128 + signal.SIGTERM)
+
+
+def dumb(words):
+    """A terminal that obeys nothing has a prompt, and no keys."""
+    tool = Tool(*words, TERM="dumb")
+    tool.sees(PROMPT.rstrip())
+    tool.types("ECHO one\r")
+    tool.sees(PROMPT + "ECHO one", "one", PROMPT.rstrip())
+    assert "\x1b" not in tool.screen.seen, tool.screen.seen
+    tool.types("QUIT\r")
+    tool.ends()
+
+
+def values(words):
+    """One command on a terminal: what it would obey is escaped, but not with --raw."""
+    subprocess.run(
+        ["memento-cli", "-x", *words, "SET", "raw"], executable=PROGRAM, check=True, input=b"a\x01b", stdout=subprocess.DEVNULL
+    )
+    for options, wanted in [((), "a\\x01b\r\n"), (("--raw",), "a\x01b\r\n")]:
+        tool = Tool(*options, *words, "GET", "raw")
+        tool.ends()
+        assert tool.screen.seen == wanted, tool.screen.seen
 
 
 def passwords():
@@ -555,6 +587,8 @@ try:
     tool.types("\x04")
     tool.ends()
     ends(WORDS, {})
+    dumb(WORDS)
+    values(WORDS)
     top(main)
     main.stop()
     passwords()
