@@ -187,11 +187,16 @@ impl<'a> Cluster<'a> {
             "   {:<24} {:<8} {:>6} {:>9} {:>8} {:>8} {:>7}\n",
             "node", "state", "slots", "keys", "memory", "clients", "per s"
         );
-        let ranges = || self.nodes.iter().filter_map(|watched| watched.node.as_ref()).flat_map(|node| &node.ranges);
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for watched in &self.nodes {
+            if let Some(node) = &watched.node {
+                ranges.extend_from_slice(&node.ranges);
+            }
+        }
         // memento's slots are shown twice to clients.
-        let doubled = ranges().all(|&(first, last)| {
+        let doubled = ranges.iter().all(|&(first, last)| {
             let other = (SLOTS / 2 + first) % SLOTS;
-            ranges().any(|&range| range == (other, other + last - first))
+            ranges.contains(&(other, other + last - first))
         });
         for (place, watched) in self.nodes.iter().enumerate() {
             let (state, slots) = match (&watched.said, &watched.node) {
