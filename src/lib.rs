@@ -110,7 +110,7 @@
 //! | `cli/prompt.rs`, `history.rs`, `hints.rs` | the conversation on a terminal; the lines typed before; what the command table says to who types |
 //! | `cli/edit/mod.rs`, `keys.rs`, `text.rs`, `screen.rs`, `width.rs` | the line editor: keys, edits, what is painted, how wide characters are |
 //! | `cli/edit/tests.rs` | its tests, on a terminal in memory |
-//! | `cli/dump.rs` | all keys into a file, and from it |
+//! | `cli/dump.rs`, `cli/dump/blocks.rs` | all keys into a file, and from it; the file |
 //! | `cli/keys.rs`, `watch.rs`, `nodes.rs`, `top.rs` | looks at all keys; at a server again and again; at a cluster, once and live |
 //! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
 //! | `testkit.rs` | tests only: random numbers from a seed |
