@@ -270,7 +270,21 @@ impl Editor {
             return;
         }
         self.leave(advice, out);
-        *out += &format!("{}\r\n", words.join("  "));
+        let mut column = 0;
+        for word in &words {
+            // None is broken at the margin.
+            if column > 0 && column + 2 + word.len() > self.screen.columns() {
+                *out += "\r\n";
+                column = 0;
+            }
+            if column > 0 {
+                *out += "  ";
+                column += 2;
+            }
+            *out += word;
+            column += word.len();
+        }
+        *out += "\r\n";
     }
 }
 

@@ -51,6 +51,10 @@ impl Screen {
         Screen { columns: columns.max(2), rows: rows.max(1), painted: String::new(), row: 0 }
     }
 
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
     fn layout(&self, text: &str) -> Layout {
         let mut layout = Layout { rows: vec![(String::new(), 0)], columns: self.columns };
         text.chars().for_each(|char| layout.put(char));

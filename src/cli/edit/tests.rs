@@ -131,6 +131,14 @@ fn tab_completes_or_shows_what_fits() {
 }
 
 #[test]
+fn what_fits_is_shown_in_whole_words() {
+    let (mut editor, mut out) = (Editor::new(12, 6), String::new());
+    editor.start("> ", &[], &Known, &mut out);
+    editor.press(Key::Control(b'I'), &[], &Known, &mut out);
+    assert!(out.ends_with("\r\nget  getdel\r\nping\r\n"), "{out:?}");
+}
+
+#[test]
 fn lines_typed_before_come_back() {
     let mut desk = Desk::new(&["one", "two"]);
     desk.sees("new\x1b[A", "> two");
