@@ -1,4 +1,6 @@
-"""memento-cli under a pseudo terminal: keys typed, and the screen looked at. Arguments: program, folder for its own use."""
+"""memento-cli under a pseudo terminal: keys typed, and the screen looked at.
+
+Arguments: program, folder for its own use, the port of one node of a cluster of three, the process id of another."""
 
 import fcntl
 import os
@@ -13,7 +15,7 @@ import termios
 import time
 import unicodedata
 
-PROGRAM, FOLDER = sys.argv[1], sys.argv[2]
+PROGRAM, FOLDER, NODE_PORT, NODE_PID = sys.argv[1:5]
 DEADLINE = 20
 
 
@@ -565,6 +567,24 @@ def top(server):
         assert tool.screen.seen.endswith("\x1b[?25h\x1b[?1049l")
 
 
+def top_of_cluster():
+    """A node that says nothing is told of, holds up neither the others nor the keys, and is there again."""
+    tool = Tool("-p", NODE_PORT, "--top", "-i", "0.1", columns=100)
+    tool.wait("three nodes", lambda: "3 of 3 up" in tool.screen.shown() and "\nslots\n" in tool.screen.shown())
+    os.kill(int(NODE_PID), signal.SIGSTOP)
+    try:
+        tool.wait("a silent node", lambda: "2 of 3 up" in tool.screen.shown() and tool.screen.shown().count(" silent ") == 1)
+        other = Tool("-p", NODE_PORT, "--top", columns=100)
+        other.wait("two nodes", lambda: "2 of 3 up" in other.screen.shown())
+        other.types("q")
+        other.ends()
+    finally:
+        os.kill(int(NODE_PID), signal.SIGCONT)
+    tool.wait("three nodes again", lambda: "3 of 3 up" in tool.screen.shown())
+    tool.types("q")
+    tool.ends()
+
+
 PROMPT = ""
 try:
     main = Server("--enable-debug-command", "yes")
@@ -590,6 +610,7 @@ try:
     dumb(WORDS)
     values(WORDS)
     top(main)
+    top_of_cluster()
     main.stop()
     passwords()
     streaming()
