@@ -2,7 +2,6 @@
 # Builds the one executable against musl, with nothing beside it, as bin/static/PROCESSOR/{memento,memento-cli,
 # memento-benchmark}: for this processor, or for the target that is named (x86_64-, aarch64-, s390x- or
 # riscv64gc-unknown-linux-musl, armv7-unknown-linux-musleabihf).
-# MEMENTO_QUICK=1 builds in less time what is much larger and slower, to be tested and not shipped.
 #
 # Where rustup has the target, that is all it takes. Else Debian's compiler builds the standard library from its source,
 # and the linker is Debian's (cross) gcc with musl's start files and library, from its package musl-dev: installed, or
@@ -28,9 +27,6 @@ processor=${target%%-*}
 processor=${processor%gc}
 out=bin/static/$processor
 build=${CARGO_TARGET_DIR:-target}/static
-if [ "${MEMENTO_QUICK:-}" = 1 ]; then
-    build=$build/quick
-fi
 variable=$(echo "$target" | tr 'a-z-' 'A-Z_')
 cargo=${CARGO:-cargo}
 # Whether the compiler knows the marks of what is to be fast; what it is told of the program's last crate.
@@ -144,9 +140,7 @@ END
     small=1
 fi
 
-if [ "${MEMENTO_QUICK:-}" = 1 ]; then
-    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
-elif [ "$small" = 1 ]; then
+if [ "$small" = 1 ]; then
     # Everything for size, but for the functions that are marked (src/lib.rs tells of them). What is said for the last
     # crate alone is how the whole is optimised when it is linked: each function by its own mark.
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z
