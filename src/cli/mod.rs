@@ -272,6 +272,8 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
                 }
                 kind => {
                     failed |= batch.run(&mut talk)?;
+                    // UNSUBSCRIBE is answered once for each channel.
+                    talk.forget_unasked()?;
                     talk.send_line(line)?;
                     failed |= answers(&mut talk, kind)?;
                     if kind == Answer::End {
