@@ -1,62 +1,57 @@
 //! `memento-cli`: lines to a server, answers back. One command from the command line, lines typed at a prompt, or lines
-//! from a file or pipe.
+//! from a file or pipe; and looks at a server, its keys and its cluster.
 //!
-//! It does not parse commands: of the command table it asks only whether a word is a name in it, so as to tell a
-//! command from a host.
+//! It does not parse commands: of the command table it asks which names there are, what their arguments are called and
+//! how the text protocol writes their answers.
 
+mod dump;
+mod edit;
+mod hints;
+mod history;
+mod keys;
 mod lines;
+mod mass;
+mod nodes;
+mod options;
 mod pipe;
-mod plain;
+mod prompt;
+mod show;
+mod talk;
+mod top;
+mod watch;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
-use getopts::{Options, ParsingStyle};
-
-use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
+use crate::client::reason;
+use crate::sys::tty;
 use lines::Answer;
-use plain::Plain;
-
-const USAGE: &str = "\
-Usage: memento-cli [-h] [-V] [HOST [PORT]] [COMMAND ...]
-
-Sends commands to a memento server and prints its answers.
-
-  HOST       an address or a name (127.0.0.1)
-  PORT       its port (6737)
-  COMMAND    one command, its words joined by one blank. Without it, lines are
-             read from standard input: each is a command, up to QUIT or EXIT.
-
-A first word that is the name of a command starts the command; any other is
-HOST.
-
-  -h, --help       print this
-  -V, --version    print the version
-
-The status is 0, or 1 when the server cannot be reached, the connection is lost
-or the answer to COMMAND is an error, or 2 when this usage was not followed.
-";
+use options::{Mode, Parsed, Request};
+use show::Style;
+use talk::Talk;
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
-    let request = match parse(&args, |name| crate::command::lookup(name).is_some()) {
-        Ok(Parsed::Print(text)) => return exit_status(print(&text)),
+    let request = match options::parse(&args, |name| crate::command::lookup(name).is_some()) {
+        Ok(Parsed::Print(text)) => return exit_status(print(text.as_bytes())),
         Ok(Parsed::Talk(request)) => request,
         Err(what) => {
             complain(&format!("{what}\nTry 'memento-cli --help'."));
             return 2;
         }
     };
-    exit_status(talk(&request))
+    exit_status(run(&request))
 }
 
 /// Why the tool gives up.
 enum Failure {
     /// A sentence for the user.
     Message(String),
-    /// The answer was an error, and is printed.
+    /// An answer was an error, and is printed.
     ErrorAnswer,
     /// Nobody reads the output any more, as in `memento-cli < file | head`: no reason to complain.
     OutputClosed,
+    /// A signal that ends the program, by its number.
+    Signal(i32),
 }
 
 impl Failure {
@@ -69,6 +64,10 @@ impl Failure {
             io::ErrorKind::BrokenPipe => Failure::OutputClosed,
             _ => Failure::at("cannot write to standard output", error),
         }
+    }
+
+    fn input(error: &io::Error) -> Failure {
+        Failure::at("cannot read standard input", error)
     }
 }
 
@@ -87,6 +86,7 @@ fn exit_status(result: Result<(), Failure>) -> i32 {
             complain(&text);
             1
         }
+        Err(Failure::Signal(number)) => 128 + number,
     }
 }
 
@@ -95,215 +95,196 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "memento-cli: {text}");
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// How far something is, written over what was told before; for standard error on a terminal.
+fn tell(text: &str) {
+    let _ = write!(io::stderr(), "\r{text}\x1b[K");
+}
+
+fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout();
-    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
+    output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq)]
-enum Parsed {
-    Print(String),
-    Talk(Request),
-}
-
-/// Whom to talk to, and what to say; no command means the lines of standard input.
-#[derive(Debug, PartialEq)]
-struct Request {
-    host: String,
-    host_given: bool,
-    port: u16,
-    command: Option<String>,
-}
-
-fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Parsed, String> {
-    let mut options = Options::new();
-    // The words of a command are its own: `INC k -5` has no options of ours.
-    options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.optflag("h", "help", "").optflag("V", "version", "");
-    let matches = options.parse(args).map_err(|fail| fail.to_string())?;
-    if matches.opt_present("help") {
-        return Ok(Parsed::Print(USAGE.to_string()));
-    }
-    if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("memento-cli {}\n", env!("CARGO_PKG_VERSION"))));
-    }
-
-    let mut words = matches.free.as_slice();
-    let mut request = Request { host: HOST_DEFAULT.to_string(), host_given: false, port: PORT_DEFAULT, command: None };
-    if let Some((host, rest)) = words.split_first()
-        && !is_command(host.as_bytes())
-    {
-        if host.trim().is_empty() {
-            return Err("the host has no name".to_string());
-        }
-        request.host.clone_from(host);
-        request.host_given = true;
-        words = rest;
-        if let Some((port, rest)) = words.split_first()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && !port.is_empty()
-        {
-            request.port = parse_port(port)?;
-            words = rest;
-        }
-    }
-    if !words.is_empty() {
-        let command = words.join(" ");
-        if command.contains('\n') {
-            return Err("a command cannot hold a line feed".to_string());
-        }
-        request.command = Some(command);
-    }
-    Ok(Parsed::Talk(request))
-}
-
-fn talk(request: &Request) -> Result<(), Failure> {
-    let mut client = Client::connect(&request.host, request.port, CONNECT_TIMEOUT).map_err(|error| {
-        // Most likely a command with a slip of the finger.
-        let known = error.kind() != io::ErrorKind::NotFound || !request.host_given;
-        let hint = if known { "" } else { " (and it is not the name of a command)" };
-        Failure::Message(format!("{error}{hint}"))
-    })?;
+fn run(request: &Request) -> Result<(), Failure> {
+    let target = &request.target;
     // Who copies answers into a file or another program is to have them as they are.
     let is_terminal = io::stdout().is_terminal();
-    let output: &mut dyn Write = if is_terminal { &mut Plain(io::stdout()) } else { &mut io::stdout() };
-    if let Some(command) = &request.command {
-        return say(&mut client, command.as_bytes(), output, true)
-            .and_then(|said| if said == Said::Error { Err(Failure::ErrorAnswer) } else { Ok(()) });
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
+    let people = Style::People { colours: !set("NO_COLOR") && !is_dumb };
+    let style = request.style.unwrap_or(if is_terminal { people } else { Style::Raw });
+    match &request.mode {
+        Mode::Talk => {}
+        Mode::Dump(path) => return dump::dump(target, path, request.pattern.as_deref()),
+        Mode::Restore(path) => return dump::restore(target, path),
+        Mode::Pipe => return mass::run(target),
+        Mode::Scan => return keys::scan(target, request.pattern.as_deref(), style),
+        Mode::BigKeys => return keys::biggest(target, request.pattern.as_deref()),
+        Mode::Stat => return watch::stat(request),
+        Mode::Latency => return watch::latency(request),
+        Mode::Cluster => return nodes::show(target),
+        Mode::Top => return top::run(target, request.interval),
     }
-    if io::stdin().is_terminal() && is_terminal {
-        converse(&mut client, &mut io::stdin().lock(), output)
+    if let Some(words) = &request.command {
+        return command(request, words, style);
+    }
+    if tty::is_here() && !is_dumb {
+        prompt::run(target, style)
+    } else if tty::is_here() || request.errors || request.style.is_some_and(|style| style != Style::Raw) {
+        framed(request, style)
     } else {
-        pipe::run(client, io::stdin(), output)
+        let (address, stream) = target.connect_text()?;
+        pipe::run(&address, stream, io::stdin(), is_terminal && style != Style::Raw)
     }
 }
 
-/// What became of a line.
-#[derive(PartialEq)]
-enum Said {
-    Ok,
-    Error,
-    /// The connection was closed, as the line asked.
-    Closed,
+/// A connection whose password was right, where one was given.
+fn connect(request: &Request, style: Style) -> Result<Talk, Failure> {
+    let talk = Talk::connect(&request.target, style)?;
+    match &talk.refusal {
+        // That it wants a password, its answers say as well, and there may be an AUTH among the lines.
+        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::Message(why.clone())),
+        _ => Ok(talk),
+    }
 }
 
-/// Sends one line and prints its answer. `last` says that no other line follows.
-fn say(client: &mut Client, line: &[u8], output: &mut dyn Write, last: bool) -> Result<Said, Failure> {
-    let kind = lines::answer(line);
-    if kind == Answer::None {
-        return Ok(Said::Ok);
+/// Runs one command as often as it is wanted; any answer that is an error makes the status 1.
+fn command(request: &Request, words: &[String], style: Style) -> Result<(), Failure> {
+    let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    let mut last = Vec::new();
+    if request.from_stdin {
+        io::stdin().lock().read_to_end(&mut last).map_err(|error| Failure::input(&error))?;
+        words.push(&last);
     }
-    client.send_line(line)?;
-    if kind == Answer::Unknown && last {
-        // After the half-close the server answers or closes, and either way there is something to wait for.
-        client.end_lines()?;
+    let mut talk = connect(request, style)?;
+    if words.iter().all(|word| word.trim_ascii().is_empty()) {
+        return Ok(());
     }
-    let may_close = matches!(kind, Answer::End | Answer::MayEnd) || (kind == Answer::Unknown && last);
-    let said = match client.read_reply() {
-        Ok(reply) => print_reply(reply, output)?,
-        Err(error) if may_close && error.kind() == io::ErrorKind::UnexpectedEof => Said::Closed,
-        Err(error) => return Err(error.into()),
-    };
-    if said == Said::Ok && kind == Answer::Stream {
-        loop {
-            print_reply(client.read_reply()?, output)?;
+    let mut left = request.repeat;
+    let mut failed = false;
+    while left != Some(0) {
+        failed |= run_once(&mut talk, &words)?;
+        left = left.map(|left| left - 1);
+        if let (Some(interval), true) = (request.interval, left != Some(0)) {
+            std::thread::sleep(interval);
         }
     }
-    Ok(said)
+    if failed { Err(Failure::ErrorAnswer) } else { Ok(()) }
 }
 
-/// Prints a reply with LF, and tells an error from the rest. (A value that reads like one is taken for one: the text
-/// protocol has no other mark.)
-fn print_reply(reply: &[u8], output: &mut dyn Write) -> Result<Said, Failure> {
-    let written = output.write_all(reply).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
-    written.map_err(|error| Failure::output(&error))?;
-    let error = reply.starts_with(b"(error) ") || reply == b"(Unknown command)";
-    Ok(if error { Said::Error } else { Said::Ok })
+/// Sends a command and prints its answers; says whether one was an error.
+fn run_once(talk: &mut Talk, words: &[&[u8]]) -> Result<bool, Failure> {
+    let kind = talk.send_words(words)?;
+    if kind == Answer::Unknown {
+        // It may not be answered; the end of the connection will be seen in any case.
+        talk.send_words(&[b"QUIT"])?;
+    }
+    answers(talk, kind)
 }
 
-/// A prompt, a line, an answer, until the input ends or a line says so. The kernel's line editing is all there is.
-fn converse(client: &mut Client, input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Failure> {
-    let prompt = format!("{}> ", client.address());
-    let mut line = Vec::new();
+/// Waits for the answers to what was sent, and prints them; says whether one was an error.
+fn answers(talk: &mut Talk, kind: Answer) -> Result<bool, Failure> {
+    let may_close = matches!(kind, Answer::End | Answer::MayEnd | Answer::Unknown);
     loop {
-        output.write_all(prompt.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))?;
-        line.clear();
-        let count =
-            input.read_until(b'\n', &mut line).map_err(|error| Failure::at("cannot read standard input", &error))?;
-        if count == 0 {
-            // The shell's prompt belongs on a line of its own.
-            return output.write_all(b"\n").map_err(|error| Failure::output(&error));
-        }
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        if say(client, text, output, false)? == Said::Closed {
-            return Ok(());
+        let mut out = Vec::new();
+        let error = match talk.answer(&mut out) {
+            Ok(error) => error,
+            Err(error) if may_close && error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        print(&out)?;
+        if kind != Answer::Stream || error {
+            return Ok(error);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Lines that are sent together.
+#[derive(Default)]
+struct Batch {
+    written: Vec<u8>,
+    rows: Vec<show::Row>,
+}
 
-    fn is_command(name: &[u8]) -> bool {
-        ["GET", "SET", "INC"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+impl Batch {
+    /// Sends them and prints their answers; says whether one was an error.
+    fn run(&mut self, talk: &mut Talk) -> Result<bool, Failure> {
+        const PRINT_BYTES: usize = 64 * 1024;
+        let (mut out, mut failed, mut printed) = (Vec::new(), false, Ok(()));
+        let exchanged = talk.exchange(&self.written, &self.rows, &mut |text, error| {
+            failed |= error;
+            out.extend_from_slice(&text);
+            if out.len() >= PRINT_BYTES && printed.is_ok() {
+                printed = print(&out);
+                out.clear();
+            }
+        });
+        printed?;
+        // What was answered before the connection broke is printed as well.
+        print(&out)?;
+        exchanged?;
+        (self.written, self.rows) = (Vec::new(), Vec::new());
+        Ok(failed)
     }
+}
 
-    fn parsed(line: &[&str]) -> Result<Parsed, String> {
-        let args: Vec<String> = line.iter().map(ToString::to_string).collect();
-        parse(&args, is_command)
-    }
-
-    #[test]
-    fn the_first_word_is_a_command_or_a_host() {
-        for (line, host, port, command) in [
-            (&[][..], "127.0.0.1", 6737, None),
-            (&["get", "k"], "127.0.0.1", 6737, Some("get k")),
-            (&["SET", "k", "two  words", ""], "127.0.0.1", 6737, Some("SET k two  words ")),
-            (&["INC", "k", "-5"], "127.0.0.1", 6737, Some("INC k -5")),
-            (&["--", "INC", "k", "-h"], "127.0.0.1", 6737, Some("INC k -h")),
-            (&["box"], "box", 6737, None),
-            (&["box", "80"], "box", 80, None),
-            (&["::1", "GET", "80"], "::1", 6737, Some("GET 80")),
-            (&["box", "80", "nonsense", "-V"], "box", 80, Some("nonsense -V")),
-            (&["get", "80"], "127.0.0.1", 6737, Some("get 80")),
-            (&["box", "80", "80"], "box", 80, Some("80")),
-            (&["box", ""], "box", 6737, Some("")),
-        ] {
-            let wanted = Request {
-                host: host.to_string(),
-                host_given: host != "127.0.0.1",
-                port,
-                command: command.map(str::to_string),
-            };
-            assert_eq!(parsed(line), Ok(Parsed::Talk(wanted)), "{line:?}");
+/// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
+fn framed(request: &Request, style: Style) -> Result<(), Failure> {
+    const CHUNK_BYTES: usize = 64 * 1024;
+    let mut talk = connect(request, style)?;
+    let mut input = io::stdin().lock();
+    let mut bytes = Vec::new();
+    let (mut failed, mut at_end) = (false, false);
+    // One that cannot be painted on has a prompt too.
+    let prompt = if tty::is_here() { format!("{}> ", talk.client.address()) } else { String::new() };
+    while !at_end {
+        if !prompt.is_empty() {
+            print(prompt.as_bytes())?;
         }
-    }
-
-    #[test]
-    fn help_and_version() {
-        for line in [&["-h"][..], &["--help"], &["-V", "-h"]] {
-            assert_eq!(parsed(line), Ok(Parsed::Print(USAGE.to_string())), "{line:?}");
+        let length = bytes.len();
+        bytes.resize(length + CHUNK_BYTES, 0);
+        let count = loop {
+            match input.read(&mut bytes[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                count => break count.map_err(|error| Failure::input(&error))?,
+            }
+        };
+        bytes.truncate(length + count);
+        at_end = count == 0;
+        if at_end && !bytes.is_empty() {
+            bytes.push(b'\n');
         }
-        for line in [&["-V"][..], &["--version", "box"]] {
-            let Ok(Parsed::Print(text)) = parsed(line) else { panic!("{line:?}") };
-            assert!(text.starts_with("memento-cli ") && text.ends_with('\n'), "{text:?}");
+        let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else { continue };
+        let rest = bytes.split_off(end + 1);
+        let mut batch = Batch::default();
+        for line in std::mem::replace(&mut bytes, rest).split_inclusive(|&byte| byte == b'\n') {
+            let line = &line[..line.len() - 1];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match lines::answer(line) {
+                Answer::None => {}
+                Answer::One if !talk::is_apart(line) => {
+                    let row = talk.write_line(line, &mut batch.written);
+                    batch.rows.push(row);
+                }
+                Answer::Unknown => {
+                    let what = "every answer is waited for with -e, --json and --csv: no CLIENT REPLY, no RESP";
+                    return Err(Failure::Message(what.to_string()));
+                }
+                kind => {
+                    failed |= batch.run(&mut talk)?;
+                    // UNSUBSCRIBE is answered once for each channel.
+                    talk.forget_unasked()?;
+                    talk.send_line(line)?;
+                    failed |= answers(&mut talk, kind)?;
+                    if kind == Answer::End {
+                        at_end = true;
+                        break;
+                    }
+                    talk.greet_again()?;
+                }
+            }
         }
+        failed |= batch.run(&mut talk)?;
     }
-
-    #[test]
-    fn wrong_usage_says_what_is_wrong() {
-        for (line, part) in [
-            (&["-x"][..], "'x'"),
-            (&["--port", "80"], "'port'"),
-            (&["box", "0"], "not '0'"),
-            (&["box", "99999"], "not '99999'"),
-            (&[" "], "host"),
-            (&["SET", "k", "a\nFLUSH"], "line feed"),
-        ] {
-            let what = parsed(line).expect_err("wrong usage");
-            assert!(what.contains(part), "{line:?}: {what}");
-        }
-    }
+    if failed && request.errors { Err(Failure::ErrorAnswer) } else { Ok(()) }
 }

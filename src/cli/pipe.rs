@@ -8,9 +8,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::Failure;
 use super::lines::Lines;
-use crate::client::{Client, reason};
+use super::{Failure, print, show};
+use crate::client::reason;
 
 /// What is read or received at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -25,14 +25,17 @@ enum Sending {
     Failed(io::Error),
 }
 
-/// Sends the lines of `input`, and writes each answer to `output`, followed by LF. Returns when the server has answered
-/// all lines and closed. A last line without LF is sent with one.
+/// Sends the lines of `input`, and prints each answer, followed by LF, escaped for a terminal where that is wanted.
+/// Returns when the server has answered all lines and closed. A last line without LF is sent with one.
 ///
 /// # Errors
 /// When input, output or connection fail; the last also when the server closes before the input's end, or owes answers.
-pub(super) fn run(client: Client, input: impl Read + Send + 'static, output: &mut dyn Write) -> Result<(), Failure> {
-    let address = client.address().to_string();
-    let mut receiver = client.into_stream();
+pub(super) fn run(
+    address: &str,
+    mut receiver: TcpStream,
+    input: impl Read + Send + 'static,
+    escaped: bool,
+) -> Result<(), Failure> {
     let sender = receiver.try_clone().map_err(|error| Failure::at("cannot use the connection twice", &error))?;
     let sending = Arc::new(Mutex::new(Sending::Open { may_end: false }));
     let told = Arc::clone(&sending);
@@ -42,7 +45,7 @@ pub(super) fn run(client: Client, input: impl Read + Send + 'static, output: &mu
         .map_err(|error| Failure::at("cannot start the thread that sends", &error))?;
 
     let mut ends = ReplyEnds::default();
-    let received = receive(&mut receiver, &mut ends, output)?;
+    let received = receive(&mut receiver, &mut ends, escaped)?;
     let state = &*sending.lock().unwrap_or_else(PoisonError::into_inner);
     let lost = |why: &str| {
         let count = ends.count;
@@ -88,11 +91,7 @@ fn send(mut input: impl Read, mut socket: TcpStream, told: &Mutex<Sending>) {
 }
 
 /// Copies answers to the output until the server closes; the inner error is that of the socket.
-fn receive(
-    socket: &mut TcpStream,
-    ends: &mut ReplyEnds,
-    output: &mut dyn Write,
-) -> Result<Result<(), io::Error>, Failure> {
+fn receive(socket: &mut TcpStream, ends: &mut ReplyEnds, escaped: bool) -> Result<Result<(), io::Error>, Failure> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut text = Vec::with_capacity(CHUNK_BYTES + 1);
     loop {
@@ -100,12 +99,25 @@ fn receive(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             received => received,
         };
-        text.clear();
+        let mut over = false;
         match received {
             Ok(count) if count > 0 => ends.translate(&chunk[..count], &mut text),
-            _ => ends.finish(&mut text),
+            _ => {
+                ends.finish(&mut text);
+                over = true;
+            }
         }
-        output.write_all(&text).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))?;
+        if escaped {
+            // A character may be cut between two pieces.
+            let end = if over { text.len() } else { show::uncut(&text) };
+            let mut shown = Vec::new();
+            show::escape(&text[..end], &mut shown);
+            text.drain(..end);
+            print(&shown)?;
+        } else {
+            print(&text)?;
+            text.clear();
+        }
         match received {
             Ok(0) => return Ok(Ok(())),
             Ok(_) => {}

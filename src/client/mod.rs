@@ -1,5 +1,5 @@
-//! A blocking client of the text protocol over TCP, for the command line tool, the benchmark and the tests; [`resp`] has
-//! one of RESP.
+//! A blocking client of the text protocol over TCP or a Unix socket, for the command line tool, the benchmark and the
+//! tests; [`resp`] has one of RESP.
 //!
 //! It frames: a line out, a reply in. It knows neither commands nor what an answer means, and it cannot see the end of
 //! a reply that has CRLF inside (a value stored through RESP can): the text protocol itself cannot say it.
@@ -10,6 +10,9 @@ pub mod resp;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::limits::ANSWER_BYTES_MAX;
@@ -58,7 +61,21 @@ impl Client {
         Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
     }
 
-    /// `host:port` as asked for, with brackets around an IPv6 address.
+    /// Connects to the Unix socket at `path`.
+    ///
+    /// # Errors
+    /// A sentence that names the path.
+    pub fn connect_unix(path: &Path) -> io::Result<Client> {
+        let address = path.display().to_string();
+        let stream = UnixStream::connect(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(&error)))
+        })?;
+        // All that is asked of it is to read, to write and to shut down, which the calls of both kinds do alike.
+        let stream = TcpStream::from(OwnedFd::from(stream));
+        Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
+    }
+
+    /// `host:port` as asked for, with brackets around an IPv6 address; or the path.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -97,14 +114,6 @@ impl Client {
             self.out.extend_from_slice(b"\r\n");
         }
         self.stream.write_all(&self.out).map_err(|error| self.broken(&error))
-    }
-
-    /// Says that no more lines will come; the server answers what it owes and closes.
-    ///
-    /// # Errors
-    /// When the connection is already gone.
-    pub fn end_lines(&mut self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write).map_err(|error| self.broken(&error))
     }
 
     /// Waits for the next reply and lends its bytes without the CRLF at its end. The lines of one of several lines

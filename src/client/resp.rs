@@ -54,6 +54,14 @@ impl Deadline {
         }
         Ok(Some(left))
     }
+
+    /// The first of so many equal parts of the time until then.
+    fn share(self, parts: usize) -> Deadline {
+        match self.left() {
+            Ok(Some(left)) if parts > 1 => Deadline::after(left / parts as u32),
+            _ => self,
+        }
+    }
 }
 
 /// Writes a command behind what is in `out`: an array of its words.
@@ -84,7 +92,8 @@ pub struct RespClient {
 }
 
 impl RespClient {
-    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn.
+    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn, each for
+    /// its part of the time.
     ///
     /// # Errors
     /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
@@ -94,7 +103,9 @@ impl RespClient {
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for &peer in &found {
+        for (place, &peer) in found.iter().enumerate() {
+            // An address that is silent leaves time for those behind it.
+            let deadline = deadline.share(found.len() - place);
             match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
                 Ok(socket) => return Ok(RespClient::new(socket, address)),
                 Err(error) => last = error,

@@ -26,6 +26,7 @@ pub mod signal;
 pub mod simd;
 pub mod socket;
 pub mod stdout;
+pub mod tty;
 
 /// Outside the tests no call is tampered with; the compiler removes this.
 #[cfg(not(test))]

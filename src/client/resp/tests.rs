@@ -23,6 +23,16 @@ fn read_all(mut stream: TcpStream) -> Vec<u8> {
 }
 
 #[test]
+fn a_deadline_is_shared_by_what_is_tried_in_turn() {
+    let left = |deadline: Deadline| deadline.left().expect("time").expect("an end");
+    let minute = Deadline::after(Duration::from_secs(60));
+    assert!(left(minute.share(3)) <= Duration::from_secs(20));
+    assert!(left(minute.share(1)) > Duration::from_secs(20));
+    assert_eq!(Deadline::NEVER.share(3).left().expect("time"), None);
+    assert!(Deadline::after(Duration::ZERO).share(3).left().is_err());
+}
+
+#[test]
 fn a_call_is_an_array_and_takes_its_reply() {
     let (mut client, server) = beside(|mut stream| {
         stream.write_all(b">2\r\n+message\r\n+hi\r\n$2\r\na\0\r\n").expect("to send");

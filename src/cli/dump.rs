@@ -1,0 +1,359 @@
+//! `--dump` and `--restore`: all keys with their values and ends, into a file and from it.
+//! [`blocks`] tells of the file.
+
+mod blocks;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::keys::step;
+use super::show::{date, escaped};
+use super::talk::Target;
+use super::watch::Info;
+use super::{Failure, complain, print, tell};
+use crate::client::reply::{Kind, View};
+use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::client::{CONNECT_TIMEOUT, reason};
+use blocks::{Blocks, Entry, HEAD, crc32, put_entry, take_entry};
+
+/// Values are asked for, and set, so many bytes at a time; a longer one alone.
+const STEP_BYTES: usize = 4 << 20;
+
+/// So many errors are shown.
+const SHOWN_MAX: u64 = 10;
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// How far it is, on a terminal.
+struct Progress {
+    told: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { told: None, shown: io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, done: u64, all: u64, keys: u64) {
+        const CELLS: u64 = 30;
+        if !self.shown || self.told.is_some_and(|told| told.elapsed().as_millis() < 200) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let cells = (done.min(all) * CELLS).checked_div(all).unwrap_or(CELLS) as usize;
+        let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
+        let (full, empty) = ("#".repeat(cells), ".".repeat(CELLS as usize - cells));
+        tell(&format!("[{full}{empty}] {percent:>3} %  {keys} keys "));
+    }
+
+    fn end(&self) {
+        if self.shown {
+            tell("");
+        }
+    }
+}
+
+/// A dump being written.
+struct Dump {
+    file: File,
+    path: PathBuf,
+    /// Entries in the file.
+    count: u64,
+    /// Keys that hold no strings, of another server.
+    others: u64,
+    /// The server is memento, which has a command that tells a key's value and end.
+    has_getp: bool,
+}
+
+/// What asks for a key's value and end: each command, and how many words it has with the key.
+const GETP: &[(&[u8], usize)] = &[(b"GETP", 2)];
+const TRANSACTION: &[(&[u8], usize)] = &[(b"MULTI", 1), (b"GET", 2), (b"PEXPIRETIME", 2), (b"EXEC", 1)];
+
+/// A key's value and end, as the answer to GETP or to EXEC has them; nothing where it has ended. The error is what the
+/// server says instead.
+fn value_and_end(view: View<'_>) -> Result<Option<(&[u8], u64)>, &[u8]> {
+    const GETP_VALUES: usize = 8;
+    let mut children = view.children();
+    // GETP has four fields, each behind its name.
+    let skip = if view.len() == GETP_VALUES { 3 } else { 0 };
+    match (children.nth(skip), children.nth(skip)) {
+        (Some(value), Some(ends)) if matches!(value.kind(), Kind::Bulk | Kind::Simple) => match ends.integer() {
+            Some(ends) if ends >= -1 => Ok(Some((value.bytes(), u64::try_from(ends).unwrap_or(0)))),
+            _ => Err(ends.bytes()),
+        },
+        (Some(value), _) if value.kind() == Kind::Null => Ok(None),
+        (Some(value), _) => Err(value.bytes()),
+        _ if view.kind() == Kind::Null => Ok(None),
+        _ => Err(view.bytes()),
+    }
+}
+
+impl Dump {
+    /// Begins a file, or goes on with one that was begun `from` the same; gives the cursor to go on from.
+    fn open(path: &Path, from: &str, has_getp: bool) -> Result<(Dump, u64), Failure> {
+        let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
+        let dump = |file: File| Dump { file, path: path.to_path_buf(), count: 0, others: 0, has_getp };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(mut file) => {
+                file.write_all(format!("{HEAD}{} {from}\n", now_ms()).as_bytes()).map_err(failed)?;
+                return Ok((dump(file), 0));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let mut blocks = Blocks::open(path)?;
+        let (begun, begun_from) = blocks.id.split_once(' ').unwrap_or_default();
+        let begun = date(begun.parse().unwrap_or(0));
+        if begun_from != from {
+            return Err(Failure::Message(format!(
+                "'{}' was begun on {begun} with another server, another start of it, or another --pattern; \
+                 give the name of a new file",
+                path.display()
+            )));
+        }
+        let (mut cursor, mut count) = (0, 0);
+        while let Some(block) = blocks.next()? {
+            if block.letter == b'E' {
+                return Err(Failure::Message(format!("'{}' is a whole dump already", path.display())));
+            }
+            cursor = block.number;
+            let mut entries = block.entries();
+            while take_entry(&mut entries).is_some() {
+                count += 1;
+            }
+        }
+        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        // What was cut off in the middle of a block goes.
+        file.set_len(blocks.at).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
+        complain(&format!("'{}' was begun on {begun} and has {count} keys, going on", path.display()));
+        let mut dump = dump(file);
+        dump.count = count;
+        Ok((dump, cursor))
+    }
+
+    fn write(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
+        let mut head = vec![letter];
+        head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        head.extend_from_slice(&crc32(&head).to_le_bytes());
+        let written = self.file.write_all(&head).and_then(|()| self.file.write_all(payload));
+        written
+            .and_then(|()| self.file.write_all(&crc32(payload).to_le_bytes()))
+            .map_err(|error| Failure::Message(format!("'{}': {}", self.path.display(), reason(&error))))
+    }
+
+    /// Asks for some keys' values and ends, and writes a block of them.
+    fn take(&mut self, client: &mut RespClient, keys: &[Vec<u8>], cursor: u64) -> Result<(), Failure> {
+        // Value and end must be of one moment: between two requests the key may be set anew.
+        let asked = if self.has_getp { GETP } else { TRANSACTION };
+        let mut commands = Vec::new();
+        for key in keys {
+            for &(name, count) in asked {
+                write_command(&mut commands, [name, key.as_slice()][..count].iter().copied());
+            }
+        }
+        let mut payload = cursor.to_le_bytes().to_vec();
+        let (mut place, mut count, mut others, mut wrong) = (0, 0, 0, None);
+        client.exchange(&commands, keys.len() * asked.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            place += 1;
+            if place % asked.len() > 0 && view.kind() != Kind::Error {
+                return;
+            }
+            match value_and_end(view) {
+                Ok(Some((value, ends_ms))) => {
+                    put_entry(&mut payload, &Entry { key: &keys[place / asked.len() - 1], value, ends_ms });
+                    count += 1;
+                }
+                Ok(None) => {}
+                Err(what) if what.starts_with(b"WRONGTYPE") => others += 1,
+                Err(what) if wrong.is_none() => wrong = Some(escaped(what)),
+                Err(_) => {}
+            }
+        })?;
+        if let Some(what) = wrong {
+            let path = self.path.display();
+            return Err(Failure::Message(format!("'{path}' is not whole, and can be gone on with: {what}")));
+        }
+        self.count += count;
+        self.others += others;
+        self.write(b'K', &payload)
+    }
+}
+
+/// Writes all keys, those that fit the pattern, into a file; one that is not whole is gone on with.
+///
+/// # Errors
+/// Those of the file and the connection; the file can then be gone on with.
+pub(super) fn dump(target: &Target, path: &Path, pattern: Option<&str>) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let all = client.call(&[b"DBSIZE"], Deadline::NEVER)?.integer().unwrap_or(0);
+    let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
+    let from = format!("{} {}", info.text("run_id"), crc32(pattern.unwrap_or("*").as_bytes()));
+    let (mut dump, mut cursor) = Dump::open(path, &from, !info.text("memento_version").is_empty())?;
+    let mut progress = Progress::new();
+    loop {
+        let (keys, next) = step(&mut client, cursor.to_string().as_bytes(), pattern)?;
+        let Some(next) = str::from_utf8(&next).ok().and_then(|next| next.parse::<u64>().ok()) else {
+            return Err(Failure::Message(format!("SCAN: '{}' is no cursor", escaped(&next))));
+        };
+        let mut commands = Vec::new();
+        for key in &keys {
+            write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
+        }
+        let mut lengths = Vec::with_capacity(keys.len());
+        client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            lengths.push(view.integer().unwrap_or(0) as usize);
+        })?;
+        let mut start = 0;
+        while start < keys.len() {
+            let (mut end, mut bytes) = (start + 1, lengths[start]);
+            while end < keys.len() && bytes + lengths[end] <= STEP_BYTES {
+                bytes += lengths[end];
+                end += 1;
+            }
+            // Only after the last block of a step may the next one be begun with.
+            dump.take(&mut client, &keys[start..end], if end == keys.len() { next } else { cursor })?;
+            start = end;
+            progress.tell(dump.count, all.max(0) as u64, dump.count);
+        }
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    let count = dump.count;
+    dump.write(b'E', &count.to_le_bytes())?;
+    dump.file.sync_all().map_err(|error| Failure::Message(format!("'{}': {}", path.display(), reason(&error))))?;
+    progress.end();
+    if dump.others > 0 {
+        complain(&format!("left out, since they hold no strings: {}", dump.others));
+    }
+    print(format!("keys: {count}\n").as_bytes())
+}
+
+/// Where a restore notes how far it is, so that one that was cut off goes on there.
+fn note_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".restored");
+    PathBuf::from(name)
+}
+
+/// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
+/// ended there were.
+fn noted(note: &Path, whose: &str) -> Option<[u64; 4]> {
+    let text = fs::read_to_string(note).ok()?;
+    let mut words = text.strip_prefix(whose)?.split_whitespace();
+    let mut numbers = [0; 4];
+    for number in &mut numbers {
+        *number = words.next()?.parse().ok()?;
+    }
+    Some(numbers)
+}
+
+/// Sets all keys of a file, and deletes those whose end has passed.
+///
+/// # Errors
+/// Those of the file and the connection; it then goes on there the next time. When an answer was an error.
+pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    let mut blocks = Blocks::open(path)?;
+    let note = note_path(path);
+    let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
+    let whose = format!("{} {} {}:", blocks.id, info.text("run_id"), client.address());
+    let (mut entries, mut set, mut ended, mut errors, mut whole) = (0_u64, 0_u64, 0_u64, 0_u64, false);
+    if let Some([at, entries_before, set_before, ended_before]) = noted(&note, &whose)
+        && at > blocks.at
+        && at <= blocks.length
+    {
+        blocks.go_to(at)?;
+        (entries, set, ended) = (entries_before, set_before, ended_before);
+        complain(&format!("going on at byte {at} of '{}'", path.display()));
+    }
+    let mut progress = Progress::new();
+    while let Some(block) = blocks.next()? {
+        if block.letter == b'E' {
+            whole = block.number == entries;
+            break;
+        }
+        let mut left = block.entries();
+        let (mut commands, mut count, now) = (Vec::new(), 0, now_ms());
+        while !left.is_empty() {
+            let Some(entry) = take_entry(&mut left) else { return Err(blocks.wrong("a block is not whole")) };
+            entries += 1;
+            let ends = entry.ends_ms.to_string();
+            let words = [b"SET", entry.key, entry.value, b"PXAT", ends.as_bytes()];
+            let gone = [b"DEL", entry.key];
+            let words = match entry.ends_ms {
+                0 => &words[..3],
+                // An entry of the same key before this one must not outlive it.
+                ends_ms if ends_ms <= now => &gone[..],
+                _ => &words[..],
+            };
+            write_command(&mut commands, words.iter().copied());
+            count += 1;
+        }
+        client.exchange(&commands, count, Deadline::NEVER, &mut |view: View<'_>| {
+            match view.kind() {
+                Kind::Error => {
+                    errors += 1;
+                    if errors <= SHOWN_MAX {
+                        complain(&escaped(view.bytes()));
+                    }
+                }
+                // How many DEL has deleted.
+                Kind::Integer => ended += 1,
+                _ => set += 1,
+            }
+        })?;
+        if errors > 0 {
+            continue;
+        }
+        // Without the note it is begun anew the next time, which does no harm but takes longer.
+        let _ = fs::write(&note, format!("{whose} {} {entries} {set} {ended}\n", blocks.at));
+        progress.tell(blocks.at, blocks.length, set);
+    }
+    progress.end();
+    if !whole {
+        complain(&format!("'{}' is not whole: what is missing was not dumped", path.display()));
+    }
+    if errors == 0 && whole {
+        let _ = fs::remove_file(&note);
+    }
+    print(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n").as_bytes())?;
+    if errors > 0 || !whole { Err(Failure::ErrorAnswer) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_told_from_none_and_from_an_error() {
+        let getp = b"%4\r\n+key\r\n$1\r\nk\r\n+value\r\n$2\r\nv\n\r\n+creation_time\r\n:5\r\n+expire_time\r\n:9\r\n";
+        for (wire, wanted) in [
+            (&getp[..], "v\\n ends 9"),
+            (b"*2\r\n$1\r\nv\r\n:-1\r\n", "v ends 0"),
+            (b"*2\r\n$-1\r\n:-2\r\n", "none"),
+            (b"_\r\n", "none"),
+            (b"*2\r\n-WRONGTYPE no\r\n:-1\r\n", "no: WRONGTYPE no"),
+            (b"*2\r\n$1\r\nv\r\n-ERR unknown\r\n", "no: ERR unknown"),
+            (b"*2\r\n$1\r\nv\r\n:-2\r\n", "no: -2"),
+            (b"-CLUSTERDOWN no\r\n", "no: CLUSTERDOWN no"),
+            (b"*0\r\n", "no: "),
+        ] {
+            let mut parser = crate::client::reply::Parser::new();
+            assert!(matches!(parser.parse(wire), Ok(Some(length)) if length == wire.len()));
+            let shown = match value_and_end(parser.view(wire)) {
+                Ok(Some((value, ends_ms))) => format!("{} ends {ends_ms}", value.escape_ascii()),
+                Ok(None) => "none".to_string(),
+                Err(what) => format!("no: {}", what.escape_ascii()),
+            };
+            assert_eq!(shown, wanted, "{}", wire.escape_ascii());
+        }
+    }
+}

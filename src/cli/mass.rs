@@ -1,0 +1,113 @@
+//! `--pipe`: standard input to the server as it is, lines or RESP, as fast as both go; the answers are counted.
+
+use std::io::{self, IsTerminal, Read};
+use std::time::{Duration, Instant};
+
+use super::talk::Target;
+use super::{Failure, complain, print, tell};
+use crate::client::reply::{Kind, View};
+use crate::client::resp::{Deadline, RespClient, write_command};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// When all is sent, the server may be silent for so long: what it waits for is the rest of a request that was cut off.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// So many errors are shown.
+const SHOWN_MAX: u64 = 10;
+
+#[derive(Default)]
+struct Count {
+    replies: u64,
+    errors: u64,
+    /// The answer to the last request of ours has come.
+    done: bool,
+    /// It is told how far it is.
+    told: bool,
+}
+
+impl Count {
+    fn take(&mut self, view: View<'_>, mark: &[u8]) {
+        if view.kind() == Kind::Bulk && view.bytes() == mark {
+            self.done = true;
+            return;
+        }
+        self.replies += 1;
+        if view.kind() == Kind::Error {
+            self.errors += 1;
+            if self.errors <= SHOWN_MAX {
+                self.tell("");
+                complain(&format!("answer {}: {}", self.replies, super::show::escaped(view.bytes())));
+            }
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if self.told {
+            tell(text);
+        }
+    }
+
+    fn receive(&mut self, client: &mut RespClient, mark: &[u8]) -> io::Result<()> {
+        while let Some(view) = client.try_receive()? {
+            self.take(view, mark);
+        }
+        Ok(())
+    }
+}
+
+/// # Errors
+/// When there is no connection, it breaks off, or the server waits for more; and when an answer was an error.
+pub(super) fn run(target: &Target) -> Result<(), Failure> {
+    let mut client = target.connect()?;
+    // Nobody else's value is likely to be this.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mark = format!("memento-cli {} {}", std::process::id(), now.as_nanos() as u64);
+    let mut count = Count { told: io::stderr().is_terminal(), ..Count::default() };
+    let mut sent = send(&mut client, &mut count, mark.as_bytes());
+    if let Err(Failure::Message(why)) = &mut sent {
+        // Why a server has closed the connection is what it has said last.
+        let _ = count.receive(&mut client, mark.as_bytes());
+        *why += &format!(" (answers received: {}, errors: {})", count.replies, count.errors);
+    }
+    count.tell("");
+    sent?;
+    print(format!("answers: {}, errors: {}\n", count.replies, count.errors).as_bytes())?;
+    if count.errors > 0 { Err(Failure::ErrorAnswer) } else { Ok(()) }
+}
+
+/// Sends the input and then a request of ours, whose answer is the last one, and takes all answers.
+fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), Failure> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut input = io::stdin().lock();
+    let (mut bytes, mut told, mut last) = (0, Instant::now(), b'\n');
+    loop {
+        let length = match input.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            length => length.map_err(|error| Failure::input(&error))?,
+        };
+        let Some(&end) = chunk[..length].last() else { break };
+        last = end;
+        client.send(&chunk[..length], Deadline::NEVER)?;
+        count.receive(client, mark)?;
+        bytes += length;
+        if told.elapsed() > Duration::from_millis(200) {
+            told = Instant::now();
+            count.tell(&format!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
+        }
+    }
+    // The last line of a file may lack its end.
+    let mut end = if last == b'\n' { Vec::new() } else { b"\r\n".to_vec() };
+    write_command(&mut end, [b"ECHO", mark].iter().copied());
+    client.send(&end, Deadline::NEVER)?;
+    while !count.done {
+        match client.receive(Deadline::after(SILENCE)) {
+            Ok(view) => count.take(view, mark),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(Failure::Message(format!("{error}; is the last request whole?")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! The conversation on a terminal: a prompt, a line, its answer.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::edit::{Done, Editor, Key, Keys};
+use super::hints::{self, Table};
+use super::history::History;
+use super::lines::Answer;
+use super::show::Style;
+use super::talk::{Talk, Target};
+use super::{Failure, complain};
+use crate::stats::Fixed;
+use crate::sys::tty::{self, Keyboard};
+
+/// An answer that took so long is followed by how long it took.
+const LONG: Duration = Duration::from_millis(500);
+
+/// So much is printed before it is looked whether Ctrl-C was pressed.
+const PRINT_BYTES: usize = 16 * 1024;
+
+/// And so long at most, where one answer follows the other.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Connecting is seldom a matter of more than this, and looked at so often.
+const CONNECT_LOOK: Duration = Duration::from_millis(5);
+
+/// What a terminal is to tell of: where something that is pasted begins and ends.
+const PASTES: &[u8] = b"\x1b[?2004h";
+const NO_PASTES: &[u8] = b"\x1b[?2004l";
+
+/// Why waiting ended.
+enum Waited {
+    Answer {
+        error: bool,
+    },
+    /// Ctrl-C.
+    Stopped,
+}
+
+/// The conversation.
+struct Prompt<'a> {
+    target: &'a Target,
+    style: Style,
+    keyboard: Keyboard,
+    keys: Keys,
+    /// Keys that were pressed while something else ran.
+    ahead: VecDeque<Key>,
+    /// When it was looked whether keys were pressed.
+    looked: Instant,
+    editor: Editor,
+    history: History,
+    talk: Option<Talk>,
+}
+
+/// Talks until the input ends or a line says so.
+///
+/// # Errors
+/// When the terminal fails, or there is no server at the start.
+pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
+    // Before the terminal is changed: who mistypes the host sees a message and the shell's prompt.
+    let talk = Talk::connect(target, style)?;
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    let history = home.map(|home| History::load(PathBuf::from(home).join(".memento_history")));
+    let terminal = |error: io::Error| Failure::at("cannot use the terminal", &error);
+    let (columns, rows) = tty::size();
+    let mut prompt = Prompt {
+        target,
+        style,
+        keyboard: Keyboard::new().map_err(terminal)?,
+        keys: Keys::default(),
+        ahead: VecDeque::new(),
+        looked: Instant::now(),
+        editor: Editor::new(columns, rows),
+        history: history.unwrap_or_default(),
+        talk: Some(talk),
+    };
+    prompt.tell_refusal();
+    let outcome = write(PASTES).and_then(|()| prompt.converse());
+    // The terminal may be gone.
+    let _ = write(NO_PASTES);
+    outcome
+}
+
+impl Prompt<'_> {
+    fn converse(&mut self) -> Result<(), Failure> {
+        while let Some(line) = self.read_line()? {
+            self.history.add(&line);
+            if let Some(text) = hints::help(&line) {
+                write(text.as_bytes())?;
+            } else if self.execute(&line)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_refusal(&self) {
+        if let Some(why) = self.talk.as_ref().and_then(|talk| talk.refusal.as_ref()) {
+            let advice = if why.starts_with("NOAUTH") { "the server wants a password: AUTH password" } else { why };
+            complain(advice);
+        }
+    }
+
+    fn prompt(&self) -> String {
+        match &self.talk {
+            Some(talk) if talk.in_transaction() => format!("{} (in MULTI)> ", talk.client.address()),
+            Some(talk) => format!("{}> ", talk.client.address()),
+            None => "not connected> ".to_string(),
+        }
+    }
+
+    /// A line from the editor; `None` at the end.
+    fn read_line(&mut self) -> Result<Option<String>, Failure> {
+        let mut out = String::new();
+        let (columns, rows) = tty::size();
+        self.editor.resize(columns, rows, &Table, &mut String::new());
+        self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out);
+        loop {
+            let mut pressed = false;
+            while let Some(key) = self.ahead.pop_front() {
+                pressed = true;
+                match self.editor.press(key, &self.history.lines, &Table, &mut out) {
+                    None => {}
+                    Some(Done::Line(line)) => {
+                        write(out.as_bytes())?;
+                        return Ok(Some(line));
+                    }
+                    Some(Done::Dropped) => self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out),
+                    Some(Done::End) => {
+                        write(out.as_bytes())?;
+                        return Ok(None);
+                    }
+                    Some(Done::Suspend) => {
+                        // Others write below the line, and it is there again when the program goes on.
+                        self.editor.leave(&Table, &mut out);
+                        write(out.as_bytes())?;
+                        out.clear();
+                        write(NO_PASTES)?;
+                        self.keyboard.suspend().map_err(|error| Failure::at("cannot use the terminal", &error))?;
+                        write(PASTES)?;
+                    }
+                }
+            }
+            if pressed {
+                self.editor.paint(&Table, &mut out);
+            }
+            write(out.as_bytes())?;
+            out.clear();
+            let ready = self.wait(None, None)?;
+            if ready.resized {
+                let (columns, rows) = tty::size();
+                self.editor.resize(columns, rows, &Table, &mut out);
+            }
+            if ready.keys && !self.read_keys()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn wait(&self, other: Option<&Talk>, timeout: Option<Duration>) -> Result<tty::Ready, Failure> {
+        let other = other.map(|talk| talk.client.as_fd());
+        let ready = self.keyboard.wait(other, timeout).map_err(|error| Failure::at("cannot wait for keys", &error))?;
+        match ready.ended {
+            Some(number) => Err(Failure::Signal(number)),
+            None => Ok(ready),
+        }
+    }
+
+    /// Takes keys in; false at the terminal's end.
+    fn read_keys(&mut self) -> Result<bool, Failure> {
+        let mut bytes = [0; 1024];
+        let count = match self.keyboard.read(&mut bytes) {
+            // What a terminal says that is gone.
+            Err(error) if error.raw_os_error() == Some(5) => 0,
+            count => count.map_err(|error| Failure::at("cannot read standard input", &error))?,
+        };
+        self.keys.feed(&bytes[..count]);
+        while let Some(key) = self.keys.next() {
+            self.ahead.push_back(key);
+        }
+        Ok(count > 0)
+    }
+
+    /// Sends a line and prints its answers; true when the conversation is over.
+    fn execute(&mut self, line: &str) -> Result<bool, Failure> {
+        if line.trim_matches([' ', '\t']).is_empty() {
+            return Ok(false);
+        }
+        if super::lines::answer(line.as_bytes()) == Answer::Unknown {
+            complain("every answer is waited for here, so neither CLIENT REPLY nor RESP can be typed");
+            return Ok(false);
+        }
+        // A server that has closed the connection meanwhile is told from one that does so over this line.
+        let mut queued = false;
+        if let Some(talk) = &mut self.talk
+            && talk.forget_unasked().is_err()
+        {
+            queued = talk.in_transaction();
+            self.talk = None;
+        }
+        if queued {
+            // Alone, the line would not be what was meant.
+            return self.lost("the transaction was lost with the connection, and the line was not sent");
+        }
+        if self.talk.is_none() && !self.reconnect("the connection was lost")? {
+            return Ok(false);
+        }
+        let start = Instant::now();
+        let Some(mut talk) = self.talk.take() else { return Ok(false) };
+        let kind = match talk.send_line(line.as_bytes()) {
+            Ok(kind) => kind,
+            Err(Failure::Message(why)) => return self.lost(&why),
+            Err(other) => return Err(other),
+        };
+        loop {
+            match self.wait_for_answer(&mut talk) {
+                Ok(Waited::Answer { error }) if kind == Answer::Stream && !error => continue,
+                Ok(Waited::Answer { .. }) => break,
+                Ok(Waited::Stopped) => {
+                    write(b"^C\n")?;
+                    drop(talk);
+                    // Its answer may still come on the old connection.
+                    self.reconnect("stopped")?;
+                    return Ok(false);
+                }
+                Err(Failure::Message(_)) if matches!(kind, Answer::End | Answer::MayEnd) => return Ok(true),
+                Err(Failure::Message(why)) => return self.lost(&why),
+                Err(other) => return Err(other),
+            }
+        }
+        if start.elapsed() >= LONG {
+            let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
+            write(format!("({hundredths} s)\n").as_bytes())?;
+        }
+        if kind == Answer::End {
+            return Ok(true);
+        }
+        match talk.greet_again() {
+            Ok(()) => self.talk = Some(talk),
+            Err(Failure::Message(why)) => return self.lost(&why),
+            Err(other) => return Err(other),
+        }
+        Ok(false)
+    }
+
+    /// The line may have been executed, or not: it is not sent again. What was typed ahead counted on it, and in a
+    /// transaction would be executed instead of queued: it is forgotten.
+    fn lost(&mut self, why: &str) -> Result<bool, Failure> {
+        complain(why);
+        self.ahead.clear();
+        self.reconnect("the line was not answered")?;
+        Ok(false)
+    }
+
+    /// Connects, while Ctrl-C is heard: a server that is busy or switched off lets us wait for seconds.
+    fn reconnect(&mut self, why: &str) -> Result<bool, Failure> {
+        let (target, style) = (self.target.clone(), self.style);
+        let connecting = thread::Builder::new()
+            .spawn(move || Talk::connect(&target, style))
+            .map_err(|error| Failure::at("cannot start the thread that connects", &error))?;
+        while !connecting.is_finished() {
+            if self.wait(None, Some(CONNECT_LOOK))?.keys && self.stop_pressed()? {
+                // The thread ends by itself when its time is over.
+                complain("not connected: stopped");
+                return Ok(false);
+            }
+        }
+        let Ok(connected) = connecting.join() else { return Ok(false) };
+        match connected {
+            Ok(talk) => {
+                complain(&format!("{why}; connected again"));
+                self.talk = Some(talk);
+                self.tell_refusal();
+                Ok(true)
+            }
+            Err(Failure::Message(what)) => {
+                complain(&what);
+                Ok(false)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Waits for an answer and prints it. Keys pressed meanwhile are kept for the next line, but for Ctrl-C.
+    fn wait_for_answer(&mut self, talk: &mut Talk) -> Result<Waited, Failure> {
+        let mut out = Vec::new();
+        let error = loop {
+            if self.is_stopped()? {
+                return Ok(Waited::Stopped);
+            }
+            if let Some(error) = talk.try_answer(&mut out)? {
+                break error;
+            }
+            if self.wait(Some(talk), None)?.keys && self.stop_pressed()? {
+                return Ok(Waited::Stopped);
+            }
+        };
+        for piece in out.chunks(PRINT_BYTES) {
+            write(piece)?;
+            if self.is_stopped()? {
+                write(b"\n")?;
+                return Ok(Waited::Stopped);
+            }
+        }
+        Ok(Waited::Answer { error })
+    }
+
+    /// Whether Ctrl-C was pressed, looked at now and then without waiting: answers may come faster than they are printed.
+    fn is_stopped(&mut self) -> Result<bool, Failure> {
+        if self.looked.elapsed() < LOOK {
+            return Ok(false);
+        }
+        self.looked = Instant::now();
+        Ok(self.wait(None, Some(Duration::ZERO))?.keys && self.stop_pressed()?)
+    }
+
+    fn stop_pressed(&mut self) -> Result<bool, Failure> {
+        let before = self.ahead.len();
+        if !self.read_keys()? {
+            return Err(Failure::OutputClosed);
+        }
+        let stop = self.ahead.iter().skip(before).any(|key| *key == Key::Control(b'C'));
+        if stop {
+            self.ahead.clear();
+        }
+        Ok(stop)
+    }
+}
+
+fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut output = io::stdout();
+    output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
+}

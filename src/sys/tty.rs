@@ -1,0 +1,147 @@
+//! The terminal of the tools: its size, its keys one by one instead of by lines, and waiting for them.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io::{self, IsTerminal};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// Columns and rows of the terminal that standard output is; 80 and 24 where it does not say.
+pub fn size() -> (usize, usize) {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the call writes a winsize, for which there is room, and `size` is all zeros where it does not.
+    let asked = unsafe { libc::ioctl(io::stdout().as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    // SAFETY: four numbers of which zero is a value.
+    let size = unsafe { size.assume_init() };
+    if asked < 0 || size.ws_col == 0 || size.ws_row == 0 { (80, 24) } else { (size.ws_col.into(), size.ws_row.into()) }
+}
+
+/// Whether keys can be read one by one and what is typed is seen.
+pub fn is_here() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// What has come.
+#[derive(Default)]
+pub struct Ready {
+    /// Keys, or the terminal's end.
+    pub keys: bool,
+    /// The other descriptor.
+    pub other: bool,
+    /// The terminal has another size.
+    pub resized: bool,
+    /// The number of a signal that ends the program.
+    pub ended: Option<i32>,
+}
+
+/// The terminal with its keys read one by one and not echoed, Ctrl-C among them; when this goes, it is as it was.
+pub struct Keyboard {
+    before: libc::termios,
+    signals: SignalFd,
+}
+
+fn attributes() -> io::Result<libc::termios> {
+    let mut found = MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: the call writes a termios, for which there is room.
+    Errno::result(unsafe { libc::tcgetattr(io::stdin().as_raw_fd(), found.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded, so that it is written.
+    Ok(unsafe { found.assume_init() })
+}
+
+fn set(attributes: &libc::termios) -> io::Result<()> {
+    // SAFETY: the attributes are lent for the call and only read.
+    super::retry(|| Errno::result(unsafe { libc::tcsetattr(io::stdin().as_raw_fd(), libc::TCSADRAIN, attributes) }))?;
+    Ok(())
+}
+
+impl Keyboard {
+    /// Takes the terminal that standard input is. Signals that end the program or tell of another size are read from now
+    /// on instead of interrupting.
+    ///
+    /// # Errors
+    /// When standard input is no terminal, or those of `signalfd(2)`.
+    pub fn new() -> io::Result<Keyboard> {
+        let before = attributes()?;
+        let mut set = SigSet::empty();
+        for signal in [Signal::SIGWINCH, Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let keyboard = Keyboard { before, signals };
+        keyboard.take()?;
+        // Where a panic ends the program, nothing is dropped. (The static program ends without calling this.)
+        #[cfg(not(memento_small))]
+        {
+            let hook = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |what| {
+                let _ = self::set(&before);
+                hook(what);
+            }));
+        }
+        Ok(keyboard)
+    }
+
+    /// Output keeps its line ends (OPOST stays).
+    fn take(&self) -> io::Result<()> {
+        let mut raw = self.before;
+        raw.c_iflag &= !(libc::BRKINT | libc::ICRNL | libc::INPCK | libc::ISTRIP | libc::IXON);
+        raw.c_lflag &= !(libc::ECHO | libc::ICANON | libc::IEXTEN | libc::ISIG);
+        raw.c_cc[libc::VMIN] = 1;
+        raw.c_cc[libc::VTIME] = 0;
+        set(&raw)
+    }
+
+    /// Stops the program as Ctrl-Z does elsewhere, with the terminal as it was; returns when it goes on.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn suspend(&self) -> io::Result<()> {
+        set(&self.before)?;
+        raise(Signal::SIGTSTP)?;
+        self.take()
+    }
+
+    /// Waits until keys have come, or `other` is readable, or a signal came, or the time is over.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> io::Result<Ready> {
+        let stdin = io::stdin();
+        let mut fds =
+            vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        // Rounded up, since a wait that is too short would become a busy one; no time stays none.
+        let timeout = timeout.map_or(PollTimeout::NONE, |time| {
+            PollTimeout::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
+        });
+        super::retry(|| poll(&mut fds, timeout))?;
+        let came = |place: usize| fds.get(place).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
+        let mut ready = Ready { keys: came(0), other: came(2), ..Ready::default() };
+        while let Some(signal) = super::retry(|| self.signals.read_signal())? {
+            match signal.ssi_signo as i32 {
+                libc::SIGWINCH => ready.resized = true,
+                number => ready.ended = Some(number),
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Reads keys; none is the terminal's end.
+    ///
+    /// # Errors
+    /// Those of `read(2)`.
+    pub fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        super::retry(|| nix::unistd::read(io::stdin(), bytes))
+    }
+}
+
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        // There is nothing to be done for a terminal that is gone.
+        let _ = set(&self.before);
+    }
+}
