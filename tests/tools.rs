@@ -123,16 +123,21 @@ fn serve_resp(bytes: &'static [u8]) -> u16 {
     serve(move |stream| {
         stream.set_nodelay(true).expect("a socket takes the option");
         let mut input = BufReader::new(&stream);
-        for _ in b"*2 $5 HELLO $1 3".split(|&byte| byte == b' ') {
-            let _ = read_line(&mut input);
-        }
-        let _ = (&stream).write_all(b"%0\r\n");
+        greet(&stream, &mut input);
         let _ = read_line(&mut input);
         for byte in bytes {
             let _ = (&stream).write_all(&[*byte]);
             thread::sleep(Duration::from_millis(2));
         }
     })
+}
+
+/// Answers `HELLO 3`.
+fn greet(mut stream: &TcpStream, input: &mut impl BufRead) {
+    for _ in b"*2 $5 HELLO $1 3".split(|&byte| byte == b' ') {
+        let _ = read_line(input);
+    }
+    let _ = stream.write_all(b"%0\r\n");
 }
 
 /// Keys and values: what the benchmark needs of a server.
@@ -528,9 +533,12 @@ fn has_program(name: &str) -> bool {
     found
 }
 
-/// A server that sends an answer without an end.
-fn serve_endless() -> u16 {
-    serve(|stream| {
+/// A server that sends an answer without an end, where that is wanted after HELLO.
+fn serve_endless(greets: bool) -> u16 {
+    serve(move |stream| {
+        if greets {
+            greet(&stream, &mut BufReader::new(&stream));
+        }
         let piece = vec![b'1'; 1 << 20];
         let _ = (&stream).write_all(b"+");
         while (&stream).write_all(&piece).is_ok() {}
@@ -542,8 +550,8 @@ fn an_answer_without_an_end_is_an_error_where_no_more_can_be_held() {
     if !has_program("prlimit") {
         return;
     }
-    let port = serve_endless().to_string();
-    for words in [&["cli", "127.0.0.1", &port, "GET", "k"][..], &["benchmark", "127.0.0.1", &port]] {
+    let (greeted, port) = (serve_endless(true).to_string(), serve_endless(false).to_string());
+    for words in [&["cli", "127.0.0.1", &greeted, "GET", "k"][..], &["benchmark", "127.0.0.1", &port]] {
         let mut command = Command::new("prlimit");
         command.args(["--as=200000000", env!("CARGO_BIN_EXE_memento")]).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
