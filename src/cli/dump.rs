@@ -3,29 +3,27 @@
 
 mod blocks;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::keys::step;
+use super::keys::{Scan, lengths};
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::Info;
-use super::{Failure, complain, print, tell};
+use super::{Failure, complain, failed, print, tell};
+use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
-use crate::client::{CONNECT_TIMEOUT, reason};
 use blocks::{Blocks, Entry, HEAD, crc32, put_entry, take_entry};
 
 /// Values are asked for, and set, so many bytes at a time; a longer one alone.
-const STEP_BYTES: usize = 4 << 20;
+const STEP_BYTES: i64 = 4 << 20;
 
 /// So many errors are shown.
 const SHOWN_MAX: u64 = 10;
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
@@ -46,10 +44,12 @@ impl Progress {
             return;
         }
         self.told = Some(Instant::now());
-        let cells = (done.min(all) * CELLS).checked_div(all).unwrap_or(CELLS) as usize;
         let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
-        let (full, empty) = ("#".repeat(cells), ".".repeat(CELLS as usize - cells));
-        tell(&format!("[{full}{empty}] {percent:>3} %  {keys} keys "));
+        let mut text = String::from("[");
+        for cell in 0..CELLS {
+            text.push(if cell * 100 < percent * CELLS { '#' } else { '.' });
+        }
+        tell(&format!("{text}] {percent:>3} %  {keys} keys "));
     }
 
     fn end(&self) {
@@ -60,9 +60,9 @@ impl Progress {
 }
 
 /// A dump being written.
-struct Dump {
-    file: File,
-    path: PathBuf,
+struct Dump<'a> {
+    file: Blocks<'a>,
+    path: &'a str,
     /// Entries in the file.
     count: u64,
     /// Keys that hold no strings, of another server.
@@ -94,57 +94,36 @@ fn value_and_end(view: View<'_>) -> Result<Option<(&[u8], u64)>, &[u8]> {
     }
 }
 
-impl Dump {
+impl Dump<'_> {
     /// Begins a file, or goes on with one that was begun `from` the same; gives the cursor to go on from.
-    fn open(path: &Path, from: &str, has_getp: bool) -> Result<(Dump, u64), Failure> {
-        let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
-        let dump = |file: File| Dump { file, path: path.to_path_buf(), count: 0, others: 0, has_getp };
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(mut file) => {
-                file.write_all(format!("{HEAD}{} {from}\n", now_ms()).as_bytes()).map_err(failed)?;
-                return Ok((dump(file), 0));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error)),
+    fn begin(&mut self, from: &str) -> Result<u64, Failure> {
+        let path = self.path;
+        if self.file.length == 0 {
+            self.file.write(format!("{HEAD}{} {from}\n", now_ms()).as_bytes())?;
+            return Ok(0);
         }
-        let mut blocks = Blocks::open(path)?;
-        let (begun, begun_from) = blocks.id.split_once(' ').unwrap_or_default();
+        let (begun, begun_from) = self.file.id.split_once(' ').unwrap_or_default();
         let begun = date(begun.parse().unwrap_or(0));
         if begun_from != from {
-            return Err(Failure::Message(format!(
-                "'{}' was begun on {begun} with another server, another start of it, or another --pattern; \
-                 give the name of a new file",
-                path.display()
+            return Err(Failure::message(format!(
+                "'{path}' was begun on {begun} with another server, another start of it, or another --pattern; \
+                 give the name of a new file"
             )));
         }
-        let (mut cursor, mut count) = (0, 0);
-        while let Some(block) = blocks.next()? {
+        let mut cursor = 0;
+        while let Some(block) = self.file.next()? {
             if block.letter == b'E' {
-                return Err(Failure::Message(format!("'{}' is a whole dump already", path.display())));
+                return Err(Failure::message(format!("'{path}' is a whole dump already")));
             }
             cursor = block.number;
             let mut entries = block.entries();
             while take_entry(&mut entries).is_some() {
-                count += 1;
+                self.count += 1;
             }
         }
-        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-        // What was cut off in the middle of a block goes.
-        file.set_len(blocks.at).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
-        complain(&format!("'{}' was begun on {begun} and has {count} keys, going on", path.display()));
-        let mut dump = dump(file);
-        dump.count = count;
-        Ok((dump, cursor))
-    }
-
-    fn write(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
-        let mut head = vec![letter];
-        head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        head.extend_from_slice(&crc32(&head).to_le_bytes());
-        let written = self.file.write_all(&head).and_then(|()| self.file.write_all(payload));
-        written
-            .and_then(|()| self.file.write_all(&crc32(payload).to_le_bytes()))
-            .map_err(|error| Failure::Message(format!("'{}': {}", self.path.display(), reason(&error))))
+        self.file.cut()?;
+        complain(&format!("'{path}' was begun on {begun} and has {} keys, going on", self.count));
+        Ok(cursor)
     }
 
     /// Asks for some keys' values and ends, and writes a block of them.
@@ -176,12 +155,11 @@ impl Dump {
             }
         })?;
         if let Some(what) = wrong {
-            let path = self.path.display();
-            return Err(Failure::Message(format!("'{path}' is not whole, and can be gone on with: {what}")));
+            return Err(Failure::message(format!("'{}' is not whole, and can be gone on with: {what}", self.path)));
         }
         self.count += count;
         self.others += others;
-        self.write(b'K', &payload)
+        self.file.put(b'K', &payload)
     }
 }
 
@@ -189,46 +167,36 @@ impl Dump {
 ///
 /// # Errors
 /// Those of the file and the connection; the file can then be gone on with.
-pub(super) fn dump(target: &Target, path: &Path, pattern: Option<&str>) -> Result<(), Failure> {
+pub(super) fn dump(target: &Target, path: &str, pattern: Option<&str>) -> Result<(), Failure> {
     let mut client = target.connect()?;
     let all = client.call(&[b"DBSIZE"], Deadline::NEVER)?.integer().unwrap_or(0);
     let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
     let from = format!("{} {}", info.text("run_id"), crc32(pattern.unwrap_or("*").as_bytes()));
-    let (mut dump, mut cursor) = Dump::open(path, &from, !info.text("memento_version").is_empty())?;
+    let has_getp = !info.text("memento_version").is_empty();
+    let mut dump = Dump { file: Blocks::open(path, true)?, path, count: 0, others: 0, has_getp };
+    let mut scan = Scan::new(pattern);
+    scan.cursor = dump.begin(&from)?;
     let mut progress = Progress::new();
-    loop {
-        let (keys, next) = step(&mut client, cursor.to_string().as_bytes(), pattern)?;
-        let Some(next) = str::from_utf8(&next).ok().and_then(|next| next.parse::<u64>().ok()) else {
-            return Err(Failure::Message(format!("SCAN: '{}' is no cursor", escaped(&next))));
-        };
-        let mut commands = Vec::new();
-        for key in &keys {
-            write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
-        }
-        let mut lengths = Vec::with_capacity(keys.len());
-        client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view: View<'_>| {
-            lengths.push(view.integer().unwrap_or(0) as usize);
-        })?;
+    let mut cursor = scan.cursor;
+    while let Some(keys) = scan.next(&mut client)? {
+        let lengths = lengths(&mut client, &keys)?;
         let mut start = 0;
         while start < keys.len() {
-            let (mut end, mut bytes) = (start + 1, lengths[start]);
-            while end < keys.len() && bytes + lengths[end] <= STEP_BYTES {
-                bytes += lengths[end];
+            let (mut end, mut bytes) = (start, 0);
+            while end < keys.len() && (end == start || bytes + lengths[end] <= STEP_BYTES) {
+                bytes += lengths[end].max(0);
                 end += 1;
             }
             // Only after the last block of a step may the next one be begun with.
-            dump.take(&mut client, &keys[start..end], if end == keys.len() { next } else { cursor })?;
+            dump.take(&mut client, &keys[start..end], if end == keys.len() { scan.cursor } else { cursor })?;
             start = end;
             progress.tell(dump.count, all.max(0) as u64, dump.count);
         }
-        cursor = next;
-        if cursor == 0 {
-            break;
-        }
+        cursor = scan.cursor;
     }
     let count = dump.count;
-    dump.write(b'E', &count.to_le_bytes())?;
-    dump.file.sync_all().map_err(|error| Failure::Message(format!("'{}': {}", path.display(), reason(&error))))?;
+    dump.file.put(b'E', &count.to_le_bytes())?;
+    dump.file.end()?;
     progress.end();
     if dump.others > 0 {
         complain(&format!("left out, since they hold no strings: {}", dump.others));
@@ -236,21 +204,14 @@ pub(super) fn dump(target: &Target, path: &Path, pattern: Option<&str>) -> Resul
     print(format!("keys: {count}\n").as_bytes())
 }
 
-/// Where a restore notes how far it is, so that one that was cut off goes on there.
-fn note_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".restored");
-    PathBuf::from(name)
-}
-
 /// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
 /// ended there were.
-fn noted(note: &Path, whose: &str) -> Option<[u64; 4]> {
-    let text = fs::read_to_string(note).ok()?;
-    let mut words = text.strip_prefix(whose)?.split_whitespace();
+fn noted(note: &str, whose: &str) -> Option<[u64; 4]> {
+    let text = fs::read(note).ok()?;
+    let mut words = text.strip_prefix(whose.as_bytes())?.split(|&byte| byte == b' ');
     let mut numbers = [0; 4];
     for number in &mut numbers {
-        *number = words.next()?.parse().ok()?;
+        *number = str::from_utf8(words.next()?).ok()?.parse().ok()?;
     }
     Some(numbers)
 }
@@ -259,10 +220,11 @@ fn noted(note: &Path, whose: &str) -> Option<[u64; 4]> {
 ///
 /// # Errors
 /// Those of the file and the connection; it then goes on there the next time. When an answer was an error.
-pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
+pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
     let mut client = target.connect()?;
-    let mut blocks = Blocks::open(path)?;
-    let note = note_path(path);
+    let mut blocks = Blocks::open(path, false)?;
+    // Where it is noted how far it is, so that one that was cut off goes on there.
+    let note = format!("{path}.restored");
     let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
     let whose = format!("{} {} {}:", blocks.id, info.text("run_id"), client.address());
     let (mut entries, mut set, mut ended, mut errors, mut whole) = (0_u64, 0_u64, 0_u64, 0_u64, false);
@@ -270,9 +232,9 @@ pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
         && at > blocks.at
         && at <= blocks.length
     {
-        blocks.go_to(at)?;
+        blocks.at = at;
         (entries, set, ended) = (entries_before, set_before, ended_before);
-        complain(&format!("going on at byte {at} of '{}'", path.display()));
+        complain(&format!("going on at byte {at} of '{path}'"));
     }
     let mut progress = Progress::new();
     while let Some(block) = blocks.next()? {
@@ -314,18 +276,18 @@ pub(super) fn restore(target: &Target, path: &Path) -> Result<(), Failure> {
             continue;
         }
         // Without the note it is begun anew the next time, which does no harm but takes longer.
-        let _ = fs::write(&note, format!("{whose} {} {entries} {set} {ended}\n", blocks.at));
+        let _ = fs::write(&note, format!("{whose}{} {entries} {set} {ended}", blocks.at));
         progress.tell(blocks.at, blocks.length, set);
     }
     progress.end();
     if !whole {
-        complain(&format!("'{}' is not whole: what is missing was not dumped", path.display()));
+        complain(&format!("'{path}' is not whole: what is missing was not dumped"));
     }
     if errors == 0 && whole {
         let _ = fs::remove_file(&note);
     }
     print(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n").as_bytes())?;
-    if errors > 0 || !whole { Err(Failure::ErrorAnswer) } else { Ok(()) }
+    failed(errors > 0 || !whole)
 }
 
 #[cfg(test)]

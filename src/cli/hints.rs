@@ -1,7 +1,7 @@
 //! What the command table says to who types: completions, hints of arguments, help.
 
 use super::edit::Advice;
-use super::history;
+use super::{has, history, words};
 use crate::command::{COMMANDS, CommandSpec, lookup};
 
 /// The words that ask for help at the prompt.
@@ -10,19 +10,15 @@ const HELP: &[&str] = &["help", "?", "h"];
 /// What is known from the table.
 pub(super) struct Table;
 
-fn words(line: &str) -> Vec<&str> {
-    line.split([' ', '\t']).filter(|word| !word.is_empty()).collect()
-}
-
-/// The arguments of a usage: its words, what stands in brackets as one.
-fn arguments(usage: &str) -> Vec<&str> {
+/// The arguments of a usage, as where each begins and ends: its words, what stands in brackets as one.
+fn arguments(usage: &str) -> Vec<(usize, usize)> {
     let (mut found, mut depth, mut start) = (Vec::new(), 0, 0);
-    for (at, byte) in usage.bytes().chain([b' ']).enumerate() {
-        match byte {
-            b'[' => depth += 1,
-            b']' => depth -= 1,
-            b' ' if depth == 0 => {
-                found.push(&usage[start..at]);
+    for at in 0..=usage.len() {
+        match usage.as_bytes().get(at) {
+            Some(b'[') => depth += 1,
+            Some(b']') => depth -= 1,
+            None | Some(b' ') if depth == 0 => {
+                found.push((start, at));
                 start = at + 1;
             }
             _ => {}
@@ -34,10 +30,10 @@ fn arguments(usage: &str) -> Vec<&str> {
 impl Advice for Table {
     fn hint(&self, line: &str) -> String {
         let words = words(line);
-        let Some(row) = words.first().and_then(|name| lookup(name.as_bytes())) else { return String::new() };
+        let Some(row) = words.first().and_then(|(_, name)| lookup(name.as_bytes())) else { return String::new() };
         let (mut usage, mut given) = (row.usage, words.len() - 1);
         if given > 0 && !row.subcommands.is_empty() {
-            let Some(sub) = row.subcommands.iter().find(|sub| sub.word().eq_ignore_ascii_case(words[1])) else {
+            let Some(sub) = row.subcommands.iter().find(|sub| sub.word().eq_ignore_ascii_case(words[1].1)) else {
                 return String::new();
             };
             (usage, given) = (sub.usage, given - 1);
@@ -47,29 +43,46 @@ impl Advice for Table {
             // The last of a line takes all that follows it.
             arguments.truncate(row.rest);
         }
-        if arguments.last().is_some_and(|last| last.contains("...")) {
+        let (last, end) = arguments.last().copied().unwrap_or_default();
+        if has(&usage[last..end], "...") {
             given = given.min(arguments.len() - 1);
         }
-        let left = arguments.get(given..).unwrap_or_default().join(" ");
-        let space = if line.ends_with([' ', '\t']) || left.is_empty() { "" } else { " " };
-        format!("{space}{left}")
+        let mut hint = String::new();
+        if let Some(&(start, _)) = arguments.get(given)
+            && start < end
+        {
+            if !ends_blank(line) {
+                hint.push(' ');
+            }
+            hint += &usage[start..end];
+        }
+        hint
     }
 
     fn completions(&self, line: &str) -> (usize, Vec<String>) {
-        let start = line.rfind([' ', '\t']).map_or(0, |blank| blank + 1);
-        let (before, typed) = (words(&line[..start]), &line[start..]);
-        let mut names: Vec<&str> = match before.as_slice() {
-            [] => COMMANDS.iter().map(|row| row.name).chain(["help"]).collect(),
-            [word] if is_help(word) => COMMANDS.iter().map(|row| row.name).collect(),
-            [word] => {
-                lookup(word.as_bytes()).map_or(&[][..], |row| row.subcommands).iter().map(|sub| sub.word()).collect()
+        let mut before = words(line);
+        let start = if ends_blank(line) { line.len() } else { before.pop().map_or(0, |(start, _)| start) };
+        let typed = &line[start..];
+        let mut names: Vec<&str> = Vec::new();
+        if before.is_empty() || (before.len() == 1 && is_help(before[0].1)) {
+            names.extend(COMMANDS.iter().map(|row| row.name));
+            if before.is_empty() {
+                names.push("help");
             }
-            _ => Vec::new(),
-        };
-        names.retain(|name| name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed)));
-        let sample = if typed.is_empty() { before.first().unwrap_or(&"") } else { typed };
-        let small = sample.starts_with(|char: char| char.is_ascii_lowercase());
-        (start, names.iter().map(|name| if small { name.to_string() } else { name.to_ascii_uppercase() }).collect())
+        } else if before.len() == 1
+            && let Some(row) = lookup(before[0].1.as_bytes())
+        {
+            names.extend(row.subcommands.iter().map(|sub| sub.word()));
+        }
+        let sample = if typed.is_empty() { before.first().map_or("", |(_, word)| word) } else { typed };
+        let is_small = sample.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+        let mut found = Vec::new();
+        for name in names {
+            if name.as_bytes().get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed.as_bytes())) {
+                found.push(if is_small { name.to_string() } else { name.to_ascii_uppercase() });
+            }
+        }
+        (start, found)
     }
 
     fn secret(&self, line: &str) -> Option<usize> {
@@ -81,51 +94,54 @@ fn is_help(word: &str) -> bool {
     HELP.iter().any(|help| word.eq_ignore_ascii_case(help))
 }
 
+fn ends_blank(line: &str) -> bool {
+    matches!(line.as_bytes().last(), Some(b' ' | b'\t'))
+}
+
 /// The answer to a line that asks for help, `help` alone or with a command.
 pub(super) fn help(line: &str) -> Option<String> {
     match words(line).as_slice() {
-        [word] if is_help(word) => Some(overview()),
-        [word, name] if is_help(word) => Some(
-            lookup(name.as_bytes())
-                .map_or_else(|| format!("There is no command {name}; 'help' lists those that there are.\n"), describe),
-        ),
+        [(_, word)] if is_help(word) => Some(overview()),
+        [(_, word), (_, name)] if is_help(word) => Some(match lookup(name.as_bytes()) {
+            Some(row) => describe(row),
+            None => format!("There is no command {name}; 'help' lists those that there are.\n"),
+        }),
         _ => None,
     }
 }
 
+/// The names of all commands, a paragraph a family.
 fn overview() -> String {
+    const COLUMNS: usize = 78;
+    const INDENT: usize = 13;
     let mut text = String::new();
-    let mut families: Vec<&str> = Vec::new();
-    for row in COMMANDS {
-        if !families.contains(&row.family.name()) {
-            families.push(row.family.name());
+    for (place, first) in COMMANDS.iter().enumerate() {
+        let family = first.family.name();
+        if COMMANDS[..place].iter().any(|row| row.family.name() == family) {
+            continue;
         }
-    }
-    for family in families {
-        let names = COMMANDS.iter().filter(|row| row.family.name() == family).map(|row| row.name.to_ascii_uppercase());
-        text += &wrap(&format!("{family}:"), names);
+        let mut start = text.len();
+        text += family;
+        text.push(':');
+        for row in &COMMANDS[place..] {
+            if row.family.name() != family {
+                continue;
+            }
+            if text.len() + 1 + row.name.len() > start + COLUMNS {
+                text.push('\n');
+                start = text.len();
+            }
+            while text.len() < start + INDENT {
+                text.push(' ');
+            }
+            text.push(' ');
+            text += &row.name.to_ascii_uppercase();
+        }
+        text.push('\n');
     }
     text + "\nhelp COMMAND   what it does, and its arguments\n\
             Tab            complete a command     Ctrl-R   search the lines typed before\n\
             Ctrl-C         stop what runs         Ctrl-D   end (so do QUIT and EXIT)\n"
-}
-
-/// Words in lines of at most 78 columns, behind a title.
-fn wrap(title: &str, words: impl Iterator<Item = String>) -> String {
-    const COLUMNS: usize = 78;
-    const INDENT: usize = 14;
-    let mut text = format!("{title:INDENT$}");
-    let mut column = INDENT;
-    for word in words {
-        if column + word.len() + 1 > COLUMNS {
-            text += &format!("\n{:INDENT$}", "");
-            column = INDENT;
-        }
-        column += word.len() + 1;
-        text += &format!("{word} ");
-    }
-    text.truncate(text.trim_end().len());
-    text + "\n"
 }
 
 fn describe(row: &CommandSpec) -> String {
@@ -134,7 +150,14 @@ fn describe(row: &CommandSpec) -> String {
         text += "Typed as a line, its last argument is the rest of the line, with all its blanks.\n";
     }
     for sub in row.subcommands {
-        text += &format!("  {} {}: {}\n", sub.word().to_ascii_uppercase(), sub.usage, sub.summary).replace(" :", ":");
+        text += "  ";
+        text += &sub.word().to_ascii_uppercase();
+        for (before, part) in [(" ", sub.usage), (": ", sub.summary), ("\n", "")] {
+            if before != " " || !part.is_empty() {
+                text += before;
+                text += part;
+            }
+        }
     }
     text
 }

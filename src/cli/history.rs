@@ -1,15 +1,17 @@
 //! The lines typed before, kept in a file that nobody else may read.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use super::words;
 
 /// So many lines are remembered.
 const LINES_MAX: usize = 1000;
 
 /// A file of more is no history, or one of very long lines.
-const BYTES_MAX: u64 = 4 << 20;
+const BYTES_MAX: usize = 4 << 20;
 
 /// A line of more is not remembered.
 const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -24,42 +26,25 @@ pub(super) struct History {
 impl History {
     /// The lines of the file, as far as they can be read; a file with many more than are remembered is cut to these.
     pub(super) fn load(path: PathBuf) -> History {
-        let (mut text, mut skipped) = (Vec::new(), 0);
-        if let Ok(mut file) = fs::File::open(&path) {
-            skipped = file.metadata().map_or(0, |found| found.len().saturating_sub(BYTES_MAX));
-            // The newest lines are at the end.
-            let _ = file.seek(SeekFrom::Start(skipped));
-            let _ = file.take(BYTES_MAX).read_to_end(&mut text);
+        let bytes = fs::read(&path).unwrap_or_default();
+        // The newest lines are at the end.
+        let mut start = bytes.len().saturating_sub(BYTES_MAX);
+        while start > 0 && start < bytes.len() && bytes[start - 1] != b'\n' {
+            start += 1;
         }
-        let text = String::from_utf8_lossy(&text);
-        let mut all: Vec<&str> = text.lines().collect();
-        if skipped > 0 && !all.is_empty() {
-            // It has lost its begin.
-            all.remove(0);
-        }
-        let kept = &all[all.len().saturating_sub(LINES_MAX)..];
-        let history = History { lines: kept.iter().map(|line| line.to_string()).collect(), path: Some(path) };
-        if skipped > 0 || all.len() > 2 * LINES_MAX {
+        let mut lines: Vec<String> = String::from_utf8_lossy(&bytes[start..]).lines().map(str::to_string).collect();
+        let is_long = start > 0 || lines.len() > 2 * LINES_MAX;
+        lines.drain(..lines.len().saturating_sub(LINES_MAX));
+        if is_long {
+            let mut text = String::new();
+            for line in &lines {
+                text += line;
+                text.push('\n');
+            }
             // It can be done the next time as well.
-            let _ = history.rewrite();
+            let _ = fs::write(&path, text);
         }
-        history
-    }
-
-    /// Another file with the lines takes the place of the old one.
-    fn rewrite(&self) -> io::Result<()> {
-        let Some(path) = self.path.as_ref().filter(|path| fs::symlink_metadata(path).is_ok_and(|file| file.is_file()))
-        else {
-            return Ok(());
-        };
-        let new = path.with_extension(format!("{}", std::process::id()));
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        let mut text = self.lines.join("\n");
-        text.push('\n');
-        file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
-            let _ = fs::remove_file(&new);
-        })
+        History { lines, path: Some(path) }
     }
 
     /// Remembers a line, unless it is blank, begins with a blank, is the last one again, or holds a password.
@@ -91,16 +76,9 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
 
 /// Where in a line a password begins: AUTH's arguments, HELLO's behind AUTH, the value of a setting that is one.
 pub(super) fn secret(line: &str) -> Option<usize> {
-    let mut words = Vec::new();
-    let mut at = 0;
-    for word in line.split([' ', '\t']) {
-        if !word.is_empty() {
-            words.push((at, word));
-        }
-        at += word.len() + 1;
-    }
+    let words = words(line);
     let is = |place: usize, name: &str| {
-        words.get(place).is_some_and(|(_, word)| word.trim_matches(['"', '\'']).eq_ignore_ascii_case(name))
+        words.get(place).is_some_and(|(_, word)| word.trim_matches('"').trim_matches('\'').eq_ignore_ascii_case(name))
     };
     let place = if is(0, "auth") {
         0
@@ -179,7 +157,7 @@ mod tests {
     #[test]
     fn of_a_file_that_is_too_long_the_newest_lines_are_read() {
         let path = file("huge");
-        let text = format!("get first\n{}\nget last\n", "x".repeat(BYTES_MAX as usize));
+        let text = format!("get first\n{}\nget last\n", "x".repeat(BYTES_MAX));
         fs::write(&path, text).expect("the file");
         assert_eq!(History::load(path.clone()).lines, ["get last"]);
         // It is cut, so that it does not grow for ever.

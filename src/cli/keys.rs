@@ -15,97 +15,108 @@ const COUNT: &[u8] = b"1000";
 /// So many of the longest values are shown.
 const SHOWN: usize = 10;
 
-/// What is done with some keys.
-type Handle<'a> = &'a mut dyn FnMut(&mut RespClient, Vec<Vec<u8>>) -> Result<(), Failure>;
+/// All keys of a server, a step at a time; a key may come more than once while others come and go.
+pub(super) struct Scan<'a> {
+    pub(super) pattern: Option<&'a str>,
+    /// Where the next step begins.
+    pub(super) cursor: u64,
+    pub(super) is_over: bool,
+}
 
-/// Hands over the keys a step at a time; a key may come more than once while others come and go.
-///
-/// # Errors
-/// When the connection breaks, the server refuses, or `handle` fails.
-fn each(client: &mut RespClient, pattern: Option<&str>, handle: Handle<'_>) -> Result<(), Failure> {
-    let mut cursor = b"0".to_vec();
-    loop {
-        let (keys, next) = step(client, &cursor, pattern)?;
-        handle(client, keys)?;
-        if next == b"0" {
-            return Ok(());
+impl<'a> Scan<'a> {
+    pub(super) fn new(pattern: Option<&'a str>) -> Scan<'a> {
+        Scan { pattern, cursor: 0, is_over: false }
+    }
+
+    /// The keys of the next step; `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the connection breaks or the server refuses.
+    pub(super) fn next(&mut self, client: &mut RespClient) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+        if self.is_over {
+            return Ok(None);
         }
-        cursor = next;
+        let cursor = self.cursor.to_string();
+        let words = [b"SCAN", cursor.as_bytes(), b"COUNT", COUNT, b"MATCH", self.pattern.unwrap_or("").as_bytes()];
+        let count = if self.pattern.is_some() { 6 } else { 4 };
+        let view = client.call(&words[..count], Deadline::NEVER)?;
+        let mut parts = view.children();
+        let next = parts.next().and_then(|next| str::from_utf8(next.bytes()).ok()?.parse().ok());
+        let (Some(next), Some(found)) = (next, parts.next()) else {
+            return Err(Failure::message(format!("SCAN: {}", show::escaped(view.bytes()))));
+        };
+        self.cursor = next;
+        self.is_over = next == 0;
+        let mut keys = Vec::new();
+        for key in found.children() {
+            keys.push(key.bytes().to_vec());
+        }
+        Ok(Some(keys))
     }
 }
 
-/// The keys at a cursor of SCAN, and the next cursor.
+/// The lengths of the keys' values; below zero for what holds no string, as another server may have.
 ///
 /// # Errors
-/// When the connection breaks or the server refuses.
-pub(super) fn step(
-    client: &mut RespClient,
-    cursor: &[u8],
-    pattern: Option<&str>,
-) -> Result<(Vec<Vec<u8>>, Vec<u8>), Failure> {
-    let mut words: Vec<&[u8]> = vec![b"SCAN", cursor, b"COUNT", COUNT];
-    if let Some(pattern) = pattern {
-        words.extend([b"MATCH", pattern.as_bytes()]);
+/// When the connection breaks.
+pub(super) fn lengths(client: &mut RespClient, keys: &[Vec<u8>]) -> Result<Vec<i64>, Failure> {
+    let mut commands = Vec::new();
+    for key in keys {
+        write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
     }
-    let view = client.call(&words, Deadline::NEVER)?;
-    let mut parts = view.children();
-    let (Some(next), Some(keys)) = (parts.next(), parts.next()) else {
-        return Err(Failure::Message(format!("SCAN: {}", show::escaped(view.bytes()))));
-    };
-    Ok((keys.children().map(|key| key.bytes().to_vec()).collect(), next.bytes().to_vec()))
+    let mut lengths = Vec::new();
+    client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view| {
+        lengths.push(if view.kind() == Kind::Integer { view.integer().unwrap_or(-1) } else { -1 });
+    })?;
+    Ok(lengths)
 }
 
 /// # Errors
-/// As [`each`], and when nobody reads.
+/// As [`Scan::next`], and when nobody reads.
 pub(super) fn scan(target: &Target, pattern: Option<&str>, style: Style) -> Result<(), Failure> {
     let mut client = target.connect()?;
-    each(&mut client, pattern, &mut |_, keys| {
+    let mut scan = Scan::new(pattern);
+    while let Some(keys) = scan.next(&mut client)? {
         let mut out = Vec::new();
         for key in keys {
             show::print_string(style, &key, &mut out);
         }
-        print(&out)
-    })
+        print(&out)?;
+    }
+    Ok(())
 }
 
 /// # Errors
-/// As [`each`], and when nobody reads.
+/// As [`Scan::next`], and when nobody reads.
 pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Failure> {
     let mut client = target.connect()?;
     let progress = io::stderr().is_terminal();
     let (mut count, mut bytes, mut others) = (0_u64, 0_u64, 0_u64);
     // The longest first.
-    let mut longest: Vec<(u64, Vec<u8>)> = Vec::new();
-    each(&mut client, pattern, &mut |client, keys| {
-        let mut commands = Vec::new();
-        for key in &keys {
-            write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
-        }
-        let mut lengths = Vec::with_capacity(keys.len());
-        client.exchange(&commands, keys.len(), Deadline::NEVER, &mut |view| {
-            lengths.push((view.kind() == Kind::Integer).then(|| view.integer().unwrap_or_default() as u64));
-        })?;
-        for (key, length) in keys.into_iter().zip(lengths) {
-            // Another server may hold what is no string.
-            let Some(length) = length else {
+    let mut longest: Vec<(i64, Vec<u8>)> = Vec::new();
+    let mut scan = Scan::new(pattern);
+    while let Some(keys) = scan.next(&mut client)? {
+        let lengths = lengths(&mut client, &keys)?;
+        for (place, key) in keys.into_iter().enumerate() {
+            let length = lengths[place];
+            if length < 0 {
                 others += 1;
                 continue;
-            };
+            }
             count += 1;
-            bytes += length;
+            bytes += length as u64;
             // A key that comes twice is one.
-            let item = (length, key);
-            let place = longest.partition_point(|other| *other > item);
-            if place < SHOWN && longest.get(place) != Some(&item) {
-                longest.insert(place, item);
+            let place = longest.iter().position(|other| other.0 < length);
+            let place = place.unwrap_or(longest.len());
+            if place < SHOWN && longest.iter().all(|other| other.1 != key) {
+                longest.insert(place, (length, key));
                 longest.truncate(SHOWN);
             }
         }
         if progress {
             tell(&format!("{count} keys "));
         }
-        Ok(())
-    })?;
+    }
     if progress {
         tell("");
     }

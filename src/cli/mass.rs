@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
 use super::talk::Target;
-use super::{Failure, complain, print, tell};
+use super::{Failure, complain, failed, print, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
 
@@ -61,19 +61,21 @@ impl Count {
 pub(super) fn run(target: &Target) -> Result<(), Failure> {
     let mut client = target.connect()?;
     // Nobody else's value is likely to be this.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mark = format!("memento-cli {} {}", std::process::id(), now.as_nanos() as u64);
+    let mark = format!("memento-cli {} {}", std::process::id(), super::dump::now_ms());
     let mut count = Count { told: io::stderr().is_terminal(), ..Count::default() };
-    let mut sent = send(&mut client, &mut count, mark.as_bytes());
-    if let Err(Failure::Message(why)) = &mut sent {
+    let sent = send(&mut client, &mut count, mark.as_bytes());
+    if sent.is_err() {
         // Why a server has closed the connection is what it has said last.
         let _ = count.receive(&mut client, mark.as_bytes());
-        *why += &format!(" (answers received: {}, errors: {})", count.replies, count.errors);
     }
     count.tell("");
-    sent?;
+    if let Err(failure) = sent {
+        let why = failure.sentence()?;
+        let why = format!("{why} (answers received: {}, errors: {})", count.replies, count.errors);
+        return Err(Failure::message(why));
+    }
     print(format!("answers: {}, errors: {}\n", count.replies, count.errors).as_bytes())?;
-    if count.errors > 0 { Err(Failure::ErrorAnswer) } else { Ok(()) }
+    failed(count.errors > 0)
 }
 
 /// Sends the input and then a request of ours, whose answer is the last one, and takes all answers.
@@ -104,7 +106,7 @@ fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), F
         match client.receive(Deadline::after(SILENCE)) {
             Ok(view) => count.take(view, mark),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return Err(Failure::Message(format!("{error}; is the last request whole?")));
+                return Err(Failure::message(format!("{error}; is the last request whole?")));
             }
             Err(error) => return Err(error.into()),
         }

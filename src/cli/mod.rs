@@ -43,7 +43,7 @@ pub fn main(args: Vec<String>) -> i32 {
 }
 
 /// Why the tool gives up.
-enum Failure {
+enum Why {
     /// A sentence for the user.
     Message(String),
     /// An answer was an error, and is printed.
@@ -54,14 +54,25 @@ enum Failure {
     Signal(i32),
 }
 
+/// The same behind one pointer, which is what is handed on from call to call.
+struct Failure(Box<Why>);
+
 impl Failure {
+    fn of(why: Why) -> Failure {
+        Failure(Box::new(why))
+    }
+
+    fn message(text: String) -> Failure {
+        Failure::of(Why::Message(text))
+    }
+
     fn at(what: &str, error: &io::Error) -> Failure {
-        Failure::Message(format!("{what}: {}", reason(error)))
+        Failure::message(format!("{what}: {}", reason(error)))
     }
 
     fn output(error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+            io::ErrorKind::BrokenPipe => Failure::of(Why::OutputClosed),
             _ => Failure::at("cannot write to standard output", error),
         }
     }
@@ -69,25 +80,70 @@ impl Failure {
     fn input(error: &io::Error) -> Failure {
         Failure::at("cannot read standard input", error)
     }
+
+    /// The sentence for the user.
+    ///
+    /// # Errors
+    /// Itself, where it has none.
+    fn sentence(self) -> Result<String, Failure> {
+        match *self.0 {
+            Why::Message(text) => Ok(text),
+            why => Err(Failure::of(why)),
+        }
+    }
 }
 
 /// The client's errors are whole sentences.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::Message(error.to_string())
+        Failure::message(error.to_string())
     }
 }
 
 fn exit_status(result: Result<(), Failure>) -> i32 {
-    match result {
-        Ok(()) | Err(Failure::OutputClosed) => 0,
-        Err(Failure::ErrorAnswer) => 1,
-        Err(Failure::Message(text)) => {
+    let Err(failure) = result else { return 0 };
+    match *failure.0 {
+        Why::OutputClosed => 0,
+        Why::ErrorAnswer => 1,
+        Why::Message(text) => {
             complain(&text);
             1
         }
-        Err(Failure::Signal(number)) => 128 + number,
+        Why::Signal(number) => 128 + number,
     }
+}
+
+/// The end of what may have had errors among its answers.
+fn failed(failed: bool) -> Result<(), Failure> {
+    if failed { Err(Failure::of(Why::ErrorAnswer)) } else { Ok(()) }
+}
+
+/// Starts a thread that nobody waits for.
+fn spawn(work: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
+    let started = std::thread::Builder::new().spawn(work);
+    started.map_err(|error| Failure::at("cannot start a thread", &error))?;
+    Ok(())
+}
+
+/// The words of a line, and where each begins.
+fn words(line: &str) -> Vec<(usize, &str)> {
+    let (bytes, mut at, mut found) = (line.as_bytes(), 0, Vec::new());
+    while at < bytes.len() {
+        let start = at;
+        while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t') {
+            at += 1;
+        }
+        if at > start {
+            found.push((start, &line[start..at]));
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Whether a text has this part. (The standard library's way, fast in long texts, takes 2 kB.)
+fn has(text: &str, part: &str) -> bool {
+    part.is_empty() || text.as_bytes().windows(part.len()).any(|piece| piece == part.as_bytes())
 }
 
 /// A closed standard error must not stop the tool, as `eprintln` would.
@@ -110,7 +166,7 @@ fn run(request: &Request) -> Result<(), Failure> {
     // Who copies answers into a file or another program is to have them as they are.
     let is_terminal = io::stdout().is_terminal();
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
+    let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
     let people = Style::People { colours: !set("NO_COLOR") && !is_dumb };
     let style = request.style.unwrap_or(if is_terminal { people } else { Style::Raw });
     match &request.mode {
@@ -143,7 +199,7 @@ fn connect(request: &Request, style: Style) -> Result<Talk, Failure> {
     let talk = Talk::connect(&request.target, style)?;
     match &talk.refusal {
         // That it wants a password, its answers say as well, and there may be an AUTH among the lines.
-        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::Message(why.clone())),
+        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::message(why.clone())),
         _ => Ok(talk),
     }
 }
@@ -169,7 +225,7 @@ fn command(request: &Request, words: &[String], style: Style) -> Result<(), Fail
             std::thread::sleep(interval);
         }
     }
-    if failed { Err(Failure::ErrorAnswer) } else { Ok(()) }
+    self::failed(failed)
 }
 
 /// Sends a command and prints its answers; says whether one was an error.
@@ -268,7 +324,7 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
                 }
                 Answer::Unknown => {
                     let what = "every answer is waited for with -e, --json and --csv: no CLIENT REPLY, no RESP";
-                    return Err(Failure::Message(what.to_string()));
+                    return Err(Failure::message(what.to_string()));
                 }
                 kind => {
                     failed |= batch.run(&mut talk)?;
@@ -286,5 +342,5 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
         }
         failed |= batch.run(&mut talk)?;
     }
-    if failed && request.errors { Err(Failure::ErrorAnswer) } else { Ok(()) }
+    self::failed(failed && request.errors)
 }

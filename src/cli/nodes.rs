@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
-use super::{Failure, print};
+use super::{Failure, has, print};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient};
 
@@ -39,10 +39,6 @@ impl Node {
     fn owned(&self) -> usize {
         self.ranges.iter().map(|(first, last)| last + 1 - first).sum()
     }
-
-    fn has(&self, slot: usize) -> bool {
-        self.ranges.iter().any(|&(first, last)| first <= slot && slot <= last)
-    }
 }
 
 /// The nodes of what CLUSTER NODES says, by address.
@@ -58,8 +54,9 @@ fn parse(text: &str) -> Vec<Node> {
 
 fn node(line: &str) -> Option<Node> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let address = words.get(1)?.split(['@', ',']).next()?;
-    let (host, port) = address.rsplit_once(':')?;
+    let address = words.get(1)?;
+    let end = address.bytes().position(|byte| matches!(byte, b'@' | b',')).unwrap_or(address.len());
+    let (host, port) = address[..end].rsplit_once(':')?;
     let range = |word: &&str| {
         let (first, last) = word.split_once('-').unwrap_or((word, word));
         let (first, last) = (first.parse().ok()?, last.parse().ok()?);
@@ -70,7 +67,7 @@ fn node(line: &str) -> Option<Node> {
         host: escaped(host.as_bytes()),
         port: port.parse().ok()?,
         flags: words.get(2)?.to_string(),
-        linked: *words.get(7)? == "connected" || words[2].contains("myself"),
+        linked: *words.get(7)? == "connected" || has(words[2], "myself"),
         ranges: words[8..].iter().filter_map(range).collect(),
     })
 }
@@ -83,19 +80,29 @@ pub(super) fn letter(place: usize) -> char {
 
 /// Who has which slots: a letter for some slots that one node has, `+` for those of several, `.` where nobody has them.
 fn picture(nodes: &[&Node]) -> String {
-    let owner = |slot: usize| nodes.iter().position(|node| node.has(slot));
-    let owners: Vec<Option<usize>> = (0..SLOTS).map(owner).collect();
-    let (low, high) = owners.split_at(SLOTS / 2);
-    let shown = if low == high { low } else { &owners[..] };
+    let mut owners = vec![b'.'; SLOTS];
+    for (place, node) in nodes.iter().enumerate() {
+        for &(first, last) in &node.ranges {
+            owners[first..=last].fill(letter(place) as u8);
+        }
+    }
+    if owners[..SLOTS / 2] == owners[SLOTS / 2..] {
+        owners.truncate(SLOTS / 2);
+    }
     let mut text = String::new();
-    for (place, cell) in shown.chunks(shown.len() / CELLS).enumerate() {
+    let step = owners.len() / CELLS;
+    for place in 0..CELLS {
+        let cell = &owners[place * step..(place + 1) * step];
         if place % CELLS_PER_ROW == 0 {
-            let _ = write!(text, "{}{:>6} ", if place > 0 { "\n" } else { "" }, place * (shown.len() / CELLS));
+            text += &format!("{:>6} ", place * step);
         }
         let same = cell.iter().all(|owner| *owner == cell[0]);
-        text.push(if same { cell[0].map_or('.', letter) } else { '+' });
+        text.push(if same { cell[0].into() } else { '+' });
+        if place % CELLS_PER_ROW == CELLS_PER_ROW - 1 {
+            text.push('\n');
+        }
     }
-    text + "\n"
+    text
 }
 
 /// A node that is looked at, and what it said last.
@@ -196,12 +203,12 @@ impl<'a> Cluster<'a> {
         // memento's slots are shown twice to clients.
         let doubled = ranges.iter().all(|&(first, last)| {
             let other = (SLOTS / 2 + first) % SLOTS;
-            ranges.contains(&(other, other + last - first))
+            ranges.iter().any(|range| *range == (other, other + last - first))
         });
         for (place, watched) in self.nodes.iter().enumerate() {
             let (state, slots) = match (&watched.said, &watched.node) {
                 (None, node) => ("silent", node.as_ref().map_or(0, Node::owned)),
-                (_, Some(node)) if node.flags.contains("fail") => ("failing", node.owned()),
+                (_, Some(node)) if has(&node.flags, "fail") => ("failing", node.owned()),
                 (_, Some(node)) if !node.linked => ("unlinked", node.owned()),
                 (_, node) => ("up", node.as_ref().map_or(SLOTS, Node::owned)),
             };
@@ -238,7 +245,7 @@ fn ask_nodes(client: &mut RespClient, patience: Duration) -> Result<Option<Vec<N
     match view.kind() {
         Kind::Bulk | Kind::Verbatim | Kind::Simple => Ok(Some(parse(&String::from_utf8_lossy(said)))),
         Kind::Error if said == ALONE || said.starts_with(b"ERR unknown command") => Ok(None),
-        _ => Err(Failure::Message(format!("CLUSTER NODES: {}", escaped(said)))),
+        _ => Err(Failure::message(format!("CLUSTER NODES: {}", escaped(said)))),
     }
 }
 
@@ -272,7 +279,7 @@ pub(super) fn show(target: &Target) -> Result<(), Failure> {
     }
     let picture = cluster.picture();
     if picture.is_empty() {
-        return Err(Failure::Message(format!("{} is in no cluster", cluster.nodes[0].address)));
+        return Err(Failure::message(format!("{} is in no cluster", cluster.nodes[0].address)));
     }
     print(format!("{}\n{picture}", cluster.table()).as_bytes())
 }

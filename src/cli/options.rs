@@ -79,8 +79,8 @@ pub(super) enum Mode {
     Latency,
     Cluster,
     Top,
-    Dump(PathBuf),
-    Restore(PathBuf),
+    Dump(String),
+    Restore(String),
 }
 
 const MODES: [(&str, Mode); 7] = [
@@ -184,8 +184,8 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Pa
         }
     }
     let mut modes = MODES.to_vec();
-    for (name, mode) in [("dump", Mode::Dump as fn(PathBuf) -> Mode), ("restore", Mode::Restore)] {
-        modes.extend(matches.opt_str(name).map(|path| (name, mode(PathBuf::from(path)))));
+    for (name, mode) in [("dump", Mode::Dump as fn(String) -> Mode), ("restore", Mode::Restore)] {
+        modes.extend(matches.opt_str(name).map(|path| (name, mode(path))));
     }
     let mode = one_of(&matches, &modes)?.unwrap_or(Mode::Talk);
     let command = (!words.is_empty()).then(|| words.to_vec());
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(request(&["box", "80"]).mode, Mode::Talk);
         let scan = request(&["--scan", "--pattern", "a*", "box"]);
         assert_eq!((scan.mode, scan.pattern.as_deref(), scan.target.host.as_str()), (Mode::Scan, Some("a*"), "box"));
-        assert_eq!(request(&["--dump", "/tmp/d", "box"]).mode, Mode::Dump(PathBuf::from("/tmp/d")));
+        assert_eq!(request(&["--dump", "/tmp/d", "box"]).mode, Mode::Dump("/tmp/d".to_string()));
         assert!(request(&["-x", "set", "k"]).from_stdin && request(&["-e"]).errors);
     }
 

@@ -6,10 +6,9 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use super::lines::Lines;
-use super::{Failure, print, show};
+use super::{Failure, print, show, spawn};
 use crate::client::reason;
 
 /// What is read or received at once.
@@ -40,16 +39,14 @@ pub(super) fn run(
     let sending = Arc::new(Mutex::new(Sending::Open { may_end: false }));
     let told = Arc::clone(&sending);
     // The thread is not joined: it may sit in a read of an input that never ends when the server is long gone.
-    thread::Builder::new()
-        .spawn(move || send(input, sender, &told))
-        .map_err(|error| Failure::at("cannot start the thread that sends", &error))?;
+    spawn(Box::new(move || send(input, sender, &told)))?;
 
     let mut ends = ReplyEnds::default();
     let received = receive(&mut receiver, &mut ends, escaped)?;
     let state = &*sending.lock().unwrap_or_else(PoisonError::into_inner);
     let lost = |why: &str| {
         let count = ends.count;
-        Err(Failure::Message(format!("the connection to {address} is lost (answers received: {count}): {why}")))
+        Err(Failure::message(format!("the connection to {address} is lost (answers received: {count}): {why}")))
     };
     match (state, received) {
         (Sending::Failed(error), _) => Err(Failure::at("cannot read standard input", error)),

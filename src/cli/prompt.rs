@@ -1,19 +1,18 @@
 //! The conversation on a terminal: a prompt, a line, its answer.
 
-use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::edit::{Done, Editor, Key, Keys};
+use super::edit::{Done, Editor, Keys};
 use super::hints::{self, Table};
 use super::history::History;
 use super::lines::Answer;
 use super::show::Style;
 use super::talk::{Talk, Target};
-use super::{Failure, complain};
+use super::{Failure, Why, complain, print, spawn, words};
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
@@ -28,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Connecting is seldom a matter of more than this, and looked at so often.
 const CONNECT_LOOK: Duration = Duration::from_millis(5);
+
+/// What a terminal sends for it.
+const CONTROL_C: u8 = 3;
 
 /// What a terminal is to tell of: where something that is pasted begins and ends.
 const PASTES: &[u8] = b"\x1b[?2004h";
@@ -47,9 +49,10 @@ struct Prompt<'a> {
     target: &'a Target,
     style: Style,
     keyboard: Keyboard,
+    /// Keys that were pressed, some while something else ran.
     keys: Keys,
-    /// Keys that were pressed while something else ran.
-    ahead: VecDeque<Key>,
+    /// Ctrl-C was among the keys that were read last.
+    stops: bool,
     /// When it was looked whether keys were pressed.
     looked: Instant,
     editor: Editor,
@@ -65,7 +68,10 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
     // Before the terminal is changed: who mistypes the host sees a message and the shell's prompt.
     let talk = Talk::connect(target, style)?;
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let history = home.map(|home| History::load(PathBuf::from(home).join(".memento_history")));
+    let history = home.map(|mut home| {
+        home.push("/.memento_history");
+        History::load(PathBuf::from(home))
+    });
     let terminal = |error: io::Error| Failure::at("cannot use the terminal", &error);
     let (columns, rows) = tty::size();
     let mut prompt = Prompt {
@@ -73,16 +79,16 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
         style,
         keyboard: Keyboard::new().map_err(terminal)?,
         keys: Keys::default(),
-        ahead: VecDeque::new(),
+        stops: false,
         looked: Instant::now(),
         editor: Editor::new(columns, rows),
         history: history.unwrap_or_default(),
         talk: Some(talk),
     };
     prompt.tell_refusal();
-    let outcome = write(PASTES).and_then(|()| prompt.converse());
+    let outcome = print(PASTES).and_then(|()| prompt.converse());
     // The terminal may be gone.
-    let _ = write(NO_PASTES);
+    let _ = print(NO_PASTES);
     outcome
 }
 
@@ -91,7 +97,7 @@ impl Prompt<'_> {
         while let Some(line) = self.read_line()? {
             self.history.add(&line);
             if let Some(text) = hints::help(&line) {
-                write(text.as_bytes())?;
+                print(text.as_bytes())?;
             } else if self.execute(&line)? {
                 break;
             }
@@ -122,34 +128,34 @@ impl Prompt<'_> {
         self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out);
         loop {
             let mut pressed = false;
-            while let Some(key) = self.ahead.pop_front() {
+            while let Some(key) = self.keys.next() {
                 pressed = true;
                 match self.editor.press(key, &self.history.lines, &Table, &mut out) {
                     None => {}
                     Some(Done::Line(line)) => {
-                        write(out.as_bytes())?;
+                        print(out.as_bytes())?;
                         return Ok(Some(line));
                     }
                     Some(Done::Dropped) => self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out),
                     Some(Done::End) => {
-                        write(out.as_bytes())?;
+                        print(out.as_bytes())?;
                         return Ok(None);
                     }
                     Some(Done::Suspend) => {
                         // Others write below the line, and it is there again when the program goes on.
                         self.editor.leave(&Table, &mut out);
-                        write(out.as_bytes())?;
+                        print(out.as_bytes())?;
                         out.clear();
-                        write(NO_PASTES)?;
+                        print(NO_PASTES)?;
                         self.keyboard.suspend().map_err(|error| Failure::at("cannot use the terminal", &error))?;
-                        write(PASTES)?;
+                        print(PASTES)?;
                     }
                 }
             }
             if pressed {
                 self.editor.paint(&Table, &mut out);
             }
-            write(out.as_bytes())?;
+            print(out.as_bytes())?;
             out.clear();
             let ready = self.wait(None, None)?;
             if ready.resized {
@@ -166,7 +172,7 @@ impl Prompt<'_> {
         let other = other.map(|talk| talk.client.as_fd());
         let ready = self.keyboard.wait(other, timeout).map_err(|error| Failure::at("cannot wait for keys", &error))?;
         match ready.ended {
-            Some(number) => Err(Failure::Signal(number)),
+            Some(number) => Err(Failure::of(Why::Signal(number))),
             None => Ok(ready),
         }
     }
@@ -180,15 +186,13 @@ impl Prompt<'_> {
             count => count.map_err(|error| Failure::at("cannot read standard input", &error))?,
         };
         self.keys.feed(&bytes[..count]);
-        while let Some(key) = self.keys.next() {
-            self.ahead.push_back(key);
-        }
+        self.stops = bytes[..count].contains(&CONTROL_C);
         Ok(count > 0)
     }
 
     /// Sends a line and prints its answers; true when the conversation is over.
     fn execute(&mut self, line: &str) -> Result<bool, Failure> {
-        if line.trim_matches([' ', '\t']).is_empty() {
+        if words(line).is_empty() {
             return Ok(false);
         }
         if super::lines::answer(line.as_bytes()) == Answer::Unknown {
@@ -214,36 +218,35 @@ impl Prompt<'_> {
         let Some(mut talk) = self.talk.take() else { return Ok(false) };
         let kind = match talk.send_line(line.as_bytes()) {
             Ok(kind) => kind,
-            Err(Failure::Message(why)) => return self.lost(&why),
-            Err(other) => return Err(other),
+            Err(failure) => return self.lost(&failure.sentence()?),
         };
         loop {
             match self.wait_for_answer(&mut talk) {
                 Ok(Waited::Answer { error }) if kind == Answer::Stream && !error => continue,
                 Ok(Waited::Answer { .. }) => break,
                 Ok(Waited::Stopped) => {
-                    write(b"^C\n")?;
+                    print(b"^C\n")?;
                     drop(talk);
                     // Its answer may still come on the old connection.
                     self.reconnect("stopped")?;
                     return Ok(false);
                 }
-                Err(Failure::Message(_)) if matches!(kind, Answer::End | Answer::MayEnd) => return Ok(true),
-                Err(Failure::Message(why)) => return self.lost(&why),
-                Err(other) => return Err(other),
+                Err(failure) => {
+                    let why = failure.sentence()?;
+                    return if matches!(kind, Answer::End | Answer::MayEnd) { Ok(true) } else { self.lost(&why) };
+                }
             }
         }
         if start.elapsed() >= LONG {
             let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
-            write(format!("({hundredths} s)\n").as_bytes())?;
+            print(format!("({hundredths} s)\n").as_bytes())?;
         }
         if kind == Answer::End {
             return Ok(true);
         }
         match talk.greet_again() {
             Ok(()) => self.talk = Some(talk),
-            Err(Failure::Message(why)) => return self.lost(&why),
-            Err(other) => return Err(other),
+            Err(failure) => return self.lost(&failure.sentence()?),
         }
         Ok(false)
     }
@@ -252,7 +255,7 @@ impl Prompt<'_> {
     /// transaction would be executed instead of queued: it is forgotten.
     fn lost(&mut self, why: &str) -> Result<bool, Failure> {
         complain(why);
-        self.ahead.clear();
+        self.keys = Keys::default();
         self.reconnect("the line was not answered")?;
         Ok(false)
     }
@@ -260,17 +263,22 @@ impl Prompt<'_> {
     /// Connects, while Ctrl-C is heard: a server that is busy or switched off lets us wait for seconds.
     fn reconnect(&mut self, why: &str) -> Result<bool, Failure> {
         let (target, style) = (self.target.clone(), self.style);
-        let connecting = thread::Builder::new()
-            .spawn(move || Talk::connect(&target, style))
-            .map_err(|error| Failure::at("cannot start the thread that connects", &error))?;
-        while !connecting.is_finished() {
+        let found = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&found);
+        spawn(Box::new(move || {
+            let connected = Talk::connect(&target, style);
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
+        }))?;
+        let connected = loop {
+            if let Some(connected) = found.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                break connected;
+            }
             if self.wait(None, Some(CONNECT_LOOK))?.keys && self.stop_pressed()? {
                 // The thread ends by itself when its time is over.
                 complain("not connected: stopped");
                 return Ok(false);
             }
-        }
-        let Ok(connected) = connecting.join() else { return Ok(false) };
+        };
         match connected {
             Ok(talk) => {
                 complain(&format!("{why}; connected again"));
@@ -278,11 +286,10 @@ impl Prompt<'_> {
                 self.tell_refusal();
                 Ok(true)
             }
-            Err(Failure::Message(what)) => {
-                complain(&what);
+            Err(failure) => {
+                complain(&failure.sentence()?);
                 Ok(false)
             }
-            Err(other) => Err(other),
         }
     }
 
@@ -301,9 +308,9 @@ impl Prompt<'_> {
             }
         };
         for piece in out.chunks(PRINT_BYTES) {
-            write(piece)?;
+            print(piece)?;
             if self.is_stopped()? {
-                write(b"\n")?;
+                print(b"\n")?;
                 return Ok(Waited::Stopped);
             }
         }
@@ -320,19 +327,12 @@ impl Prompt<'_> {
     }
 
     fn stop_pressed(&mut self) -> Result<bool, Failure> {
-        let before = self.ahead.len();
         if !self.read_keys()? {
-            return Err(Failure::OutputClosed);
+            return Err(Failure::of(Why::OutputClosed));
         }
-        let stop = self.ahead.iter().skip(before).any(|key| *key == Key::Control(b'C'));
-        if stop {
-            self.ahead.clear();
+        if self.stops {
+            self.keys = Keys::default();
         }
-        Ok(stop)
+        Ok(self.stops)
     }
-}
-
-fn write(bytes: &[u8]) -> Result<(), Failure> {
-    let mut output = io::stdout();
-    output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
 }

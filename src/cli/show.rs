@@ -94,8 +94,17 @@ impl Text<'_> {
             }
             // Text for people to read, whose lines end as Redis ends them.
             Kind::Verbatim => {
-                let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-                self.string(text.trim_end_matches('\n').as_bytes());
+                let mut text = Vec::with_capacity(bytes.len());
+                for &byte in bytes {
+                    if byte == b'\n' && text.last() == Some(&b'\r') {
+                        text.pop();
+                    }
+                    text.push(byte);
+                }
+                while text.last() == Some(&b'\n') {
+                    text.pop();
+                }
+                self.string(&text);
             }
             Kind::Array | Kind::Set | Kind::Push | Kind::Map if view.is_empty() => self.coloured(DIM, b"(empty)"),
             Kind::Map => self.fields(view),

@@ -1,19 +1,17 @@
 //! Talking to a server in RESP: connecting, greeting, one request and its answer at a time.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use super::Failure;
 use super::lines::{self, Answer};
 use super::show::{Row, Style, print};
+use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
-use crate::client::{CONNECT_TIMEOUT, Client};
 use crate::command::lookup;
-
-/// What AUTH is answered with is shorter.
-const AUTH_BYTES_MAX: usize = 1024;
 
 /// Where the server is, and what lets us in.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +28,7 @@ impl Target {
         // Most likely a command with a slip of the finger.
         let known = error.kind() != io::ErrorKind::NotFound || !self.host_given || self.socket.is_some();
         let hint = if known { "" } else { " (and it is not the name of a command)" };
-        Failure::Message(format!("{error}{hint}"))
+        Failure::message(format!("{error}{hint}"))
     }
 
     /// A connection of the text protocol, for who copies lines.
@@ -38,34 +36,19 @@ impl Target {
     /// # Errors
     /// When there is no connection, or the server does not want us.
     pub(super) fn connect_text(&self) -> Result<(String, TcpStream), Failure> {
-        let connected = match &self.socket {
-            Some(path) => Client::connect_unix(path),
-            None => Client::connect(&self.host, self.port, CONNECT_TIMEOUT),
-        };
-        let client = connected.map_err(|error| self.failed(&error))?;
-        let (address, mut stream) = (client.address().to_string(), client.into_stream());
+        let mut client = self.connect_resp()?;
         if let Some(password) = &self.password {
-            // An array, since a line has no words with blanks. Its answer is a line of RESP, and nothing follows it yet.
-            let mut bytes = Vec::new();
-            write_command(&mut bytes, [b"AUTH", password.as_slice()].iter().copied());
-            let lost = |error: io::Error| Failure::at(&format!("{address} does not answer"), &error);
-            stream.set_read_timeout(Some(CONNECT_TIMEOUT)).map_err(lost)?;
-            stream.write_all(&bytes).map_err(lost)?;
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"\n") && answer.len() < AUTH_BYTES_MAX {
-                let mut byte = [0];
-                if stream.read(&mut byte).map_err(lost)? == 0 {
-                    return Err(Failure::Message(format!("{address} closed the connection without an answer")));
-                }
-                answer.push(byte[0]);
-            }
-            stream.set_read_timeout(None).map_err(lost)?;
+            // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
+            let reply = client.call(&[b"AUTH", password], Deadline::after(CONNECT_TIMEOUT))?;
             // One who wants no password does not mind it.
-            if !answer.starts_with(b"+") && !answer.starts_with(b"-ERR AUTH <password> called without any") {
-                return Err(Failure::Message(super::show::escaped(answer[1..].trim_ascii_end())));
+            if reply.kind() == Kind::Error && !reply.bytes().starts_with(b"ERR AUTH <password> called without any") {
+                return Err(Failure::message(super::show::escaped(reply.bytes())));
             }
         }
-        Ok((address, stream))
+        // All that is asked of it is to read, to write and to shut down, which the calls of both kinds do alike.
+        let stream = TcpStream::from(client.as_fd().try_clone_to_owned()?);
+        stream.set_nonblocking(false)?;
+        Ok((client.address().to_string(), stream))
     }
 
     /// A connection of RESP, greeted.
@@ -75,7 +58,7 @@ impl Target {
     pub(super) fn connect(&self) -> Result<RespClient, Failure> {
         let talk = Talk::connect(self, Style::Raw)?;
         match talk.refusal {
-            Some(why) => Err(Failure::Message(why)),
+            Some(why) => Err(Failure::message(why)),
             None => Ok(talk.client),
         }
     }
@@ -148,7 +131,12 @@ impl Talk {
         write_command(&mut out, words.iter().copied());
         self.row = words.first().and_then(|name| lookup(name));
         self.client.send(&out, Deadline::NEVER)?;
-        Ok(lines::answer(&words[..words.len().min(2)].join(&b' ')))
+        let mut head = Vec::new();
+        for word in words.iter().take(2) {
+            head.extend_from_slice(word);
+            head.push(b' ');
+        }
+        Ok(lines::answer(head.trim_ascii_end()))
     }
 
     /// Sends a line of the text protocol; says what will be answered.

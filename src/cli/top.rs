@@ -1,16 +1,15 @@
 //! `--top`: a whole cluster at a glance, live, until q or Ctrl-C.
 
-use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use super::dump::now_ms;
 use super::edit::width;
 use super::nodes::{Cluster, letter};
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::short;
-use super::{Failure, print};
+use super::{Failure, Why, print};
 use crate::client::resp::{Deadline, RespClient};
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
@@ -42,7 +41,7 @@ impl Drop for OwnScreen {
 /// When there is no terminal, or no server at the start.
 pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Failure> {
     if !tty::is_here() {
-        return Err(Failure::Message("--top wants a terminal; --stat and --cluster do not".to_string()));
+        return Err(Failure::message("--top wants a terminal; --stat and --cluster do not".to_string()));
     }
     let mut cluster = Cluster::new(target, PATIENCE);
     cluster.find()?;
@@ -50,7 +49,7 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
     let keyboard = Keyboard::new().map_err(|error| Failure::at("cannot use the terminal", &error))?;
     let _screen = OwnScreen::take()?;
     let interval = interval.unwrap_or(Duration::from_secs(1));
-    let mut rates = VecDeque::new();
+    let mut rates = Vec::new();
     let mut slow = Vec::new();
     let mut trouble = None;
     loop {
@@ -74,9 +73,9 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
             }
         }
         if rates.len() == RATES {
-            rates.pop_front();
+            rates.remove(0);
         }
-        rates.push_back(sum(&cluster, "instantaneous_ops_per_sec"));
+        rates.push(sum(&cluster, "instantaneous_ops_per_sec"));
         let begun = Instant::now();
         loop {
             draw(&lines(&cluster, &rates, &slow, trouble.as_deref()))?;
@@ -89,8 +88,7 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
         }
         trouble = match cluster.find() {
             Ok(()) => None,
-            Err(Failure::Message(why)) => Some(why),
-            Err(other) => return Err(other),
+            Err(failure) => Some(failure.sentence()?),
         };
     }
 }
@@ -100,7 +98,7 @@ fn is_over(keyboard: &Keyboard, time: Duration) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::at("cannot use the terminal", &error);
     let ready = keyboard.wait(None, Some(time)).map_err(failed)?;
     if let Some(number) = ready.ended {
-        return Err(Failure::Signal(number));
+        return Err(Failure::of(Why::Signal(number)));
     }
     if !ready.keys {
         return Ok(false);
@@ -124,68 +122,82 @@ struct Slow {
 fn slow_commands(client: &mut RespClient, node: usize, found: &mut Vec<Slow>) -> io::Result<()> {
     let view = client.call(&[b"SLOWLOG", b"GET", b"20"], Deadline::after(PATIENCE))?;
     for entry in view.children() {
-        let parts: Vec<_> = entry.children().collect();
-        let [_, time, took, words, ..] = parts.as_slice() else { continue };
+        let mut parts = entry.children();
+        let (Some(time), Some(took), Some(words)) = (parts.nth(1), parts.next(), parts.next()) else { continue };
         let (Some(at_seconds), Some(took_us)) = (time.integer(), took.integer()) else { continue };
         let when = date(u64::try_from(at_seconds).unwrap_or(0).saturating_mul(1000));
         let took = Fixed::<1>(u64::try_from(took_us).unwrap_or(0).saturating_add(50) / 100).to_string();
         let mut text = format!(" {} {when} {took:>9} ms ", letter(node));
         for word in words.children() {
             text.push(' ');
-            text += &escaped(word.bytes()).replace('\n', " ");
+            for char in escaped(word.bytes()).chars() {
+                text.push(if char == '\n' { ' ' } else { char });
+            }
         }
-        let place = found.partition_point(|other| other.at_seconds >= at_seconds);
+        let place = found.iter().position(|other| other.at_seconds < at_seconds).unwrap_or(found.len());
         found.insert(place, Slow { at_seconds, text });
     }
     Ok(())
 }
 
 /// Bars as high as the numbers, the highest as high as can be.
-fn bars(rates: &VecDeque<u64>) -> String {
-    let most = rates.iter().copied().max().unwrap_or(0).max(1);
-    rates.iter().map(|rate| ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][(rate * 7 / most) as usize]).collect()
+fn bars(rates: &[u64]) -> String {
+    let mut most = 1;
+    for &rate in rates {
+        most = most.max(rate);
+    }
+    let mut text = String::new();
+    for rate in rates {
+        // From '▁' to '█'.
+        text.push(char::from_u32(0x2581 + (rate * 7 / most) as u32).unwrap_or(' '));
+    }
+    text
 }
 
-fn lines(cluster: &Cluster<'_>, rates: &VecDeque<u64>, slow: &[Slow], trouble: Option<&str>) -> Vec<String> {
+fn lines(cluster: &Cluster<'_>, rates: &[u64], slow: &[Slow], trouble: Option<&str>) -> String {
     let said = || cluster.nodes.iter().filter_map(|watched| watched.said.as_ref());
     let keys: i64 = said().map(|(_, keys)| keys).sum();
     let (hits, misses) = (sum(cluster, "keyspace_hits"), sum(cluster, "keyspace_misses"));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let version = said().map(|(info, _)| info.text("memento_version")).next().unwrap_or("");
     let mut text = format!(
         "memento {version}  {} of {} up  {}  q: quit\n\nkeys {keys}  memory {}  clients {}  hits {} %  evicted {}  errors {}\n\
          per s {:<8} {}\n\n",
         said().count(),
         cluster.nodes.len(),
-        date(now.as_millis() as u64),
+        date(now_ms()),
         short(sum(cluster, "used_memory")),
         sum(cluster, "connected_clients"),
         (hits * 100).checked_div(hits + misses).unwrap_or(0),
         sum(cluster, "evicted_keys"),
         sum(cluster, "total_error_replies"),
-        rates.back().copied().unwrap_or(0),
+        rates.last().copied().unwrap_or(0),
         bars(rates),
     );
     if let Some(why) = trouble {
-        let _ = writeln!(text, "{why}\n");
+        text += why;
+        text += "\n\n";
     }
     text += &cluster.table();
     let picture = cluster.picture();
     if !picture.is_empty() {
-        let _ = write!(text, "\nslots\n{picture}");
+        text += "\nslots\n";
+        text += &picture;
     }
     if !slow.is_empty() {
         text += "\nslow commands\n";
-        slow.iter().for_each(|slow| text += &format!("{}\n", slow.text));
+        for slow in slow {
+            text += &slow.text;
+            text.push('\n');
+        }
     }
-    text.lines().map(str::to_string).collect()
+    text
 }
 
 /// Puts the lines on the screen, as far as they have room.
-fn draw(lines: &[String]) -> Result<(), Failure> {
+fn draw(text: &str) -> Result<(), Failure> {
     let (columns, rows) = tty::size();
     let mut out = String::from("\x1b[H");
-    for (place, line) in lines.iter().take(rows).enumerate() {
+    for (place, line) in text.lines().take(rows).enumerate() {
         if place > 0 {
             out += "\r\n";
         }
@@ -211,8 +223,8 @@ mod tests {
 
     #[test]
     fn bars_are_as_high_as_the_numbers() {
-        assert_eq!(bars(&VecDeque::from([0, 1, 7, 3])), "▁▂█▄");
-        assert_eq!(bars(&VecDeque::from([0, 0])), "▁▁");
-        assert_eq!(bars(&VecDeque::new()), "");
+        assert_eq!(bars(&[0, 1, 7, 3]), "▁▂█▄");
+        assert_eq!(bars(&[0, 0]), "▁▁");
+        assert_eq!(bars(&[]), "");
     }
 }

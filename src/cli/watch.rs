@@ -128,7 +128,7 @@ pub(super) fn latency(request: &Request) -> Result<(), Failure> {
             let asked = Instant::now();
             let reply = client.call(&[b"PING"], Deadline::after(PATIENCE))?;
             if reply.kind() == Kind::Error {
-                return Err(Failure::Message(super::show::escaped(reply.bytes())));
+                return Err(Failure::message(super::show::escaped(reply.bytes())));
             }
             let ns = asked.elapsed().as_nanos() as u64;
             times.record(ns);

@@ -1,5 +1,4 @@
-//! A blocking client of the text protocol over TCP or a Unix socket, for the command line tool, the benchmark and the
-//! tests; [`resp`] has one of RESP.
+//! A blocking client of the text protocol over TCP, for the benchmark and the tests; [`resp`] has one of RESP.
 //!
 //! It frames: a line out, a reply in. It knows neither commands nor what an answer means, and it cannot see the end of
 //! a reply that has CRLF inside (a value stored through RESP can): the text protocol itself cannot say it.
@@ -10,9 +9,6 @@ pub mod resp;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::limits::ANSWER_BYTES_MAX;
@@ -61,21 +57,7 @@ impl Client {
         Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
     }
 
-    /// Connects to the Unix socket at `path`.
-    ///
-    /// # Errors
-    /// A sentence that names the path.
-    pub fn connect_unix(path: &Path) -> io::Result<Client> {
-        let address = path.display().to_string();
-        let stream = UnixStream::connect(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(&error)))
-        })?;
-        // All that is asked of it is to read, to write and to shut down, which the calls of both kinds do alike.
-        let stream = TcpStream::from(OwnedFd::from(stream));
-        Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
-    }
-
-    /// `host:port` as asked for, with brackets around an IPv6 address; or the path.
+    /// `host:port` as asked for, with brackets around an IPv6 address.
     pub fn address(&self) -> &str {
         &self.address
     }

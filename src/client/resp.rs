@@ -49,7 +49,8 @@ impl Deadline {
         let Some((at, time)) = self.at else { return Ok(None) };
         let left = at.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let why = format!("no answer within {} s", time.as_secs_f64());
+            let time = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+            let why = format!("no answer within {} s", time.trim_end_matches('0').trim_end_matches('.'));
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         Ok(Some(left))

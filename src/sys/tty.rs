@@ -114,9 +114,11 @@ impl Keyboard {
         let mut fds =
             vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        // Rounded up, since a wait that is too short would become a busy one; no time stays none.
+        // Rounded up, since a wait that is too short would become a busy one; no time stays none. One that is longer than
+        // can be said ends early.
         let timeout = timeout.map_or(PollTimeout::NONE, |time| {
-            PollTimeout::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
+            let ms = time.as_millis() as u64 + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000));
+            PollTimeout::from(ms.min(u16::MAX.into()) as u16)
         });
         super::retry(|| poll(&mut fds, timeout))?;
         let came = |place: usize| fds.get(place).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());

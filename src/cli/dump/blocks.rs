@@ -14,15 +14,15 @@
 //! A key may be there twice, since a dump that goes on repeats a step: the later entry holds, also one that has ended
 //! meanwhile.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use super::super::Failure;
 use crate::client::reason;
 
 pub(super) const HEAD: &str = "memento-dump 1 ";
-const HEAD_BYTES_MAX: u64 = 128;
+const HEAD_BYTES_MAX: usize = 128;
 
 /// Letter, length and checksums around a payload.
 const FRAME_BYTES: u64 = 13;
@@ -67,20 +67,23 @@ pub(super) fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
 
 /// Takes an entry off the front; `None` where there is no whole one.
 pub(super) fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
-    let (key_length, rest) = bytes.split_first_chunk::<4>()?;
-    let (value_length, rest) = rest.split_first_chunk::<4>()?;
-    let (ends_ms, rest) = rest.split_first_chunk::<8>()?;
-    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_length) as usize)?;
-    let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_length) as usize)?;
+    let (head, rest) = bytes.split_at_checked(16)?;
+    let (key, rest) = rest.split_at_checked(number(&head[..4]) as usize)?;
+    let (value, rest) = rest.split_at_checked(number(&head[4..8]) as usize)?;
     *bytes = rest;
-    Some(Entry { key, value, ends_ms: u64::from_le_bytes(*ends_ms) })
+    Some(Entry { key, value, ends_ms: number(&head[8..]) })
 }
 
-/// A file of blocks, as far as it was read.
-pub(super) struct Blocks {
-    file: BufReader<File>,
-    path: PathBuf,
-    /// When it was begun, with which server and for which keys.
+/// A number, its lowest byte first.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rfold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+/// A file of blocks, as far as it was read or written.
+pub(super) struct Blocks<'a> {
+    file: File,
+    path: &'a str,
+    /// When it was begun, with which server and for which keys; empty for an empty file.
     pub(super) id: String,
     pub(super) length: u64,
     /// Where the next block begins.
@@ -100,35 +103,36 @@ impl Block {
     }
 }
 
-impl Blocks {
-    /// # Errors
-    /// When this is no dump, or those of the file.
-    pub(super) fn open(path: &Path) -> Result<Blocks, Failure> {
-        let failed = |error: io::Error| Failure::Message(format!("'{}': {}", path.display(), reason(&error)));
-        let file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let mut file = BufReader::new(file);
-        let mut head = Vec::new();
-        io::BufRead::read_until(&mut file.by_ref().take(HEAD_BYTES_MAX), b'\n', &mut head).map_err(failed)?;
-        let line = str::from_utf8(&head).ok().and_then(|line| line.strip_prefix(HEAD)?.strip_suffix('\n'));
-        let Some(id) = line.map(str::to_string) else {
-            return Err(Failure::Message(format!("'{}' is no dump of memento-cli", path.display())));
-        };
-        Ok(Blocks { file, path: path.to_path_buf(), id, length, at: head.len() as u64 })
-    }
-
-    /// Goes on with the block at this place.
+impl<'a> Blocks<'a> {
+    /// Opens a file to be read, or to be made where it is not there, and appended to.
     ///
     /// # Errors
-    /// Those of the file.
-    pub(super) fn go_to(&mut self, at: u64) -> Result<(), Failure> {
-        self.file.seek(SeekFrom::Start(at)).map_err(|error| Failure::at("cannot read the dump", &error))?;
-        self.at = at;
-        Ok(())
+    /// When this is no dump, or those of the file.
+    pub(super) fn open(path: &'a str, to_write: bool) -> Result<Blocks<'a>, Failure> {
+        let file = OpenOptions::new().read(true).append(to_write).create(to_write).mode(0o600).open(path);
+        let opened = |file: &File| file.metadata().map(|found| found.len());
+        let (file, length) = file.and_then(|file| opened(&file).map(|length| (file, length))).map_err(failed(path))?;
+        let mut blocks = Blocks { file, path, id: String::new(), length, at: 0 };
+        if length == 0 && to_write {
+            return Ok(blocks);
+        }
+        let mut head = vec![0; HEAD_BYTES_MAX.min(length as usize)];
+        blocks.read(&mut head, 0)?;
+        let end = head.iter().position(|&byte| byte == b'\n').unwrap_or(0);
+        let Some(id) = str::from_utf8(&head[..end]).unwrap_or("").strip_prefix(HEAD) else {
+            return Err(Failure::message(format!("'{path}' is no dump of memento-cli")));
+        };
+        blocks.id += id;
+        blocks.at = end as u64 + 1;
+        Ok(blocks)
+    }
+
+    fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Failure> {
+        self.file.read_exact_at(bytes, at).map_err(failed(self.path))
     }
 
     pub(super) fn wrong(&self, what: &str) -> Failure {
-        Failure::Message(format!("'{}': {what} at byte {}", self.path.display(), self.at))
+        Failure::message(format!("'{}': {what} at byte {}", self.path, self.at))
     }
 
     /// The next block; `None` where the file ends, in a block or before one.
@@ -136,32 +140,65 @@ impl Blocks {
     /// # Errors
     /// When the block is damaged, or those of the file.
     pub(super) fn next(&mut self) -> Result<Option<Block>, Failure> {
-        let mut head = [0; 9];
-        if self.length - self.at < FRAME_BYTES {
+        let left = self.length - self.at;
+        if left < FRAME_BYTES {
             return Ok(None);
         }
-        let failed = |error: io::Error| Failure::at("cannot read the dump", &error);
-        self.file.read_exact(&mut head).map_err(failed)?;
-        let length = u64::from(u32::from_le_bytes([head[1], head[2], head[3], head[4]]));
+        let mut head = [0; 9];
+        self.read(&mut head, self.at)?;
         // A length that is not the one that was written would make a whole file look like one that was cut off.
-        let is_head = head[5..] == crc32(&head[..5]).to_le_bytes();
-        if !is_head || !matches!(head[0], b'K' | b'E') || length < 8 {
+        let (letter, length) = (head[0], number(&head[1..5]));
+        if number(&head[5..]) != crc32(&head[..5]).into() || !matches!(letter, b'K' | b'E') || length < 8 {
             return Err(self.wrong("no block is"));
         }
-        if self.length - self.at < FRAME_BYTES + length {
+        if left < FRAME_BYTES + length {
             return Ok(None);
         }
-        let mut payload = vec![0; length as usize];
-        self.file.read_exact(&mut payload).map_err(failed)?;
-        let mut sum = [0; 4];
-        self.file.read_exact(&mut sum).map_err(failed)?;
-        if u32::from_le_bytes(sum) != crc32(&payload) {
+        let mut payload = vec![0; length as usize + 4];
+        self.read(&mut payload, self.at + 9)?;
+        let sum = number(&payload[length as usize..]);
+        payload.truncate(length as usize);
+        if sum != crc32(&payload).into() {
             return Err(self.wrong("a block has another checksum than it should have"));
         }
         self.at += FRAME_BYTES + length;
-        let number = payload.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Ok(Some(Block { letter: head[0], number, payload }))
+        Ok(Some(Block { letter, number: number(&payload[..8]), payload }))
     }
+
+    /// What was cut off in the middle of a block goes.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn cut(&mut self) -> Result<(), Failure> {
+        self.file.set_len(self.at).map_err(failed(self.path))
+    }
+
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(bytes).map_err(failed(self.path))
+    }
+
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn put(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
+        let mut head = vec![letter];
+        head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        head.extend_from_slice(&crc32(&head).to_le_bytes());
+        self.write(&head)?;
+        self.write(payload)?;
+        self.write(&crc32(payload).to_le_bytes())
+    }
+
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn end(&self) -> Result<(), Failure> {
+        self.file.sync_all().map_err(failed(self.path))
+    }
+}
+
+fn failed(path: &str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::message(format!("'{path}': {}", reason(&error)))
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ const SEQUENCE_BYTES_MAX: usize = 32;
 #[derive(Default)]
 pub(in crate::cli) struct Keys {
     bytes: Vec<u8>,
+    /// So many of them were of keys that were taken.
+    taken: usize,
 }
 
 impl Keys {
@@ -39,8 +41,12 @@ impl Keys {
     /// The next whole key; what means nothing is passed over. Escape alone waits for what follows it.
     pub(in crate::cli) fn next(&mut self) -> Option<Key> {
         loop {
-            let (count, key) = first(&self.bytes)?;
-            self.bytes.drain(..count);
+            let Some((count, key)) = first(&self.bytes[self.taken..]) else {
+                self.bytes.drain(..self.taken);
+                self.taken = 0;
+                return None;
+            };
+            self.taken += count;
             if key.is_some() {
                 return key;
             }

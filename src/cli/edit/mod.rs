@@ -8,6 +8,7 @@ mod width;
 pub(super) use keys::{Key, Keys};
 pub(super) use width::width;
 
+use super::has;
 use screen::Screen;
 use text::Text;
 
@@ -233,10 +234,10 @@ impl Editor {
             }
         };
         let lines = history[..from.min(history.len())].iter();
-        let found = lines.rev().position(|line| line.contains(&search.pattern) && line != self.text.line());
+        let found = lines.rev().position(|line| has(line, &search.pattern) && line != self.text.line());
         // The line that is shown may fit the other pattern as well.
         let is_shown = search.place < history.len() && key != Key::Control(b'R');
-        let fits = is_shown && self.text.line().contains(&search.pattern);
+        let fits = is_shown && has(self.text.line(), &search.pattern);
         search.found = fits || search.pattern.is_empty() || found.is_some();
         if let (false, false, Some(back)) = (fits, search.pattern.is_empty(), found) {
             search.place = from.min(history.len()) - 1 - back;

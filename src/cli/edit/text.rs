@@ -214,8 +214,8 @@ impl Text {
         self.at = at;
         if start < middle && middle < end {
             self.remember(Last::Other);
-            let swapped = format!("{}{}", &self.line[middle..end], &self.line[start..middle]);
-            self.line.replace_range(start..end, &swapped);
+            let first: String = self.line.drain(start..middle).collect();
+            self.line.insert_str(end - first.len(), &first);
             self.at = end;
         }
     }
@@ -223,7 +223,8 @@ impl Text {
     /// Puts a word in place of what stands between `start` and the cursor.
     pub(super) fn complete(&mut self, start: usize, word: &str) {
         self.remember(Last::Other);
-        self.line.replace_range(start..self.at, word);
+        self.line.drain(start..self.at);
+        self.line.insert_str(start, word);
         self.at = start + word.len();
     }
 }
