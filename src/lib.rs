@@ -32,7 +32,7 @@
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
-//! | `sys/tty.rs` | the terminal of the tools |
+//! | `sys/tty.rs` | the terminal of the tools, their input and files |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |

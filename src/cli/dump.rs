@@ -11,7 +11,7 @@ use super::keys::{Scan, lengths};
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::Info;
-use super::{Failure, complain, failed, print, tell};
+use super::{Failure, complain, failed, print, read_file, tell};
 use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
@@ -207,7 +207,7 @@ pub(super) fn dump(target: &Target, path: &str, pattern: Option<&str>) -> Result
 /// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
 /// ended there were.
 fn noted(note: &str, whose: &str) -> Option<[u64; 4]> {
-    let text = fs::read(note).ok()?;
+    let text = read_file(note.as_ref()).ok()?;
     let mut words = text.strip_prefix(whose.as_bytes())?.split(|&byte| byte == b' ');
     let mut numbers = [0; 4];
     for number in &mut numbers {

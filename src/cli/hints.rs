@@ -152,12 +152,13 @@ fn describe(row: &CommandSpec) -> String {
     for sub in row.subcommands {
         text += "  ";
         text += &sub.word().to_ascii_uppercase();
-        for (before, part) in [(" ", sub.usage), (": ", sub.summary), ("\n", "")] {
-            if before != " " || !part.is_empty() {
-                text += before;
-                text += part;
-            }
+        if !sub.usage.is_empty() {
+            text.push(' ');
+            text += sub.usage;
         }
+        text += ": ";
+        text += sub.summary;
+        text.push('\n');
     }
     text
 }

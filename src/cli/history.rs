@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::words;
+use super::{read_file, words};
 
 /// So many lines are remembered.
 const LINES_MAX: usize = 1000;
@@ -26,13 +26,16 @@ pub(super) struct History {
 impl History {
     /// The lines of the file, as far as they can be read; a file with many more than are remembered is cut to these.
     pub(super) fn load(path: PathBuf) -> History {
-        let bytes = fs::read(&path).unwrap_or_default();
+        let bytes = read_file(path.as_os_str()).unwrap_or_default();
         // The newest lines are at the end.
         let mut start = bytes.len().saturating_sub(BYTES_MAX);
         while start > 0 && start < bytes.len() && bytes[start - 1] != b'\n' {
             start += 1;
         }
-        let mut lines: Vec<String> = String::from_utf8_lossy(&bytes[start..]).lines().map(str::to_string).collect();
+        let mut lines = Vec::new();
+        for line in String::from_utf8_lossy(&bytes[start..]).lines() {
+            lines.push(line.to_string());
+        }
         let is_long = start > 0 || lines.len() > 2 * LINES_MAX;
         lines.drain(..lines.len().saturating_sub(LINES_MAX));
         if is_long {

@@ -97,8 +97,7 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
     let mut scan = Scan::new(pattern);
     while let Some(keys) = scan.next(&mut client)? {
         let lengths = lengths(&mut client, &keys)?;
-        for (place, key) in keys.into_iter().enumerate() {
-            let length = lengths[place];
+        for (key, &length) in keys.iter().zip(&lengths) {
             if length < 0 {
                 others += 1;
                 continue;
@@ -106,10 +105,13 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
             count += 1;
             bytes += length as u64;
             // A key that comes twice is one.
-            let place = longest.iter().position(|other| other.0 < length);
-            let place = place.unwrap_or(longest.len());
-            if place < SHOWN && longest.iter().all(|other| other.1 != key) {
-                longest.insert(place, (length, key));
+            let (mut place, mut is_known) = (0, false);
+            for other in &longest {
+                place += usize::from(other.0 >= length);
+                is_known |= other.1 == *key;
+            }
+            if place < SHOWN && !is_known {
+                longest.insert(place, (length, key.clone()));
                 longest.truncate(SHOWN);
             }
         }
@@ -121,9 +123,9 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
         tell("");
     }
     let mut out = Vec::new();
-    for (length, key) in longest {
+    for (length, key) in &longest {
         out.extend_from_slice(format!("{length:>12}  ").as_bytes());
-        show::escape(&key, &mut out);
+        show::escape(key, &mut out);
         out.push(b'\n');
     }
     let mean = Fixed::<1>((bytes.saturating_mul(10) + count / 2).checked_div(count).unwrap_or(0));

@@ -1,14 +1,12 @@
 //! `--pipe`: standard input to the server as it is, lines or RESP, as fast as both go; the answers are counted.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::talk::Target;
-use super::{Failure, complain, failed, print, tell};
+use super::{Failure, complain, failed, print, read_input, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
-
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// When all is sent, the server may be silent for so long: what it waits for is the rest of a request that was cut off.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -80,17 +78,14 @@ pub(super) fn run(target: &Target) -> Result<(), Failure> {
 
 /// Sends the input and then a request of ours, whose answer is the last one, and takes all answers.
 fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), Failure> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut input = io::stdin().lock();
+    let mut chunk = Vec::new();
     let (mut bytes, mut told, mut last) = (0, Instant::now(), b'\n');
     loop {
-        let length = match input.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            length => length.map_err(|error| Failure::input(&error))?,
-        };
-        let Some(&end) = chunk[..length].last() else { break };
+        chunk.clear();
+        let length = read_input(&mut chunk)?;
+        let Some(&end) = chunk.last() else { break };
         last = end;
-        client.send(&chunk[..length], Deadline::NEVER)?;
+        client.send(&chunk, Deadline::NEVER)?;
         count.receive(client, mark)?;
         bytes += length;
         if told.elapsed() > Duration::from_millis(200) {

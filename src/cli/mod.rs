@@ -20,7 +20,10 @@ mod talk;
 mod top;
 mod watch;
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use crate::client::reason;
 use crate::sys::tty;
@@ -125,6 +128,18 @@ fn spawn(work: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads a piece of standard input behind what `bytes` has; gives its length, 0 at the end.
+fn read_input(bytes: &mut Vec<u8>) -> Result<usize, Failure> {
+    tty::read_more(io::stdin().as_fd(), bytes).map_err(|error| Failure::input(&error))
+}
+
+/// What a file has, a pipe as well.
+fn read_file(path: &OsStr) -> io::Result<Vec<u8>> {
+    let (file, mut bytes) = (File::open(path)?, Vec::new());
+    while tty::read_more(file.as_fd(), &mut bytes)? > 0 {}
+    Ok(bytes)
+}
+
 /// The words of a line, and where each begins.
 fn words(line: &str) -> Vec<(usize, &str)> {
     let (bytes, mut at, mut found) = (line.as_bytes(), 0, Vec::new());
@@ -190,7 +205,7 @@ fn run(request: &Request) -> Result<(), Failure> {
         framed(request, style)
     } else {
         let (address, stream) = target.connect_text()?;
-        pipe::run(&address, stream, io::stdin(), is_terminal && style != Style::Raw)
+        pipe::run(&address, stream, is_terminal && style != Style::Raw)
     }
 }
 
@@ -209,7 +224,7 @@ fn command(request: &Request, words: &[String], style: Style) -> Result<(), Fail
     let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let mut last = Vec::new();
     if request.from_stdin {
-        io::stdin().lock().read_to_end(&mut last).map_err(|error| Failure::input(&error))?;
+        while read_input(&mut last)? > 0 {}
         words.push(&last);
     }
     let mut talk = connect(request, style)?;
@@ -286,9 +301,7 @@ impl Batch {
 
 /// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
 fn framed(request: &Request, style: Style) -> Result<(), Failure> {
-    const CHUNK_BYTES: usize = 64 * 1024;
     let mut talk = connect(request, style)?;
-    let mut input = io::stdin().lock();
     let mut bytes = Vec::new();
     let (mut failed, mut at_end) = (false, false);
     // One that cannot be painted on has a prompt too.
@@ -297,16 +310,7 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
         if !prompt.is_empty() {
             print(prompt.as_bytes())?;
         }
-        let length = bytes.len();
-        bytes.resize(length + CHUNK_BYTES, 0);
-        let count = loop {
-            match input.read(&mut bytes[length..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                count => break count.map_err(|error| Failure::input(&error))?,
-            }
-        };
-        bytes.truncate(length + count);
-        at_end = count == 0;
+        at_end = read_input(&mut bytes)? == 0;
         if at_end && !bytes.is_empty() {
             bytes.push(b'\n');
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
-use super::{Failure, has, print};
+use super::{Failure, has, print, words};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient};
 
@@ -44,31 +44,42 @@ impl Node {
 /// The nodes of what CLUSTER NODES says, by address.
 fn parse(text: &str) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
-    for node in text.lines().filter_map(node) {
+    for line in text.lines() {
+        let Some(node) = node(line) else { continue };
         // There are few, so that this is as good as sorting, and smaller.
-        let place = nodes.partition_point(|other| (&other.host, other.port) < (&node.host, node.port));
+        let mut place = 0;
+        while place < nodes.len() && (&*nodes[place].host, nodes[place].port) < (&*node.host, node.port) {
+            place += 1;
+        }
         nodes.insert(place, node);
     }
     nodes
 }
 
 fn node(line: &str) -> Option<Node> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let address = words.get(1)?;
+    let words = words(line);
+    let word = |place: usize| words.get(place).map(|(_, word)| *word);
+    let address = word(1)?;
     let end = address.bytes().position(|byte| matches!(byte, b'@' | b',')).unwrap_or(address.len());
     let (host, port) = address[..end].rsplit_once(':')?;
-    let range = |word: &&str| {
+    let (port, flags, link) = (port.parse().ok()?, word(2)?, word(7)?);
+    let mut ranges = Vec::new();
+    for (_, word) in &words[8..] {
         let (first, last) = word.split_once('-').unwrap_or((word, word));
-        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-        (first <= last && last < SLOTS).then_some((first, last))
-    };
+        if let (Ok(first), Ok(last)) = (first.parse(), last.parse())
+            && first <= last
+            && last < SLOTS
+        {
+            ranges.push((first, last));
+        }
+    }
     Some(Node {
         // It is shown: a server's words have nothing that a terminal obeys.
         host: escaped(host.as_bytes()),
-        port: port.parse().ok()?,
-        flags: words.get(2)?.to_string(),
-        linked: *words.get(7)? == "connected" || has(words[2], "myself"),
-        ranges: words[8..].iter().filter_map(range).collect(),
+        port,
+        flags: flags.to_string(),
+        linked: link == "connected" || has(flags, "myself"),
+        ranges,
     })
 }
 

@@ -1,6 +1,5 @@
 //! The command line of memento-cli.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -246,7 +245,7 @@ fn milliseconds(word: &str) -> Option<Duration> {
 fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
     let password = match matches.opt_str("password-file") {
         Some(path) => {
-            let text = fs::read(&path)
+            let text = super::read_file(path.as_ref())
                 .map_err(|error| format!("--password-file: '{path}': {}", crate::client::reason(&error)))?;
             let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);

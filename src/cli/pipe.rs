@@ -5,11 +5,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::lines::Lines;
 use super::{Failure, print, show, spawn};
 use crate::client::reason;
+use crate::sys::tty;
 
 /// What is read or received at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -24,22 +26,17 @@ enum Sending {
     Failed(io::Error),
 }
 
-/// Sends the lines of `input`, and prints each answer, followed by LF, escaped for a terminal where that is wanted.
+/// Sends the lines of standard input, and prints each answer, followed by LF, escaped for a terminal where that is wanted.
 /// Returns when the server has answered all lines and closed. A last line without LF is sent with one.
 ///
 /// # Errors
 /// When input, output or connection fail; the last also when the server closes before the input's end, or owes answers.
-pub(super) fn run(
-    address: &str,
-    mut receiver: TcpStream,
-    input: impl Read + Send + 'static,
-    escaped: bool,
-) -> Result<(), Failure> {
+pub(super) fn run(address: &str, mut receiver: TcpStream, escaped: bool) -> Result<(), Failure> {
     let sender = receiver.try_clone().map_err(|error| Failure::at("cannot use the connection twice", &error))?;
     let sending = Arc::new(Mutex::new(Sending::Open { may_end: false }));
     let told = Arc::clone(&sending);
     // The thread is not joined: it may sit in a read of an input that never ends when the server is long gone.
-    spawn(Box::new(move || send(input, sender, &told)))?;
+    spawn(Box::new(move || send(sender, &told)))?;
 
     let mut ends = ReplyEnds::default();
     let received = receive(&mut receiver, &mut ends, escaped)?;
@@ -59,21 +56,20 @@ pub(super) fn run(
 }
 
 /// Copies the input into the socket, then half-closes it, which tells the server to answer the rest and close.
-fn send(mut input: impl Read, mut socket: TcpStream, told: &Mutex<Sending>) {
+fn send(mut socket: TcpStream, told: &Mutex<Sending>) {
     let tell = |state| *told.lock().unwrap_or_else(PoisonError::into_inner) = state;
     let mut lines = Lines::default();
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = Vec::new();
     loop {
-        let count = match input.read(&mut chunk) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+        chunk.clear();
+        let at_end = match tty::read_more(io::stdin().as_fd(), &mut chunk) {
+            Ok(count) => count == 0,
             Err(error) => {
                 tell(Sending::Failed(error));
                 break;
             }
         };
-        let at_end = count == 0;
-        let bytes = if at_end && lines.in_line() { b"\n" } else { &chunk[..count] };
+        let bytes = if at_end && lines.in_line() { b"\n" } else { &chunk[..] };
         let wanted = lines.feed(bytes);
         // Told before it is sent: the server may close at once, and the receiver then looks here.
         let last = at_end || lines.ended();

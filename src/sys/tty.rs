@@ -1,4 +1,5 @@
-//! The terminal of the tools: its size, its keys one by one instead of by lines, and waiting for them.
+//! The terminal of the tools: its size, its keys one by one instead of by lines, and waiting for them. And their input
+//! and files, where the standard library takes more room for it.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,6 +23,29 @@ pub fn size() -> (usize, usize) {
 /// Whether keys can be read one by one and what is typed is seen.
 pub fn is_here() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// What a pipe holds.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Reads what there is, [`READ_BYTES`] at most, behind what `bytes` has; gives how much that was, 0 at the end.
+///
+/// # Errors
+/// Those of `read(2)`.
+pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let length = bytes.len();
+    bytes.resize(length + READ_BYTES, 0);
+    let count = super::retry(|| nix::unistd::read(from, &mut bytes[length..]));
+    bytes.truncate(length + *count.as_ref().unwrap_or(&0));
+    count
+}
+
+/// Cuts a file to this length.
+///
+/// # Errors
+/// Those of `ftruncate(2)`.
+pub fn truncate(file: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    super::retry(|| nix::unistd::ftruncate(file, bytes as libc::off_t))
 }
 
 /// What has come.

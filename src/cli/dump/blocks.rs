@@ -16,10 +16,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use super::super::Failure;
 use crate::client::reason;
+use crate::sys::tty;
 
 pub(super) const HEAD: &str = "memento-dump 1 ";
 const HEAD_BYTES_MAX: usize = 128;
@@ -170,7 +172,7 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// Those of the file.
     pub(super) fn cut(&mut self) -> Result<(), Failure> {
-        self.file.set_len(self.at).map_err(failed(self.path))
+        tty::truncate(self.file.as_fd(), self.at).map_err(failed(self.path))
     }
 
     /// # Errors

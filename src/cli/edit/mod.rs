@@ -96,15 +96,17 @@ impl Editor {
     }
 
     fn paint_with(&mut self, advice: &dyn Advice, hinted: bool, out: &mut String) {
-        let (mut line, mut at) = (self.text.line().to_string(), self.text.at());
-        let hint = if hinted && at == line.len() && self.search.is_none() { advice.hint(&line) } else { String::new() };
-        if let Some(start) = advice.secret(&line) {
-            let stars = |text: &str| "*".repeat(text.chars().count());
-            let (open, secret) = line.split_at(start);
-            let covered = format!("{open}{}", stars(secret));
-            at = if at > start { start + stars(&line[start..at]).len() } else { at };
-            line = covered;
+        let (text, at) = (self.text.line(), self.text.at());
+        let hint = if hinted && at == text.len() && self.search.is_none() { advice.hint(text) } else { String::new() };
+        let secret = advice.secret(text).unwrap_or(text.len());
+        let (mut line, mut cursor) = (String::new(), None);
+        for (place, char) in text.char_indices() {
+            if place == at {
+                cursor = Some(line.len());
+            }
+            line.push(if place < secret { char } else { '*' });
         }
+        let at = cursor.unwrap_or(line.len());
         let search = self.search.as_ref().map(|search| {
             format!("({} '{}') ", if search.found { "search" } else { "search finds no" }, search.pattern)
         });

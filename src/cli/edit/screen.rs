@@ -45,6 +45,13 @@ impl Layout {
     }
 }
 
+/// Moves the cursor, up by `A`, to the right by `C`.
+fn go(count: usize, letter: char, out: &mut String) {
+    if count > 0 {
+        *out += &format!("\x1b[{count}{letter}");
+    }
+}
+
 impl Screen {
     pub(super) fn new(columns: usize, rows: usize) -> Screen {
         // Two columns are the least in which every character has room.
@@ -76,9 +83,7 @@ impl Screen {
     /// Paints over what was painted before. The cursor stands before `line[at..]`; a hint stands behind the line where it
     /// has room on the last row. Of more rows than the terminal has, those around the cursor are shown.
     pub(super) fn paint(&mut self, prompt: &str, line: &str, at: usize, hint: &str, out: &mut String) {
-        if self.row > 0 {
-            *out += &format!("\x1b[{}A", self.row);
-        }
+        go(self.row, 'A', out);
         out.push('\r');
         let mut layout = self.layout(prompt);
         line[..at].chars().for_each(|char| layout.put(char));
@@ -99,28 +104,31 @@ impl Screen {
         let mut end = layout.rows[last].1;
         if last == layout.rows.len() - 1 {
             let room = self.columns - end;
+            let start = out.len();
+            *out += "\x1b[2m";
+            let hint_start = out.len();
             let mut taken = 0;
-            let fitting = |char: &char| {
-                taken += width(*char);
-                taken < room
-            };
-            let hint: String = hint.chars().take_while(fitting).collect();
-            if !hint.is_empty() {
-                *out += &format!("\x1b[2m{hint}\x1b[m");
-                end += hint.chars().map(width).sum::<usize>();
+            for char in hint.chars() {
+                taken += width(char);
+                if taken >= room {
+                    break;
+                }
+                end += width(char);
+                out.push(char);
+            }
+            if out.len() == hint_start {
+                out.truncate(start);
+            } else {
+                *out += "\x1b[m";
             }
         }
         // At the margin the cursor stands on the last character still, and nothing is left to clear on that row.
         if end < self.columns {
             *out += "\x1b[J";
         }
-        if cursor_row < last {
-            *out += &format!("\x1b[{}A", last - cursor_row);
-        }
+        go(last - cursor_row, 'A', out);
         out.push('\r');
-        if cursor_column > 0 {
-            *out += &format!("\x1b[{cursor_column}C");
-        }
+        go(cursor_column, 'C', out);
         self.row = cursor_row - first;
         self.painted = format!("{prompt}{}", &line[..at]);
     }
