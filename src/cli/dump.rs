@@ -11,7 +11,7 @@ use super::keys::{Scan, lengths};
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::Info;
-use super::{Failure, complain, failed, print, read_file, tell};
+use super::{Failure, complain, failed, read_file, say, tell};
 use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
@@ -49,12 +49,12 @@ impl Progress {
         for cell in 0..CELLS {
             text.push(if cell * 100 < percent * CELLS { '#' } else { '.' });
         }
-        tell(&format!("{text}] {percent:>3} %  {keys} keys "));
+        tell(format!("{text}] {percent:>3} %  {keys} keys "));
     }
 
     fn end(&self) {
         if self.shown {
-            tell("");
+            tell(String::new());
         }
     }
 }
@@ -122,7 +122,7 @@ impl Dump<'_> {
             }
         }
         self.file.cut()?;
-        complain(&format!("'{path}' was begun on {begun} and has {} keys, going on", self.count));
+        complain(format!("'{path}' was begun on {begun} and has {} keys, going on", self.count));
         Ok(cursor)
     }
 
@@ -199,9 +199,9 @@ pub(super) fn dump(target: &Target, path: &str, pattern: Option<&str>) -> Result
     dump.file.end()?;
     progress.end();
     if dump.others > 0 {
-        complain(&format!("left out, since they hold no strings: {}", dump.others));
+        complain(format!("left out, since they hold no strings: {}", dump.others));
     }
-    print(format!("keys: {count}\n").as_bytes())
+    say(format!("keys: {count}\n"))
 }
 
 /// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
@@ -234,7 +234,7 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
     {
         blocks.at = at;
         (entries, set, ended) = (entries_before, set_before, ended_before);
-        complain(&format!("going on at byte {at} of '{path}'"));
+        complain(format!("going on at byte {at} of '{path}'"));
     }
     let mut progress = Progress::new();
     while let Some(block) = blocks.next()? {
@@ -264,7 +264,7 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
                 Kind::Error => {
                     errors += 1;
                     if errors <= SHOWN_MAX {
-                        complain(&escaped(view.bytes()));
+                        complain(escaped(view.bytes()));
                     }
                 }
                 // How many DEL has deleted.
@@ -281,12 +281,12 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
     }
     progress.end();
     if !whole {
-        complain(&format!("'{path}' is not whole: what is missing was not dumped"));
+        complain(format!("'{path}' is not whole: what is missing was not dumped"));
     }
     if errors == 0 && whole {
         let _ = fs::remove_file(&note);
     }
-    print(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n").as_bytes())?;
+    say(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n"))?;
     failed(errors > 0 || !whole)
 }
 

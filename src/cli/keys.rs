@@ -116,11 +116,11 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
             }
         }
         if progress {
-            tell(&format!("{count} keys "));
+            tell(format!("{count} keys "));
         }
     }
     if progress {
-        tell("");
+        tell(String::new());
     }
     let mut out = Vec::new();
     for (length, key) in &longest {

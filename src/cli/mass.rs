@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::talk::Target;
-use super::{Failure, complain, failed, print, read_input, tell};
+use super::{Failure, complain, failed, read_input, say, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
 
@@ -34,13 +34,13 @@ impl Count {
         if view.kind() == Kind::Error {
             self.errors += 1;
             if self.errors <= SHOWN_MAX {
-                self.tell("");
-                complain(&format!("answer {}: {}", self.replies, super::show::escaped(view.bytes())));
+                self.tell(String::new());
+                complain(format!("answer {}: {}", self.replies, super::show::escaped(view.bytes())));
             }
         }
     }
 
-    fn tell(&self, text: &str) {
+    fn tell(&self, text: String) {
         if self.told {
             tell(text);
         }
@@ -66,13 +66,13 @@ pub(super) fn run(target: &Target) -> Result<(), Failure> {
         // Why a server has closed the connection is what it has said last.
         let _ = count.receive(&mut client, mark.as_bytes());
     }
-    count.tell("");
+    count.tell(String::new());
     if let Err(failure) = sent {
         let why = failure.sentence()?;
         let why = format!("{why} (answers received: {}, errors: {})", count.replies, count.errors);
         return Err(Failure::message(why));
     }
-    print(format!("answers: {}, errors: {}\n", count.replies, count.errors).as_bytes())?;
+    say(format!("answers: {}, errors: {}\n", count.replies, count.errors))?;
     failed(count.errors > 0)
 }
 
@@ -90,7 +90,7 @@ fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), F
         bytes += length;
         if told.elapsed() > Duration::from_millis(200) {
             told = Instant::now();
-            count.tell(&format!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
+            count.tell(format!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
         }
     }
     // The last line of a file may lack its end.

@@ -38,7 +38,7 @@ pub fn main(args: Vec<String>) -> i32 {
         Ok(Parsed::Print(text)) => return exit_status(print(text.as_bytes())),
         Ok(Parsed::Talk(request)) => request,
         Err(what) => {
-            complain(&format!("{what}\nTry 'memento-cli --help'."));
+            complain(format!("{what}\nTry 'memento-cli --help'."));
             return 2;
         }
     };
@@ -109,7 +109,7 @@ fn exit_status(result: Result<(), Failure>) -> i32 {
         Why::OutputClosed => 0,
         Why::ErrorAnswer => 1,
         Why::Message(text) => {
-            complain(&text);
+            complain(text);
             1
         }
         Why::Signal(number) => 128 + number,
@@ -162,13 +162,17 @@ fn has(text: &str, part: &str) -> bool {
 }
 
 /// A closed standard error must not stop the tool, as `eprintln` would.
-fn complain(text: &str) {
+fn complain(text: String) {
     let _ = writeln!(io::stderr(), "memento-cli: {text}");
 }
 
 /// How far something is, written over what was told before; for standard error on a terminal.
-fn tell(text: &str) {
+fn tell(text: String) {
     let _ = write!(io::stderr(), "\r{text}\x1b[K");
+}
+
+fn say(text: String) -> Result<(), Failure> {
+    print(text.as_bytes())
 }
 
 fn print(bytes: &[u8]) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
-use super::{Failure, has, print, words};
+use super::{Failure, has, say, words};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient};
 
@@ -292,7 +292,7 @@ pub(super) fn show(target: &Target) -> Result<(), Failure> {
     if picture.is_empty() {
         return Err(Failure::message(format!("{} is in no cluster", cluster.nodes[0].address)));
     }
-    print(format!("{}\n{picture}", cluster.table()).as_bytes())
+    say(format!("{}\n{picture}", cluster.table()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::history::History;
 use super::lines::Answer;
 use super::show::Style;
 use super::talk::{Talk, Target};
-use super::{Failure, Why, complain, print, spawn, words};
+use super::{Failure, Why, complain, print, say, spawn, words};
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
@@ -108,7 +108,7 @@ impl Prompt<'_> {
     fn tell_refusal(&self) {
         if let Some(why) = self.talk.as_ref().and_then(|talk| talk.refusal.as_ref()) {
             let advice = if why.starts_with("NOAUTH") { "the server wants a password: AUTH password" } else { why };
-            complain(advice);
+            complain(advice.to_string());
         }
     }
 
@@ -196,7 +196,7 @@ impl Prompt<'_> {
             return Ok(false);
         }
         if super::lines::answer(line.as_bytes()) == Answer::Unknown {
-            complain("every answer is waited for here, so neither CLIENT REPLY nor RESP can be typed");
+            complain("every answer is waited for here, so neither CLIENT REPLY nor RESP can be typed".to_string());
             return Ok(false);
         }
         // A server that has closed the connection meanwhile is told from one that does so over this line.
@@ -239,7 +239,7 @@ impl Prompt<'_> {
         }
         if start.elapsed() >= LONG {
             let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
-            print(format!("({hundredths} s)\n").as_bytes())?;
+            say(format!("({hundredths} s)\n"))?;
         }
         if kind == Answer::End {
             return Ok(true);
@@ -254,7 +254,7 @@ impl Prompt<'_> {
     /// The line may have been executed, or not: it is not sent again. What was typed ahead counted on it, and in a
     /// transaction would be executed instead of queued: it is forgotten.
     fn lost(&mut self, why: &str) -> Result<bool, Failure> {
-        complain(why);
+        complain(why.to_string());
         self.keys = Keys::default();
         self.reconnect("the line was not answered")?;
         Ok(false)
@@ -275,19 +275,19 @@ impl Prompt<'_> {
             }
             if self.wait(None, Some(CONNECT_LOOK))?.keys && self.stop_pressed()? {
                 // The thread ends by itself when its time is over.
-                complain("not connected: stopped");
+                complain("not connected: stopped".to_string());
                 return Ok(false);
             }
         };
         match connected {
             Ok(talk) => {
-                complain(&format!("{why}; connected again"));
+                complain(format!("{why}; connected again"));
                 self.talk = Some(talk);
                 self.tell_refusal();
                 Ok(true)
             }
             Err(failure) => {
-                complain(&failure.sentence()?);
+                complain(failure.sentence()?);
                 Ok(false)
             }
         }

@@ -45,9 +45,7 @@ impl Target {
                 return Err(Failure::message(super::show::escaped(reply.bytes())));
             }
         }
-        // All that is asked of it is to read, to write and to shut down, which the calls of both kinds do alike.
-        let stream = TcpStream::from(client.as_fd().try_clone_to_owned()?);
-        stream.set_nonblocking(false)?;
+        let stream = crate::client::stream(client.as_fd())?;
         Ok((client.address().to_string(), stream))
     }
 

@@ -9,7 +9,7 @@ use super::nodes::{Cluster, letter};
 use super::show::{date, escaped};
 use super::talk::Target;
 use super::watch::short;
-use super::{Failure, Why, print};
+use super::{Failure, Why, print, say};
 use crate::client::resp::{Deadline, RespClient};
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
@@ -78,7 +78,7 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
         rates.push(sum(&cluster, "instantaneous_ops_per_sec"));
         let begun = Instant::now();
         loop {
-            draw(&lines(&cluster, &rates, &slow, trouble.as_deref()))?;
+            draw(lines(&cluster, &rates, &slow, trouble.as_deref()))?;
             if is_over(&keyboard, interval.saturating_sub(begun.elapsed()))? {
                 return Ok(());
             }
@@ -194,7 +194,7 @@ fn lines(cluster: &Cluster<'_>, rates: &[u64], slow: &[Slow], trouble: Option<&s
 }
 
 /// Puts the lines on the screen, as far as they have room.
-fn draw(text: &str) -> Result<(), Failure> {
+fn draw(text: String) -> Result<(), Failure> {
     let (columns, rows) = tty::size();
     let mut out = String::from("\x1b[H");
     for (place, line) in text.lines().take(rows).enumerate() {
@@ -214,7 +214,7 @@ fn draw(text: &str) -> Result<(), Failure> {
         }
         out += "\x1b[K";
     }
-    print((out + "\x1b[J").as_bytes())
+    say(out + "\x1b[J")
 }
 
 #[cfg(test)]

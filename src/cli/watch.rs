@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::options::Request;
-use super::{Failure, print};
+use super::{Failure, print, say};
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient};
 use crate::stats::{Fixed, Histogram};
@@ -97,7 +97,7 @@ pub(super) fn stat(request: &Request) -> Result<(), Failure> {
             info.number("expired_keys"),
             info.number("evicted_keys"),
         );
-        print(text.as_bytes())?;
+        say(text)?;
         before = Some((commands, hits, now));
         line += 1;
         left = left.map(|left| left - 1);
@@ -149,7 +149,7 @@ pub(super) fn latency(request: &Request) -> Result<(), Failure> {
             most / 1000,
             times.count()
         );
-        print(if is_terminal { format!("\r{text}\x1b[K") } else { format!("{text}\n") }.as_bytes())?;
+        say(if is_terminal { format!("\r{text}\x1b[K") } else { text + "\n" })?;
         left = left.map(|left| left - 1);
     }
     if is_terminal { print(b"\n") } else { Ok(()) }

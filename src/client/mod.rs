@@ -7,14 +7,15 @@ pub mod reply;
 pub mod resp;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::stats::Fixed;
 pub use crate::sys::reason;
-use crate::sys::resolve;
+use resp::Deadline;
 
 /// Where the tools look for a server when they are not told.
 pub const HOST_DEFAULT: &str = "127.0.0.1";
@@ -46,14 +47,8 @@ impl Client {
     /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
     /// address tried.
     pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<Client> {
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let failed =
-            |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(&error)));
-        let found = resolve::addresses(host, port).map_err(failed)?;
-        let stream = connect_any(&found, timeout).map_err(failed)?;
-        // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
-        stream.set_nodelay(true).map_err(failed)?;
+        let (socket, address) = resp::dial_host(host, port, &|count| Deadline::after(timeout * count as u32))?;
+        let stream = stream(socket.as_fd())?;
         Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
     }
 
@@ -160,15 +155,15 @@ impl Client {
     }
 }
 
-fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match TcpStream::connect_timeout(address, timeout) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// The same connection once more, of the standard library's kind, which waits. What reads, writes and shuts down is the
+/// same for a Unix socket.
+///
+/// # Errors
+/// When there is no descriptor left.
+pub fn stream(socket: BorrowedFd<'_>) -> io::Result<TcpStream> {
+    let stream = TcpStream::from(socket.try_clone_to_owned()?);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// The port that a word of the command line names.

@@ -100,19 +100,8 @@ impl RespClient {
     /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
     /// address tried; `TimedOut` at the deadline.
     pub fn connect(host: &str, port: u16, deadline: Deadline) -> io::Result<RespClient> {
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for (place, &peer) in found.iter().enumerate() {
-            // An address that is silent leaves time for those behind it.
-            let deadline = deadline.share(found.len() - place);
-            match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
-                Ok(socket) => return Ok(RespClient::new(socket, address)),
-                Err(error) => last = error,
-            }
-        }
-        Err(cannot_connect(&address, &last))
+        let (socket, address) = dial_host(host, port, &|_| deadline)?;
+        Ok(RespClient::new(socket, address))
     }
 
     /// Connects to the Unix socket at `path`.
@@ -440,6 +429,25 @@ impl AsFd for RespClient {
 fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// Connects to `host`, a numeric address or a name, trying its addresses in turn, each for its part of the time that
+/// there is for so many. Gives `host:port` as well.
+pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadline) -> io::Result<(Socket, String)> {
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
+    let deadline = deadline(found.len());
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (place, &peer) in found.iter().enumerate() {
+        // An address that is silent leaves time for those behind it.
+        let deadline = deadline.share(found.len() - place);
+        match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
+            Ok(socket) => return Ok((socket, address)),
+            Err(error) => last = error,
+        }
+    }
+    Err(cannot_connect(&address, &last))
 }
 
 fn cannot_connect(address: &str, error: &io::Error) -> io::Error {
