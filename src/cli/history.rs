@@ -81,7 +81,12 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
 pub(super) fn secret(line: &str) -> Option<usize> {
     let words = words(line);
     let is = |place: usize, name: &str| {
-        words.get(place).is_some_and(|(_, word)| word.trim_matches('"').trim_matches('\'').eq_ignore_ascii_case(name))
+        let Some((_, word)) = words.get(place) else { return false };
+        let mut word = word.as_bytes();
+        while let [b'"' | b'\'', rest @ ..] | [rest @ .., b'"' | b'\''] = word {
+            word = rest;
+        }
+        word.eq_ignore_ascii_case(name.as_bytes())
     };
     let place = if is(0, "auth") {
         0

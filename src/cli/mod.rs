@@ -188,10 +188,10 @@ fn run(request: &Request) -> Result<(), Failure> {
     let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
     let people = Style::People { colours: !set("NO_COLOR") && !is_dumb };
     let style = request.style.unwrap_or(if is_terminal { people } else { Style::Raw });
-    match &request.mode {
+    match request.mode {
         Mode::Talk => {}
-        Mode::Dump(path) => return dump::dump(target, path, request.pattern.as_deref()),
-        Mode::Restore(path) => return dump::restore(target, path),
+        Mode::Dump => return dump::dump(target, &request.path, request.pattern.as_deref()),
+        Mode::Restore => return dump::restore(target, &request.path),
         Mode::Pipe => return mass::run(target),
         Mode::Scan => return keys::scan(target, request.pattern.as_deref(), style),
         Mode::BigKeys => return keys::biggest(target, request.pattern.as_deref()),

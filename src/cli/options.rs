@@ -67,7 +67,7 @@ pub(super) enum Parsed {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Run a command, or the lines of standard input.
     Talk,
@@ -78,11 +78,11 @@ pub(super) enum Mode {
     Latency,
     Cluster,
     Top,
-    Dump(String),
-    Restore(String),
+    Dump,
+    Restore,
 }
 
-const MODES: [(&str, Mode); 7] = [
+const MODES: [(&str, Mode); 9] = [
     ("pipe", Mode::Pipe),
     ("scan", Mode::Scan),
     ("bigkeys", Mode::BigKeys),
@@ -90,6 +90,8 @@ const MODES: [(&str, Mode); 7] = [
     ("latency", Mode::Latency),
     ("cluster", Mode::Cluster),
     ("top", Mode::Top),
+    ("dump", Mode::Dump),
+    ("restore", Mode::Restore),
 ];
 
 /// Whom to talk to, and what to say; no command means the lines of standard input.
@@ -97,6 +99,8 @@ const MODES: [(&str, Mode); 7] = [
 pub(super) struct Request {
     pub(super) target: Target,
     pub(super) mode: Mode,
+    /// The file of a dump.
+    pub(super) path: String,
     pub(super) command: Option<Vec<String>>,
     /// How answers are to be printed, where that was said.
     pub(super) style: Option<Style>,
@@ -119,7 +123,7 @@ fn options() -> Options {
     for name in ["raw", "json", "csv", "help"] {
         options.optflag("", name, "");
     }
-    for (name, _) in MODES {
+    for (name, _) in &MODES[..MODES.len() - 2] {
         options.optflag("", name, "");
     }
     options.optopt("", "dump", "", "FILE").optopt("", "restore", "", "FILE");
@@ -128,12 +132,18 @@ fn options() -> Options {
 }
 
 /// The choice among options of which one at most may be given.
-fn one_of<T: Clone>(matches: &Matches, choices: &[(&str, T)]) -> Result<Option<T>, String> {
-    let mut given = choices.iter().filter(|(name, _)| matches.opt_present(name));
-    match (given.next(), given.next()) {
-        (Some((one, _)), Some((other, _))) => Err(format!("--{one} and --{other} cannot be both")),
-        (one, _) => Ok(one.map(|(_, choice)| choice.clone())),
+fn one_of<T: Copy>(matches: &Matches, choices: &[(&str, T)]) -> Result<Option<T>, String> {
+    let mut found = None;
+    for &(name, choice) in choices {
+        if !matches.opt_present(name) {
+            continue;
+        }
+        if let Some((one, _)) = found {
+            return Err(format!("--{one} and --{name} cannot be both"));
+        }
+        found = Some((name, choice));
     }
+    Ok(found.map(|(_, choice)| choice))
 }
 
 /// Reads the words; `is_command` says whether one is the name of a command.
@@ -182,16 +192,12 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Pa
             words = rest;
         }
     }
-    let mut modes = MODES.to_vec();
-    for (name, mode) in [("dump", Mode::Dump as fn(String) -> Mode), ("restore", Mode::Restore)] {
-        modes.extend(matches.opt_str(name).map(|path| (name, mode(path))));
-    }
-    let mode = one_of(&matches, &modes)?.unwrap_or(Mode::Talk);
+    let mode = one_of(&matches, &MODES)?.unwrap_or(Mode::Talk);
     let command = (!words.is_empty()).then(|| words.to_vec());
     if let (Some(command), true) = (&command, mode != Mode::Talk) {
         return Err(format!("'{}' is one word too many", command[0]));
     }
-    if matches.opt_present("pattern") && !matches!(mode, Mode::Scan | Mode::BigKeys | Mode::Dump(_)) {
+    if matches.opt_present("pattern") && !matches!(mode, Mode::Scan | Mode::BigKeys | Mode::Dump) {
         return Err("--pattern is for --scan, --bigkeys and --dump".to_string());
     }
     let from_stdin = matches.opt_present("x");
@@ -202,6 +208,7 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Pa
     Ok(Parsed::Talk(Request {
         target,
         mode,
+        path: matches.opt_str("dump").or_else(|| matches.opt_str("restore")).unwrap_or_default(),
         command,
         style: one_of(&matches, &styles)?,
         errors: matches.opt_present("e"),
@@ -321,7 +328,9 @@ mod tests {
         assert_eq!(request(&["box", "80"]).mode, Mode::Talk);
         let scan = request(&["--scan", "--pattern", "a*", "box"]);
         assert_eq!((scan.mode, scan.pattern.as_deref(), scan.target.host.as_str()), (Mode::Scan, Some("a*"), "box"));
-        assert_eq!(request(&["--dump", "/tmp/d", "box"]).mode, Mode::Dump("/tmp/d".to_string()));
+        let dump = request(&["--dump", "/tmp/d", "box"]);
+        assert_eq!((dump.mode, dump.path.as_str(), dump.target.host.as_str()), (Mode::Dump, "/tmp/d", "box"));
+        assert_eq!(request(&["--restore", "/tmp/d"]).path, "/tmp/d");
         assert!(request(&["-x", "set", "k"]).from_stdin && request(&["-e"]).errors);
     }
 

@@ -169,7 +169,8 @@ impl Text {
         let kind = if to < self.at { Last::CutBack } else { Last::CutOn };
         let goes_on = matches!(self.last, Last::CutBack | Last::CutOn);
         self.remember(kind);
-        let piece: String = self.line.drain(start..end).collect();
+        let piece = self.line[start..end].to_string();
+        self.line.drain(start..end);
         self.at = start;
         match (goes_on, kind) {
             (false, _) => self.cut = piece,
@@ -214,7 +215,8 @@ impl Text {
         self.at = at;
         if start < middle && middle < end {
             self.remember(Last::Other);
-            let first: String = self.line.drain(start..middle).collect();
+            let first = self.line[start..middle].to_string();
+            self.line.drain(start..middle);
             self.line.insert_str(end - first.len(), &first);
             self.at = end;
         }
