@@ -79,7 +79,7 @@ def parts(options):
     wanted = [options.only] if options.only else PARTS
     all_servers = starters()
     if "throughput" in wanted:
-        title = "Requests among 100,000 keys: operations a second, times of a batch in us, server CPU us an operation"
+        title = "Requests among 100,000 keys: operations a second, times to an answer in us, server CPU us an operation"
         yield title, loads.throughput(all_servers, rounds, scale), True
     if "large" in wanted:
         yield "Requests among 5,000,000 keys", loads.large(all_servers, rounds, scale), True

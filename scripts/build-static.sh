@@ -106,10 +106,18 @@ END
     # On riscv64 the linker leaves there where variables of a thread lie, so that the program has its fixed place.
     # Code and constants share pages (noseparate-code): else two pages are half empty, in the file and in memory. And
     # nothing makes pages read-only once their pointers are moved, so that no page begins with these (norelro).
-    kind="-static-pie -Wl,--no-dynamic-linker" start=rcrt1.o
-    if [ "$arch" = riscv64 ]; then
-        kind="-static -no-pie" start=crt1.o
-    fi
+    kind="-static-pie -Wl,--no-dynamic-linker" start=$musl/rcrt1.o
+    case $arch in
+        riscv64) kind="-static -no-pie" start=$musl/crt1.o ;;
+        # Where the pointers lie is told in a bit each, not in 24 bytes (a 25th of the program), which Debian's linker
+        # can for this processor alone; musl cannot read it, so that a start of our own moves them. And what is written
+        # to need not begin a page of the file: the page of both is in memory twice, and in the file once.
+        amd64)
+            "$cc" -Os -fPIC -fno-stack-protector -c scripts/relr-start.c -o "$link/start.o"
+            kind="$kind -Wl,-z,pack-relative-relocs,-z,common-page-size=64,--entry=relr_start"
+            start="$link/start.o $start"
+            ;;
+    esac
     cat >"$link/linker.new" <<END
 #!/bin/sh
 for word in "\$@"; do
@@ -119,8 +127,8 @@ for word in "\$@"; do
         *) set -- "\$@" "\$word" ;;
     esac
 done
-# $(cksum <"$link/unwind.c")
-exec $cc -nostdlib $kind "$musl/$start" "$musl/crti.o" "\$@" -L "$musl" -Wl,-z,noseparate-code,-z,norelro,--build-id=none \\
+# $(cat "$link/unwind.c" scripts/relr-start.c | cksum)
+exec $cc -nostdlib $kind $start "$musl/crti.o" "\$@" -L "$musl" -Wl,-z,noseparate-code,-z,norelro,--build-id=none \\
     -Wl,--version-script="$link/names" -Wl,-Bstatic -Wl,--start-group -lc -lgcc -Wl,--end-group "$musl/crtn.o"
 END
     # Cargo knows its name alone: where it links in another way, what was linked is to go.
@@ -133,7 +141,8 @@ END
     export RUSTC RUSTC_BOOTSTRAP=1
     flags="$flags -C link-self-contained=no -C relocation-model=pie -L native=$link -L native=$musl"
     # What the processor does at a panic is to stop, with no message: a twelfth of the size, and fewer instructions.
-    flags="$flags -Z unstable-options -C panic=immediate-abort"
+    # Nothing tells then where it was, and nothing is written as {:?} writes it. Musl is called where it lies.
+    flags="$flags -Z unstable-options -C panic=immediate-abort -Z location-detail=none -Z fmt-debug=none -Z plt=yes"
     way="$("$RUSTC" --version) and its library's source"
     # Of the library, what sorts, prints numbers and the like in the smaller of two ways.
     set -- -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
@@ -146,6 +155,10 @@ if [ "$small" = 1 ]; then
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z
     flags="$flags --cfg memento_small"
     last="-C opt-level=2"
+    # What calls others is put into its caller more seldom than the compiler would, what has a large frame never: what
+    # lies far away on the stack takes longer instructions. Registers are saved where it takes the fewest bytes.
+    last="$last -C llvm-args=-inline-call-penalty=40 -C llvm-args=-inline-max-stacksize=1000"
+    last="$last -C llvm-args=-split-spill-mode=size"
 else
     # A compiler that knows no marks: less is put into its caller than usually, other than where the source asks for it.
     # opt-level=s costs many more instructions and gains nothing.

@@ -59,12 +59,12 @@ beside() {
 }
 
 smoke=tests/smoke
-run scripts/sanitize.sh
-tell scripts/sanitize.sh
-# The soak waits for its minute to pass, while counting instructions takes a processor.
+# The sanitizer's build keeps one processor busy, and the soak waits for its minute to pass while counting instructions
+# takes a processor.
+beside scripts/sanitize.sh \
+    "$smoke/basic.sh $smoke/cluster_files.sh $smoke/tools.sh $smoke/signals.sh $smoke/cluster.sh $smoke/options.sh
+    $smoke/protected.sh $smoke/packaging.sh"
 beside "$smoke/soak.sh" "$smoke/instructions.sh"
-beside "$smoke/basic.sh $smoke/cluster_files.sh $smoke/tools.sh $smoke/signals.sh" \
-    "$smoke/cluster.sh $smoke/options.sh $smoke/protected.sh $smoke/packaging.sh"
 others=
 for script in "$smoke"/*.sh; do
     case $script in

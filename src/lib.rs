@@ -30,7 +30,7 @@
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
-//! | `sys/epoll.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
 //! | `sys/tty.rs` | the terminal of the tools, their input and files |
 //! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
@@ -112,7 +112,12 @@
 //! | `cli/edit/tests.rs` | its tests, on a terminal in memory |
 //! | `cli/dump.rs`, `cli/dump/blocks.rs` | all keys into a file, and from it; the file |
 //! | `cli/keys.rs`, `watch.rs`, `nodes.rs`, `top.rs` | looks at all keys; at a server again and again; at a cluster, once and live |
-//! | `benchmark/mod.rs`, `load.rs` | memento-benchmark; one kind of request from many connections |
+//! | `benchmark/mod.rs`, `options.rs` | memento-benchmark; its command line |
+//! | `benchmark/load.rs`, `engine.rs`, `report.rs` | loads of its: servers, threads and turns; one thread; figures as text |
+//! | `benchmark/template.rs`, `replies.rs` | requests and values; where a reply ends and whether it is right |
+//! | `benchmark/keys.rs`, `random.rs`, `schedule.rs`, `histogram.rs` | which key is next; random numbers; when a request is due; latencies |
+//! | `benchmark/decimal.rs`, `text.rs`, `curves.rs` | numbers with a fraction, read and written; exponential and logarithm |
+//! | `benchmark/threads.rs` | threads that work at the same time |
 //! | `testkit.rs` | tests only: random numbers from a seed |
 //!
 //! # Invariants

@@ -24,7 +24,7 @@ fn main() {
     let mut rest = match args.collect::<Result<Vec<String>, _>>() {
         Ok(rest) => rest,
         Err(arg) => {
-            eprintln!("memento: the argument {arg:?} is no UTF-8");
+            eprintln!("memento: the argument '{}' is no UTF-8", arg.as_encoded_bytes().escape_ascii());
             exit(2);
         }
     };

@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The command table's names and help, nothing that runs a command.
     ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),
     // What the reactor is to watch for has a name there.
-    ("benchmark", &["reactor", "client", "sys::epoll"]),
+    ("benchmark", &["client", "sys::alarm", "sys::epoll", "sys::resource"]),
     (
         "server",
         &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],

@@ -559,9 +559,15 @@ fn an_answer_without_an_end_is_an_error_where_no_more_can_be_held() {
         assert_eq!(finished.status, Some(1), "{words:?}: {:?}", finished.err);
         assert!(finished.err.contains("is not over after"), "{words:?}: {:?}", finished.err);
     }
-    let load = ["127.0.0.1", &port, "--load", "inc", "--requests", "1000", "--connections", "1"];
-    let finished = run(&mut tool("benchmark", &load));
-    assert!(finished.status == Some(1) && finished.err.contains("wrong answer"), "{:?}", finished.err);
+    // In RESP it is no answer at all, and found out at once.
+    for (protocol, part) in [("resp", "wrong answer"), ("text", "is not over after")] {
+        let mut command = Command::new("prlimit");
+        command.args(["--as=200000000", env!("CARGO_BIN_EXE_memento"), "benchmark", "127.0.0.1", &port]);
+        command.args(["-t", "get", "-c", "1", "--protocol", protocol]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let finished = run(&mut command);
+        assert!(finished.status == Some(1) && finished.err.contains(part), "{protocol}: {:?}", finished.err);
+    }
 }
 
 // memento-benchmark.

@@ -1,15 +1,13 @@
 """Tables of what requests cost: throughput, latency, the server's processor time; and what kinds of keys change."""
 
 import itertools
-import re
+import json
 import statistics
 import subprocess
 import uuid
 
 from measure import hashing
 from measure.servers import encode, program
-
-FIGURES = re.compile(r"Op/s: ([\d.]+)  p50: (\d+) us  p99: (\d+) us  p99.9: (\d+) us  max: (\d+) us")
 
 # So many crafted keys in one slot cost at most so many times what others do. That is over in some hundredths of a
 # second, so that it is done to several slots.
@@ -25,19 +23,35 @@ def table(*rows):
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+# What memento-benchmark calls the options of a load.
+OPTIONS = {
+    "pipeline": "--pipeline",
+    "requests": "--requests",
+    "connections": "--clients",
+    "keys": "--key-space",
+    "value_bytes": "--data",
+}
+
+
 def load(server, kind, **options):
     """One load by memento-benchmark; gives operations a second, the times in microseconds, and CPU for one."""
-    options = {"requests": 100_000, **options}
-    words = [[f"--{name.replace('_', '-')}", str(value)] for name, value in options.items()]
-    command = [program("memento-benchmark"), "127.0.0.1", str(server.port), "--load", kind, *itertools.chain(*words)]
+    words = [[OPTIONS[name], str(value)] for name, value in options.items()]
+    command = [program("memento-benchmark"), "127.0.0.1", str(server.port), "--tests", kind, "--json", "--verify"]
+    command += itertools.chain(*words)
     before = server.cpu_us()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     cpu_us = server.cpu_us() - before
-    found = FIGURES.search(done.stdout)
-    if not found:
+    if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
-    names = ("ops", "p50", "p99", "p999", "max")
-    return {**dict(zip(names, map(float, found.groups()))), "cpu": cpu_us / options["requests"]}
+    [found] = json.loads(done.stdout)["results"]
+    if found["misses"]:
+        raise SystemExit(f"{' '.join(command)}: {found['misses']} keys are not there")
+    times = found["us"]
+    return {
+        "ops": found["rate"],
+        **{"p50": times["p50"], "p99": times["p99"], "p999": times["p99.9"], "max": times["max"]},
+        "cpu": cpu_us / found["requests"],
+    }
 
 
 def medians(runs):

@@ -3,50 +3,33 @@
 //! One request is under way on a connection at any time, so the figures tell of latency: of the network, the kernels
 //! and the server together. Every answer is compared with the right one. The keys are deleted again when the time is
 //! taken, whether or not they were there before, also after a failure if the connection still allows it.
+//!
+//! With options for a load it sends that instead ([`load`]).
 
+mod curves;
+mod decimal;
+mod engine;
+mod histogram;
+mod keys;
 mod load;
+mod options;
+mod random;
+mod replies;
+mod report;
+mod schedule;
+mod template;
+mod text;
+mod threads;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use getopts::Options;
+use options::Parsed;
+use text::Text;
+use threads::{Job, together};
 
-use load::{KINDS, Load};
-
-use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
-use crate::stats::Fixed;
-
-const USAGE: &str = "\
-Usage: memento-benchmark [-h] [-V] [HOST [PORT]]
-
-Measures how many requests a second a memento server answers, one at a time on
-each connection, and checks every answer.
-
-  HOST       an address or a name (127.0.0.1)
-  PORT       its port (6737)
-
-  -h, --help       print this
-  -V, --version    print the version
-
-  --load KIND          send one kind of request from one thread instead, and
-                       print one line: fill (each key once), set, get, inc,
-                       append, exists or ping
-  --protocol NAME      in resp (the default) or text
-  --pipeline N         N requests under way on each connection (1)
-  --connections N      (50)
-  --requests N         (100000)
-  --keys N             so many keys (100000), which stay
-  --prefix TEXT        what a key begins with (key:)
-  --value-bytes N      (32)
-
-Without --load it sets the key 'keyone' and keys that begin with 'keyone:' or 'key:', and
-deletes them in the end. Do not run it where such keys are of use.
-
-The status is 0, or 1 when the server cannot be reached or an answer is wrong,
-or 2 when this usage was not followed.
-";
+use crate::client::{CONNECT_TIMEOUT, Client, reason};
 
 /// A server that says nothing for so long is not measured but reported.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,9 +40,6 @@ const GROWTH_BYTES_MAX: u64 = 240;
 
 /// Keys deleted by one line: with the longest ones it has under 32 KiB.
 const DELETE_KEYS_MAX: u64 = 100;
-
-/// A thread calls a few functions on small buffers; the default of 2 MiB is much for a small box with ten of them.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -79,10 +59,10 @@ impl Plan {
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
-    let result = match parse(&args) {
+    let result = match options::parse(&args) {
         Ok(Parsed::Print(text)) => show(&mut io::stdout(), &text),
         Ok(Parsed::Measure { host, port }) => run(Plan::DEFAULT, &host, port, &mut io::stdout()),
-        Ok(Parsed::Load { load, host, port }) => load::run(&load, &host, port, &mut io::stdout()),
+        Ok(Parsed::Load(settings)) => load::run(&settings, &mut io::stdout()),
         Err(what) => {
             complain(&format!("{what}\nTry 'memento-benchmark --help'."));
             return 2;
@@ -118,77 +98,11 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "memento-benchmark: {text}");
 }
 
-#[derive(Debug, PartialEq)]
-enum Parsed {
-    Print(String),
-    Measure { host: String, port: u16 },
-    Load { load: Load, host: String, port: u16 },
-}
-
-/// The options that take a value.
-const VALUES: &[&str] = &["load", "protocol", "pipeline", "connections", "requests", "keys", "prefix", "value-bytes"];
-
-fn parse(args: &[String]) -> Result<Parsed, String> {
-    let mut options = Options::new();
-    options.optflag("h", "help", "").optflag("V", "version", "");
-    for name in VALUES {
-        options.optopt("", name, "", "");
-    }
-    let matches = options.parse(args).map_err(|fail| fail.to_string())?;
-    if matches.opt_present("help") {
-        return Ok(Parsed::Print(USAGE.to_string()));
-    }
-    if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("memento-benchmark {}\n", env!("CARGO_PKG_VERSION"))));
-    }
-    let name_of = |word: &String| {
-        if word.trim().is_empty() { Err("the host has no name".to_string()) } else { Ok(word.clone()) }
-    };
-    let (host, port) = match matches.free.as_slice() {
-        [] => (HOST_DEFAULT.to_string(), PORT_DEFAULT),
-        [name] => (name_of(name)?, PORT_DEFAULT),
-        [name, port] => (name_of(name)?, parse_port(port)?),
-        [_, _, more, ..] => return Err(format!("'{more}' is too much: only HOST and PORT are taken")),
-    };
-    let Some(kind) = matches.opt_str("load") else {
-        return match VALUES.iter().find(|name| matches.opt_present(name)) {
-            Some(name) => Err(format!("--{name} is only of use with --load")),
-            None => Ok(Parsed::Measure { host, port }),
-        };
-    };
-    let Some(&(_, kind)) = KINDS.iter().find(|(name, _)| *name == kind) else {
-        return Err(format!("--load {kind}: no such kind of request"));
-    };
-    let number = |name: &str, default: u64, least: u64| match matches.opt_str(name) {
-        None => Ok(default),
-        Some(text) => match text.parse() {
-            Ok(number) if number >= least && number <= 1 << 40 => Ok(number),
-            _ => Err(format!("--{name} wants a number of at least {least}, not '{text}'")),
-        },
-    };
-    let resp = match matches.opt_str("protocol").as_deref() {
-        None | Some("resp") => true,
-        Some("text") => false,
-        Some(other) => return Err(format!("--protocol is resp or text, not '{other}'")),
-    };
-    let default = Load::default();
-    let load = Load {
-        kind,
-        resp,
-        pipeline: number("pipeline", default.pipeline as u64, 1)? as usize,
-        connections: number("connections", default.connections as u64, 1)? as usize,
-        requests: number("requests", default.requests, 1)?,
-        keys: number("keys", default.keys, 1)?,
-        prefix: matches.opt_str("prefix").unwrap_or(default.prefix),
-        value_bytes: number("value-bytes", default.value_bytes as u64, 0)? as usize,
-    };
-    Ok(Parsed::Load { load, host, port })
-}
-
 /// Measures the server and writes what is going on and each part's figures to `output`, as they come.
 ///
 /// # Errors
 /// At the first thing that fails.
+#[inline(never)]
 pub fn run(plan: Plan, host: &str, port: u16, output: &mut dyn Write) -> Result<(), Failure> {
     let connect = || {
         let mut client = Client::connect(host, port, CONNECT_TIMEOUT)?;
@@ -239,45 +153,58 @@ fn show(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
 }
 
 fn figures(label: &str, operations: u64, elapsed: Duration) -> String {
-    // A plan of nothing takes no time at all on a coarse clock.
-    let seconds = elapsed.as_secs_f64().max(1e-9);
-    format!(
-        " [{label}] - Elapsed time: {} s  Op/s: {}\n",
-        Fixed::<6>::near(seconds),
-        Fixed::<2>::near(operations as f64 / seconds)
-    )
+    let mut text = Text::default();
+    push_rate(text.add(" [").add(label).add("]"), operations, elapsed.as_secs_f64());
+    text.0 + "\n"
+}
+
+/// How long so many operations took.
+fn push_rate(out: &mut Text, operations: u64, seconds: f64) {
+    out.add(" - Elapsed time: ").fixed(seconds, 6).add(" s  Op/s: ").fixed(rate(operations, seconds), 2);
+}
+
+/// Operations a second.
+fn rate(operations: u64, seconds: f64) -> f64 {
+    // What is nothing takes no time at all on a coarse clock.
+    operations as f64 / seconds.max(1e-9)
 }
 
 /// Lets every worker do all three types of request in a thread of its own; gives back the time from the first one's
 /// start to the last one's end. Each thread reads the clock itself, because on a busy box the starter may run late.
+#[inline(never)]
 fn perform_together(workers: &mut [Worker], operations: u64) -> Result<Duration, Failure> {
-    let failed = AtomicBool::new(false);
-    let failed = &failed;
-    let times = thread::scope(|scope| {
-        let mut running = Vec::new();
-        for worker in workers {
-            let work = move || {
-                let start = Instant::now();
-                for kind in [Kind::Set, Kind::Get, Kind::SetGrowing] {
-                    worker.perform(kind, operations, failed)?;
-                }
-                Ok((start, Instant::now()))
-            };
-            match thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work) {
-                Ok(thread) => running.push(thread),
-                Err(error) => {
-                    failed.store(true, Ordering::Relaxed);
-                    return Err(Failure::Message(format!("cannot start a thread: {}", reason(&error))));
-                }
-            }
+    let now = Instant::now();
+    let mut all = Vec::new();
+    for worker in workers {
+        all.push(All { worker, operations, start: now, end: now });
+    }
+    let mut jobs: Vec<&mut dyn Job> = Vec::new();
+    for each in &mut all {
+        jobs.push(each);
+    }
+    together(&mut jobs, &mut || ())?;
+    let first = all.iter().map(|each| each.start).min().unwrap_or(now);
+    let last = all.iter().map(|each| each.end).max().unwrap_or(now);
+    Ok(last - first)
+}
+
+/// All types of request by one worker, and from when to when they took.
+struct All<'a> {
+    worker: &'a mut Worker,
+    operations: u64,
+    start: Instant,
+    end: Instant,
+}
+
+impl Job for All<'_> {
+    fn work(&mut self, failed: &AtomicBool) -> Result<(), Failure> {
+        self.start = Instant::now();
+        for kind in [Kind::Set, Kind::Get, Kind::SetGrowing] {
+            self.worker.perform(kind, self.operations, failed)?;
         }
-        let joined = running.into_iter().map(|thread| thread.join().expect("a worker does not panic"));
-        // All are joined before the first error is told.
-        joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<(Instant, Instant)>, Failure>>()
-    })?;
-    let first = times.iter().map(|(start, _)| *start).min();
-    let last = times.iter().map(|(_, end)| *end).max();
-    Ok(first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first))
+        self.end = Instant::now();
+        Ok(())
+    }
 }
 
 /// The types of request.
@@ -302,17 +229,13 @@ impl Worker {
         Worker { client, key, growing, line: Vec::new() }
     }
 
-    /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed,
-    /// and tells the others when this one does.
+    /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed.
     fn perform(&mut self, kind: Kind, operations: u64, failed: &AtomicBool) -> Result<(), Failure> {
         for index in 0..operations {
             if failed.load(Ordering::Relaxed) {
                 break;
             }
-            if let Err(what) = self.request(kind, index, operations) {
-                failed.store(true, Ordering::Relaxed);
-                return Err(what);
-            }
+            self.request(kind, index, operations)?;
         }
         Ok(())
     }
@@ -378,50 +301,15 @@ fn push_growing_key(line: &mut Vec<u8>, prefix: &str, index: u64, operations: u6
 }
 
 fn wrong(line: &[u8], wanted: &[u8], got: &[u8]) -> String {
-    let [line, wanted, got] = [line, wanted, got].map(|bytes| {
-        // Only the start of something long is of interest, and no byte of a server's answer is sent raw to a terminal.
-        let text = bytes[..bytes.len().min(128)].escape_ascii().to_string();
-        if bytes.len() > 128 { text + "..." } else { text }
-    });
-    format!("wrong answer: request '{line}', wanted '{wanted}', got '{got}'")
+    let mut text = Text::default();
+    text.add("wrong answer: request '").escaped(line).add("', wanted '").escaped(wanted);
+    text.add("', got '").escaped(got).add("'");
+    text.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parsed(line: &[&str]) -> Result<Parsed, String> {
-        parse(&line.iter().map(ToString::to_string).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn arguments() {
-        for (line, host, port) in [
-            (&[][..], "127.0.0.1", 6737),
-            (&["box"], "box", 6737),
-            (&["box", "80"], "box", 80),
-            (&["::1", "80"], "::1", 80),
-        ] {
-            assert_eq!(parsed(line), Ok(Parsed::Measure { host: host.to_string(), port }), "{line:?}");
-        }
-        assert_eq!(parsed(&["box", "-h"]), Ok(Parsed::Print(USAGE.to_string())));
-        assert!(matches!(parsed(&["-V"]), Ok(Parsed::Print(text)) if text.starts_with("memento-benchmark ")));
-        for line in [&["-x"][..], &["box", "eighty"], &["box", "0"], &["box", "80", "more"], &[""]] {
-            assert!(parsed(line).is_err(), "{line:?}");
-        }
-        let line = ["--load", "set", "--protocol", "text", "--pipeline", "16", "--prefix", "{t}", "box"];
-        let load =
-            Load { kind: load::Kind::Set, resp: false, pipeline: 16, prefix: "{t}".to_string(), ..Load::default() };
-        assert_eq!(parsed(&line), Ok(Parsed::Load { load, host: "box".to_string(), port: 6737 }));
-        for line in [
-            &["--keys", "5"][..],
-            &["--load", "walk"],
-            &["--load", "get", "--pipeline", "0"],
-            &["--load", "get", "--protocol", "http"],
-        ] {
-            assert!(parsed(line).is_err(), "{line:?}");
-        }
-    }
 
     #[test]
     fn growing_keys_are_unique_and_grow() {

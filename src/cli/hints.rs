@@ -41,7 +41,7 @@ impl Advice for Table {
         let mut arguments = arguments(usage);
         if row.rest > 0 {
             // The last of a line takes all that follows it.
-            arguments.truncate(row.rest);
+            arguments.truncate(row.rest.into());
         }
         let (last, end) = arguments.last().copied().unwrap_or_default();
         if has(&usage[last..end], "...") {

@@ -268,7 +268,7 @@ fn split(line: &[u8]) -> Vec<&[u8]> {
             rest = lookup(words[0]).map_or(0, |row| row.rest);
         }
         // The word before the rest ends with one blank.
-        if words.len() == rest && end < left.len() {
+        if words.len() == usize::from(rest) && end < left.len() {
             words.push(&left[end + 1..]);
             break;
         }

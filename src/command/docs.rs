@@ -147,7 +147,7 @@ fn describe_sub(name: &[u8], reply: &mut Reply<'_>) {
 /// The first nine elements.
 fn begin(
     name: &str,
-    arity: i32,
+    arity: i8,
     flags: Flags,
     keys: Keys,
     categories: impl Iterator<Item = &'static str>,

@@ -16,7 +16,7 @@ pub struct Subcommand {
     /// What it does, in a sentence without a full stop.
     pub summary: &'static str,
     /// How many words a request has, the command's and its own name included; negative: at least so many.
-    pub arity: i32,
+    pub arity: i8,
     /// Which of the words are keys.
     pub keys: Keys,
     /// What it concerns in a cluster.

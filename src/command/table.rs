@@ -25,7 +25,7 @@ pub struct CommandSpec {
     /// The family that it belongs to.
     pub family: Family,
     /// How many words a request has, the name included; negative: at least so many.
-    pub arity: i32,
+    pub arity: i8,
     /// Which of its words are keys.
     pub keys: Keys,
     /// What it concerns in a cluster.
@@ -34,7 +34,7 @@ pub struct CommandSpec {
     /// before it is cut up or sent to several nodes, since none may do its part then.
     pub check: Check,
     /// Which word takes the rest of the line in the text protocol; 0: none.
-    pub rest: usize,
+    pub rest: u8,
     /// What generic code must know of it.
     pub flags: Flags,
     /// How the text protocol writes its integer.
@@ -111,11 +111,11 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
     /// The first key's place.
-    pub first: i32,
+    pub first: i8,
     /// The last key's place.
-    pub last: i32,
+    pub last: i8,
     /// The distance from key to key.
-    pub step: i32,
+    pub step: i8,
 }
 
 impl Keys {
@@ -135,9 +135,10 @@ impl Keys {
 
     /// The places of the keys in a request of `words` words.
     pub fn places(self, words: usize) -> impl Iterator<Item = usize> {
-        let last = if self.last < 0 { words as i32 + self.last } else { self.last.min(words as i32 - 1) };
+        let (first, last) = (i32::from(self.first), i32::from(self.last));
+        let last = if last < 0 { words as i32 + last } else { last.min(words as i32 - 1) };
         let end = if self.step == 0 { 0 } else { last + 1 };
-        (self.first..end).step_by(self.step.max(1) as usize).map(|place| place as usize)
+        (first..end).step_by(self.step.max(1) as usize).map(|place| place as usize)
     }
 }
 
@@ -245,7 +246,7 @@ impl CommandSpec {
 
 /// Whether so many words fit an arity.
 #[inline]
-pub(super) fn fits(arity: i32, words: usize) -> bool {
+pub(super) fn fits(arity: i8, words: usize) -> bool {
     if arity < 0 { words >= arity.unsigned_abs() as usize } else { words == arity as usize }
 }
 
@@ -391,7 +392,7 @@ mod tests {
             assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(Flags::WRITE), "{}", spec.name);
             // The word that takes the rest of the line is the last one that a request must have: options behind it can
             // only be told from it where words have lengths of their own.
-            let words_min = spec.arity.unsigned_abs() as usize;
+            let words_min = spec.arity.unsigned_abs();
             assert!(spec.rest == 0 || words_min == spec.rest + 1, "{}: rest and arity", spec.name);
         }
     }

@@ -258,7 +258,7 @@ impl Service for Serving<'_> {
     #[cfg_attr(memento_small, optimize(speed))]
     fn rest_of(&mut self, name: &[u8]) -> usize {
         self.engine.row = command::lookup(name);
-        self.engine.row.map_or(0, |row| row.rest)
+        self.engine.row.map_or(0, |row| row.rest.into())
     }
 
     fn has_time(&self) -> bool {

@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod alarm;
 pub mod clock;
 mod descriptors;
 pub mod dial;

@@ -65,8 +65,10 @@ impl Notifier {
     /// A sentence, where it names no Unix socket; those of `socket(2)`.
     pub fn from_environment() -> io::Result<Option<Notifier>> {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
-        let address = notify_address(&name)
-            .map_err(|_| wrong(format!("NOTIFY_SOCKET is {name:?}: no path, and no @ with an abstract name")))?;
+        let address = notify_address(&name).map_err(|_| {
+            let shown = name.as_encoded_bytes().escape_ascii();
+            wrong(format!("NOTIFY_SOCKET is '{shown}': no path, and no @ with an abstract name"))
+        })?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = open(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         Ok(Some(Notifier { fd, address }))

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 const CLIENTS: usize = 8;
 const AT_ONCE: usize = 16;
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 200;
 
 /// Clients of the first node set and get keys of this one; gives the processor time of all nodes for one operation, in
 /// microseconds.

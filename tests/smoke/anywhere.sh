@@ -58,7 +58,7 @@ got=$(chroot "$ROOT" /memento cli 127.0.0.1 "$PORT" ECHO 'out of nothing')
 [ "$got" = 'out of nothing' ] || fail 'ECHO in an empty root' 'out of nothing' "$got"
 got=$(chroot "$ROOT" /memento cli localhost "$PORT" PING)
 [ "$got" = PONG ] || fail 'PING localhost in an empty root' PONG "$got"
-chroot "$ROOT" /memento benchmark --load set --requests 1000 127.0.0.1 "$PORT" >/dev/null ||
+chroot "$ROOT" /memento benchmark -t set -n 1000 127.0.0.1 "$PORT" >/dev/null ||
     fail 'the benchmark in an empty root' 'exit code 0' "$?"
 ends 'in an empty root'
 

@@ -81,6 +81,8 @@ signalfd4 2.6.27
 socket 2.6.16
 stat 2.6.16
 sysinfo 2.6.16
+timerfd_create 2.6.25
+timerfd_settime 2.6.25
 umask 2.6.16
 uname 2.6.16
 unlink 2.6.16
@@ -119,8 +121,8 @@ printf 'PING\r\nQUIT\r\n' | nc -w 10 -U "$SCRATCH/sock" >"$SCRATCH/got"
 printf 'ECHO a\nQUIT\n' |
     strace -f -qq -e "$INJECT" -o "$SCRATCH/cli" "$BIN/memento-cli" localhost "$PORT" >"$SCRATCH/got"
 [ "$(cat "$SCRATCH/got")" = a ] || fail 'ECHO a by memento-cli' a "$(cat "$SCRATCH/got")"
-strace -f -qq -e "$INJECT" -o "$SCRATCH/load" "$BIN/memento-benchmark" --load set --requests 500 127.0.0.1 "$PORT" \
-    >"$SCRATCH/got" || fail 'memento-benchmark --load set' 'exit code 0' "$(cat "$SCRATCH/got")"
+strace -f -qq -e "$INJECT" -o "$SCRATCH/load" "$BIN/memento-benchmark" -t set -n 500 --rate 50000 --threads 2 127.0.0.1 "$PORT" \
+    >"$SCRATCH/got" || fail 'memento-benchmark -t set' 'exit code 0' "$(cat "$SCRATCH/got")"
 exchange 'SHUTDOWN\r\n' >/dev/null || true
 STATUS=0
 wait "$SERVER" || STATUS=$?

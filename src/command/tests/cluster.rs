@@ -149,7 +149,7 @@ impl Desk {
 const CROSSSLOT: &str = "(error) CROSSSLOT Keys in request don't hash to the same slot";
 
 /// A request of a row, with the least words that it must have, and two keys where it can have as many.
-fn request(name: &str, arity: i32, keys: Keys, key: impl Fn(usize) -> String) -> Vec<String> {
+fn request(name: &str, arity: i8, keys: Keys, key: impl Fn(usize) -> String) -> Vec<String> {
     let least = arity.unsigned_abs() as usize;
     let most = if arity < 0 { least.max(5) } else { least };
     let mut words: Vec<String> = name.split('|').map(String::from).collect();
