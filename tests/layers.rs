@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
-    ("client", &["proto", "sys::dial", "sys::reason", "sys::resolve", "sys::socket"]),
+    ("client", &["proto", "sys::clock", "sys::dial", "sys::reason", "sys::resolve", "sys::socket"]),
     // The command table's names and help, nothing that runs a command.
     ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),
     // What the reactor is to watch for has a name there.

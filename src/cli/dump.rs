@@ -4,17 +4,19 @@
 mod blocks;
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::keys::{Scan, lengths};
+use super::keys::{Scan, keys, lengths};
+use super::options::Request;
 use super::show::{date, escaped};
-use super::talk::Target;
+use super::talk::ask;
 use super::watch::Info;
 use super::{Failure, complain, failed, read_file, say, tell};
 use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::sys::tty;
 use blocks::{Blocks, Entry, HEAD, crc32, put_entry, take_entry};
 
 /// Values are asked for, and set, so many bytes at a time; a longer one alone.
@@ -27,35 +29,23 @@ pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// How far it is, on a terminal.
+/// How far it is, told now and then on a terminal.
+#[derive(Default)]
 struct Progress {
     told: Option<Instant>,
-    shown: bool,
 }
 
 impl Progress {
-    fn new() -> Progress {
-        Progress { told: None, shown: io::stderr().is_terminal() }
-    }
-
+    #[inline(never)]
     fn tell(&mut self, done: u64, all: u64, keys: u64) {
-        const CELLS: u64 = 30;
-        if !self.shown || self.told.is_some_and(|told| told.elapsed().as_millis() < 200) {
+        const CELLS: usize = 30;
+        if self.told.is_some_and(|told| told.elapsed().as_millis() < 200) || !tty::errors().is_terminal() {
             return;
         }
         self.told = Some(Instant::now());
         let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
-        let mut text = String::from("[");
-        for cell in 0..CELLS {
-            text.push(if cell * 100 < percent * CELLS { '#' } else { '.' });
-        }
-        tell(format!("{text}] {percent:>3} %  {keys} keys "));
-    }
-
-    fn end(&self) {
-        if self.shown {
-            tell(String::new());
-        }
+        let cells = percent as usize * CELLS / 100;
+        tell(format_args!("[{:#<cells$}{:.<rest$}] {percent:>3} %  {keys} keys ", "", "", rest = CELLS - cells));
     }
 }
 
@@ -96,6 +86,7 @@ fn value_and_end(view: View<'_>) -> Result<Option<(&[u8], u64)>, &[u8]> {
 
 impl Dump<'_> {
     /// Begins a file, or goes on with one that was begun `from` the same; gives the cursor to go on from.
+    #[inline(never)]
     fn begin(&mut self, from: &str) -> Result<u64, Failure> {
         let path = self.path;
         if self.file.length == 0 {
@@ -105,7 +96,7 @@ impl Dump<'_> {
         let (begun, begun_from) = self.file.id.split_once(' ').unwrap_or_default();
         let begun = date(begun.parse().unwrap_or(0));
         if begun_from != from {
-            return Err(Failure::message(format!(
+            return Err(Failure::message(format_args!(
                 "'{path}' was begun on {begun} with another server, another start of it, or another --pattern; \
                  give the name of a new file"
             )));
@@ -113,7 +104,7 @@ impl Dump<'_> {
         let mut cursor = 0;
         while let Some(block) = self.file.next()? {
             if block.letter == b'E' {
-                return Err(Failure::message(format!("'{path}' is a whole dump already")));
+                return Err(Failure::message(format_args!("'{path}' is a whole dump already")));
             }
             cursor = block.number;
             let mut entries = block.entries();
@@ -122,18 +113,19 @@ impl Dump<'_> {
             }
         }
         self.file.cut()?;
-        complain(format!("'{path}' was begun on {begun} and has {} keys, going on", self.count));
+        complain(format_args!("'{path}' was begun on {begun} and has {} keys, going on", self.count));
         Ok(cursor)
     }
 
     /// Asks for some keys' values and ends, and writes a block of them.
-    fn take(&mut self, client: &mut RespClient, keys: &[Vec<u8>], cursor: u64) -> Result<(), Failure> {
+    #[inline(never)]
+    fn take(&mut self, client: &mut RespClient, keys: &[&[u8]], cursor: u64) -> Result<(), Failure> {
         // Value and end must be of one moment: between two requests the key may be set anew.
         let asked = if self.has_getp { GETP } else { TRANSACTION };
         let mut commands = Vec::new();
         for key in keys {
             for &(name, count) in asked {
-                write_command(&mut commands, [name, key.as_slice()][..count].iter().copied());
+                write_command(&mut commands, [name, *key][..count].iter().copied());
             }
         }
         let mut payload = cursor.to_le_bytes().to_vec();
@@ -145,7 +137,7 @@ impl Dump<'_> {
             }
             match value_and_end(view) {
                 Ok(Some((value, ends_ms))) => {
-                    put_entry(&mut payload, &Entry { key: &keys[place / asked.len() - 1], value, ends_ms });
+                    put_entry(&mut payload, &Entry { key: keys[place / asked.len() - 1], value, ends_ms });
                     count += 1;
                 }
                 Ok(None) => {}
@@ -155,7 +147,10 @@ impl Dump<'_> {
             }
         })?;
         if let Some(what) = wrong {
-            return Err(Failure::message(format!("'{}' is not whole, and can be gone on with: {what}", self.path)));
+            return Err(Failure::message(format_args!(
+                "'{}' is not whole, and can be gone on with: {what}",
+                self.path
+            )));
         }
         self.count += count;
         self.others += others;
@@ -167,18 +162,19 @@ impl Dump<'_> {
 ///
 /// # Errors
 /// Those of the file and the connection; the file can then be gone on with.
-pub(super) fn dump(target: &Target, path: &str, pattern: Option<&str>) -> Result<(), Failure> {
-    let mut client = target.connect()?;
-    let all = client.call(&[b"DBSIZE"], Deadline::NEVER)?.integer().unwrap_or(0);
+pub(super) fn dump(request: &Request) -> Result<(), Failure> {
+    let (mut client, path) = (request.target.connect()?, &*request.path);
+    let all = ask(&mut client, &[b"DBSIZE"], CONNECT_TIMEOUT)?.integer().unwrap_or(0);
     let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
-    let from = format!("{} {}", info.text("run_id"), crc32(pattern.unwrap_or("*").as_bytes()));
+    let from = format!("{} {}", info.text("run_id"), crc32(request.pattern().as_bytes()));
     let has_getp = !info.text("memento_version").is_empty();
     let mut dump = Dump { file: Blocks::open(path, true)?, path, count: 0, others: 0, has_getp };
-    let mut scan = Scan::new(pattern);
+    let mut scan = Scan::new(request);
     scan.cursor = dump.begin(&from)?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::default();
     let mut cursor = scan.cursor;
-    while let Some(keys) = scan.next(&mut client)? {
+    while let Some(step) = scan.next(&mut client)? {
+        let keys = keys(&step);
         let lengths = lengths(&mut client, &keys)?;
         let mut start = 0;
         while start < keys.len() {
@@ -197,15 +193,16 @@ pub(super) fn dump(target: &Target, path: &str, pattern: Option<&str>) -> Result
     let count = dump.count;
     dump.file.put(b'E', &count.to_le_bytes())?;
     dump.file.end()?;
-    progress.end();
+    tell(format_args!(""));
     if dump.others > 0 {
-        complain(format!("left out, since they hold no strings: {}", dump.others));
+        complain(format_args!("left out, since they hold no strings: {}", dump.others));
     }
-    say(format!("keys: {count}\n"))
+    say(format_args!("keys: {count}\n"))
 }
 
 /// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
 /// ended there were.
+#[inline(never)]
 fn noted(note: &str, whose: &str) -> Option<[u64; 4]> {
     let text = read_file(note.as_ref()).ok()?;
     let mut words = text.strip_prefix(whose.as_bytes())?.split(|&byte| byte == b' ');
@@ -220,8 +217,8 @@ fn noted(note: &str, whose: &str) -> Option<[u64; 4]> {
 ///
 /// # Errors
 /// Those of the file and the connection; it then goes on there the next time. When an answer was an error.
-pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
-    let mut client = target.connect()?;
+pub(super) fn restore(request: &Request) -> Result<(), Failure> {
+    let (mut client, path) = (request.target.connect()?, &*request.path);
     let mut blocks = Blocks::open(path, false)?;
     // Where it is noted how far it is, so that one that was cut off goes on there.
     let note = format!("{path}.restored");
@@ -234,9 +231,9 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
     {
         blocks.at = at;
         (entries, set, ended) = (entries_before, set_before, ended_before);
-        complain(format!("going on at byte {at} of '{path}'"));
+        complain(format_args!("going on at byte {at} of '{path}'"));
     }
-    let mut progress = Progress::new();
+    let mut progress = Progress::default();
     while let Some(block) = blocks.next()? {
         if block.letter == b'E' {
             whole = block.number == entries;
@@ -264,7 +261,7 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
                 Kind::Error => {
                     errors += 1;
                     if errors <= SHOWN_MAX {
-                        complain(escaped(view.bytes()));
+                        complain(format_args!("{}", escaped(view.bytes())));
                     }
                 }
                 // How many DEL has deleted.
@@ -279,14 +276,14 @@ pub(super) fn restore(target: &Target, path: &str) -> Result<(), Failure> {
         let _ = fs::write(&note, format!("{whose}{} {entries} {set} {ended}", blocks.at));
         progress.tell(blocks.at, blocks.length, set);
     }
-    progress.end();
+    tell(format_args!(""));
     if !whole {
-        complain(format!("'{path}' is not whole: what is missing was not dumped"));
+        complain(format_args!("'{path}' is not whole: what is missing was not dumped"));
     }
     if errors == 0 && whole {
         let _ = fs::remove_file(&note);
     }
-    say(format!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n"))?;
+    say(format_args!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n"))?;
     failed(errors > 0 || !whole)
 }
 

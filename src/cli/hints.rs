@@ -28,6 +28,7 @@ fn arguments(usage: &str) -> Vec<(usize, usize)> {
 }
 
 impl Advice for Table {
+    #[inline(never)]
     fn hint(&self, line: &str) -> String {
         let words = words(line);
         let Some(row) = words.first().and_then(|(_, name)| lookup(name.as_bytes())) else { return String::new() };
@@ -59,27 +60,33 @@ impl Advice for Table {
         hint
     }
 
+    #[inline(never)]
     fn completions(&self, line: &str) -> (usize, Vec<String>) {
         let mut before = words(line);
         let start = if ends_blank(line) { line.len() } else { before.pop().map_or(0, |(start, _)| start) };
         let typed = &line[start..];
-        let mut names: Vec<&str> = Vec::new();
-        if before.is_empty() || (before.len() == 1 && is_help(before[0].1)) {
-            names.extend(COMMANDS.iter().map(|row| row.name));
-            if before.is_empty() {
-                names.push("help");
-            }
-        } else if before.len() == 1
-            && let Some(row) = lookup(before[0].1.as_bytes())
-        {
-            names.extend(row.subcommands.iter().map(|sub| sub.word()));
-        }
         let sample = if typed.is_empty() { before.first().map_or("", |(_, word)| word) } else { typed };
         let is_small = sample.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
         let mut found = Vec::new();
-        for name in names {
+        let mut offer = |name: &str| {
             if name.as_bytes().get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed.as_bytes())) {
                 found.push(if is_small { name.to_string() } else { name.to_ascii_uppercase() });
+            }
+        };
+        match before.first() {
+            _ if before.len() > 1 => {}
+            Some((_, word)) if !is_help(word) => {
+                if let Some(row) = lookup(word.as_bytes()) {
+                    row.subcommands.iter().for_each(|sub| offer(sub.word()));
+                }
+            }
+            first => {
+                for row in COMMANDS {
+                    offer(row.name);
+                }
+                if first.is_none() {
+                    offer("help");
+                }
             }
         }
         (start, found)
@@ -99,6 +106,7 @@ fn ends_blank(line: &str) -> bool {
 }
 
 /// The answer to a line that asks for help, `help` alone or with a command.
+#[inline(never)]
 pub(super) fn help(line: &str) -> Option<String> {
     match words(line).as_slice() {
         [(_, word)] if is_help(word) => Some(overview()),

@@ -25,32 +25,28 @@ pub(super) struct History {
 
 impl History {
     /// The lines of the file, as far as they can be read; a file with many more than are remembered is cut to these.
+    #[inline(never)]
     pub(super) fn load(path: PathBuf) -> History {
         let bytes = read_file(path.as_os_str()).unwrap_or_default();
-        // The newest lines are at the end.
-        let mut start = bytes.len().saturating_sub(BYTES_MAX);
-        while start > 0 && start < bytes.len() && bytes[start - 1] != b'\n' {
-            start += 1;
-        }
+        // The newest lines are at the end; the first one may be cut.
+        let start = bytes.len().saturating_sub(BYTES_MAX);
         let mut lines = Vec::new();
-        for line in String::from_utf8_lossy(&bytes[start..]).lines() {
-            lines.push(line.to_string());
+        for line in String::from_utf8_lossy(&bytes[start..]).lines().skip(usize::from(start > 0)) {
+            if !line.is_empty() {
+                lines.push(line.to_string());
+            }
         }
         let is_long = start > 0 || lines.len() > 2 * LINES_MAX;
         lines.drain(..lines.len().saturating_sub(LINES_MAX));
         if is_long {
-            let mut text = String::new();
-            for line in &lines {
-                text += line;
-                text.push('\n');
-            }
             // It can be done the next time as well.
-            let _ = fs::write(&path, text);
+            let _ = fs::write(&path, lines.join("\n") + "\n");
         }
         History { lines, path: Some(path) }
     }
 
     /// Remembers a line, unless it is blank, begins with a blank, is the last one again, or holds a password.
+    #[inline(never)]
     pub(super) fn add(&mut self, line: &str) {
         let unwanted = line.is_empty() || line.starts_with([' ', '\t']) || line.len() > LINE_BYTES_MAX;
         if unwanted || self.lines.last().is_some_and(|last| last == line) || secret(line).is_some() {

@@ -1,11 +1,13 @@
 //! Looks at all keys: `--scan` lists them, `--bigkeys` finds the longest values.
 
-use std::io::{self, IsTerminal};
+use std::fmt::Write;
+use std::time::Duration;
 
-use super::show::{self, Style};
-use super::talk::Target;
+use super::options::Request;
+use super::show;
+use super::talk::ask;
 use super::{Failure, print, tell};
-use crate::client::reply::Kind;
+use crate::client::reply::{Kind, Reply};
 use crate::client::resp::{Deadline, RespClient, write_command};
 use crate::stats::Fixed;
 
@@ -17,49 +19,57 @@ const SHOWN: usize = 10;
 
 /// All keys of a server, a step at a time; a key may come more than once while others come and go.
 pub(super) struct Scan<'a> {
-    pub(super) pattern: Option<&'a str>,
+    pattern: &'a str,
     /// Where the next step begins.
     pub(super) cursor: u64,
     pub(super) is_over: bool,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(pattern: Option<&'a str>) -> Scan<'a> {
-        Scan { pattern, cursor: 0, is_over: false }
+    pub(super) fn new(request: &'a Request) -> Scan<'a> {
+        Scan { pattern: request.pattern(), cursor: 0, is_over: false }
     }
 
-    /// The keys of the next step; `None` behind the last one.
+    /// The answer with the [`keys`] of the next step; `None` behind the last one.
     ///
     /// # Errors
     /// When the connection breaks or the server refuses.
-    pub(super) fn next(&mut self, client: &mut RespClient) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+    #[inline(never)]
+    pub(super) fn next(&mut self, client: &mut RespClient) -> Result<Option<Reply>, Failure> {
         if self.is_over {
             return Ok(None);
         }
         let cursor = self.cursor.to_string();
-        let words = [b"SCAN", cursor.as_bytes(), b"COUNT", COUNT, b"MATCH", self.pattern.unwrap_or("").as_bytes()];
-        let count = if self.pattern.is_some() { 6 } else { 4 };
-        let view = client.call(&words[..count], Deadline::NEVER)?;
+        let words = [b"SCAN", cursor.as_bytes(), b"COUNT", COUNT, b"MATCH", self.pattern.as_bytes()];
+        let view = ask(client, &words, Duration::MAX)?;
         let mut parts = view.children();
         let next = parts.next().and_then(|next| str::from_utf8(next.bytes()).ok()?.parse().ok());
-        let (Some(next), Some(found)) = (next, parts.next()) else {
-            return Err(Failure::message(format!("SCAN: {}", show::escaped(view.bytes()))));
+        let (Some(next), Some(_)) = (next, parts.next()) else {
+            return Err(Failure::message(format_args!("SCAN is answered with something else")));
         };
         self.cursor = next;
         self.is_over = next == 0;
-        let mut keys = Vec::new();
-        for key in found.children() {
-            keys.push(key.bytes().to_vec());
-        }
-        Ok(Some(keys))
+        Ok(Some(view.to_reply()))
     }
+}
+
+/// The keys of a step.
+pub(super) fn keys(step: &Reply) -> Vec<&[u8]> {
+    let mut keys = Vec::new();
+    for list in step.view().children().skip(1) {
+        for key in list.children() {
+            keys.push(key.bytes());
+        }
+    }
+    keys
 }
 
 /// The lengths of the keys' values; below zero for what holds no string, as another server may have.
 ///
 /// # Errors
 /// When the connection breaks.
-pub(super) fn lengths(client: &mut RespClient, keys: &[Vec<u8>]) -> Result<Vec<i64>, Failure> {
+#[inline(never)]
+pub(super) fn lengths(client: &mut RespClient, keys: &[&[u8]]) -> Result<Vec<i64>, Failure> {
     let mut commands = Vec::new();
     for key in keys {
         write_command(&mut commands, [b"STRLEN".as_slice(), key].iter().copied());
@@ -73,13 +83,13 @@ pub(super) fn lengths(client: &mut RespClient, keys: &[Vec<u8>]) -> Result<Vec<i
 
 /// # Errors
 /// As [`Scan::next`], and when nobody reads.
-pub(super) fn scan(target: &Target, pattern: Option<&str>, style: Style) -> Result<(), Failure> {
-    let mut client = target.connect()?;
-    let mut scan = Scan::new(pattern);
-    while let Some(keys) = scan.next(&mut client)? {
+pub(super) fn scan(request: &Request) -> Result<(), Failure> {
+    let mut client = request.target.connect()?;
+    let mut scan = Scan::new(request);
+    while let Some(step) = scan.next(&mut client)? {
         let mut out = Vec::new();
-        for key in keys {
-            show::print_string(style, &key, &mut out);
+        for key in keys(&step) {
+            show::print_string(request.style, key, &mut out);
         }
         print(&out)?;
     }
@@ -88,14 +98,14 @@ pub(super) fn scan(target: &Target, pattern: Option<&str>, style: Style) -> Resu
 
 /// # Errors
 /// As [`Scan::next`], and when nobody reads.
-pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Failure> {
-    let mut client = target.connect()?;
-    let progress = io::stderr().is_terminal();
+pub(super) fn biggest(request: &Request) -> Result<(), Failure> {
+    let mut client = request.target.connect()?;
     let (mut count, mut bytes, mut others) = (0_u64, 0_u64, 0_u64);
     // The longest first.
     let mut longest: Vec<(i64, Vec<u8>)> = Vec::new();
-    let mut scan = Scan::new(pattern);
-    while let Some(keys) = scan.next(&mut client)? {
+    let mut scan = Scan::new(request);
+    while let Some(step) = scan.next(&mut client)? {
+        let keys = keys(&step);
         let lengths = lengths(&mut client, &keys)?;
         for (key, &length) in keys.iter().zip(&lengths) {
             if length < 0 {
@@ -111,27 +121,21 @@ pub(super) fn biggest(target: &Target, pattern: Option<&str>) -> Result<(), Fail
                 is_known |= other.1 == *key;
             }
             if place < SHOWN && !is_known {
-                longest.insert(place, (length, key.clone()));
+                longest.insert(place, (length, key.to_vec()));
                 longest.truncate(SHOWN);
             }
         }
-        if progress {
-            tell(format!("{count} keys "));
-        }
+        tell(format_args!("{count} keys "));
     }
-    if progress {
-        tell(String::new());
-    }
-    let mut out = Vec::new();
+    tell(format_args!(""));
+    let mut out = String::new();
     for (length, key) in &longest {
-        out.extend_from_slice(format!("{length:>12}  ").as_bytes());
-        show::escape(key, &mut out);
-        out.push(b'\n');
+        let _ = writeln!(out, "{length:>12}  {}", show::escaped(key));
     }
     let mean = Fixed::<1>((bytes.saturating_mul(10) + count / 2).checked_div(count).unwrap_or(0));
-    out.extend_from_slice(format!("keys: {count}, bytes in values: {bytes}, mean: {mean}\n").as_bytes());
+    let _ = writeln!(out, "keys: {count}, bytes in values: {bytes}, mean: {mean}");
     if others > 0 {
-        out.extend_from_slice(format!("no strings: {others}\n").as_bytes());
+        let _ = writeln!(out, "no strings: {others}");
     }
-    print(&out)
+    print(out.as_bytes())
 }

@@ -1,9 +1,10 @@
 //! `--pipe`: standard input to the server as it is, lines or RESP, as fast as both go; the answers are counted.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::{Duration, Instant};
 
-use super::talk::Target;
+use super::options::Request;
+use super::show::escaped;
 use super::{Failure, complain, failed, read_input, say, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
@@ -20,8 +21,6 @@ struct Count {
     errors: u64,
     /// The answer to the last request of ours has come.
     done: bool,
-    /// It is told how far it is.
-    told: bool,
 }
 
 impl Count {
@@ -34,15 +33,9 @@ impl Count {
         if view.kind() == Kind::Error {
             self.errors += 1;
             if self.errors <= SHOWN_MAX {
-                self.tell(String::new());
-                complain(format!("answer {}: {}", self.replies, super::show::escaped(view.bytes())));
+                tell(format_args!(""));
+                complain(format_args!("answer {}: {}", self.replies, escaped(view.bytes())));
             }
-        }
-    }
-
-    fn tell(&self, text: String) {
-        if self.told {
-            tell(text);
         }
     }
 
@@ -56,27 +49,28 @@ impl Count {
 
 /// # Errors
 /// When there is no connection, it breaks off, or the server waits for more; and when an answer was an error.
-pub(super) fn run(target: &Target) -> Result<(), Failure> {
-    let mut client = target.connect()?;
+pub(super) fn run(request: &Request) -> Result<(), Failure> {
+    let mut client = request.target.connect()?;
     // Nobody else's value is likely to be this.
     let mark = format!("memento-cli {} {}", std::process::id(), super::dump::now_ms());
-    let mut count = Count { told: io::stderr().is_terminal(), ..Count::default() };
+    let mut count = Count::default();
     let sent = send(&mut client, &mut count, mark.as_bytes());
     if sent.is_err() {
         // Why a server has closed the connection is what it has said last.
         let _ = count.receive(&mut client, mark.as_bytes());
     }
-    count.tell(String::new());
+    tell(format_args!(""));
+    let Count { replies, errors, .. } = count;
     if let Err(failure) = sent {
         let why = failure.sentence()?;
-        let why = format!("{why} (answers received: {}, errors: {})", count.replies, count.errors);
-        return Err(Failure::message(why));
+        return Err(Failure::message(format_args!("{why} (answers received: {replies}, errors: {errors})")));
     }
-    say(format!("answers: {}, errors: {}\n", count.replies, count.errors))?;
-    failed(count.errors > 0)
+    say(format_args!("answers: {replies}, errors: {errors}\n"))?;
+    failed(errors > 0)
 }
 
 /// Sends the input and then a request of ours, whose answer is the last one, and takes all answers.
+#[inline(never)]
 fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), Failure> {
     let mut chunk = Vec::new();
     let (mut bytes, mut told, mut last) = (0, Instant::now(), b'\n');
@@ -90,7 +84,7 @@ fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), F
         bytes += length;
         if told.elapsed() > Duration::from_millis(200) {
             told = Instant::now();
-            count.tell(format!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
+            tell(format_args!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
         }
     }
     // The last line of a file may lack its end.
@@ -101,7 +95,7 @@ fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), F
         match client.receive(Deadline::after(SILENCE)) {
             Ok(view) => count.take(view, mark),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return Err(Failure::message(format!("{error}; is the last request whole?")));
+                return Err(Failure::message(format_args!("{error}; is the last request whole?")));
             }
             Err(error) => return Err(error.into()),
         }

@@ -20,68 +20,62 @@ mod talk;
 mod top;
 mod watch;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Arguments;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
 use crate::client::reason;
 use crate::sys::tty;
 use lines::Answer;
-use options::{Mode, Parsed, Request};
+use options::{Parsed, Request};
 use show::Style;
 use talk::Talk;
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
-    let request = match options::parse(&args, |name| crate::command::lookup(name).is_some()) {
-        Ok(Parsed::Print(text)) => return exit_status(print(text.as_bytes())),
-        Ok(Parsed::Talk(request)) => request,
+    let outcome = match options::parse(&args, |name| crate::command::lookup(name).is_some(), style_here()) {
+        Ok(Parsed::Print(text)) => print(text.as_bytes()),
+        Ok(Parsed::Talk(request)) => run(&request),
         Err(what) => {
-            complain(format!("{what}\nTry 'memento-cli --help'."));
+            complain(format_args!("{what}\nTry 'memento-cli --help'."));
             return 2;
         }
     };
-    exit_status(run(&request))
+    let Err(failure) = outcome else { return 0 };
+    let End { status, text } = *failure.0;
+    if !text.is_empty() {
+        complain(format_args!("{text}"));
+    }
+    status
 }
 
-/// Why the tool gives up.
-enum Why {
-    /// A sentence for the user.
-    Message(String),
-    /// An answer was an error, and is printed.
-    ErrorAnswer,
-    /// Nobody reads the output any more, as in `memento-cli < file | head`: no reason to complain.
-    OutputClosed,
-    /// A signal that ends the program, by its number.
-    Signal(i32),
+/// How the tool ends before its time.
+struct End {
+    status: i32,
+    /// A sentence for the user; empty where there is nothing to say.
+    text: String,
 }
 
 /// The same behind one pointer, which is what is handed on from call to call.
-struct Failure(Box<Why>);
+struct Failure(Box<End>);
 
 impl Failure {
-    fn of(why: Why) -> Failure {
-        Failure(Box::new(why))
+    /// An end with nothing to say: an answer was an error, and is printed (1); nobody reads the output any more, as in
+    /// `memento-cli < file | head` (0); a signal (128 and its number).
+    fn status(status: i32) -> Failure {
+        Failure(Box::new(End { status, text: String::new() }))
     }
 
-    fn message(text: String) -> Failure {
-        Failure::of(Why::Message(text))
+    #[inline(never)]
+    fn message(text: Arguments<'_>) -> Failure {
+        Failure(Box::new(End { status: 1, text: text.to_string() }))
     }
 
+    #[inline(never)]
     fn at(what: &str, error: &io::Error) -> Failure {
-        Failure::message(format!("{what}: {}", reason(error)))
-    }
-
-    fn output(error: &io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::of(Why::OutputClosed),
-            _ => Failure::at("cannot write to standard output", error),
-        }
-    }
-
-    fn input(error: &io::Error) -> Failure {
-        Failure::at("cannot read standard input", error)
+        Failure::message(format_args!("{what}: {}", reason(error)))
     }
 
     /// The sentence for the user.
@@ -89,48 +83,26 @@ impl Failure {
     /// # Errors
     /// Itself, where it has none.
     fn sentence(self) -> Result<String, Failure> {
-        match *self.0 {
-            Why::Message(text) => Ok(text),
-            why => Err(Failure::of(why)),
-        }
+        if self.0.text.is_empty() { Err(self) } else { Ok(self.0.text) }
     }
 }
 
 /// The client's errors are whole sentences.
 impl From<io::Error> for Failure {
+    #[inline(never)]
     fn from(error: io::Error) -> Failure {
-        Failure::message(error.to_string())
-    }
-}
-
-fn exit_status(result: Result<(), Failure>) -> i32 {
-    let Err(failure) = result else { return 0 };
-    match *failure.0 {
-        Why::OutputClosed => 0,
-        Why::ErrorAnswer => 1,
-        Why::Message(text) => {
-            complain(text);
-            1
-        }
-        Why::Signal(number) => 128 + number,
+        Failure::message(format_args!("{error}"))
     }
 }
 
 /// The end of what may have had errors among its answers.
 fn failed(failed: bool) -> Result<(), Failure> {
-    if failed { Err(Failure::of(Why::ErrorAnswer)) } else { Ok(()) }
-}
-
-/// Starts a thread that nobody waits for.
-fn spawn(work: Box<dyn FnOnce() + Send>) -> Result<(), Failure> {
-    let started = std::thread::Builder::new().spawn(work);
-    started.map_err(|error| Failure::at("cannot start a thread", &error))?;
-    Ok(())
+    if failed { Err(Failure::status(1)) } else { Ok(()) }
 }
 
 /// Reads a piece of standard input behind what `bytes` has; gives its length, 0 at the end.
 fn read_input(bytes: &mut Vec<u8>) -> Result<usize, Failure> {
-    tty::read_more(io::stdin().as_fd(), bytes).map_err(|error| Failure::input(&error))
+    tty::read_more(tty::input(), bytes).map_err(|error| Failure::at("cannot read standard input", &error))
 }
 
 /// What a file has, a pipe as well.
@@ -162,102 +134,105 @@ fn has(text: &str, part: &str) -> bool {
 }
 
 /// A closed standard error must not stop the tool, as `eprintln` would.
-fn complain(text: String) {
-    let _ = writeln!(io::stderr(), "memento-cli: {text}");
+#[inline(never)]
+fn complain(text: Arguments<'_>) {
+    let _ = tty::write_all(tty::errors(), format!("memento-cli: {text}\n").as_bytes());
 }
 
-/// How far something is, written over what was told before; for standard error on a terminal.
-fn tell(text: String) {
-    let _ = write!(io::stderr(), "\r{text}\x1b[K");
+/// How far something is, written over what was told before: on a terminal alone.
+#[inline(never)]
+fn tell(text: Arguments<'_>) {
+    if tty::errors().is_terminal() {
+        let _ = tty::write_all(tty::errors(), format!("\r{text}\x1b[K").as_bytes());
+    }
 }
 
-fn say(text: String) -> Result<(), Failure> {
-    print(text.as_bytes())
+#[inline(never)]
+fn say(text: Arguments<'_>) -> Result<(), Failure> {
+    print(text.to_string().as_bytes())
 }
 
+#[inline(never)]
 fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut output = io::stdout();
-    output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
+    tty::write_all(tty::output(), bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::status(0),
+        _ => Failure::at("cannot write to standard output", &error),
+    })
+}
+
+/// A variable of the environment, where it says something.
+#[inline(never)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A terminal that cannot be painted on.
+fn is_dumb() -> bool {
+    variable("TERM").is_some_and(|kind| kind == "dumb")
+}
+
+/// How answers are printed where nothing else is said: who copies them into a file or another program is to have them as
+/// they are.
+fn style_here() -> Style {
+    if !tty::output().is_terminal() {
+        return Style::Raw;
+    }
+    Style::People { colours: variable("NO_COLOR").is_none() && !is_dumb() }
 }
 
 fn run(request: &Request) -> Result<(), Failure> {
-    let target = &request.target;
-    // Who copies answers into a file or another program is to have them as they are.
-    let is_terminal = io::stdout().is_terminal();
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
-    let people = Style::People { colours: !set("NO_COLOR") && !is_dumb };
-    let style = request.style.unwrap_or(if is_terminal { people } else { Style::Raw });
-    match request.mode {
-        Mode::Talk => {}
-        Mode::Dump => return dump::dump(target, &request.path, request.pattern.as_deref()),
-        Mode::Restore => return dump::restore(target, &request.path),
-        Mode::Pipe => return mass::run(target),
-        Mode::Scan => return keys::scan(target, request.pattern.as_deref(), style),
-        Mode::BigKeys => return keys::biggest(target, request.pattern.as_deref()),
-        Mode::Stat => return watch::stat(request),
-        Mode::Latency => return watch::latency(request),
-        Mode::Cluster => return nodes::show(target),
-        Mode::Top => return top::run(target, request.interval),
+    if let Some(mode) = request.mode {
+        return (mode.run)(request);
     }
-    if let Some(words) = &request.command {
-        return command(request, words, style);
-    }
-    if tty::is_here() && !is_dumb {
-        prompt::run(target, style)
-    } else if tty::is_here() || request.errors || request.style.is_some_and(|style| style != Style::Raw) {
-        framed(request, style)
+    if !request.command.is_empty() {
+        command(request)
+    } else if tty::is_here() && !is_dumb() {
+        prompt::run(&request.target, request.style)
+    } else if tty::is_here() || request.errors || request.style != Style::Raw {
+        framed(request)
     } else {
-        let (address, stream) = target.connect_text()?;
-        pipe::run(&address, stream, is_terminal && style != Style::Raw)
+        pipe::run(&request.target)
     }
 }
 
 /// A connection whose password was right, where one was given.
-fn connect(request: &Request, style: Style) -> Result<Talk, Failure> {
-    let talk = Talk::connect(&request.target, style)?;
+fn connect(request: &Request) -> Result<Box<Talk>, Failure> {
+    let talk = Talk::connect(&request.target, request.style)?;
     match &talk.refusal {
         // That it wants a password, its answers say as well, and there may be an AUTH among the lines.
-        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::message(why.clone())),
+        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::message(format_args!("{why}"))),
         _ => Ok(talk),
     }
 }
 
 /// Runs one command as often as it is wanted; any answer that is an error makes the status 1.
-fn command(request: &Request, words: &[String], style: Style) -> Result<(), Failure> {
-    let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+#[inline(never)]
+fn command(request: &Request) -> Result<(), Failure> {
+    let mut words: Vec<&[u8]> = request.command.iter().map(|word| word.as_bytes()).collect();
     let mut last = Vec::new();
     if request.from_stdin {
         while read_input(&mut last)? > 0 {}
         words.push(&last);
     }
-    let mut talk = connect(request, style)?;
+    let mut talk = connect(request)?;
     if words.iter().all(|word| word.trim_ascii().is_empty()) {
         return Ok(());
     }
-    let mut left = request.repeat;
     let mut failed = false;
-    while left != Some(0) {
-        failed |= run_once(&mut talk, &words)?;
-        left = left.map(|left| left - 1);
-        if let (Some(interval), true) = (request.interval, left != Some(0)) {
-            std::thread::sleep(interval);
+    request.repeat(1, request.interval, &mut || {
+        let kind = talk.send_words(&words)?;
+        if kind == Answer::Unknown {
+            // It may not be answered; the end of the connection will be seen in any case.
+            talk.send_words(&[b"QUIT"])?;
         }
-    }
+        failed |= answers(&mut talk, kind)?;
+        Ok(())
+    })?;
     self::failed(failed)
 }
 
-/// Sends a command and prints its answers; says whether one was an error.
-fn run_once(talk: &mut Talk, words: &[&[u8]]) -> Result<bool, Failure> {
-    let kind = talk.send_words(words)?;
-    if kind == Answer::Unknown {
-        // It may not be answered; the end of the connection will be seen in any case.
-        talk.send_words(&[b"QUIT"])?;
-    }
-    answers(talk, kind)
-}
-
 /// Waits for the answers to what was sent, and prints them; says whether one was an error.
+#[inline(never)]
 fn answers(talk: &mut Talk, kind: Answer) -> Result<bool, Failure> {
     let may_close = matches!(kind, Answer::End | Answer::MayEnd | Answer::Unknown);
     loop {
@@ -274,38 +249,13 @@ fn answers(talk: &mut Talk, kind: Answer) -> Result<bool, Failure> {
     }
 }
 
-/// Lines that are sent together.
-#[derive(Default)]
-struct Batch {
-    written: Vec<u8>,
-    rows: Vec<show::Row>,
-}
-
-impl Batch {
-    /// Sends them and prints their answers; says whether one was an error.
-    fn run(&mut self, talk: &mut Talk) -> Result<bool, Failure> {
-        const PRINT_BYTES: usize = 64 * 1024;
-        let (mut out, mut failed, mut printed) = (Vec::new(), false, Ok(()));
-        let exchanged = talk.exchange(&self.written, &self.rows, &mut |text, error| {
-            failed |= error;
-            out.extend_from_slice(&text);
-            if out.len() >= PRINT_BYTES && printed.is_ok() {
-                printed = print(&out);
-                out.clear();
-            }
-        });
-        printed?;
-        // What was answered before the connection broke is printed as well.
-        print(&out)?;
-        exchanged?;
-        (self.written, self.rows) = (Vec::new(), Vec::new());
-        Ok(failed)
-    }
-}
+/// Why some lines are refused where their answers are looked at.
+const UNCOUNTED: &str = "every answer is waited for here, so neither CLIENT REPLY nor RESP can be a line";
 
 /// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
-fn framed(request: &Request, style: Style) -> Result<(), Failure> {
-    let mut talk = connect(request, style)?;
+#[inline(never)]
+fn framed(request: &Request) -> Result<(), Failure> {
+    let mut talk = connect(request)?;
     let mut bytes = Vec::new();
     let (mut failed, mut at_end) = (false, false);
     // One that cannot be painted on has a prompt too.
@@ -320,22 +270,16 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
         }
         let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else { continue };
         let rest = bytes.split_off(end + 1);
-        let mut batch = Batch::default();
+        let mut batch = talk::Batch::default();
         for line in std::mem::replace(&mut bytes, rest).split_inclusive(|&byte| byte == b'\n') {
             let line = &line[..line.len() - 1];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             match lines::answer(line) {
                 Answer::None => {}
-                Answer::One if !talk::is_apart(line) => {
-                    let row = talk.write_line(line, &mut batch.written);
-                    batch.rows.push(row);
-                }
-                Answer::Unknown => {
-                    let what = "every answer is waited for with -e, --json and --csv: no CLIENT REPLY, no RESP";
-                    return Err(Failure::message(what.to_string()));
-                }
+                Answer::One if !talk::is_apart(line) => talk.put(line, &mut batch),
+                Answer::Unknown => return Err(Failure::message(format_args!("{UNCOUNTED}"))),
                 kind => {
-                    failed |= batch.run(&mut talk)?;
+                    failed |= talk.run(&mut batch)?;
                     // UNSUBSCRIBE is answered once for each channel.
                     talk.forget_unasked()?;
                     talk.send_line(line)?;
@@ -348,7 +292,7 @@ fn framed(request: &Request, style: Style) -> Result<(), Failure> {
                 }
             }
         }
-        failed |= batch.run(&mut talk)?;
+        failed |= talk.run(&mut batch)?;
     }
     self::failed(failed && request.errors)
 }

@@ -1,13 +1,14 @@
 //! The command line of memento-cli.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use getopts::{Matches, Options, ParsingStyle};
 
 use super::show::Style;
 use super::talk::Target;
-use crate::client::{HOST_DEFAULT, PORT_DEFAULT, parse_port};
+use super::{Failure, dump, keys, mass, nodes, top, watch};
+use crate::client::{CONNECT_TIMEOUT, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
 
 const USAGE: &str = "\
 Usage: memento-cli [OPTION ...] [HOST [PORT]] [COMMAND ...]
@@ -60,179 +61,202 @@ or the answer to COMMAND is an error, or 2 when this usage was not followed.
 ";
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq)]
 pub(super) enum Parsed {
     Print(String),
-    Talk(Request),
+    Talk(Box<Request>),
 }
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Run a command, or the lines of standard input.
-    Talk,
-    Pipe,
-    Scan,
-    BigKeys,
-    Stat,
-    Latency,
-    Cluster,
-    Top,
-    Dump,
-    Restore,
+/// What can be done instead of talking.
+pub(super) struct Mode {
+    name: &'static str,
+    takes_pattern: bool,
+    pub(super) run: fn(&Request) -> Result<(), Failure>,
 }
 
-const MODES: [(&str, Mode); 9] = [
-    ("pipe", Mode::Pipe),
-    ("scan", Mode::Scan),
-    ("bigkeys", Mode::BigKeys),
-    ("stat", Mode::Stat),
-    ("latency", Mode::Latency),
-    ("cluster", Mode::Cluster),
-    ("top", Mode::Top),
-    ("dump", Mode::Dump),
-    ("restore", Mode::Restore),
+#[rustfmt::skip]
+static MODES: [Mode; 9] = [
+    Mode { name: "pipe", takes_pattern: false, run: mass::run },
+    Mode { name: "scan", takes_pattern: true, run: keys::scan },
+    Mode { name: "bigkeys", takes_pattern: true, run: keys::biggest },
+    Mode { name: "stat", takes_pattern: false, run: watch::stat },
+    Mode { name: "latency", takes_pattern: false, run: watch::latency },
+    Mode { name: "cluster", takes_pattern: false, run: nodes::show },
+    Mode { name: "top", takes_pattern: false, run: top::run },
+    Mode { name: "dump", takes_pattern: true, run: dump::dump },
+    Mode { name: "restore", takes_pattern: false, run: dump::restore },
 ];
 
-/// Whom to talk to, and what to say; no command means the lines of standard input.
-#[derive(Debug, PartialEq)]
+/// Whom to talk to, and what to say.
 pub(super) struct Request {
     pub(super) target: Target,
-    pub(super) mode: Mode,
+    pub(super) mode: Option<&'static Mode>,
     /// The file of a dump.
     pub(super) path: String,
-    pub(super) command: Option<Vec<String>>,
-    /// How answers are to be printed, where that was said.
-    pub(super) style: Option<Style>,
+    /// Empty for the lines of standard input.
+    pub(super) command: Vec<String>,
+    /// How answers are to be printed.
+    pub(super) style: Style,
     pub(super) errors: bool,
     pub(super) from_stdin: bool,
-    /// How often; `None` is for ever.
-    pub(super) repeat: Option<u64>,
-    pub(super) repeat_given: bool,
+    repeat: Option<u64>,
     pub(super) interval: Option<Duration>,
-    pub(super) pattern: Option<String>,
+    pattern: Option<String>,
 }
 
+impl Request {
+    /// Which keys are wanted.
+    pub(super) fn pattern(&self) -> &str {
+        self.pattern.as_deref().unwrap_or("*")
+    }
+
+    /// Does it again and again, as often as was said.
+    ///
+    /// # Errors
+    /// The first one of the work's.
+    #[inline(never)]
+    pub(super) fn repeat(
+        &self,
+        default: u64,
+        pause: Option<Duration>,
+        work: &mut dyn FnMut() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut left = self.repeat.unwrap_or(default);
+        while left > 0 {
+            work()?;
+            left -= 1;
+            if let (Some(pause), true) = (pause, left > 0) {
+                std::thread::sleep(pause);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Often enough to be for ever.
+pub(super) const FOR_EVER: u64 = u64::MAX;
+
+/// The short name where there is one, the long one, and whether a value follows. (And there is -h.)
+const OPTIONS: &str = "p,port= s,socket= password-file= r,repeat= i,interval= x,stdin e,errors raw json csv pattern= pipe \
+                       scan bigkeys stat latency cluster top dump= restore= help V,version";
+
+#[inline(never)]
 fn options() -> Options {
     let mut options = Options::new();
     // The words of a command are its own: `INC k -5` has no options of ours.
     options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.optflagopt("h", "", "", "HOST").optopt("p", "port", "", "PORT").optopt("s", "socket", "", "PATH");
-    options.optopt("", "password-file", "", "FILE").optopt("r", "repeat", "", "N").optopt("i", "interval", "", "S");
-    options.optflag("x", "stdin", "").optflag("e", "errors", "").optopt("", "pattern", "", "GLOB");
-    for name in ["raw", "json", "csv", "help"] {
-        options.optflag("", name, "");
+    options.optflagopt("h", "", "", "");
+    for word in OPTIONS.split_ascii_whitespace() {
+        let (short, long) = word.split_once(',').unwrap_or(("", word));
+        match long.strip_suffix('=') {
+            Some(name) => options.optopt(short, name, "", ""),
+            None => options.optflag(short, long, ""),
+        };
     }
-    for (name, _) in &MODES[..MODES.len() - 2] {
-        options.optflag("", name, "");
-    }
-    options.optopt("", "dump", "", "FILE").optopt("", "restore", "", "FILE");
-    options.optflag("V", "version", "");
     options
 }
 
-/// The choice among options of which one at most may be given.
-fn one_of<T: Copy>(matches: &Matches, choices: &[(&str, T)]) -> Result<Option<T>, String> {
+/// The one option that was given of some of which one at most may be.
+fn one_of(matches: &Matches, names: &mut dyn Iterator<Item = &'static str>) -> Result<Option<&'static str>, String> {
     let mut found = None;
-    for &(name, choice) in choices {
-        if !matches.opt_present(name) {
-            continue;
-        }
-        if let Some((one, _)) = found {
+    for name in names.filter(|name| matches.opt_present(name)) {
+        if let Some(one) = found {
             return Err(format!("--{one} and --{name} cannot be both"));
         }
-        found = Some((name, choice));
+        found = Some(name);
     }
-    Ok(found.map(|(_, choice)| choice))
+    Ok(found)
 }
 
-/// Reads the words; `is_command` says whether one is the name of a command.
+/// Reads the words; `is_command` says whether one is the name of a command, `style` how answers are printed where nothing
+/// is said of it.
 ///
 /// # Errors
 /// What is wrong, for the user.
-pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Parsed, String> {
+#[inline(never)]
+pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool, style: Style) -> Result<Parsed, String> {
     let matches = options().parse(args).map_err(|fail| fail.to_string())?;
-    if matches.opt_present("help") || (matches.opt_present("h") && matches.opt_str("h").is_none()) {
+    let text = |name: &str| matches.opt_str(name);
+    let has = |name: &str| matches.opt_present(name);
+    if has("help") || (has("h") && text("h").is_none()) {
         return Ok(Parsed::Print(USAGE.to_string()));
     }
-    if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("memento-cli {}\n", env!("CARGO_PKG_VERSION"))));
+    if has("version") {
+        return Ok(Parsed::Print(concat!("memento-cli ", env!("CARGO_PKG_VERSION"), "\n").to_string()));
     }
 
     let mut words = matches.free.as_slice();
-    let mut target = Target {
-        host: matches.opt_str("h").unwrap_or_else(|| HOST_DEFAULT.to_string()),
-        host_given: matches.opt_present("h"),
-        port: matches.opt_str("p").map_or(Ok(PORT_DEFAULT), |port| parse_port(&port))?,
-        socket: matches.opt_str("s").map(PathBuf::from),
-        password: password(&matches)?,
-    };
-    if target.host.trim().is_empty() {
-        return Err("the host has no name".to_string());
-    }
-    if target.socket.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-        return Err("--socket: the path is empty".to_string());
-    }
-    let placed = ["h", "p", "s"].iter().any(|name| matches.opt_present(name));
-    if let Some((host, rest)) = words.split_first()
-        && !placed
-        && !is_command(host.as_bytes())
+    let (mut host, mut port) = (text("h"), text("p"));
+    if let Some((first, rest)) = words.split_first()
+        && host.is_none()
+        && port.is_none()
+        && !has("s")
+        && !is_command(first.as_bytes())
     {
-        if host.trim().is_empty() {
-            return Err("the host has no name".to_string());
-        }
-        target.host.clone_from(host);
-        target.host_given = true;
+        host = Some(first.clone());
         words = rest;
-        if let Some((port, rest)) = words.split_first()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && !port.is_empty()
+        if let Some((second, rest)) = words.split_first()
+            && second.bytes().all(|byte| byte.is_ascii_digit())
+            && !second.is_empty()
         {
-            target.port = parse_port(port)?;
+            port = Some(second.clone());
             words = rest;
         }
     }
-    let mode = one_of(&matches, &MODES)?.unwrap_or(Mode::Talk);
-    let command = (!words.is_empty()).then(|| words.to_vec());
-    if let (Some(command), true) = (&command, mode != Mode::Talk) {
-        return Err(format!("'{}' is one word too many", command[0]));
+    let target = Target {
+        host_given: host.is_some(),
+        host: host.unwrap_or_else(|| HOST_DEFAULT.to_string()),
+        port: port.map_or(Ok(PORT_DEFAULT), |port| parse_port(&port))?,
+        socket: text("s"),
+        password: password(text("password-file"))?,
+        patience: CONNECT_TIMEOUT,
+    };
+    if target.host.trim_ascii().is_empty() {
+        return Err("the host has no name".to_string());
     }
-    if matches.opt_present("pattern") && !matches!(mode, Mode::Scan | Mode::BigKeys | Mode::Dump) {
+    if target.socket.as_ref().is_some_and(String::is_empty) {
+        return Err("--socket: the path is empty".to_string());
+    }
+    let mode = one_of(&matches, &mut MODES.iter().map(|mode| mode.name))?;
+    let mode = MODES.iter().find(|known| Some(known.name) == mode);
+    if let (Some(word), true) = (words.first(), mode.is_some()) {
+        return Err(format!("'{word}' is one word too many"));
+    }
+    if has("pattern") && !mode.is_some_and(|mode| mode.takes_pattern) {
         return Err("--pattern is for --scan, --bigkeys and --dump".to_string());
     }
-    let from_stdin = matches.opt_present("x");
-    if from_stdin && command.is_none() {
+    if has("x") && words.is_empty() {
         return Err("-x is for a command, whose last argument it reads".to_string());
     }
-    let styles = [("raw", Style::Raw), ("json", Style::Json), ("csv", Style::Csv)];
-    Ok(Parsed::Talk(Request {
+    let style = match one_of(&matches, &mut ["raw", "json", "csv"].into_iter())? {
+        Some("raw") => Style::Raw,
+        Some("json") => Style::Json,
+        Some(_) => Style::Csv,
+        None => style,
+    };
+    Ok(Parsed::Talk(Box::new(Request {
         target,
         mode,
-        path: matches.opt_str("dump").or_else(|| matches.opt_str("restore")).unwrap_or_default(),
-        command,
-        style: one_of(&matches, &styles)?,
-        errors: matches.opt_present("e"),
-        from_stdin,
-        repeat: repeat(&matches)?,
-        repeat_given: matches.opt_present("r"),
-        interval: interval(&matches)?,
-        pattern: matches.opt_str("pattern"),
-    }))
+        path: text("dump").or_else(|| text("restore")).unwrap_or_default(),
+        command: words.to_vec(),
+        style,
+        errors: has("e"),
+        from_stdin: has("x"),
+        repeat: repeat(text("r"))?,
+        interval: interval(text("i"))?,
+        pattern: text("pattern"),
+    })))
 }
 
-fn repeat(matches: &Matches) -> Result<Option<u64>, String> {
-    match matches.opt_str("r").as_deref() {
-        None => Ok(Some(1)),
-        Some("-1") => Ok(None),
-        Some(word) => match word.parse() {
-            Ok(count) => Ok(Some(count)),
-            Err(_) => Err(format!("--repeat must be a number, or -1 for ever, not '{word}'")),
-        },
+fn repeat(word: Option<String>) -> Result<Option<u64>, String> {
+    let Some(word) = word else { return Ok(None) };
+    if word == "-1" {
+        return Ok(Some(FOR_EVER));
     }
+    word.parse().map(Some).map_err(|_| format!("--repeat must be a number, or -1 for ever, not '{word}'"))
 }
 
-fn interval(matches: &Matches) -> Result<Option<Duration>, String> {
-    let Some(word) = matches.opt_str("i") else { return Ok(None) };
+fn interval(word: Option<String>) -> Result<Option<Duration>, String> {
+    let Some(word) = word else { return Ok(None) };
     milliseconds(&word).map(Some).ok_or_else(|| format!("--interval must be a number of seconds, not '{word}'"))
 }
 
@@ -249,21 +273,18 @@ fn milliseconds(word: &str) -> Option<Duration> {
 
 /// The first line of the password file; else what the environment says. A password on the command line would be seen by
 /// everybody on the box (ps), so there is no such option.
-fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
-    let password = match matches.opt_str("password-file") {
-        Some(path) => {
-            let text = super::read_file(path.as_ref())
-                .map_err(|error| format!("--password-file: '{path}': {}", crate::client::reason(&error)))?;
-            let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                return Err(format!("--password-file: '{path}': the first line is empty"));
-            }
-            Some(line.to_vec())
-        }
-        None => std::env::var_os("MEMENTO_PASSWORD").map(std::ffi::OsString::into_encoded_bytes),
+fn password(path: Option<String>) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = path else {
+        return Ok(super::variable("MEMENTO_PASSWORD").map(OsString::into_encoded_bytes));
     };
-    Ok(password.filter(|password| !password.is_empty()))
+    let failed = |why: &str| format!("--password-file: '{path}': {why}");
+    let text = super::read_file(path.as_ref()).map_err(|error| failed(&reason(&error)))?;
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(failed("the first line is empty"));
+    }
+    Ok(Some(line.to_vec()))
 }
 
 #[cfg(test)]
@@ -276,13 +297,25 @@ mod tests {
 
     fn parsed(line: &[&str]) -> Result<Parsed, String> {
         let args: Vec<String> = line.iter().map(ToString::to_string).collect();
-        parse(&args, is_command)
+        parse(&args, is_command, Style::Raw)
+    }
+
+    fn printed(line: &[&str]) -> String {
+        match parsed(line) {
+            Ok(Parsed::Print(text)) => text,
+            _ => panic!("{line:?}"),
+        }
+    }
+
+    fn mode(request: &Request) -> &str {
+        request.mode.map_or("", |mode| mode.name)
     }
 
     fn request(line: &[&str]) -> Request {
         match parsed(line) {
-            Ok(Parsed::Talk(request)) => request,
-            other => panic!("{line:?}: {other:?}"),
+            Ok(Parsed::Talk(request)) => *request,
+            Ok(Parsed::Print(text)) => panic!("{line:?}: {text}"),
+            Err(what) => panic!("{line:?}: {what}"),
         }
     }
 
@@ -310,26 +343,26 @@ mod tests {
             let request = request(line);
             assert_eq!((request.target.host.as_str(), request.target.port), (host, port), "{line:?}");
             assert_eq!(request.target.host_given, host != "127.0.0.1", "{line:?}");
-            assert_eq!(request.command.unwrap_or_default(), command, "{line:?}");
+            assert_eq!(request.command, command, "{line:?}");
         }
     }
 
     #[test]
     fn options_say_how_and_what() {
         let plain = request(&["get", "k"]);
-        assert_eq!((plain.style, plain.mode, plain.repeat, plain.interval), (None, Mode::Talk, Some(1), None));
-        assert_eq!(request(&["--json", "get", "k"]).style, Some(Style::Json));
-        assert_eq!(request(&["-r", "-1", "get", "k"]).repeat, None);
+        assert_eq!((plain.style, mode(&plain), plain.repeat, plain.interval), (Style::Raw, "", None, None));
+        assert_eq!(request(&["--json", "get", "k"]).style, Style::Json);
+        assert_eq!(request(&["-r", "-1", "get", "k"]).repeat, Some(FOR_EVER));
         assert_eq!(request(&["-r", "3", "-i", "0.5", "get", "k"]).interval, Some(Duration::from_millis(500)));
         for (word, ms) in [("2", 2000), ("0.05", 50), (".5", 500), ("1.", 1000), ("1.23456", 1234), ("0", 0)] {
             assert_eq!(request(&["-i", word]).interval, Some(Duration::from_millis(ms)), "{word}");
         }
-        assert_eq!(request(&["-s", "/run/m"]).target.socket, Some(PathBuf::from("/run/m")));
-        assert_eq!(request(&["box", "80"]).mode, Mode::Talk);
+        assert_eq!(request(&["-s", "/run/m"]).target.socket.as_deref(), Some("/run/m"));
+        assert_eq!(mode(&request(&["box", "80"])), "");
         let scan = request(&["--scan", "--pattern", "a*", "box"]);
-        assert_eq!((scan.mode, scan.pattern.as_deref(), scan.target.host.as_str()), (Mode::Scan, Some("a*"), "box"));
+        assert_eq!((mode(&scan), scan.pattern.as_deref(), scan.target.host.as_str()), ("scan", Some("a*"), "box"));
         let dump = request(&["--dump", "/tmp/d", "box"]);
-        assert_eq!((dump.mode, dump.path.as_str(), dump.target.host.as_str()), (Mode::Dump, "/tmp/d", "box"));
+        assert_eq!((mode(&dump), dump.path.as_str(), dump.target.host.as_str()), ("dump", "/tmp/d", "box"));
         assert_eq!(request(&["--restore", "/tmp/d"]).path, "/tmp/d");
         assert!(request(&["-x", "set", "k"]).from_stdin && request(&["-e"]).errors);
     }
@@ -337,10 +370,10 @@ mod tests {
     #[test]
     fn help_and_version() {
         for line in [&["-h"][..], &["--help"], &["-V", "-h"], &["-h", "-p", "80"]] {
-            assert_eq!(parsed(line), Ok(Parsed::Print(USAGE.to_string())), "{line:?}");
+            assert_eq!(printed(line), USAGE, "{line:?}");
         }
         for line in [&["-V"][..], &["--version", "box"]] {
-            let Ok(Parsed::Print(text)) = parsed(line) else { panic!("{line:?}") };
+            let text = printed(line);
             assert!(text.starts_with("memento-cli ") && text.ends_with('\n'), "{text:?}");
         }
         // Every option is told of.
@@ -374,7 +407,7 @@ mod tests {
             (&["-i", "9999999999999999", "get"], "'9999999999999999'"),
             (&["--password-file", "/nowhere/at/all"], "/nowhere/at/all"),
         ] {
-            let what = parsed(line).expect_err("wrong usage");
+            let Err(what) = parsed(line) else { panic!("no wrong usage: {line:?}") };
             assert!(what.contains(part), "{line:?}: {what}");
         }
     }

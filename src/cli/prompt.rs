@@ -12,7 +12,7 @@ use super::history::History;
 use super::lines::Answer;
 use super::show::Style;
 use super::talk::{Talk, Target};
-use super::{Failure, Why, complain, print, say, spawn, words};
+use super::{Failure, UNCOUNTED, complain, print, say, variable, words};
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
@@ -32,17 +32,8 @@ const CONNECT_LOOK: Duration = Duration::from_millis(5);
 const CONTROL_C: u8 = 3;
 
 /// What a terminal is to tell of: where something that is pasted begins and ends.
-const PASTES: &[u8] = b"\x1b[?2004h";
-const NO_PASTES: &[u8] = b"\x1b[?2004l";
-
-/// Why waiting ended.
-enum Waited {
-    Answer {
-        error: bool,
-    },
-    /// Ctrl-C.
-    Stopped,
-}
+const PASTES: &str = "\x1b[?2004h";
+const NO_PASTES: &str = "\x1b[?2004l";
 
 /// The conversation.
 struct Prompt<'a> {
@@ -57,7 +48,7 @@ struct Prompt<'a> {
     looked: Instant,
     editor: Editor,
     history: History,
-    talk: Option<Talk>,
+    talk: Option<Box<Talk>>,
 }
 
 /// Talks until the input ends or a line says so.
@@ -67,8 +58,7 @@ struct Prompt<'a> {
 pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
     // Before the terminal is changed: who mistypes the host sees a message and the shell's prompt.
     let talk = Talk::connect(target, style)?;
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let history = home.map(|mut home| {
+    let history = variable("HOME").map(|mut home| {
         home.push("/.memento_history");
         History::load(PathBuf::from(home))
     });
@@ -81,14 +71,14 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
         keys: Keys::default(),
         stops: false,
         looked: Instant::now(),
-        editor: Editor::new(columns, rows),
+        editor: Editor::new(columns, rows, &Table),
         history: history.unwrap_or_default(),
         talk: Some(talk),
     };
     prompt.tell_refusal();
-    let outcome = print(PASTES).and_then(|()| prompt.converse());
+    let outcome = print(PASTES.as_bytes()).and_then(|()| prompt.converse());
     // The terminal may be gone.
-    let _ = print(NO_PASTES);
+    let _ = print(NO_PASTES.as_bytes());
     outcome
 }
 
@@ -108,59 +98,54 @@ impl Prompt<'_> {
     fn tell_refusal(&self) {
         if let Some(why) = self.talk.as_ref().and_then(|talk| talk.refusal.as_ref()) {
             let advice = if why.starts_with("NOAUTH") { "the server wants a password: AUTH password" } else { why };
-            complain(advice.to_string());
+            complain(format_args!("{advice}"));
         }
     }
 
     fn prompt(&self) -> String {
-        match &self.talk {
-            Some(talk) if talk.in_transaction() => format!("{} (in MULTI)> ", talk.client.address()),
-            Some(talk) => format!("{}> ", talk.client.address()),
-            None => "not connected> ".to_string(),
-        }
+        let Some(talk) = &self.talk else { return "not connected> ".to_string() };
+        let state = if talk.in_transaction() { " (in MULTI)" } else { "" };
+        format!("{}{state}> ", talk.client.address())
     }
 
     /// A line from the editor; `None` at the end.
+    #[inline(never)]
     fn read_line(&mut self) -> Result<Option<String>, Failure> {
-        let mut out = String::new();
-        let (columns, rows) = tty::size();
-        self.editor.resize(columns, rows, &Table, &mut String::new());
-        self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out);
+        self.resize();
+        self.editor.out.clear();
+        self.begin_line();
         loop {
             let mut pressed = false;
             while let Some(key) = self.keys.next() {
                 pressed = true;
-                match self.editor.press(key, &self.history.lines, &Table, &mut out) {
+                match self.editor.press(key, &self.history.lines) {
                     None => {}
                     Some(Done::Line(line)) => {
-                        print(out.as_bytes())?;
+                        self.show()?;
                         return Ok(Some(line));
                     }
-                    Some(Done::Dropped) => self.editor.start(&self.prompt(), &self.history.lines, &Table, &mut out),
+                    Some(Done::Dropped) => self.begin_line(),
                     Some(Done::End) => {
-                        print(out.as_bytes())?;
+                        self.show()?;
                         return Ok(None);
                     }
                     Some(Done::Suspend) => {
                         // Others write below the line, and it is there again when the program goes on.
-                        self.editor.leave(&Table, &mut out);
-                        print(out.as_bytes())?;
-                        out.clear();
-                        print(NO_PASTES)?;
+                        self.editor.leave();
+                        self.editor.out += NO_PASTES;
+                        self.show()?;
                         self.keyboard.suspend().map_err(|error| Failure::at("cannot use the terminal", &error))?;
-                        print(PASTES)?;
+                        self.editor.out += PASTES;
                     }
                 }
             }
             if pressed {
-                self.editor.paint(&Table, &mut out);
+                self.editor.paint();
             }
-            print(out.as_bytes())?;
-            out.clear();
+            self.show()?;
             let ready = self.wait(None, None)?;
             if ready.resized {
-                let (columns, rows) = tty::size();
-                self.editor.resize(columns, rows, &Table, &mut out);
+                self.resize();
             }
             if ready.keys && !self.read_keys()? {
                 return Ok(None);
@@ -168,35 +153,50 @@ impl Prompt<'_> {
         }
     }
 
+    fn begin_line(&mut self) {
+        let prompt = self.prompt();
+        self.editor.start(&prompt, &self.history.lines);
+    }
+
+    fn resize(&mut self) {
+        let (columns, rows) = tty::size();
+        self.editor.resize(columns, rows);
+    }
+
+    fn show(&mut self) -> Result<(), Failure> {
+        print(std::mem::take(&mut self.editor.out).as_bytes())
+    }
+
     fn wait(&self, other: Option<&Talk>, timeout: Option<Duration>) -> Result<tty::Ready, Failure> {
         let other = other.map(|talk| talk.client.as_fd());
         let ready = self.keyboard.wait(other, timeout).map_err(|error| Failure::at("cannot wait for keys", &error))?;
         match ready.ended {
-            Some(number) => Err(Failure::of(Why::Signal(number))),
+            Some(number) => Err(Failure::status(128 + number)),
             None => Ok(ready),
         }
     }
 
     /// Takes keys in; false at the terminal's end.
     fn read_keys(&mut self) -> Result<bool, Failure> {
-        let mut bytes = [0; 1024];
-        let count = match self.keyboard.read(&mut bytes) {
+        let mut bytes = Vec::new();
+        match tty::read_more(tty::input(), &mut bytes) {
             // What a terminal says that is gone.
-            Err(error) if error.raw_os_error() == Some(5) => 0,
-            count => count.map_err(|error| Failure::at("cannot read standard input", &error))?,
+            Err(error) if error.raw_os_error() == Some(5) => return Ok(false),
+            read => read.map_err(|error| Failure::at("cannot read standard input", &error))?,
         };
-        self.keys.feed(&bytes[..count]);
-        self.stops = bytes[..count].contains(&CONTROL_C);
-        Ok(count > 0)
+        self.keys.feed(&bytes);
+        self.stops = bytes.contains(&CONTROL_C);
+        Ok(!bytes.is_empty())
     }
 
     /// Sends a line and prints its answers; true when the conversation is over.
+    #[inline(never)]
     fn execute(&mut self, line: &str) -> Result<bool, Failure> {
         if words(line).is_empty() {
             return Ok(false);
         }
         if super::lines::answer(line.as_bytes()) == Answer::Unknown {
-            complain("every answer is waited for here, so neither CLIENT REPLY nor RESP can be typed".to_string());
+            complain(format_args!("{UNCOUNTED}"));
             return Ok(false);
         }
         // A server that has closed the connection meanwhile is told from one that does so over this line.
@@ -222,9 +222,9 @@ impl Prompt<'_> {
         };
         loop {
             match self.wait_for_answer(&mut talk) {
-                Ok(Waited::Answer { error }) if kind == Answer::Stream && !error => continue,
-                Ok(Waited::Answer { .. }) => break,
-                Ok(Waited::Stopped) => {
+                Ok(Some(error)) if kind == Answer::Stream && !error => continue,
+                Ok(Some(_)) => break,
+                Ok(None) => {
                     print(b"^C\n")?;
                     drop(talk);
                     // Its answer may still come on the old connection.
@@ -239,7 +239,7 @@ impl Prompt<'_> {
         }
         if start.elapsed() >= LONG {
             let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
-            say(format!("({hundredths} s)\n"))?;
+            say(format_args!("({hundredths} s)\n"))?;
         }
         if kind == Answer::End {
             return Ok(true);
@@ -254,67 +254,71 @@ impl Prompt<'_> {
     /// The line may have been executed, or not: it is not sent again. What was typed ahead counted on it, and in a
     /// transaction would be executed instead of queued: it is forgotten.
     fn lost(&mut self, why: &str) -> Result<bool, Failure> {
-        complain(why.to_string());
+        complain(format_args!("{why}"));
         self.keys = Keys::default();
         self.reconnect("the line was not answered")?;
         Ok(false)
     }
 
     /// Connects, while Ctrl-C is heard: a server that is busy or switched off lets us wait for seconds.
+    #[inline(never)]
     fn reconnect(&mut self, why: &str) -> Result<bool, Failure> {
         let (target, style) = (self.target.clone(), self.style);
         let found = Arc::new(Mutex::new(None));
         let told = Arc::clone(&found);
-        spawn(Box::new(move || {
+        let spawned = std::thread::Builder::new().spawn(move || {
             let connected = Talk::connect(&target, style);
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
-        }))?;
+        });
+        spawned.map_err(|error| Failure::at("cannot start a thread", &error))?;
         let connected = loop {
             if let Some(connected) = found.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 break connected;
             }
             if self.wait(None, Some(CONNECT_LOOK))?.keys && self.stop_pressed()? {
                 // The thread ends by itself when its time is over.
-                complain("not connected: stopped".to_string());
+                complain(format_args!("not connected: stopped"));
                 return Ok(false);
             }
         };
         match connected {
             Ok(talk) => {
-                complain(format!("{why}; connected again"));
+                complain(format_args!("{why}; connected again"));
                 self.talk = Some(talk);
                 self.tell_refusal();
                 Ok(true)
             }
             Err(failure) => {
-                complain(failure.sentence()?);
+                complain(format_args!("{}", failure.sentence()?));
                 Ok(false)
             }
         }
     }
 
-    /// Waits for an answer and prints it. Keys pressed meanwhile are kept for the next line, but for Ctrl-C.
-    fn wait_for_answer(&mut self, talk: &mut Talk) -> Result<Waited, Failure> {
+    /// Waits for an answer and prints it; says whether it was an error, nothing where Ctrl-C was pressed. Other keys pressed
+    /// meanwhile are kept for the next line.
+    #[inline(never)]
+    fn wait_for_answer(&mut self, talk: &mut Talk) -> Result<Option<bool>, Failure> {
         let mut out = Vec::new();
         let error = loop {
             if self.is_stopped()? {
-                return Ok(Waited::Stopped);
+                return Ok(None);
             }
             if let Some(error) = talk.try_answer(&mut out)? {
                 break error;
             }
             if self.wait(Some(talk), None)?.keys && self.stop_pressed()? {
-                return Ok(Waited::Stopped);
+                return Ok(None);
             }
         };
         for piece in out.chunks(PRINT_BYTES) {
             print(piece)?;
             if self.is_stopped()? {
                 print(b"\n")?;
-                return Ok(Waited::Stopped);
+                return Ok(None);
             }
         }
-        Ok(Waited::Answer { error })
+        Ok(Some(error))
     }
 
     /// Whether Ctrl-C was pressed, looked at now and then without waiting: answers may come faster than they are printed.
@@ -328,7 +332,7 @@ impl Prompt<'_> {
 
     fn stop_pressed(&mut self) -> Result<bool, Failure> {
         if !self.read_keys()? {
-            return Err(Failure::of(Why::OutputClosed));
+            return Err(Failure::status(0));
         }
         if self.stops {
             self.keys = Keys::default();

@@ -107,42 +107,27 @@ impl Text<'_> {
                 self.string(&text);
             }
             Kind::Array | Kind::Set | Kind::Push | Kind::Map if view.is_empty() => self.coloured(DIM, b"(empty)"),
-            Kind::Map => self.fields(view),
-            Kind::Push => self.items(view, b' '),
-            Kind::Array | Kind::Set => self.items(view, b'\n'),
+            Kind::Push => self.items(view, b" "),
+            Kind::Array | Kind::Set | Kind::Map => self.items(view, b"\n"),
             _ => self.string(bytes),
         }
     }
 
-    fn items(&mut self, view: View<'_>, between: u8) {
+    fn items(&mut self, view: View<'_>, between: &[u8]) {
+        let is_map = view.kind() == Kind::Map;
+        let mut is_time = false;
         for (place, item) in view.children().enumerate() {
+            let is_value = is_map && place % 2 == 1;
             if place > 0 {
-                self.out.push(between);
+                self.out.extend_from_slice(if is_value { b": " } else { between });
             }
             self.value(item);
+            if let (Style::People { .. }, true, Some(ms @ 1..)) = (self.style, is_value && is_time, item.integer()) {
+                self.coloured(DIM, format!("  ({})", date(ms as u64)).as_bytes());
+            }
+            is_time = item.bytes().ends_with(b"_time");
         }
     }
-
-    fn fields(&mut self, view: View<'_>) {
-        let mut children = view.children();
-        let mut first = true;
-        while let (Some(field), Some(value)) = (children.next(), children.next()) {
-            if !std::mem::take(&mut first) {
-                self.out.push(b'\n');
-            }
-            self.value(field);
-            self.out.extend_from_slice(b": ");
-            self.value(value);
-            let is_time = field.bytes().ends_with(b"_time");
-            if let (Style::People { .. }, true, Some(ms @ 1..)) = (self.style, is_time, view_ms(value)) {
-                self.coloured(DIM, format!("  ({})", date(ms)).as_bytes());
-            }
-        }
-    }
-}
-
-fn view_ms(view: View<'_>) -> Option<u64> {
-    view.integer().and_then(|ms| u64::try_from(ms).ok())
 }
 
 /// What a terminal may be shown: text as it is, but for control characters (other than line feeds and tabs) and what is no
@@ -154,12 +139,12 @@ pub(super) fn escape(bytes: &[u8], out: &mut Vec<u8>) {
             let mut room = [0; 4];
             let text = char.encode_utf8(&mut room).as_bytes();
             if char.is_control() && !matches!(char, '\n' | '\t') {
-                hex(text, out);
+                hex(b"\\x", text, out);
             } else {
                 out.extend_from_slice(text);
             }
         }
-        hex(chunk.invalid(), out);
+        hex(b"\\x", chunk.invalid(), out);
     }
 }
 
@@ -170,27 +155,13 @@ pub(super) fn escaped(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// How many of these bytes can be escaped before more are here: all but the begin of a character that may be cut off.
-pub(super) fn uncut(bytes: &[u8]) -> usize {
-    for back in 1..=bytes.len().min(3) {
-        let start = bytes.len() - back;
-        let wanted = match bytes[start] {
-            0x80..=0xbf => continue,
-            0xc2..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf4 => 4,
-            _ => 1,
-        };
-        return if wanted > back { start } else { bytes.len() };
-    }
-    bytes.len()
-}
-
-fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+/// Writes each byte as its two digits, behind a mark.
+#[inline(never)]
+fn hex(mark: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for &byte in bytes {
-        let (high, low) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
-        out.extend_from_slice(&[b'\\', b'x', high, low]);
+        out.extend_from_slice(mark);
+        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
@@ -223,53 +194,51 @@ fn json(view: View<'_>, out: &mut Vec<u8>) {
             json_string(view.bytes(), out);
             out.push(b'}');
         }
-        Kind::Map => {
-            out.push(b'{');
+        Kind::Map | Kind::Array | Kind::Set | Kind::Push => {
+            let is_map = view.kind() == Kind::Map;
+            out.push(if is_map { b'{' } else { b'[' });
             for (place, child) in view.children().enumerate() {
-                match place {
-                    0 => {}
-                    _ if place % 2 == 1 => out.push(b':'),
-                    _ => out.push(b','),
-                }
-                if place % 2 == 0 { json_string(&lossy(child.bytes()), out) } else { json(child, out) }
-            }
-            out.push(b'}');
-        }
-        Kind::Array | Kind::Set | Kind::Push => {
-            out.push(b'[');
-            for (place, child) in view.children().enumerate() {
+                let is_key = is_map && place % 2 == 0;
                 if place > 0 {
-                    out.push(b',');
+                    out.push(if is_map && !is_key { b':' } else { b',' });
                 }
-                json(child, out);
+                // A key is text, whatever it is.
+                if is_key {
+                    json_string(String::from_utf8_lossy(child.bytes()).as_bytes(), out);
+                } else {
+                    json(child, out);
+                }
             }
-            out.push(b']');
+            out.push(if is_map { b'}' } else { b']' });
         }
         _ => json_string(view.bytes(), out),
     }
 }
 
-fn lossy(bytes: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(bytes).into_owned().into_bytes()
-}
-
 /// A string; bytes that are no UTF-8, for which JSON has no word, as `{"base64":"..."}`.
 fn json_string(bytes: &[u8], out: &mut Vec<u8>) {
-    let Ok(text) = str::from_utf8(bytes) else {
+    if str::from_utf8(bytes).is_err() {
         out.extend_from_slice(b"{\"base64\":\"");
         base64(bytes, out);
         return out.extend_from_slice(b"\"}");
-    };
+    }
     out.push(b'"');
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => out.extend_from_slice(&[b'\\', char as u8]),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            _ if char.is_control() => out.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes()),
-            _ => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+    let mut before = 0;
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..0x20 | 0x7f => hex(b"\\u00", &[byte], out),
+            // A control character of two bytes, as U+009B: the first one is there already.
+            0x80..0xa0 if before == 0xc2 => {
+                out.pop();
+                hex(b"\\u00", &[byte], out);
+            }
+            _ => out.push(byte),
         }
+        before = byte;
     }
     out.push(b'"');
 }
@@ -312,10 +281,8 @@ fn csv_cells(view: View<'_>, out: &mut Vec<u8>) {
                 csv_cells(child, out);
             }
         }
-        kind => {
-            let text = if kind == Kind::Error { [b"(error) ", view.bytes()].concat() } else { view.bytes().to_vec() };
-            csv_string(&text, out);
-        }
+        Kind::Error => csv_string(&[b"(error) ", view.bytes()].concat(), out),
+        _ => csv_string(view.bytes(), out),
     }
 }
 
@@ -388,25 +355,6 @@ mod tests {
         let colours = Style::People { colours: true };
         assert_eq!(printed(colours, b"-ERR \x1bx\r\n", "get"), "\x1b[31m(error) \\x1bx\x1b[m\n");
         assert_eq!(printed(colours, b"$2\r\nhi\r\n", "get"), "hi\n");
-    }
-
-    #[test]
-    fn what_is_cut_in_the_middle_of_a_character_waits_for_its_rest() {
-        let text = "a\u{e9}\u{4e16}\u{1f600}\x1b".as_bytes();
-        let mut whole = Vec::new();
-        escape(text, &mut whole);
-        for cut in 0..=text.len() {
-            let (mut shown, mut left, end) = (Vec::new(), text[..cut].to_vec(), uncut(&text[..cut]));
-            escape(&left[..end], &mut shown);
-            left.drain(..end);
-            left.extend_from_slice(&text[cut..]);
-            escape(&left, &mut shown);
-            assert_eq!(shown, whole, "cut at {cut}");
-        }
-        // What begins no character waits for nothing.
-        for bytes in [&b"\xff"[..], b"\x80\x80\x80", b"\xc3\xa9", b"a", b""] {
-            assert_eq!(uncut(bytes), bytes.len(), "{}", bytes.escape_ascii());
-        }
     }
 
     #[test]

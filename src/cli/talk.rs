@@ -1,87 +1,94 @@
 //! Talking to a server in RESP: connecting, greeting, one request and its answer at a time.
 
 use std::io;
-use std::net::TcpStream;
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::Duration;
 
-use super::Failure;
 use super::lines::{self, Answer};
-use super::show::{Row, Style, print};
-use crate::client::CONNECT_TIMEOUT;
+use super::show::{self, Row, Style};
+use super::{Failure, print};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
 use crate::command::lookup;
 
 /// Where the server is, and what lets us in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) host_given: bool,
     pub(super) port: u16,
-    pub(super) socket: Option<PathBuf>,
+    pub(super) socket: Option<String>,
     pub(super) password: Option<Vec<u8>>,
+    /// How long it may take to be let in, each address and each answer.
+    pub(super) patience: Duration,
 }
 
 impl Target {
-    fn failed(&self, error: &io::Error) -> Failure {
-        // Most likely a command with a slip of the finger.
-        let known = error.kind() != io::ErrorKind::NotFound || !self.host_given || self.socket.is_some();
-        let hint = if known { "" } else { " (and it is not the name of a command)" };
-        Failure::message(format!("{error}{hint}"))
-    }
-
-    /// A connection of the text protocol, for who copies lines.
+    /// A connection, greeted by HELLO.
     ///
     /// # Errors
     /// When there is no connection, or the server does not want us.
-    pub(super) fn connect_text(&self) -> Result<(String, TcpStream), Failure> {
-        let mut client = self.connect_resp()?;
-        if let Some(password) = &self.password {
-            // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
-            let reply = client.call(&[b"AUTH", password], Deadline::after(CONNECT_TIMEOUT))?;
-            // One who wants no password does not mind it.
-            if reply.kind() == Kind::Error && !reply.bytes().starts_with(b"ERR AUTH <password> called without any") {
-                return Err(Failure::message(super::show::escaped(reply.bytes())));
-            }
-        }
-        let stream = crate::client::stream(client.as_fd())?;
-        Ok((client.address().to_string(), stream))
-    }
-
-    /// A connection of RESP, greeted.
-    ///
-    /// # Errors
-    /// As [`Target::connect_text`].
-    pub(super) fn connect(&self) -> Result<RespClient, Failure> {
+    pub(super) fn connect(&self) -> Result<Box<RespClient>, Failure> {
         let talk = Talk::connect(self, Style::Raw)?;
-        match talk.refusal {
-            Some(why) => Err(Failure::message(why)),
+        match &talk.refusal {
+            Some(why) => Err(Failure::message(format_args!("{why}"))),
             None => Ok(talk.client),
         }
     }
 
-    fn connect_resp(&self) -> Result<RespClient, Failure> {
-        let deadline = Deadline::after(CONNECT_TIMEOUT);
-        let connected = match &self.socket {
-            Some(path) => RespClient::connect_unix(path, deadline),
+    /// A connection that was asked for nothing yet.
+    ///
+    /// # Errors
+    /// When there is none.
+    #[inline(never)]
+    pub(super) fn dial(&self) -> Result<Box<RespClient>, Failure> {
+        let deadline = Deadline::after(self.patience);
+        let dialled = match &self.socket {
+            Some(path) => RespClient::connect_unix(Path::new(path), deadline),
             None => RespClient::connect(&self.host, self.port, deadline),
         };
-        connected.map_err(|error| self.failed(&error))
+        dialled.map(Box::new).map_err(|error| {
+            // Most likely a command with a slip of the finger.
+            let known = error.kind() != io::ErrorKind::NotFound || !self.host_given || self.socket.is_some();
+            let hint = if known { "" } else { " (and it is not the name of a command)" };
+            Failure::message(format_args!("{error}{hint}"))
+        })
     }
+}
+
+/// Asks for something that is answered with no error, as long as somebody who waits would.
+///
+/// # Errors
+/// When the connection breaks, and what the server says instead.
+#[inline(never)]
+pub(super) fn ask<'a>(client: &'a mut RespClient, words: &[&[u8]], patience: Duration) -> Result<View<'a>, Failure> {
+    let view = client.call(words, Deadline::after(patience))?;
+    if view.kind() == Kind::Error {
+        let (name, why) = (show::escaped(words[0]), show::escaped(view.bytes()));
+        return Err(Failure::message(format_args!("{name}: {why}")));
+    }
+    Ok(view)
 }
 
 /// One connection and what is known of it.
 pub(super) struct Talk {
-    pub(super) client: RespClient,
+    pub(super) client: Box<RespClient>,
     style: Style,
-    /// A line is answered in RESP: the server has taken our HELLO.
-    lines: bool,
-    /// Why it has not, in its words.
+    /// A wrong password is answered late on purpose.
+    patience: Duration,
+    /// Why the server has not taken our HELLO, in its words. It then answers lines as text, whose end cannot always be
+    /// told: they are sent as arrays.
     pub(super) refusal: Option<String>,
     /// The commands queued since MULTI.
     queued: Option<Vec<Row>>,
     row: Row,
+}
+
+/// Lines that are sent together.
+#[derive(Default)]
+pub(super) struct Batch {
+    written: Vec<u8>,
+    rows: Vec<Row>,
 }
 
 impl Talk {
@@ -89,30 +96,18 @@ impl Talk {
     ///
     /// # Errors
     /// When there is no connection, or it breaks off.
-    pub(super) fn connect(target: &Target, style: Style) -> Result<Talk, Failure> {
-        let client = target.connect_resp()?;
-        let mut talk = Talk { client, style, lines: false, refusal: None, queued: None, row: None };
+    #[inline(never)]
+    pub(super) fn connect(target: &Target, style: Style) -> Result<Box<Talk>, Failure> {
+        let (client, patience) = (target.dial()?, target.patience);
+        let mut talk = Box::new(Talk { client, style, patience, refusal: None, queued: None, row: None });
         talk.greet(target.password.as_deref())?;
         Ok(talk)
     }
 
+    #[inline(never)]
     fn greet(&mut self, password: Option<&[u8]>) -> Result<(), Failure> {
-        // A wrong password is answered late on purpose.
-        let reply = self.client.hello(3, password, Deadline::after(CONNECT_TIMEOUT))?;
-        (self.lines, self.refusal) = (true, None);
-        if reply.kind() == Kind::Error {
-            let why = super::show::escaped(reply.bytes());
-            // Servers older than HELLO answer lines in RESP at once.
-            self.lines = why.starts_with("ERR unknown command");
-            self.refusal = Some(why);
-            if let (true, Some(password)) = (self.lines, password) {
-                let reply = self.client.call(&[b"AUTH", password], Deadline::after(CONNECT_TIMEOUT))?;
-                let denied = reply.kind() == Kind::Error;
-                self.refusal = denied.then(|| super::show::escaped(reply.bytes()));
-            } else if self.lines {
-                self.refusal = None;
-            }
-        }
+        let reply = self.client.hello(3, password, Deadline::after(self.patience))?;
+        self.refusal = (reply.kind() == Kind::Error).then(|| show::escaped(reply.bytes()));
         Ok(())
     }
 
@@ -142,45 +137,50 @@ impl Talk {
     /// # Errors
     /// When the connection breaks.
     pub(super) fn send_line(&mut self, line: &[u8]) -> Result<Answer, Failure> {
-        let mut out = Vec::new();
-        self.row = self.write_line(line, &mut out);
-        self.client.send(&out, Deadline::NEVER)?;
+        let mut batch = Batch::default();
+        self.put(line, &mut batch);
+        self.row = batch.rows.pop().flatten();
+        self.client.send(&batch.written, Deadline::NEVER)?;
         Ok(lines::answer(line))
     }
 
-    /// Writes a line as it is to be sent, nothing for one of blanks alone; gives the row of its command.
-    pub(super) fn write_line(&self, line: &[u8], out: &mut Vec<u8>) -> Row {
+    /// Puts a line, which has a word at least, behind those that are to be sent together.
+    #[inline(never)]
+    pub(super) fn put(&self, line: &[u8], batch: &mut Batch) {
         let words = split(line);
-        let name = words.first()?;
-        if self.lines {
-            out.extend_from_slice(line);
+        if self.refusal.is_none() {
+            batch.written.extend_from_slice(line);
             // CRLF and not LF, so that a value may end with a CR: the server takes one away.
-            out.extend_from_slice(b"\r\n");
+            batch.written.extend_from_slice(b"\r\n");
         } else {
-            // A line would be answered as text, whose end cannot always be told.
-            write_command(out, words.iter().copied());
+            write_command(&mut batch.written, words.iter().copied());
         }
-        lookup(name)
+        batch.rows.push(words.first().and_then(|name| lookup(name)));
     }
 
-    /// Sends what was written for so many lines with one answer each, while the answers are taken, and
-    /// handed over printed, with whether each is an error.
+    /// Sends lines with one answer each, and prints the answers as they come; says whether one was an error.
     ///
     /// # Errors
-    /// When the connection breaks.
-    pub(super) fn exchange(
-        &mut self,
-        written: &[u8],
-        rows: &[Row],
-        handle: &mut dyn FnMut(Vec<u8>, bool),
-    ) -> io::Result<()> {
+    /// When the connection breaks, or nobody reads.
+    #[inline(never)]
+    pub(super) fn run(&mut self, batch: &mut Batch) -> Result<bool, Failure> {
+        const PRINT_BYTES: usize = 64 * 1024;
+        let Batch { written, rows } = std::mem::take(batch);
         let Talk { client, style, queued, .. } = self;
         let mut rows_left = rows.iter();
-        client.exchange(written, rows.len(), Deadline::NEVER, &mut |view: View<'_>| {
-            let mut out = Vec::new();
-            let error = answered(view, *style, *rows_left.next().unwrap_or(&None), queued, &mut out);
-            handle(out, error);
-        })
+        let (mut out, mut failed, mut printed) = (Vec::new(), false, Ok(()));
+        let exchanged = client.exchange(&written, rows.len(), Deadline::NEVER, &mut |view: View<'_>| {
+            failed |= answered(view, *style, *rows_left.next().unwrap_or(&None), queued, &mut out);
+            if out.len() >= PRINT_BYTES && printed.is_ok() {
+                printed = print(&out);
+                out.clear();
+            }
+        });
+        printed?;
+        // What was answered before the connection broke is printed as well.
+        print(&out)?;
+        exchanged?;
+        Ok(failed)
     }
 
     /// Drops what came and was not asked for, as further answers to UNSUBSCRIBE.
@@ -229,13 +229,14 @@ pub(super) fn is_apart(line: &[u8]) -> bool {
 }
 
 /// Prints an answer. What MULTI queues is remembered, so that EXEC's answers have the faces of their commands.
+#[inline(never)]
 fn answered(view: View<'_>, style: Style, row: Row, queued: &mut Option<Vec<Row>>, out: &mut Vec<u8>) -> bool {
-    let error = super::show::is_error(view);
+    let error = show::is_error(view);
     match (queued.as_mut(), row.map(|row| row.name)) {
         (None, Some("multi")) if !error => *queued = Some(Vec::new()),
         (Some(rows), _) if view.bytes() == b"QUEUED" => {
             rows.push(row);
-            print(style, view, None, out);
+            show::print(style, view, None, out);
             return false;
         }
         (Some(_), Some("discard" | "reset")) if !error => *queued = None,
@@ -243,13 +244,13 @@ fn answered(view: View<'_>, style: Style, row: Row, queued: &mut Option<Vec<Row>
             let rows = queued.take().unwrap_or_default();
             let faces = matches!(style, Style::Raw | Style::People { .. });
             if faces && !rows.is_empty() && rows.len() == view.len() {
-                view.children().zip(rows).for_each(|(child, row)| print(style, child, row, out));
+                view.children().zip(rows).for_each(|(child, row)| show::print(style, child, row, out));
                 return error;
             }
         }
         _ => {}
     }
-    print(style, view, row, out);
+    show::print(style, view, row, out);
     error
 }
 

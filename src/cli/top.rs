@@ -1,16 +1,17 @@
 //! `--top`: a whole cluster at a glance, live, until q or Ctrl-C.
 
-use std::io::{self, Write};
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::dump::now_ms;
 use super::edit::width;
 use super::nodes::{Cluster, letter};
+use super::options::Request;
 use super::show::{date, escaped};
-use super::talk::Target;
-use super::watch::short;
-use super::{Failure, Why, print, say};
-use crate::client::resp::{Deadline, RespClient};
+use super::talk::ask;
+use super::watch::{Info, short};
+use super::{Failure, print};
+use crate::client::resp::RespClient;
 use crate::stats::Fixed;
 use crate::sys::tty::{self, Keyboard};
 
@@ -23,62 +24,43 @@ const RATES: usize = 60;
 /// The terminal with a screen of the tool's own; when this goes, it is as it was.
 struct OwnScreen;
 
-impl OwnScreen {
-    fn take() -> Result<OwnScreen, Failure> {
-        print(b"\x1b[?1049h\x1b[?25l")?;
-        Ok(OwnScreen)
+impl Drop for OwnScreen {
+    fn drop(&mut self) {
+        let _ = print(b"\x1b[?25h\x1b[?1049l");
     }
 }
 
-impl Drop for OwnScreen {
-    fn drop(&mut self) {
-        let mut output = io::stdout();
-        let _ = output.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| output.flush());
-    }
+/// What is seen.
+struct Top {
+    cluster: Cluster,
+    /// Operations a second, the last look's at the end.
+    rates: Vec<u64>,
+    /// Requests that a node found slow, the newest first: when they were, and as a line.
+    slow: Vec<(u64, String)>,
+    /// Why nothing new is known. What was there last is still shown.
+    trouble: String,
 }
 
 /// # Errors
 /// When there is no terminal, or no server at the start.
-pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Failure> {
+pub(super) fn run(request: &Request) -> Result<(), Failure> {
     if !tty::is_here() {
-        return Err(Failure::message("--top wants a terminal; --stat and --cluster do not".to_string()));
+        return Err(Failure::message(format_args!("--top wants a terminal; --stat and --cluster do not")));
     }
-    let mut cluster = Cluster::new(target, PATIENCE);
-    cluster.find()?;
+    let cluster = Cluster::new(&request.target, PATIENCE)?;
+    let mut top = Top { cluster, rates: Vec::new(), slow: Vec::new(), trouble: String::new() };
     // What is taken last goes first.
     let keyboard = Keyboard::new().map_err(|error| Failure::at("cannot use the terminal", &error))?;
-    let _screen = OwnScreen::take()?;
-    let interval = interval.unwrap_or(Duration::from_secs(1));
-    let mut rates = Vec::new();
-    let mut slow = Vec::new();
-    let mut trouble = None;
+    let _screen = OwnScreen;
+    print(b"\x1b[?1049h\x1b[?25l")?;
+    let interval = request.interval.unwrap_or(Duration::from_secs(1));
     loop {
-        // What was there last is still shown, with what is wrong.
-        let count = if trouble.is_none() { cluster.nodes.len() } else { 0 };
-        if count > 0 {
-            slow.clear();
+        if top.trouble.is_empty() && top.look(&keyboard)? {
+            return Ok(());
         }
-        for place in 0..count {
-            cluster.ask(place);
-            let watched = &mut cluster.nodes[place];
-            if let Some(client) = &mut watched.client
-                && slow_commands(client, place, &mut slow).is_err()
-            {
-                // The answer may still come, and would be taken for that to the next question.
-                watched.client = None;
-            }
-            // Nodes that say nothing take time, but not the keys.
-            if is_over(&keyboard, Duration::ZERO)? {
-                return Ok(());
-            }
-        }
-        if rates.len() == RATES {
-            rates.remove(0);
-        }
-        rates.push(sum(&cluster, "instantaneous_ops_per_sec"));
         let begun = Instant::now();
         loop {
-            draw(lines(&cluster, &rates, &slow, trouble.as_deref()))?;
+            draw(&top.text())?;
             if is_over(&keyboard, interval.saturating_sub(begun.elapsed()))? {
                 return Ok(());
             }
@@ -86,56 +68,118 @@ pub(super) fn run(target: &Target, interval: Option<Duration>) -> Result<(), Fai
                 break;
             }
         }
-        trouble = match cluster.find() {
-            Ok(()) => None,
-            Err(failure) => Some(failure.sentence()?),
+        top.trouble = match top.cluster.find() {
+            Ok(()) => String::new(),
+            Err(failure) => failure.sentence()?,
         };
     }
 }
 
 /// Waits for a key or another size of the screen, and says whether the key ends it.
+#[inline(never)]
 fn is_over(keyboard: &Keyboard, time: Duration) -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::at("cannot use the terminal", &error);
-    let ready = keyboard.wait(None, Some(time)).map_err(failed)?;
+    let ready = keyboard.wait(None, Some(time)).map_err(|error| Failure::at("cannot wait for keys", &error))?;
     if let Some(number) = ready.ended {
-        return Err(Failure::of(Why::Signal(number)));
+        return Err(Failure::status(128 + number));
     }
-    if !ready.keys {
-        return Ok(false);
+    let mut keys = Vec::new();
+    Ok(ready.keys && (super::read_input(&mut keys)? == 0 || keys.iter().any(|key| b"qQ\x03\x04".contains(key))))
+}
+
+impl Top {
+    /// Asks all nodes; says whether a key has ended it meanwhile: nodes that say nothing take time.
+    #[inline(never)]
+    fn look(&mut self, keyboard: &Keyboard) -> Result<bool, Failure> {
+        self.slow.clear();
+        for place in 0..self.cluster.nodes.len() {
+            self.cluster.ask(place);
+            let client = &mut self.cluster.nodes[place].client;
+            if client.as_mut().is_some_and(|client| slow_commands(client, place, &mut self.slow).is_err()) {
+                // The answer may still come, and would be taken for that to the next question.
+                *client = None;
+            }
+            if is_over(keyboard, Duration::ZERO)? {
+                return Ok(true);
+            }
+        }
+        if self.rates.len() == RATES {
+            self.rates.remove(0);
+        }
+        self.rates.push(self.sum("instantaneous_ops_per_sec"));
+        Ok(false)
     }
-    let mut keys = [0; 64];
-    let count = keyboard.read(&mut keys).map_err(failed)?;
-    Ok(count == 0 || keys[..count].iter().any(|key| matches!(key, b'q' | b'Q' | 3 | 4)))
+
+    fn said(&self) -> impl Iterator<Item = &Info> {
+        self.cluster.nodes.iter().filter_map(|node| node.said.as_ref())
+    }
+
+    #[inline(never)]
+    fn sum(&self, field: &str) -> u64 {
+        self.said().map(|info| info.number(field)).sum()
+    }
+
+    #[inline(never)]
+    fn text(&self) -> String {
+        let (hits, misses) = (self.sum("keyspace_hits"), self.sum("keyspace_misses"));
+        let mut text = format!(
+            "memento {}  {} of {} up  {}  q: quit\n\n",
+            self.said().map(|info| info.text("memento_version")).next().unwrap_or(""),
+            self.said().count(),
+            self.cluster.nodes.len(),
+            date(now_ms())
+        );
+        let _ = write!(
+            text,
+            "keys {}  memory {}  clients {}  hits {} %  evicted {}  errors {}\nper s {:<8} {}\n\n",
+            self.said().map(Info::keys).sum::<u64>(),
+            short(self.sum("used_memory")),
+            self.sum("connected_clients"),
+            (hits * 100).checked_div(hits + misses).unwrap_or(0),
+            self.sum("evicted_keys"),
+            self.sum("total_error_replies"),
+            self.rates.last().copied().unwrap_or(0),
+            bars(&self.rates)
+        );
+        if !self.trouble.is_empty() {
+            text += &self.trouble;
+            text += "\n\n";
+        }
+        text += &self.cluster.table();
+        let picture = self.cluster.picture();
+        if !picture.is_empty() {
+            text += "\nslots\n";
+            text += &picture;
+        }
+        if !self.slow.is_empty() {
+            text += "\nslow commands\n";
+        }
+        for (_, line) in &self.slow {
+            text += line;
+            text.push('\n');
+        }
+        text
+    }
 }
 
-fn sum(cluster: &Cluster<'_>, field: &str) -> u64 {
-    cluster.nodes.iter().filter_map(|watched| watched.said.as_ref()).map(|(info, _)| info.number(field)).sum()
-}
-
-/// A request that a node found slow.
-struct Slow {
-    at_seconds: i64,
-    text: String,
-}
-
-/// The last slow commands of a node, among those of the others: the newest first.
-fn slow_commands(client: &mut RespClient, node: usize, found: &mut Vec<Slow>) -> io::Result<()> {
-    let view = client.call(&[b"SLOWLOG", b"GET", b"20"], Deadline::after(PATIENCE))?;
+/// The last slow commands of a node, among those of the others.
+#[inline(never)]
+fn slow_commands(client: &mut RespClient, node: usize, found: &mut Vec<(u64, String)>) -> Result<(), Failure> {
+    let view = ask(client, &[b"SLOWLOG", b"GET", b"20"], PATIENCE)?;
     for entry in view.children() {
         let mut parts = entry.children();
         let (Some(time), Some(took), Some(words)) = (parts.nth(1), parts.next(), parts.next()) else { continue };
-        let (Some(at_seconds), Some(took_us)) = (time.integer(), took.integer()) else { continue };
-        let when = date(u64::try_from(at_seconds).unwrap_or(0).saturating_mul(1000));
-        let took = Fixed::<1>(u64::try_from(took_us).unwrap_or(0).saturating_add(50) / 100).to_string();
-        let mut text = format!(" {} {when} {took:>9} ms ", letter(node));
+        let (Some(seconds), Some(took_us)) = (time.integer(), took.integer()) else { continue };
+        let (seconds, took_us) = (seconds as u64, took_us as u64);
+        let (when, took) = (date(seconds.saturating_mul(1000)), Fixed::<1>(took_us.saturating_add(50) / 100));
+        let mut line = format!(" {} {when} {:>9} ms ", letter(node), took.to_string());
         for word in words.children() {
-            text.push(' ');
+            line.push(' ');
             for char in escaped(word.bytes()).chars() {
-                text.push(if char == '\n' { ' ' } else { char });
+                line.push(if char == '\n' { ' ' } else { char });
             }
         }
-        let place = found.iter().position(|other| other.at_seconds < at_seconds).unwrap_or(found.len());
-        found.insert(place, Slow { at_seconds, text });
+        let place = found.iter().position(|other| other.0 < seconds).unwrap_or(found.len());
+        found.insert(place, (seconds, line));
     }
     Ok(())
 }
@@ -154,47 +198,9 @@ fn bars(rates: &[u64]) -> String {
     text
 }
 
-fn lines(cluster: &Cluster<'_>, rates: &[u64], slow: &[Slow], trouble: Option<&str>) -> String {
-    let said = || cluster.nodes.iter().filter_map(|watched| watched.said.as_ref());
-    let keys: i64 = said().map(|(_, keys)| keys).sum();
-    let (hits, misses) = (sum(cluster, "keyspace_hits"), sum(cluster, "keyspace_misses"));
-    let version = said().map(|(info, _)| info.text("memento_version")).next().unwrap_or("");
-    let mut text = format!(
-        "memento {version}  {} of {} up  {}  q: quit\n\nkeys {keys}  memory {}  clients {}  hits {} %  evicted {}  errors {}\n\
-         per s {:<8} {}\n\n",
-        said().count(),
-        cluster.nodes.len(),
-        date(now_ms()),
-        short(sum(cluster, "used_memory")),
-        sum(cluster, "connected_clients"),
-        (hits * 100).checked_div(hits + misses).unwrap_or(0),
-        sum(cluster, "evicted_keys"),
-        sum(cluster, "total_error_replies"),
-        rates.last().copied().unwrap_or(0),
-        bars(rates),
-    );
-    if let Some(why) = trouble {
-        text += why;
-        text += "\n\n";
-    }
-    text += &cluster.table();
-    let picture = cluster.picture();
-    if !picture.is_empty() {
-        text += "\nslots\n";
-        text += &picture;
-    }
-    if !slow.is_empty() {
-        text += "\nslow commands\n";
-        for slow in slow {
-            text += &slow.text;
-            text.push('\n');
-        }
-    }
-    text
-}
-
 /// Puts the lines on the screen, as far as they have room.
-fn draw(text: String) -> Result<(), Failure> {
+#[inline(never)]
+fn draw(text: &str) -> Result<(), Failure> {
     let (columns, rows) = tty::size();
     let mut out = String::from("\x1b[H");
     for (place, line) in text.lines().take(rows).enumerate() {
@@ -214,7 +220,8 @@ fn draw(text: String) -> Result<(), Failure> {
         }
         out += "\x1b[K";
     }
-    say(out + "\x1b[J")
+    out += "\x1b[J";
+    print(out.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Looks at a server again and again: `--stat` prints figures, `--latency` times a PING.
 
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use super::options::Request;
+use super::options::{FOR_EVER, Request};
+use super::talk::ask;
 use super::{Failure, print, say};
-use crate::client::reply::Kind;
-use crate::client::resp::{Deadline, RespClient};
+use crate::client::resp::RespClient;
 use crate::stats::{Fixed, Histogram};
+use crate::sys::tty;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,20 +27,19 @@ pub(super) struct Info(String);
 impl Info {
     /// # Errors
     /// When the server does not answer.
-    pub(super) fn ask(client: &mut RespClient, patience: Duration) -> io::Result<Info> {
-        let view = client.call(&[b"INFO"], Deadline::after(patience))?;
-        if view.kind() == Kind::Error {
-            return Err(io::Error::other(super::show::escaped(view.bytes())));
-        }
+    pub(super) fn ask(client: &mut RespClient, patience: Duration) -> Result<Info, Failure> {
+        let view = ask(client, &[b"INFO"], patience)?;
         Ok(Info(String::from_utf8_lossy(view.bytes()).into_owned()))
     }
 
     /// The value of a field.
+    #[inline(never)]
     pub(super) fn text(&self, field: &str) -> &str {
-        let values = self.0.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        values.map(str::trim_end).next().unwrap_or("")
+        let mut values = self.0.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        values.next().unwrap_or("")
     }
 
+    #[inline(never)]
     pub(super) fn number(&self, field: &str) -> u64 {
         self.text(field).parse().unwrap_or(0)
     }
@@ -73,39 +73,41 @@ pub(super) fn short(number: u64) -> String {
 /// When the connection breaks or nobody reads.
 pub(super) fn stat(request: &Request) -> Result<(), Failure> {
     let mut client = request.target.connect()?;
-    let mut left = if request.repeat_given { request.repeat } else { None };
-    let mut before: Option<(u64, u64, Instant)> = None;
-    let mut line = 0;
-    while left != Some(0) {
+    let (mut line, mut before) = (0, (0, 0, Instant::now()));
+    request.repeat(FOR_EVER, Some(request.interval.unwrap_or(SECOND)), &mut || {
         let info = Info::ask(&mut client, PATIENCE)?;
-        let now = Instant::now();
-        let (commands, hits) = (info.number("total_commands_processed"), info.number("keyspace_hits"));
-        let (commands_before, hits_before, at) = before.unwrap_or((commands, hits, now));
-        let ms = (now.duration_since(at).as_millis() as u64).max(1);
+        let now = (info.number("total_commands_processed"), info.number("keyspace_hits"), Instant::now());
+        if line == 0 {
+            before = now;
+        }
+        let ms = (now.2.duration_since(before.2).as_millis() as u64).max(1);
         let rate = |count: u64, before: u64| count.saturating_sub(before).saturating_mul(1000) / ms;
         if line % PAGE == 0 {
             print(b"      keys    memory  clients    requests     per s   hits/s   expired   evicted\n")?;
         }
-        let text = format!(
+        say(format_args!(
             "{:>10} {:>9} {:>8} {:>11} {:>9} {:>8} {:>9} {:>9}\n",
             info.keys(),
             short(info.number("used_memory")),
             info.number("connected_clients"),
-            commands,
-            rate(commands, commands_before),
-            rate(hits, hits_before),
+            now.0,
+            rate(now.0, before.0),
+            rate(now.1, before.1),
             info.number("expired_keys"),
             info.number("evicted_keys"),
-        );
-        say(text)?;
-        before = Some((commands, hits, now));
+        ))?;
+        before = now;
         line += 1;
-        left = left.map(|left| left - 1);
-        if left != Some(0) {
-            std::thread::sleep(request.interval.unwrap_or(SECOND));
-        }
-    }
-    Ok(())
+        Ok(())
+    })
+}
+
+/// How long answers took, in nanoseconds.
+struct Times {
+    parts: Histogram,
+    sum: u64,
+    least: u64,
+    most: u64,
 }
 
 /// On a terminal one line that changes, until Ctrl-C; elsewhere a line for each interval, one where nothing is said.
@@ -114,44 +116,41 @@ pub(super) fn stat(request: &Request) -> Result<(), Failure> {
 /// When the connection breaks or nobody reads.
 pub(super) fn latency(request: &Request) -> Result<(), Failure> {
     let mut client = request.target.connect()?;
-    let is_terminal = io::stdout().is_terminal();
-    let mut left = if is_terminal && !request.repeat_given { None } else { request.repeat };
+    let is_terminal = tty::output().is_terminal();
     let interval = request.interval.unwrap_or(SECOND);
-    let (mut times, mut sum, mut least, mut most) = (Histogram::default(), 0_u64, u64::MAX, 0_u64);
-    while left != Some(0) {
-        let start = Instant::now();
+    let none = || Times { parts: Histogram::default(), sum: 0, least: u64::MAX, most: 0 };
+    let mut times = none();
+    request.repeat(if is_terminal { FOR_EVER } else { 1 }, None, &mut || {
         // With a line for each interval, it tells of this one.
         if !is_terminal {
-            (times, sum, least, most) = (Histogram::default(), 0, u64::MAX, 0);
+            times = none();
         }
+        let start = Instant::now();
         loop {
             let asked = Instant::now();
-            let reply = client.call(&[b"PING"], Deadline::after(PATIENCE))?;
-            if reply.kind() == Kind::Error {
-                return Err(Failure::message(super::show::escaped(reply.bytes())));
-            }
+            ask(&mut client, &[b"PING"], PATIENCE)?;
             let ns = asked.elapsed().as_nanos() as u64;
-            times.record(ns);
-            (sum, least, most) = (sum + ns, least.min(ns), most.max(ns));
+            times.parts.record(ns);
+            (times.sum, times.least, times.most) = (times.sum + ns, times.least.min(ns), times.most.max(ns));
             if start.elapsed() + PING_INTERVAL >= interval {
                 break;
             }
             std::thread::sleep(PING_INTERVAL);
         }
+        let Times { parts, sum, least, most } = &times;
         // A part of a hundred is told at most a 64th too long.
-        let at = |percent: f64| times.percentile(percent).clamp(least, most) / 1000;
-        let text = format!(
-            "PING in µs: least {}, median {}, mean {}, 99 % {}, most {}, of {}",
+        let at = |percent: f64| parts.percentile(percent).clamp(*least, *most) / 1000;
+        let (begin, end) = if is_terminal { ("\r", "\x1b[K") } else { ("", "\n") };
+        say(format_args!(
+            "{begin}PING in µs: least {}, median {}, mean {}, 99 % {}, most {}, of {}{end}",
             least / 1000,
             at(50.0),
-            sum / times.count() / 1000,
+            sum / parts.count() / 1000,
             at(99.0),
             most / 1000,
-            times.count()
-        );
-        say(if is_terminal { format!("\r{text}\x1b[K") } else { text + "\n" })?;
-        left = left.map(|left| left - 1);
-    }
+            parts.count()
+        ))
+    })?;
     if is_terminal { print(b"\n") } else { Ok(()) }
 }
 

@@ -7,14 +7,35 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io::{self, IsTerminal};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
+
+/// A standard descriptor by its number.
+fn standard(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: `super::descriptors` has opened these before anything runs, and nothing closes them.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Standard input, as the system has it: nothing is read ahead.
+pub fn input() -> BorrowedFd<'static> {
+    standard(0)
+}
+
+/// Standard output; nothing is written late.
+pub fn output() -> BorrowedFd<'static> {
+    standard(1)
+}
+
+/// Standard error.
+pub fn errors() -> BorrowedFd<'static> {
+    standard(2)
+}
 
 /// Columns and rows of the terminal that standard output is; 80 and 24 where it does not say.
 pub fn size() -> (usize, usize) {
     let mut size = MaybeUninit::<libc::winsize>::zeroed();
     // SAFETY: the call writes a winsize, for which there is room, and `size` is all zeros where it does not.
-    let asked = unsafe { libc::ioctl(io::stdout().as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    let asked = unsafe { libc::ioctl(output().as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) };
     // SAFETY: four numbers of which zero is a value.
     let size = unsafe { size.assume_init() };
     if asked < 0 || size.ws_col == 0 || size.ws_row == 0 { (80, 24) } else { (size.ws_col.into(), size.ws_row.into()) }
@@ -22,7 +43,7 @@ pub fn size() -> (usize, usize) {
 
 /// Whether keys can be read one by one and what is typed is seen.
 pub fn is_here() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+    input().is_terminal() && output().is_terminal()
 }
 
 /// What a pipe holds.
@@ -40,6 +61,31 @@ pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize>
     count
 }
 
+/// Writes all of it.
+///
+/// # Errors
+/// Those of `write(2)`.
+pub fn write_all(to: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let count = super::retry(|| nix::unistd::write(to, rest))?;
+        rest = &rest[count..];
+    }
+    Ok(())
+}
+
+/// Waits until something was received, or can be sent where `to_send` says so, or can be read from standard input where
+/// `to_read` does; says whether the last is so.
+///
+/// # Errors
+/// Those of `poll(2)`.
+pub fn wait_for(socket: BorrowedFd<'_>, to_send: bool, to_read: bool) -> io::Result<bool> {
+    let events = if to_send { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+    let mut fds = [PollFd::new(socket, events), PollFd::new(input(), PollFlags::POLLIN)];
+    super::retry(|| poll(&mut fds[..1 + usize::from(to_read)], PollTimeout::NONE))?;
+    Ok(to_read && fds[1].revents().is_some_and(|events| !events.is_empty()))
+}
+
 /// Cuts a file to this length.
 ///
 /// # Errors
@@ -53,8 +99,6 @@ pub fn truncate(file: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
 pub struct Ready {
     /// Keys, or the terminal's end.
     pub keys: bool,
-    /// The other descriptor.
-    pub other: bool,
     /// The terminal has another size.
     pub resized: bool,
     /// The number of a signal that ends the program.
@@ -70,14 +114,14 @@ pub struct Keyboard {
 fn attributes() -> io::Result<libc::termios> {
     let mut found = MaybeUninit::<libc::termios>::uninit();
     // SAFETY: the call writes a termios, for which there is room.
-    Errno::result(unsafe { libc::tcgetattr(io::stdin().as_raw_fd(), found.as_mut_ptr()) })?;
+    Errno::result(unsafe { libc::tcgetattr(input().as_raw_fd(), found.as_mut_ptr()) })?;
     // SAFETY: the call has succeeded, so that it is written.
     Ok(unsafe { found.assume_init() })
 }
 
 fn set(attributes: &libc::termios) -> io::Result<()> {
     // SAFETY: the attributes are lent for the call and only read.
-    super::retry(|| Errno::result(unsafe { libc::tcsetattr(io::stdin().as_raw_fd(), libc::TCSADRAIN, attributes) }))?;
+    super::retry(|| Errno::result(unsafe { libc::tcsetattr(input().as_raw_fd(), libc::TCSADRAIN, attributes) }))?;
     Ok(())
 }
 
@@ -134,19 +178,18 @@ impl Keyboard {
     /// # Errors
     /// Those of `poll(2)`.
     pub fn wait(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> io::Result<Ready> {
-        let stdin = io::stdin();
-        let mut fds =
-            vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let asked = [input(), self.signals.as_fd(), other.unwrap_or(input())];
+        let mut fds = asked.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let count = if other.is_some() { 3 } else { 2 };
         // Rounded up, since a wait that is too short would become a busy one; no time stays none. One that is longer than
         // can be said ends early.
         let timeout = timeout.map_or(PollTimeout::NONE, |time| {
             let ms = time.as_millis() as u64 + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000));
             PollTimeout::from(ms.min(u16::MAX.into()) as u16)
         });
-        super::retry(|| poll(&mut fds, timeout))?;
-        let came = |place: usize| fds.get(place).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
-        let mut ready = Ready { keys: came(0), other: came(2), ..Ready::default() };
+        super::retry(|| poll(&mut fds[..count], timeout))?;
+        let keys = fds[0].revents().is_some_and(|events| !events.is_empty());
+        let mut ready = Ready { keys, ..Ready::default() };
         while let Some(signal) = super::retry(|| self.signals.read_signal())? {
             match signal.ssi_signo as i32 {
                 libc::SIGWINCH => ready.resized = true,
@@ -154,14 +197,6 @@ impl Keyboard {
             }
         }
         Ok(ready)
-    }
-
-    /// Reads keys; none is the terminal's end.
-    ///
-    /// # Errors
-    /// Those of `read(2)`.
-    pub fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        super::retry(|| nix::unistd::read(io::stdin(), bytes))
     }
 }
 

@@ -223,7 +223,6 @@ KEYS = [
     ("one two\x01\x1bd", " two"),
     ("one two\x1bb\x0bX\x19", "one Xtwo"),
     ("one two\x1bb\x15X\x19", "Xone two"),
-    ("abc\x14", "acb"),
     ("one two\x17\x1f", "one two"),
     ("one\x1f", ""),
     ("a\x16\tb", "a^Ib"),

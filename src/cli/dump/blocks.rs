@@ -122,7 +122,7 @@ impl<'a> Blocks<'a> {
         blocks.read(&mut head, 0)?;
         let end = head.iter().position(|&byte| byte == b'\n').unwrap_or(0);
         let Some(id) = str::from_utf8(&head[..end]).unwrap_or("").strip_prefix(HEAD) else {
-            return Err(Failure::message(format!("'{path}' is no dump of memento-cli")));
+            return Err(Failure::message(format_args!("'{path}' is no dump of memento-cli")));
         };
         blocks.id += id;
         blocks.at = end as u64 + 1;
@@ -134,7 +134,7 @@ impl<'a> Blocks<'a> {
     }
 
     pub(super) fn wrong(&self, what: &str) -> Failure {
-        Failure::message(format!("'{}': {what} at byte {}", self.path, self.at))
+        Failure::message(format_args!("'{}': {what} at byte {}", self.path, self.at))
     }
 
     /// The next block; `None` where the file ends, in a block or before one.
@@ -200,7 +200,7 @@ impl<'a> Blocks<'a> {
 }
 
 fn failed(path: &str) -> impl Fn(io::Error) -> Failure {
-    move |error| Failure::message(format!("'{path}': {}", reason(&error)))
+    move |error| Failure::message(format_args!("'{path}': {}", reason(&error)))
 }
 
 #[cfg(test)]

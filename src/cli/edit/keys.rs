@@ -5,18 +5,11 @@
 pub(in crate::cli) enum Key {
     /// A character, by itself or in a word of several keys.
     Char(char),
-    /// A letter or sign with Ctrl held, as its capital: `Control(b'A')`; Tab is I, Enter is M, Backspace is H.
+    /// A letter or sign with Ctrl held, as its capital: `Control(b'A')`; Tab is I, Enter is M, Backspace is H. Keys with a
+    /// name of their own are those that have always done the same: Up is P, Down N, Left B, Right F, Home A, End E.
     Control(u8),
-    /// A character with Alt held, or after Escape.
+    /// A character with Alt held, or after Escape; b and f are Left and Right with Ctrl held.
     Alt(char),
-    Up,
-    Down,
-    Left,
-    Right,
-    WordLeft,
-    WordRight,
-    Home,
-    End,
     Delete,
     /// What follows is pasted, or, by false, typed again.
     Paste(bool),
@@ -95,12 +88,14 @@ fn named(last: u8, numbers: &[u8]) -> Option<Key> {
     let key = numbers.next().unwrap_or_default();
     let held = numbers.next().is_some_and(|held| held != b"2");
     match (last, key) {
-        (b'A', _) => Some(Key::Up),
-        (b'B', _) => Some(Key::Down),
-        (b'C', _) => Some(if held { Key::WordRight } else { Key::Right }),
-        (b'D', _) => Some(if held { Key::WordLeft } else { Key::Left }),
-        (b'H', _) | (b'~', b"1" | b"7") => Some(Key::Home),
-        (b'F', _) | (b'~', b"4" | b"8") => Some(Key::End),
+        (b'C', _) if held => Some(Key::Alt('f')),
+        (b'D', _) if held => Some(Key::Alt('b')),
+        (b'A', _) => Some(Key::Control(b'P')),
+        (b'B', _) => Some(Key::Control(b'N')),
+        (b'C', _) => Some(Key::Control(b'F')),
+        (b'D', _) => Some(Key::Control(b'B')),
+        (b'H', _) | (b'~', b"1" | b"7") => Some(Key::Control(b'A')),
+        (b'F', _) | (b'~', b"4" | b"8") => Some(Key::Control(b'E')),
         (b'~', b"3") => Some(Key::Delete),
         (b'~', b"200") => Some(Key::Paste(true)),
         (b'~', b"201") => Some(Key::Paste(false)),
@@ -128,15 +123,15 @@ mod tests {
             Key::Alt('b'),
             Key::Alt('é'),
             Key::Alt('\x08'),
-            Key::Up,
-            Key::WordLeft,
-            Key::Right,
-            Key::Home,
-            Key::End,
+            Key::Control(b'P'),
+            Key::Alt('b'),
+            Key::Control(b'F'),
+            Key::Control(b'A'),
+            Key::Control(b'E'),
             Key::Delete,
             Key::Paste(true),
-            Key::Down,
-            Key::Right,
+            Key::Control(b'N'),
+            Key::Control(b'F'),
         ];
         for cut in 0..=wire.len() {
             let mut keys = Keys::default();

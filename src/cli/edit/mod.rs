@@ -49,6 +49,9 @@ struct Search {
 
 /// One line after the other, typed at a prompt.
 pub(super) struct Editor {
+    advice: &'static dyn Advice,
+    /// What is to be sent to the terminal.
+    pub(super) out: String,
     prompt: String,
     text: Text,
     screen: Screen,
@@ -64,8 +67,10 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    pub(super) fn new(columns: usize, rows: usize) -> Editor {
+    pub(super) fn new(columns: usize, rows: usize, advice: &'static dyn Advice) -> Editor {
         Editor {
+            advice,
+            out: String::new(),
             prompt: String::new(),
             text: Text::default(),
             screen: Screen::new(columns, rows),
@@ -78,24 +83,26 @@ impl Editor {
     }
 
     /// Begins a line.
-    pub(super) fn start(&mut self, prompt: &str, history: &[String], advice: &dyn Advice, out: &mut String) {
+    pub(super) fn start(&mut self, prompt: &str, history: &[String]) {
         self.prompt = prompt.to_string();
         self.place = history.len();
         self.screen.leave();
-        self.paint(advice, out);
+        self.paint();
     }
 
-    pub(super) fn resize(&mut self, columns: usize, rows: usize, advice: &dyn Advice, out: &mut String) {
+    pub(super) fn resize(&mut self, columns: usize, rows: usize) {
         self.screen.resize(columns, rows);
-        self.paint(advice, out);
+        self.paint();
     }
 
     /// The line as it is now, seen.
-    pub(super) fn paint(&mut self, advice: &dyn Advice, out: &mut String) {
-        self.paint_with(advice, true, out);
+    pub(super) fn paint(&mut self) {
+        self.paint_with(true);
     }
 
-    fn paint_with(&mut self, advice: &dyn Advice, hinted: bool, out: &mut String) {
+    #[inline(never)]
+    fn paint_with(&mut self, hinted: bool) {
+        let Editor { advice, out, .. } = self;
         let (text, at) = (self.text.line(), self.text.at());
         let hint = if hinted && at == text.len() && self.search.is_none() { advice.hint(text) } else { String::new() };
         let secret = advice.secret(text).unwrap_or(text.len());
@@ -114,28 +121,23 @@ impl Editor {
     }
 
     /// Leaves the line as it is, without a hint, and goes to the row below it.
-    pub(super) fn leave(&mut self, advice: &dyn Advice, out: &mut String) {
+    pub(super) fn leave(&mut self) {
         self.search = None;
         self.text.end();
-        self.paint_with(advice, false, out);
-        *out += "\r\n";
+        self.paint_with(false);
+        self.out += "\r\n";
         self.screen.leave();
     }
 
-    fn finish(&mut self, advice: &dyn Advice, out: &mut String) -> String {
-        self.leave(advice, out);
+    fn finish(&mut self) -> String {
+        self.leave();
         self.text.take()
     }
 
     /// Does what a key stands for; says when that ends the line. The line is to be painted when all keys that have come
     /// are done: many may come at once.
-    pub(super) fn press(
-        &mut self,
-        key: Key,
-        history: &[String],
-        advice: &dyn Advice,
-        out: &mut String,
-    ) -> Option<Done> {
+    #[inline(never)]
+    pub(super) fn press(&mut self, key: Key, history: &[String]) -> Option<Done> {
         if let Key::Paste(begins) = key {
             self.pasting = begins;
             return None;
@@ -154,15 +156,15 @@ impl Editor {
         }
         match key {
             Key::Char(char) => self.text.insert(char),
-            Key::Left | Key::Control(b'B') => self.text.left(),
-            Key::Right | Key::Control(b'F') => self.text.right(),
-            Key::WordLeft | Key::Alt('b') => self.text.word_left(),
-            Key::WordRight | Key::Alt('f') => self.text.word_right(),
-            Key::Home | Key::Control(b'A') => self.text.home(),
-            Key::End | Key::Control(b'E') => self.text.end(),
+            Key::Control(b'B') => self.text.left(),
+            Key::Control(b'F') => self.text.right(),
+            Key::Alt('b') => self.text.word_left(),
+            Key::Alt('f') => self.text.word_right(),
+            Key::Control(b'A') => self.text.home(),
+            Key::Control(b'E') => self.text.end(),
             Key::Control(b'H') => self.text.backspace(),
             Key::Control(b'D') if self.text.line().is_empty() => {
-                *out += "\r\n";
+                self.out += "\r\n";
                 return Some(Done::End);
             }
             Key::Delete | Key::Control(b'D') => self.text.delete(),
@@ -172,25 +174,24 @@ impl Editor {
             Key::Alt('\x08') => self.text.cut_word_left(),
             Key::Alt('d') => self.text.cut_word_right(),
             Key::Control(b'Y') => self.text.paste(),
-            Key::Control(b'T') => self.text.swap(),
             Key::Control(b'_') => self.text.undo(),
             Key::Control(b'V') => self.quoted = true,
-            Key::Up | Key::Control(b'P') => self.show(self.place.wrapping_sub(1), history),
-            Key::Down | Key::Control(b'N') => self.show(self.place + 1, history),
+            Key::Control(b'P') => self.show(self.place.wrapping_sub(1), history),
+            Key::Control(b'N') => self.show(self.place + 1, history),
             Key::Alt('<') => self.show(0, history),
             Key::Alt('>') => self.show(history.len(), history),
             Key::Control(b'R') => {
                 let before = self.text.line().to_string();
                 self.search = Some(Search { pattern: String::new(), place: history.len(), found: true, before });
             }
-            Key::Control(b'I') => self.complete(advice, out),
+            Key::Control(b'I') => self.complete(),
             Key::Control(b'L') => {
-                *out += "\x1b[H\x1b[2J";
+                self.out += "\x1b[H\x1b[2J";
                 self.screen.leave();
             }
-            Key::Control(b'M') => return Some(Done::Line(self.finish(advice, out))),
+            Key::Control(b'M') => return Some(Done::Line(self.finish())),
             Key::Control(b'C') => {
-                self.finish(advice, out);
+                self.finish();
                 return Some(Done::Dropped);
             }
             Key::Control(b'Z') => return Some(Done::Suspend),
@@ -212,6 +213,7 @@ impl Editor {
     }
 
     /// Whether the key belongs to the search; any other ends it and does what it does elsewhere.
+    #[inline(never)]
     fn press_in_search(&mut self, key: Key, history: &[String]) -> bool {
         let Some(search) = &mut self.search else { return false };
         let from = match key {
@@ -250,12 +252,13 @@ impl Editor {
     }
 
     /// Puts in what all words that fit have in common; where that is nothing more, shows them below the line.
-    fn complete(&mut self, advice: &dyn Advice, out: &mut String) {
+    #[inline(never)]
+    fn complete(&mut self) {
         let line = &self.text.line()[..self.text.at()];
-        let (start, words) = advice.completions(line);
+        let (start, words) = self.advice.completions(line);
         let typed = line.len() - start;
         let Some(first) = words.first() else {
-            out.push('\x07');
+            self.out.push('\x07');
             return;
         };
         if words.len() == 1 {
@@ -272,22 +275,22 @@ impl Editor {
             self.text.complete(start, &word);
             return;
         }
-        self.leave(advice, out);
+        self.leave();
         let mut column = 0;
         for word in &words {
             // None is broken at the margin.
             if column > 0 && column + 2 + word.len() > self.screen.columns() {
-                *out += "\r\n";
+                self.out += "\r\n";
                 column = 0;
             }
             if column > 0 {
-                *out += "  ";
+                self.out += "  ";
                 column += 2;
             }
-            *out += word;
+            self.out += word;
             column += word.len();
         }
-        *out += "\r\n";
+        self.out += "\r\n";
     }
 }
 

@@ -1,5 +1,8 @@
 //! A prompt and a line on a terminal, over as many rows as they need: what to send so that it is seen.
 
+use std::fmt::Write;
+use std::ops::Range;
+
 use super::width::width;
 
 /// A terminal's size, and where the last painting left the cursor.
@@ -12,43 +15,10 @@ pub(super) struct Screen {
     row: usize,
 }
 
-/// Text laid out in rows: each one's text, and the columns it takes.
-struct Layout {
-    rows: Vec<(String, usize)>,
-    columns: usize,
-}
-
-impl Layout {
-    fn put(&mut self, char: char) {
-        let wide = width(char);
-        let (row, taken) = self.rows.last_mut().expect("a first row");
-        if *taken + wide > self.columns {
-            // What does not fit stands on the next row; the terminal goes there when this one is full.
-            row.extend(std::iter::repeat_n(' ', self.columns - *taken));
-            *taken = self.columns;
-            self.rows.push((String::new(), 0));
-        }
-        let (row, taken) = self.rows.last_mut().expect("a first row");
-        if char.is_control() {
-            row.push('^');
-            row.push(if char.is_ascii() { char::from(char as u8 ^ 0x40) } else { '?' });
-        } else {
-            row.push(char);
-        }
-        *taken += wide;
-    }
-
-    /// Where the next character would stand: row and column.
-    fn place(&self) -> (usize, usize) {
-        let (row, taken) = (self.rows.len() - 1, self.rows[self.rows.len() - 1].1);
-        if taken == self.columns { (row + 1, 0) } else { (row, taken) }
-    }
-}
-
 /// Moves the cursor, up by `A`, to the right by `C`.
 fn go(count: usize, letter: char, out: &mut String) {
     if count > 0 {
-        *out += &format!("\x1b[{count}{letter}");
+        let _ = write!(out, "\x1b[{count}{letter}");
     }
 }
 
@@ -62,16 +32,46 @@ impl Screen {
         self.columns
     }
 
-    fn layout(&self, text: &str) -> Layout {
-        let mut layout = Layout { rows: vec![(String::new(), 0)], columns: self.columns };
-        text.chars().for_each(|char| layout.put(char));
-        layout
+    /// Writes those of the texts' rows that are wanted, one text behind the other; gives for each the row and the column
+    /// where what follows it would stand.
+    #[inline(never)]
+    fn put(&self, texts: [&str; 3], wanted: Range<usize>, out: &mut String) -> [(usize, usize); 3] {
+        let (mut row, mut column) = (0, 0);
+        let places = texts.map(|text| {
+            for char in text.chars() {
+                let wide = width(char);
+                if column + wide > self.columns {
+                    // What does not fit stands on the next row; the terminal goes there when this one is full.
+                    if wanted.contains(&row) {
+                        out.extend(std::iter::repeat_n(' ', self.columns - column));
+                    }
+                    (row, column) = (row + 1, 0);
+                }
+                column += wide;
+                if !wanted.contains(&row) {
+                    continue;
+                }
+                if char.is_control() {
+                    out.push('^');
+                    out.push(if char.is_ascii() { char::from(char as u8 ^ 0x40) } else { '?' });
+                } else {
+                    out.push(char);
+                }
+            }
+            if column == self.columns { (row + 1, 0) } else { (row, column) }
+        });
+        // A full row goes over into the next one by itself, but not until a character follows.
+        if column == self.columns && wanted.contains(&(row + 1)) {
+            *out += "\r\n";
+        }
+        places
     }
 
     /// The terminal has another size. Most break the rows anew, so that the cursor is looked for where it stands then.
     pub(super) fn resize(&mut self, columns: usize, rows: usize) {
         (self.columns, self.rows) = (columns.max(2), rows.max(1));
-        self.row = self.layout(&self.painted).place().0.min(self.rows - 1);
+        let [(row, _), ..] = self.put([&self.painted, "", ""], 0..0, &mut String::new());
+        self.row = row.min(self.rows - 1);
     }
 
     /// What is there is left; the next painting begins where the cursor stands, at the start of a row.
@@ -82,27 +82,18 @@ impl Screen {
 
     /// Paints over what was painted before. The cursor stands before `line[at..]`; a hint stands behind the line where it
     /// has room on the last row. Of more rows than the terminal has, those around the cursor are shown.
+    #[inline(never)]
     pub(super) fn paint(&mut self, prompt: &str, line: &str, at: usize, hint: &str, out: &mut String) {
         go(self.row, 'A', out);
         out.push('\r');
-        let mut layout = self.layout(prompt);
-        line[..at].chars().for_each(|char| layout.put(char));
-        let (cursor_row, cursor_column) = layout.place();
-        line[at..].chars().for_each(|char| layout.put(char));
-        if layout.place().1 == 0 && layout.place().0 == layout.rows.len() {
-            layout.rows.push((String::new(), 0));
-        }
+        let texts = [prompt, &line[..at], &line[at..]];
+        let [_, (cursor_row, cursor_column), (end_row, end_column)] = self.put(texts, 0..0, out);
         let first = (cursor_row + 1).saturating_sub(self.rows);
-        let last = layout.rows.len().min(first + self.rows) - 1;
-        for row in first..=last {
-            // A full row goes over into the next one by itself, but not until a character follows.
-            if row > first && layout.rows[row].0.is_empty() {
-                *out += "\r\n";
-            }
-            *out += &layout.rows[row].0;
-        }
-        let mut end = layout.rows[last].1;
-        if last == layout.rows.len() - 1 {
+        let last = end_row.min(first + self.rows - 1);
+        self.put(texts, first..last + 1, out);
+        let mut end = self.columns;
+        if last == end_row {
+            end = end_column;
             let room = self.columns - end;
             let start = out.len();
             *out += "\x1b[2m";

@@ -32,10 +32,9 @@ impl Desk {
     fn new(history: &[&str]) -> Desk {
         let history: Vec<String> = history.iter().map(|line| line.to_string()).collect();
         let mut desk =
-            Desk { editor: Editor::new(30, 6), keys: Keys::default(), terminal: Terminal::new(30, 6), history };
-        let mut out = String::new();
-        desk.editor.start("> ", &desk.history, &Known, &mut out);
-        desk.terminal.send(&out);
+            Desk { editor: Editor::new(30, 6, &Known), keys: Keys::default(), terminal: Terminal::new(30, 6), history };
+        desk.editor.start("> ", &desk.history);
+        desk.shows();
         desk
     }
 
@@ -44,14 +43,18 @@ impl Desk {
         self.keys.feed(bytes.as_bytes());
         let mut done = Vec::new();
         while let Some(key) = self.keys.next() {
-            let mut out = String::new();
-            match self.editor.press(key, &self.history, &Known, &mut out) {
-                None => self.editor.paint(&Known, &mut out),
+            match self.editor.press(key, &self.history) {
+                None => self.editor.paint(),
                 Some(end) => done.push(end),
             }
-            self.terminal.send(&out);
+            self.shows();
         }
         done
+    }
+
+    /// The terminal gets what is to be sent to it.
+    fn shows(&mut self) {
+        self.terminal.send(&std::mem::take(&mut self.editor.out));
     }
 
     #[track_caller]
@@ -132,10 +135,10 @@ fn tab_completes_or_shows_what_fits() {
 
 #[test]
 fn what_fits_is_shown_in_whole_words() {
-    let (mut editor, mut out) = (Editor::new(12, 6), String::new());
-    editor.start("> ", &[], &Known, &mut out);
-    editor.press(Key::Control(b'I'), &[], &Known, &mut out);
-    assert!(out.ends_with("\r\nget  getdel\r\nping\r\n"), "{out:?}");
+    let mut editor = Editor::new(12, 6, &Known);
+    editor.start("> ", &[]);
+    editor.press(Key::Control(b'I'), &[]);
+    assert!(editor.out.ends_with("\r\nget  getdel\r\nping\r\n"), "{:?}", editor.out);
 }
 
 #[test]
@@ -172,10 +175,9 @@ fn the_screen_is_cleared_and_resized() {
     desk.types("\r");
     desk.sees("two\x0c", "> two");
     assert_eq!(desk.terminal.row, 0);
-    let mut out = String::new();
-    desk.editor.resize(4, 6, &Known, &mut out);
+    desk.editor.resize(4, 6);
     let mut narrow = Terminal::new(4, 6);
     narrow.send("> two");
-    narrow.send(&out);
+    narrow.send(&desk.editor.out);
     assert_eq!((narrow.shown(), narrow.row, narrow.column), ("> tw\no".to_string(), 1, 1));
 }

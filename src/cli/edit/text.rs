@@ -207,21 +207,6 @@ impl Text {
         self.at += self.cut.len();
     }
 
-    /// Swaps the characters on both sides of the cursor, at the end the last two.
-    pub(super) fn swap(&mut self) {
-        let middle = if self.at == self.line.len() { self.before() } else { self.at };
-        let at = std::mem::replace(&mut self.at, middle);
-        let (start, end) = (self.before(), self.behind());
-        self.at = at;
-        if start < middle && middle < end {
-            self.remember(Last::Other);
-            let first = self.line[start..middle].to_string();
-            self.line.drain(start..middle);
-            self.line.insert_str(end - first.len(), &first);
-            self.at = end;
-        }
-    }
-
     /// Puts a word in place of what stands between `start` and the cursor.
     pub(super) fn complete(&mut self, start: usize, word: &str) {
         self.remember(Last::Other);
@@ -284,9 +269,6 @@ mod tests {
         check("one two three|", &[Text::cut_back, Text::cut_back, Text::paste], "one two three|");
         check("|one two", &[Text::cut_word_right, Text::cut_word_right, Text::paste], "one two|");
         check("one two|", &[Text::cut_back, Text::home, Text::cut_to_end, Text::paste], "one |");
-        check("ab|cd", &[Text::swap], "acb|d");
-        check("世é|", &[Text::swap], "é世|");
-        check("|ab", &[Text::swap], "|ab");
     }
 
     #[test]
@@ -326,7 +308,6 @@ mod tests {
             Text::cut_word_left,
             Text::cut_word_right,
             Text::paste,
-            Text::swap,
             Text::undo,
         ];
         for seed in crate::testkit::seeds(200) {

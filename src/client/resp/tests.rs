@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::thread;
+use std::time::Instant;
 
 const SOON: Duration = Duration::from_secs(20);
 
