@@ -219,7 +219,7 @@ start() {
     cat <<END
 
 Any node answers for any key:
-    $BIN/memento-cli 127.0.0.1 $2 SET greeting hello world
+    $BIN/memento-cli 127.0.0.1 $2 SET greeting 'hello world'
     printf 'GET greeting\r\nQUIT\r\n' | nc 127.0.0.1 $((port - 1))
     $BIN/memento-cli 127.0.0.1 $2 CLUSTERINFO
 Files and logs are in $DIR; scripts/cluster.sh stop ends all nodes.

@@ -32,6 +32,20 @@ NAMES = {
     "memento.conf": "the nodes of a memento cluster",
 }
 
+CLI = """
+.SH ENVIRONMENT
+.TP
+.B MEMENTO_PASSWORD
+The password, where no \\fB\\-\\-password\\-file\\fR is named.
+.TP
+.B NO_COLOR
+Where it is set, errors are not red.
+.SH FILES
+.TP
+.I ~/.memento_history
+The lines typed at the prompt; none with a password, and none that begins with a blank.
+"""
+
 SERVER = """
 .SH PROTOCOLS
 A request is a line of text, its words separated by blanks, or RESP as Redis's clients speak it; both on the same port.
@@ -193,7 +207,7 @@ def main():
     about_file = printed("memento").split("exit\n")[-1].strip().splitlines()
     pages = {
         "memento.1": program_page("memento", version, commands() + SERVER),
-        "memento-cli.1": program_page("memento-cli", version, ""),
+        "memento-cli.1": program_page("memento-cli", version, CLI),
         "memento-benchmark.1": program_page("memento-benchmark", version, ""),
         "memento.conf.5": page("memento.conf", 5, version, FILE.lstrip() + body(about_file) + FILE_RULES.lstrip()),
     }

@@ -37,7 +37,8 @@
 //! | `sys/program.rs`, `stdio.rs`, `threads.rs` | how the program begins; standard input, output and error; threads |
 //! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
-//! | `sys/files.rs`, `resolve.rs`, `resource.rs` | files that are read once; names by /etc/hosts; what the box allows |
+//! | `sys/files.rs`, `resolve.rs`, `resource.rs` | files; names by /etc/hosts; what the box allows |
+//! | `sys/tty.rs` | the terminal of the tools |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
 //! | `sys/service.rs` | the service manager: sockets that it passes, what it is told |
@@ -108,7 +109,14 @@
 //! | `client/mod.rs` | a blocking client of the text protocol, for the tools and the tests |
 //! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
 //! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |
-//! | `cli/mod.rs`, `lines.rs`, `pipe.rs`, `plain.rs` | memento-cli |
+//! | `cli/mod.rs`, `options.rs` | memento-cli: one command, or lines whose answers are looked at; its command line |
+//! | `cli/talk.rs`, `lines.rs`, `show.rs` | a request and its answer in RESP; which answer a line will get; how answers are printed |
+//! | `cli/pipe.rs`, `mass.rs` | lines copied; anything copied, its answers counted |
+//! | `cli/prompt.rs`, `history.rs`, `hints.rs` | the conversation on a terminal; the lines typed before; what the command table says to who types |
+//! | `cli/edit/mod.rs`, `keys.rs`, `text.rs`, `screen.rs`, `width.rs` | the line editor: keys, edits, what is painted, how wide characters are |
+//! | `cli/edit/tests.rs` | its tests, on a terminal in memory |
+//! | `cli/dump.rs`, `cli/dump/blocks.rs` | all keys into a file, and from it; the file |
+//! | `cli/keys.rs`, `watch.rs`, `nodes.rs`, `top.rs` | looks at all keys; at a server again and again; at a cluster, once and live |
 //! | `benchmark/mod.rs`, `options.rs` | memento-benchmark; its command line |
 //! | `benchmark/load.rs`, `engine.rs`, `report.rs` | loads of its: servers, threads and turns; one thread; figures as text |
 //! | `benchmark/template.rs`, `replies.rs` | requests and values; where a reply ends and whether it is right |

@@ -62,7 +62,7 @@
 //! | what is no answer, one nested too deep or of too many values | `REPLY_DEPTH_MAX`, `REPLY_VALUES_MAX`, `ANSWER_BYTES_MAX`, a deadline for the whole; what is announced is not believed | `src/client/reply/tests.rs`: what_is_no_reply_is_shown, depth_has_a_bound, values_have_a_bound, what_is_announced_costs_nothing; `src/client/resp/tests.rs`: a_deadline_is_for_the_whole_and_not_for_each_byte; `tests/ffi.rs`: any_answer_is_borne, no_argument_is_too_absurd |
 //! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client/mod.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
 //! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error, the_client_tells_of_a_server_that_does_not_answer |
-//! | what a terminal would obey | `?` in its place | `src/cli/plain.rs`: nothing_is_left_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
+//! | what a terminal would obey | `\x1b` and the like in its place | `src/cli/show.rs`: people_see_dates_and_nothing_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
 
 /// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
 pub const SLOTS: usize = 8192;

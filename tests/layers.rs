@@ -28,11 +28,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
-    ("client", &["proto", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
+    ("client", &["proto", "sys::clock", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
     // The command table's names and help, nothing that runs a command.
     (
         "cli",
         &[
+            "sys::files",
+            "sys::program",
             "sys::stdio",
             "sys::threads",
             "sys::tty",

@@ -38,28 +38,36 @@ fn serve_on(listener: TcpListener, script: impl Fn(TcpStream) + Send + Sync + 's
     port
 }
 
-/// Answers each line that is not blank until the client's end or QUIT, as a server does. A client who does not read
-/// is not read from either: writing waits.
+/// Answers each line that is not blank, and each array of RESP by its words, until the client's end or QUIT, as a server
+/// does: in text, or after HELLO in RESP. A client who does not read is not read from either: writing waits.
 fn answer_lines(stream: &TcpStream, mut answer: impl FnMut(&str) -> Vec<u8>) {
     stream.set_nodelay(true).expect("a socket takes the option");
     let mut input = BufReader::new(stream);
     let mut output = BufWriter::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if !matches!(input.read_until(b'\n', &mut line), Ok(count) if count > 0) || !line.ends_with(b"\n") {
-            break;
+    let mut in_resp = false;
+    while let Some(mut text) = read_line(&mut input) {
+        if let Some(count) = text.strip_prefix('*') {
+            let words: Option<Vec<String>> = (0..count.parse().expect("a count"))
+                .map(|_| read_line(&mut input).and(read_line(&mut input)))
+                .collect();
+            let Some(words) = words else { break };
+            text = words.join(" ");
         }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches('\n');
-        let text = text.strip_suffix('\r').unwrap_or(text);
         if text.trim().is_empty() {
             continue;
         }
         if ["quit", "exit"].iter().any(|name| text.trim().eq_ignore_ascii_case(name)) {
             break;
         }
-        if output.write_all(&answer(text)).is_err() {
+        let wire = if text == "HELLO 3" {
+            in_resp = true;
+            b"%0\r\n".to_vec()
+        } else if in_resp {
+            in_encoding(answer(&text))
+        } else {
+            answer(&text)
+        };
+        if output.write_all(&wire).is_err() {
             return;
         }
         if input.buffer().is_empty() && output.flush().is_err() {
@@ -67,6 +75,29 @@ fn answer_lines(stream: &TcpStream, mut answer: impl FnMut(&str) -> Vec<u8>) {
         }
     }
     let _ = output.flush();
+}
+
+/// A line without its end, or `None` where there is no whole one.
+fn read_line(input: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    input.read_until(b'\n', &mut line).ok().filter(|_| line.ends_with(b"\n"))?;
+    // What is no UTF-8 here was sent on purpose and is not looked at.
+    let text = String::from_utf8_lossy(&line);
+    let text = text.trim_end_matches('\n');
+    Some(text.strip_suffix('\r').unwrap_or(text).to_string())
+}
+
+/// An answer of the text protocol as RESP has it.
+fn in_encoding(text: Vec<u8>) -> Vec<u8> {
+    let Some(text) = text.strip_suffix(b"\r\n") else { return text };
+    match text {
+        b"(null)" => b"_\r\n".to_vec(),
+        b"(Unknown command)" => b"-ERR unknown command 'x', with args beginning with: \r\n".to_vec(),
+        _ => match text.strip_prefix(b"(error) ") {
+            Some(message) => [b"-ERR ", message, b"\r\n"].concat(),
+            None => [format!("${}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat(),
+        },
+    }
 }
 
 /// A server that answers each line with `wire` of it.
@@ -85,6 +116,28 @@ fn serve_bytes(bytes: &'static [u8]) -> u16 {
             thread::sleep(Duration::from_millis(2));
         }
     })
+}
+
+/// The same after HELLO: `bytes` answer the command behind it.
+fn serve_resp(bytes: &'static [u8]) -> u16 {
+    serve(move |stream| {
+        stream.set_nodelay(true).expect("a socket takes the option");
+        let mut input = BufReader::new(&stream);
+        greet(&stream, &mut input);
+        let _ = read_line(&mut input);
+        for byte in bytes {
+            let _ = (&stream).write_all(&[*byte]);
+            thread::sleep(Duration::from_millis(2));
+        }
+    })
+}
+
+/// Answers `HELLO 3`.
+fn greet(mut stream: &TcpStream, input: &mut impl BufRead) {
+    for _ in b"*2 $5 HELLO $1 3".split(|&byte| byte == b' ') {
+        let _ = read_line(input);
+    }
+    let _ = stream.write_all(b"%0\r\n");
 }
 
 /// Keys and values: what the benchmark needs of a server.
@@ -273,24 +326,26 @@ fn an_error_in_answer_to_a_command_is_the_status() {
 
 #[test]
 fn an_answer_may_come_byte_by_byte_and_have_lines() {
-    let wire = b"key: k\nvalue: \xc3\xa9 \rx\ncreation_time: 1\nexpire_time: -1\r\n";
+    let text = b"key: k\nvalue: \xc3\xa9 \rx\ncreation_time: 1\nexpire_time: -1\r\n";
+    let resp = b"%4\r\n+key\r\n+k\r\n+value\r\n$5\r\n\xc3\xa9 \rx\r\n+creation_time\r\n:1\r\n+expire_time\r\n:-1\r\n";
     let wanted = "key: k\nvalue: \u{e9} \rx\ncreation_time: 1\nexpire_time: -1\n";
-    check(&cli(serve_bytes(wire), &["GETP", "k"]), 0, wanted, "");
-    check(&cli_lines(serve_bytes(wire), b"GETP k\n"), 0, wanted, "");
+    check(&cli(serve_resp(resp), &["GETP", "k"]), 0, wanted, "");
+    check(&cli_lines(serve_bytes(text), b"GETP k\n"), 0, wanted, "");
 }
 
 #[test]
 fn messages_are_printed_until_the_connection_ends() {
-    let port = serve_bytes(b"subscribe ch 1\r\nmessage ch a\r\nmessage ch b\r\n");
+    let port =
+        serve_resp(b">3\r\n+subscribe\r\n+ch\r\n:1\r\n>3\r\n+message\r\n+ch\r\n+a\r\n>3\r\n+message\r\n+ch\r\n+b\r\n");
     let out = "subscribe ch 1\nmessage ch a\nmessage ch b\n";
     check(&cli(port, &["SUBSCRIBE", "ch"]), 1, out, "closed the connection");
-    check(&cli(serve_bytes(b"(error) no\r\nx"), &["SUBSCRIBE", "ch"]), 1, "(error) no\n", "");
+    check(&cli(serve_resp(b"-ERR no\r\nx"), &["SUBSCRIBE", "ch"]), 1, "(error) no\n", "");
 }
 
 #[test]
 fn a_command_may_close_the_connection() {
-    check(&cli(serve_bytes(b""), &["SHUTDOWN"]), 0, "", "");
-    check(&cli(serve_bytes(b"(error) no\r\n"), &["SHUTDOWN"]), 1, "(error) no\n", "");
+    check(&cli(serve_resp(b""), &["SHUTDOWN"]), 0, "", "");
+    check(&cli(serve_resp(b"-ERR no\r\n"), &["SHUTDOWN"]), 1, "(error) no\n", "");
     check(&cli_lines(serve_bytes(b""), b"shutdown\n"), 0, "", "");
     check(&cli(serve_lines(|_| Vec::new()), &["CLIENT", "REPLY", "OFF"]), 0, "", "");
 }
@@ -321,8 +376,8 @@ fn wrong_usage_is_status_2_and_help_is_not() {
 
 #[test]
 fn a_connection_lost_before_the_answer_is_an_error() {
-    check(&cli(serve_bytes(b""), &["GET", "k"]), 1, "", "closed the connection without an answer");
-    check(&cli(serve_bytes(b"val\r"), &["GET", "k"]), 1, "", "in the middle of an answer");
+    check(&cli(serve_resp(b""), &["GET", "k"]), 1, "", "closed the connection without an answer");
+    check(&cli(serve_resp(b"$5\r\nval\r"), &["GET", "k"]), 1, "", "in the middle of an answer");
 }
 
 #[test]
@@ -451,7 +506,7 @@ fn a_terminal_is_shown_nothing_that_it_would_obey() {
         return;
     }
     let port = serve_lines(|_| b"a\x1b]0;title\x07b \xc2\x9b2J \xff end\r\n".to_vec());
-    let shown = "a?]0;title?b ?2J ? end";
+    let shown = r"a\x1b]0;title\x07b \xc2\x9b2J \xff end";
     let line = format!("{} cli 127.0.0.1 {port} GET k", env!("CARGO_BIN_EXE_memento"));
     for (line, input) in [(line, ""), (format!("{} cli 127.0.0.1 {port}", env!("CARGO_BIN_EXE_memento")), "GET k\n")] {
         let mut command = Command::new("script");
@@ -460,7 +515,8 @@ fn a_terminal_is_shown_nothing_that_it_would_obey() {
         take_stdin(&mut child).write_all(input.as_bytes()).expect("it reads");
         let finished = finish(child);
         assert!(finished.out.contains(shown), "{:?}", finished.out);
-        assert!(!finished.out.contains(['\x1b', '\x07', '\u{9b}']), "{:?}", finished.out);
+        // The prompt's own editing asks for nothing but movements and attributes.
+        assert!(!finished.out.contains(['\x07', '\u{9b}']) && !finished.out.contains("\x1b]"), "{:?}", finished.out);
     }
     // A pipe gets the bytes as they are.
     let finished = cli(port, &["GET", "k"]);
@@ -477,10 +533,14 @@ fn has_program(name: &str) -> bool {
     found
 }
 
-/// A server that sends an answer without an end.
-fn serve_endless() -> u16 {
-    serve(|stream| {
+/// A server that sends an answer without an end, where that is wanted after HELLO.
+fn serve_endless(greets: bool) -> u16 {
+    serve(move |stream| {
+        if greets {
+            greet(&stream, &mut BufReader::new(&stream));
+        }
         let piece = vec![b'1'; 1 << 20];
+        let _ = (&stream).write_all(b"+");
         while (&stream).write_all(&piece).is_ok() {}
     })
 }
@@ -490,8 +550,8 @@ fn an_answer_without_an_end_is_an_error_where_no_more_can_be_held() {
     if !has_program("prlimit") {
         return;
     }
-    let port = serve_endless().to_string();
-    for words in [&["cli", "127.0.0.1", &port, "GET", "k"][..], &["benchmark", "127.0.0.1", &port]] {
+    let (greeted, port) = (serve_endless(true).to_string(), serve_endless(false).to_string());
+    for words in [&["cli", "127.0.0.1", &greeted, "GET", "k"][..], &["benchmark", "127.0.0.1", &port]] {
         let mut command = Command::new("prlimit");
         command.args(["--as=200000000", env!("CARGO_BIN_EXE_memento")]).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

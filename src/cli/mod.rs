@@ -1,311 +1,300 @@
 //! `memento-cli`: lines to a server, answers back. One command from the command line, lines typed at a prompt, or lines
-//! from a file or pipe.
+//! from a file or pipe; and looks at a server, its keys and its cluster.
 //!
-//! It does not parse commands: of the command table it asks only whether a word is a name in it, so as to tell a
-//! command from a host.
+//! It does not parse commands: of the command table it asks which names there are, what their arguments are called and
+//! how the text protocol writes their answers.
 
+mod dump;
+mod edit;
+mod hints;
+mod history;
+mod keys;
 mod lines;
+mod mass;
+mod nodes;
+mod options;
 mod pipe;
-mod plain;
+mod prompt;
+mod show;
+mod talk;
+mod top;
+mod watch;
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::ffi::{CStr, OsStr, OsString};
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 
-use getopts::{Options, ParsingStyle};
-
-use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
-use crate::sys::stdio::{self, INPUT, OUTPUT};
+use crate::client::reason;
+use crate::sys::stdio::{self, ERRORS, INPUT, OUTPUT};
+use crate::sys::{files, program, tty};
 use lines::Answer;
-use plain::Plain;
-
-const USAGE: &str = "\
-Usage: memento-cli [-h] [-V] [HOST [PORT]] [COMMAND ...]
-
-Sends commands to a memento server and prints its answers.
-
-  HOST       an address or a name (127.0.0.1)
-  PORT       its port (6737)
-  COMMAND    one command, its words joined by one blank. Without it, lines are
-             read from standard input: each is a command, up to QUIT or EXIT.
-
-A first word that is the name of a command starts the command; any other is
-HOST.
-
-  -h, --help       print this
-  -V, --version    print the version
-
-The status is 0, or 1 when the server cannot be reached, the connection is lost
-or the answer to COMMAND is an error, or 2 when this usage was not followed.
-";
+use options::{Parsed, Request};
+use show::Style;
+use talk::Talk;
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
-    let request = match parse(&args, |name| crate::command::lookup(name).is_some()) {
-        Ok(Parsed::Print(text)) => return exit_status(print(&text)),
-        Ok(Parsed::Talk(request)) => request,
+    let outcome = match options::parse(&args, |name| crate::command::lookup(name).is_some(), style_here()) {
+        Ok(Parsed::Print(text)) => print(text.as_bytes()),
+        Ok(Parsed::Talk(request)) => run(&request),
         Err(what) => {
-            complain(&format!("{what}\nTry 'memento-cli --help'."));
+            complain(format_args!("{what}\nTry 'memento-cli --help'."));
             return 2;
         }
     };
-    exit_status(talk(&request))
+    let Err(failure) = outcome else { return 0 };
+    let End { status, text } = *failure.0;
+    if !text.is_empty() {
+        complain(format_args!("{text}"));
+    }
+    status
 }
 
-/// Why the tool gives up.
-enum Failure {
-    /// A sentence for the user.
-    Message(String),
-    /// The answer was an error, and is printed.
-    ErrorAnswer,
-    /// Nobody reads the output any more, as in `memento-cli < file | head`: no reason to complain.
-    OutputClosed,
+/// How the tool ends before its time.
+struct End {
+    status: i32,
+    /// A sentence for the user; empty where there is nothing to say.
+    text: String,
 }
+
+/// The same behind one pointer, which is what is handed on from call to call.
+struct Failure(Box<End>);
 
 impl Failure {
-    fn at(what: &str, error: &io::Error) -> Failure {
-        Failure::Message(format!("{what}: {}", reason(error)))
+    /// An end with nothing to say: an answer was an error, and is printed (1); nobody reads the output any more, as in
+    /// `memento-cli < file | head` (0); a signal (128 and its number).
+    fn status(status: i32) -> Failure {
+        Failure(Box::new(End { status, text: String::new() }))
     }
 
-    fn output(error: &io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-            _ => Failure::at("cannot write to standard output", error),
-        }
+    #[inline(never)]
+    fn message(text: Arguments<'_>) -> Failure {
+        Failure(Box::new(End { status: 1, text: text.to_string() }))
+    }
+
+    #[inline(never)]
+    fn at(what: &str, error: &io::Error) -> Failure {
+        Failure::message(format_args!("{what}: {}", reason(error)))
+    }
+
+    /// The sentence for the user.
+    ///
+    /// # Errors
+    /// Itself, where it has none.
+    fn sentence(self) -> Result<String, Failure> {
+        if self.0.text.is_empty() { Err(self) } else { Ok(self.0.text) }
     }
 }
 
 /// The client's errors are whole sentences.
 impl From<io::Error> for Failure {
+    #[inline(never)]
     fn from(error: io::Error) -> Failure {
-        Failure::Message(error.to_string())
+        Failure::message(format_args!("{error}"))
     }
 }
 
-fn exit_status(result: Result<(), Failure>) -> i32 {
-    match result {
-        Ok(()) | Err(Failure::OutputClosed) => 0,
-        Err(Failure::ErrorAnswer) => 1,
-        Err(Failure::Message(text)) => {
-            complain(&text);
-            1
+/// The end of what may have had errors among its answers.
+fn failed(failed: bool) -> Result<(), Failure> {
+    if failed { Err(Failure::status(1)) } else { Ok(()) }
+}
+
+/// Reads a piece of standard input behind what `bytes` has; gives its length, 0 at the end.
+fn read_input(bytes: &mut Vec<u8>) -> Result<usize, Failure> {
+    files::read_more(INPUT.as_fd(), bytes).map_err(|error| Failure::at("cannot read standard input", &error))
+}
+
+/// What a file has, a pipe as well.
+fn read_file(path: &OsStr) -> io::Result<Vec<u8>> {
+    let (file, mut bytes) = (files::to_read(path.as_ref())?, Vec::new());
+    while files::read_more(file.as_fd(), &mut bytes)? > 0 {}
+    Ok(bytes)
+}
+
+/// The words of a line, and where each begins.
+fn words(line: &str) -> Vec<(usize, &str)> {
+    let (bytes, mut at, mut found) = (line.as_bytes(), 0, Vec::new());
+    while at < bytes.len() {
+        let start = at;
+        while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t') {
+            at += 1;
         }
+        if at > start {
+            found.push((start, &line[start..at]));
+        }
+        at += 1;
     }
+    found
+}
+
+/// Whether a text has this part. (The standard library's way, fast in long texts, takes 2 kB.)
+fn has(text: &str, part: &str) -> bool {
+    part.is_empty() || text.as_bytes().windows(part.len()).any(|piece| piece == part.as_bytes())
 }
 
 /// A closed standard error must not stop the tool, as `eprintln` would.
-fn complain(text: &str) {
-    stdio::complain("memento-cli", text);
+#[inline(never)]
+fn complain(text: Arguments<'_>) {
+    stdio::complain("memento-cli", &text.to_string());
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// How far something is, written over what was told before: on a terminal alone.
+#[inline(never)]
+fn tell(text: Arguments<'_>) {
+    let mut errors = ERRORS;
+    if errors.is_terminal() {
+        let _ = errors.write_all(format!("\r{text}\x1b[K").as_bytes());
+    }
+}
+
+#[inline(never)]
+fn say(text: Arguments<'_>) -> Result<(), Failure> {
+    print(text.to_string().as_bytes())
+}
+
+#[inline(never)]
+fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = OUTPUT;
-    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
+    output.write_all(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::status(0),
+        _ => Failure::at("cannot write to standard output", &error),
+    })
 }
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq)]
-enum Parsed {
-    Print(String),
-    Talk(Request),
+/// A variable of the environment, where it says something.
+#[inline(never)]
+fn variable(name: &CStr) -> Option<OsString> {
+    program::variable(name).filter(|value| !value.is_empty())
 }
 
-/// Whom to talk to, and what to say; no command means the lines of standard input.
-#[derive(Debug, PartialEq)]
-struct Request {
-    host: String,
-    host_given: bool,
-    port: u16,
-    command: Option<String>,
+/// A terminal that cannot be painted on.
+fn is_dumb() -> bool {
+    variable(c"TERM").is_some_and(|kind| kind == "dumb")
 }
 
-fn parse(args: &[String], is_command: fn(&[u8]) -> bool) -> Result<Parsed, String> {
-    let mut options = Options::new();
-    // The words of a command are its own: `INC k -5` has no options of ours.
-    options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.optflag("h", "help", "").optflag("V", "version", "");
-    let matches = options.parse(args).map_err(|fail| fail.to_string())?;
-    if matches.opt_present("help") {
-        return Ok(Parsed::Print(USAGE.to_string()));
+/// How answers are printed where nothing else is said: who copies them into a file or another program is to have them as
+/// they are.
+fn style_here() -> Style {
+    if !OUTPUT.is_terminal() {
+        return Style::Raw;
     }
-    if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("memento-cli {}\n", env!("CARGO_PKG_VERSION"))));
-    }
-
-    let mut words = matches.free.as_slice();
-    let mut request = Request { host: HOST_DEFAULT.to_string(), host_given: false, port: PORT_DEFAULT, command: None };
-    if let Some((host, rest)) = words.split_first()
-        && !is_command(host.as_bytes())
-    {
-        if host.trim().is_empty() {
-            return Err("the host has no name".to_string());
-        }
-        request.host.clone_from(host);
-        request.host_given = true;
-        words = rest;
-        if let Some((port, rest)) = words.split_first()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && !port.is_empty()
-        {
-            request.port = parse_port(port)?;
-            words = rest;
-        }
-    }
-    if !words.is_empty() {
-        let command = words.join(" ");
-        if command.contains('\n') {
-            return Err("a command cannot hold a line feed".to_string());
-        }
-        request.command = Some(command);
-    }
-    Ok(Parsed::Talk(request))
+    Style::People { colours: variable(c"NO_COLOR").is_none() && !is_dumb() }
 }
 
-fn talk(request: &Request) -> Result<(), Failure> {
-    let mut client = Client::connect(&request.host, request.port, CONNECT_TIMEOUT).map_err(|error| {
-        // Most likely a command with a slip of the finger.
-        let known = error.kind() != io::ErrorKind::NotFound || !request.host_given;
-        let hint = if known { "" } else { " (and it is not the name of a command)" };
-        Failure::Message(format!("{error}{hint}"))
-    })?;
-    // Who copies answers into a file or another program is to have them as they are.
-    let is_terminal = OUTPUT.is_terminal();
-    let (mut plain, mut raw) = (Plain(OUTPUT), OUTPUT);
-    let output: &mut dyn Write = if is_terminal { &mut plain } else { &mut raw };
-    if let Some(command) = &request.command {
-        return say(&mut client, command.as_bytes(), output, true)
-            .and_then(|said| if said == Said::Error { Err(Failure::ErrorAnswer) } else { Ok(()) });
+fn run(request: &Request) -> Result<(), Failure> {
+    if let Some(mode) = request.mode {
+        return (mode.run)(request);
     }
-    if INPUT.is_terminal() && is_terminal {
-        converse(&mut client, &mut BufReader::new(INPUT), output)
+    if !request.command.is_empty() {
+        command(request)
+    } else if tty::is_here() && !is_dumb() {
+        prompt::run(&request.target, request.style)
+    } else if tty::is_here() || request.errors || request.style != Style::Raw {
+        framed(request)
     } else {
-        pipe::run(client, INPUT, output)
+        pipe::run(&request.target)
     }
 }
 
-/// What became of a line.
-#[derive(PartialEq)]
-enum Said {
-    Ok,
-    Error,
-    /// The connection was closed, as the line asked.
-    Closed,
+/// A connection whose password was right, where one was given.
+fn connect(request: &Request) -> Result<Box<Talk>, Failure> {
+    let talk = Talk::connect(&request.target, request.style)?;
+    match &talk.refusal {
+        // That it wants a password, its answers say as well, and there may be an AUTH among the lines.
+        Some(why) if !why.starts_with("NOAUTH") => Err(Failure::message(format_args!("{why}"))),
+        _ => Ok(talk),
+    }
 }
 
-/// Sends one line and prints its answer. `last` says that no other line follows.
-fn say(client: &mut Client, line: &[u8], output: &mut dyn Write, last: bool) -> Result<Said, Failure> {
-    let kind = lines::answer(line);
-    if kind == Answer::None {
-        return Ok(Said::Ok);
+/// Runs one command as often as it is wanted; any answer that is an error makes the status 1.
+#[inline(never)]
+fn command(request: &Request) -> Result<(), Failure> {
+    let mut words: Vec<&[u8]> = request.command.iter().map(|word| word.as_bytes()).collect();
+    let mut last = Vec::new();
+    if request.from_stdin {
+        while read_input(&mut last)? > 0 {}
+        words.push(&last);
     }
-    client.send_line(line)?;
-    if kind == Answer::Unknown && last {
-        // After the half-close the server answers or closes, and either way there is something to wait for.
-        client.end_lines()?;
+    let mut talk = connect(request)?;
+    if words.iter().all(|word| word.trim_ascii().is_empty()) {
+        return Ok(());
     }
-    let may_close = matches!(kind, Answer::End | Answer::MayEnd) || (kind == Answer::Unknown && last);
-    let said = match client.read_reply() {
-        Ok(reply) => print_reply(reply, output)?,
-        Err(error) if may_close && error.kind() == io::ErrorKind::UnexpectedEof => Said::Closed,
-        Err(error) => return Err(error.into()),
-    };
-    if said == Said::Ok && kind == Answer::Stream {
-        loop {
-            print_reply(client.read_reply()?, output)?;
+    let mut failed = false;
+    request.repeat(1, request.interval, &mut || {
+        let kind = talk.send_words(&words)?;
+        if kind == Answer::Unknown {
+            // It may not be answered; the end of the connection will be seen in any case.
+            talk.send_words(&[b"QUIT"])?;
         }
-    }
-    Ok(said)
+        failed |= answers(&mut talk, kind)?;
+        Ok(())
+    })?;
+    self::failed(failed)
 }
 
-/// Prints a reply with LF, and tells an error from the rest. (A value that reads like one is taken for one: the text
-/// protocol has no other mark.)
-fn print_reply(reply: &[u8], output: &mut dyn Write) -> Result<Said, Failure> {
-    let written = output.write_all(reply).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
-    written.map_err(|error| Failure::output(&error))?;
-    let error = reply.starts_with(b"(error) ") || reply == b"(Unknown command)";
-    Ok(if error { Said::Error } else { Said::Ok })
-}
-
-/// A prompt, a line, an answer, until the input ends or a line says so. The kernel's line editing is all there is.
-fn converse(client: &mut Client, input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Failure> {
-    let prompt = format!("{}> ", client.address());
-    let mut line = Vec::new();
+/// Waits for the answers to what was sent, and prints them; says whether one was an error.
+#[inline(never)]
+fn answers(talk: &mut Talk, kind: Answer) -> Result<bool, Failure> {
+    let may_close = matches!(kind, Answer::End | Answer::MayEnd | Answer::Unknown);
     loop {
-        output.write_all(prompt.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))?;
-        line.clear();
-        let count =
-            input.read_until(b'\n', &mut line).map_err(|error| Failure::at("cannot read standard input", &error))?;
-        if count == 0 {
-            // The shell's prompt belongs on a line of its own.
-            return output.write_all(b"\n").map_err(|error| Failure::output(&error));
-        }
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        if say(client, text, output, false)? == Said::Closed {
-            return Ok(());
+        let mut out = Vec::new();
+        let error = match talk.answer(&mut out) {
+            Ok(error) => error,
+            Err(error) if may_close && error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        print(&out)?;
+        if kind != Answer::Stream || error {
+            return Ok(error);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Why some lines are refused where their answers are looked at.
+const UNCOUNTED: &str = "every answer is waited for here, so neither CLIENT REPLY nor RESP can be a line";
 
-    fn is_command(name: &[u8]) -> bool {
-        ["GET", "SET", "INC"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-    }
-
-    fn parsed(line: &[&str]) -> Result<Parsed, String> {
-        let args: Vec<String> = line.iter().map(ToString::to_string).collect();
-        parse(&args, is_command)
-    }
-
-    #[test]
-    fn the_first_word_is_a_command_or_a_host() {
-        for (line, host, port, command) in [
-            (&[][..], "127.0.0.1", 6737, None),
-            (&["get", "k"], "127.0.0.1", 6737, Some("get k")),
-            (&["SET", "k", "two  words", ""], "127.0.0.1", 6737, Some("SET k two  words ")),
-            (&["INC", "k", "-5"], "127.0.0.1", 6737, Some("INC k -5")),
-            (&["--", "INC", "k", "-h"], "127.0.0.1", 6737, Some("INC k -h")),
-            (&["box"], "box", 6737, None),
-            (&["box", "80"], "box", 80, None),
-            (&["::1", "GET", "80"], "::1", 6737, Some("GET 80")),
-            (&["box", "80", "nonsense", "-V"], "box", 80, Some("nonsense -V")),
-            (&["get", "80"], "127.0.0.1", 6737, Some("get 80")),
-            (&["box", "80", "80"], "box", 80, Some("80")),
-            (&["box", ""], "box", 6737, Some("")),
-        ] {
-            let wanted = Request {
-                host: host.to_string(),
-                host_given: host != "127.0.0.1",
-                port,
-                command: command.map(str::to_string),
-            };
-            assert_eq!(parsed(line), Ok(Parsed::Talk(wanted)), "{line:?}");
+/// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
+#[inline(never)]
+fn framed(request: &Request) -> Result<(), Failure> {
+    let mut talk = connect(request)?;
+    let mut bytes = Vec::new();
+    let (mut failed, mut at_end) = (false, false);
+    // One that cannot be painted on has a prompt too.
+    let prompt = if tty::is_here() { format!("{}> ", talk.client.address()) } else { String::new() };
+    while !at_end {
+        if !prompt.is_empty() {
+            print(prompt.as_bytes())?;
         }
-    }
-
-    #[test]
-    fn help_and_version() {
-        for line in [&["-h"][..], &["--help"], &["-V", "-h"]] {
-            assert_eq!(parsed(line), Ok(Parsed::Print(USAGE.to_string())), "{line:?}");
+        at_end = read_input(&mut bytes)? == 0;
+        if at_end && !bytes.is_empty() {
+            bytes.push(b'\n');
         }
-        for line in [&["-V"][..], &["--version", "box"]] {
-            let Ok(Parsed::Print(text)) = parsed(line) else { panic!("{line:?}") };
-            assert!(text.starts_with("memento-cli ") && text.ends_with('\n'), "{text:?}");
+        let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else { continue };
+        let rest = bytes.split_off(end + 1);
+        let mut batch = talk::Batch::default();
+        for line in std::mem::replace(&mut bytes, rest).split_inclusive(|&byte| byte == b'\n') {
+            let line = &line[..line.len() - 1];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match lines::answer(line) {
+                Answer::None => {}
+                Answer::One if !talk::is_apart(line) => talk.put(line, &mut batch),
+                Answer::Unknown => return Err(Failure::message(format_args!("{UNCOUNTED}"))),
+                kind => {
+                    failed |= talk.run(&mut batch)?;
+                    // UNSUBSCRIBE is answered once for each channel.
+                    talk.forget_unasked()?;
+                    talk.send_line(line)?;
+                    failed |= answers(&mut talk, kind)?;
+                    if kind == Answer::End {
+                        at_end = true;
+                        break;
+                    }
+                    talk.greet_again()?;
+                }
+            }
         }
+        failed |= talk.run(&mut batch)?;
     }
-
-    #[test]
-    fn wrong_usage_says_what_is_wrong() {
-        for (line, part) in [
-            (&["-x"][..], "'x'"),
-            (&["--port", "80"], "'port'"),
-            (&["box", "0"], "not '0'"),
-            (&["box", "99999"], "not '99999'"),
-            (&[" "], "host"),
-            (&["SET", "k", "a\nFLUSH"], "line feed"),
-        ] {
-            let what = parsed(line).expect_err("wrong usage");
-            assert!(what.contains(part), "{line:?}: {what}");
-        }
-    }
+    self::failed(failed && request.errors)
 }

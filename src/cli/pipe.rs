@@ -3,114 +3,105 @@
 //! Both directions run at once, since a server that stops reading from a client who does not take its answers would
 //! otherwise hold both for ever. Bytes are copied, not framed, so memory does not depend on what passes.
 
-use std::io::{self, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::AsFd;
 
-use super::Failure;
 use super::lines::Lines;
-use crate::client::{Client, reason};
-use crate::sys::threads;
+use super::show::escaped;
+use super::talk::Target;
+use super::{Failure, print, read_input};
+use crate::client::reason;
+use crate::client::reply::Kind;
+use crate::client::resp::Deadline;
+use crate::sys::tty;
 
-/// What is read or received at once.
+/// What is received at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How far the thread that sends has come.
-enum Sending {
-    /// There may be more to send, unless the server took one of these lines as the last.
-    Open { may_end: bool },
-    /// This is all; so many replies are owed, if that can be told.
-    Done(Option<u64>),
-    /// The input cannot be read.
-    Failed(io::Error),
+/// The connection for the lines; a Unix socket is read, written and shut down in the same way.
+fn connect(target: &Target) -> Result<(String, TcpStream), Failure> {
+    let mut client = target.dial()?;
+    if let Some(password) = &target.password {
+        // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
+        let reply = client.call(&[b"AUTH", password], Deadline::after(target.patience))?;
+        // One who wants no password does not mind it.
+        if reply.kind() == Kind::Error && !reply.bytes().starts_with(b"ERR AUTH <password> called without any") {
+            return Err(Failure::message(format_args!("{}", escaped(reply.bytes()))));
+        }
+    }
+    Ok((client.address().to_string(), client.as_fd().try_clone_to_owned()?.into()))
 }
 
-/// Sends the lines of `input`, and writes each answer to `output`, followed by LF. Returns when the server has answered
-/// all lines and closed. A last line without LF is sent with one.
+/// Sends the lines of standard input, and prints each answer, followed by LF. Returns when the server has answered all
+/// lines and closed. A last line without LF is sent with one.
 ///
 /// # Errors
 /// When input, output or connection fail; the last also when the server closes before the input's end, or owes answers.
-pub(super) fn run(client: Client, input: impl Read + Send + 'static, output: &mut dyn Write) -> Result<(), Failure> {
-    let address = client.address().to_string();
-    let mut receiver = client.into_stream();
-    let sender = receiver.try_clone().map_err(|error| Failure::at("cannot use the connection twice", &error))?;
-    let sending = Arc::new(Mutex::new(Sending::Open { may_end: false }));
-    let told = Arc::clone(&sending);
-    // The thread is not joined: it may sit in a read of an input that never ends when the server is long gone.
-    threads::start(Box::new(move || send(input, sender, &told)))
-        .map_err(|error| Failure::at("cannot start the thread that sends", &error))?;
-
-    let mut ends = ReplyEnds::default();
-    let received = receive(&mut receiver, &mut ends, output)?;
-    let state = &*sending.lock().unwrap_or_else(PoisonError::into_inner);
-    let lost = |why: &str| {
-        let count = ends.count;
-        Err(Failure::Message(format!("the connection to {address} is lost (answers received: {count}): {why}")))
-    };
-    match (state, received) {
-        (Sending::Failed(error), _) => Err(Failure::at("cannot read standard input", error)),
-        (_, Err(error)) => lost(&reason(&error)),
-        _ if ends.in_reply => lost("the server closed it in the middle of an answer"),
-        (Sending::Open { may_end: false }, _) => lost("the server closed it before the input's end"),
-        (Sending::Done(Some(owed)), _) if *owed > ends.count => lost(&format!("{owed} were owed")),
-        _ => Ok(()),
-    }
-}
-
-/// Copies the input into the socket, then half-closes it, which tells the server to answer the rest and close.
-fn send(mut input: impl Read, mut socket: TcpStream, told: &Mutex<Sending>) {
-    let tell = |state| *told.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    let mut lines = Lines::default();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let count = match input.read(&mut chunk) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                tell(Sending::Failed(error));
-                break;
+#[inline(never)]
+pub(super) fn run(target: &Target) -> Result<(), Failure> {
+    let (address, mut socket) = connect(target)?;
+    let (mut lines, mut ends) = (Lines::default(), ReplyEnds::default());
+    let (mut received, mut text) = (vec![0; CHUNK_BYTES], Vec::new());
+    // What was read, and how much of it is sent; whether there is no more to be read, which the server was told; why not.
+    let (mut piece, mut sent, mut over, mut told, mut unread) = (Vec::new(), 0, false, false, None);
+    let outcome = loop {
+        let to_send = sent < piece.len();
+        if tty::wait_for(socket.as_fd(), to_send, !to_send && !over)? {
+            piece.clear();
+            sent = 0;
+            match read_input(&mut piece) {
+                Ok(0) if lines.in_line() => piece.push(b'\n'),
+                Ok(count) => over = count == 0,
+                Err(failure) => (over, unread) = (true, Some(failure)),
             }
-        };
-        let at_end = count == 0;
-        let bytes = if at_end && lines.in_line() { b"\n" } else { &chunk[..count] };
-        let wanted = lines.feed(bytes);
-        // Told before it is sent: the server may close at once, and the receiver then looks here.
-        let last = at_end || lines.ended();
-        tell(if last { Sending::Done(lines.owed()) } else { Sending::Open { may_end: lines.may_end() } });
-        // When this fails, the receiver finds the connection gone as well, and reports it after the last answer.
-        if socket.write_all(&bytes[..wanted]).is_err() || last {
-            break;
+            // What follows the line that ends the connection is not sent.
+            piece.truncate(lines.feed(&piece));
+            over |= lines.ended();
         }
+        if sent < piece.len() {
+            match socket.write(&piece[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if is_early(error.kind()) => {}
+                // The connection is gone, which is found and told below, after the last answer.
+                Err(_) => piece.clear(),
+            }
+        }
+        if over && !told && sent >= piece.len() {
+            // The server is to answer the rest, and close.
+            told = true;
+            let _ = socket.shutdown(Shutdown::Write);
+        }
+        match socket.read(&mut received) {
+            Ok(0) => break Ok(()),
+            Ok(count) => {
+                ends.translate(&received[..count], &mut text);
+                print(&text)?;
+                text.clear();
+            }
+            Err(error) if is_early(error.kind()) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    ends.finish(&mut text);
+    print(&text)?;
+    if let Some(failure) = unread {
+        return Err(failure);
     }
-    // It fails only when the connection is gone, which the receiver finds out.
-    let _ = socket.shutdown(Shutdown::Write);
+    let why = match (outcome, lines.owed()) {
+        (Err(error), _) => reason(&error),
+        _ if ends.in_reply => "the server closed it in the middle of an answer".to_string(),
+        _ if !over && !lines.may_end() => "the server closed it before the input's end".to_string(),
+        (_, Some(owed)) if over && owed > ends.count => format!("{owed} were owed"),
+        _ => return Ok(()),
+    };
+    let count = ends.count;
+    Err(Failure::message(format_args!("the connection to {address} is lost (answers received: {count}): {why}")))
 }
 
-/// Copies answers to the output until the server closes; the inner error is that of the socket.
-fn receive(
-    socket: &mut TcpStream,
-    ends: &mut ReplyEnds,
-    output: &mut dyn Write,
-) -> Result<Result<(), io::Error>, Failure> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut text = Vec::with_capacity(CHUNK_BYTES + 1);
-    loop {
-        let received = match socket.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            received => received,
-        };
-        text.clear();
-        match received {
-            Ok(count) if count > 0 => ends.translate(&chunk[..count], &mut text),
-            _ => ends.finish(&mut text),
-        }
-        output.write_all(&text).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))?;
-        match received {
-            Ok(0) => return Ok(Ok(())),
-            Ok(_) => {}
-            Err(error) => return Ok(Err(error)),
-        }
-    }
+/// Whether it can be done later.
+fn is_early(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Turns the CRLF at the end of each reply into LF, and counts the replies.

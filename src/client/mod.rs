@@ -1,5 +1,4 @@
-//! A blocking client of the text protocol over TCP, for the command line tool, the benchmark and the tests; [`resp`] has
-//! one of RESP.
+//! A blocking client of the text protocol over TCP, for the benchmark and the tests; [`resp`] has one of RESP.
 //!
 //! It frames: a line out, a reply in. It knows neither commands nor what an answer means, and it cannot see the end of
 //! a reply that has CRLF inside (a value stored through RESP can): the text protocol itself cannot say it.
@@ -8,14 +7,16 @@ pub mod reply;
 pub mod resp;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::stats::Fixed;
 pub use crate::sys::reason;
-use crate::sys::{resolve, sentence};
+use crate::sys::sentence;
+use resp::Deadline;
 
 /// Where the tools look for a server when they are not told.
 pub const HOST_DEFAULT: &str = "127.0.0.1";
@@ -47,14 +48,8 @@ impl Client {
     /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
     /// address tried.
     pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<Client> {
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let failed =
-            |error: io::Error| sentence(error.kind(), format!("cannot connect to {address}: {}", reason(&error)));
-        let found = resolve::addresses(host, port).map_err(failed)?;
-        let stream = connect_any(&found, timeout).map_err(failed)?;
-        // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
-        stream.set_nodelay(true).map_err(failed)?;
+        let (socket, address) = resp::dial_host(host, port, &|count| Deadline::after(timeout * count as u32))?;
+        let stream = stream(socket.as_fd())?;
         Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
     }
 
@@ -90,21 +85,13 @@ impl Client {
         self.out.clear();
         for line in lines {
             if line.contains(&b'\n') {
-                return Err(sentence(io::ErrorKind::InvalidInput, "a command cannot hold a line feed".into()));
+                return Err(sentence(io::ErrorKind::InvalidInput, format_args!("a command cannot hold a line feed")));
             }
             self.out.extend_from_slice(line);
             // CRLF and not LF, so that a value may end with a CR: the server takes one away.
             self.out.extend_from_slice(b"\r\n");
         }
         self.stream.write_all(&self.out).map_err(|error| self.broken(&error))
-    }
-
-    /// Says that no more lines will come; the server answers what it owes and closes.
-    ///
-    /// # Errors
-    /// When the connection is already gone.
-    pub fn end_lines(&mut self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write).map_err(|error| self.broken(&error))
     }
 
     /// Waits for the next reply and lends its bytes without the CRLF at its end. The lines of one of several lines
@@ -120,9 +107,8 @@ impl Client {
                 break span;
             }
             let space = self.replies.recv_space().map_err(|bytes| {
-                let why =
-                    format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
-                sentence(io::ErrorKind::OutOfMemory, why)
+                let what = format_args!("{} is not over after {bytes} bytes, and more cannot be held", self.address);
+                sentence(io::ErrorKind::OutOfMemory, format_args!("the answer of {what}"))
             })?;
             match self.stream.read(space) {
                 Ok(0) => return Err(self.closed()),
@@ -154,7 +140,7 @@ impl Client {
 
     fn closed(&self) -> io::Error {
         let when = if self.replies.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        sentence(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
+        sentence(io::ErrorKind::UnexpectedEof, format_args!("{} closed the connection {when}", self.address))
     }
 
     fn broken(&self, error: &io::Error) -> io::Error {
@@ -162,22 +148,22 @@ impl Client {
         if let (io::ErrorKind::WouldBlock, Some(timeout)) = (error.kind(), self.reply_timeout) {
             let seconds = Fixed::<3>(timeout.as_millis() as u64).to_string();
             let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-            let what = format!("{} did not answer within {seconds} s", self.address);
+            let what = format_args!("{} did not answer within {seconds} s", self.address);
             return sentence(io::ErrorKind::TimedOut, what);
         }
-        sentence(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
+        sentence(error.kind(), format_args!("the connection to {} is lost: {}", self.address, reason(error)))
     }
 }
 
-fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
-    let mut last = sentence(io::ErrorKind::NotFound, "the name has no address".into());
-    for address in addresses {
-        match TcpStream::connect_timeout(address, timeout) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// The same connection once more, of the standard library's kind, which waits. What reads, writes and shuts down is the
+/// same for a Unix socket.
+///
+/// # Errors
+/// When there is no descriptor left.
+pub fn stream(socket: BorrowedFd<'_>) -> io::Result<TcpStream> {
+    let stream = TcpStream::from(socket.try_clone_to_owned()?);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// The port that a word of the command line names.

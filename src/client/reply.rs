@@ -69,6 +69,7 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// What it is.
+    #[cfg_attr(memento_small, inline(never))]
     pub fn kind(&self) -> Kind {
         self.nodes[0].kind
     }
@@ -154,6 +155,7 @@ pub struct Children<'a> {
 impl<'a> Iterator for Children<'a> {
     type Item = View<'a>;
 
+    #[cfg_attr(memento_small, inline(never))]
     fn next(&mut self) -> Option<View<'a>> {
         let count = self.nodes.first()?.nodes as usize;
         let (own, rest) = self.nodes.split_at(count);

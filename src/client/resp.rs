@@ -11,13 +11,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::reason;
 use super::reply::{Kind, Parser, Reply, Unparsed, View};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::proto::Digits;
-use crate::sys::{dial, resolve, sentence, socket::Socket};
+use crate::stats::Fixed;
+use crate::sys::{clock::monotonic_ns, dial, resolve, sentence, socket::Socket};
 
 /// The receive buffer at rest.
 const RECEIVE_BYTES: usize = 16 * 1024;
@@ -25,36 +26,58 @@ const RECEIVE_BYTES: usize = 16 * 1024;
 /// Where a listener's queue is full, it is tried again so often.
 const QUEUE_RETRY: Duration = Duration::from_millis(5);
 
-/// When waiting ends.
+/// When waiting ends. Two numbers, in nanoseconds, so that it is handed on in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
-    at: Option<(Instant, Duration)>,
+    /// By the clock that does not jump.
+    at: u64,
+    /// How long it was until then; [`u64::MAX`]: there is no end.
+    time: u64,
 }
 
 impl Deadline {
     /// Never.
-    pub const NEVER: Deadline = Deadline { at: None };
+    pub const NEVER: Deadline = Deadline { at: 0, time: u64::MAX };
 
     /// So long after now.
+    #[inline(never)]
     pub fn after(time: Duration) -> Deadline {
         // What the clock cannot hold is never.
-        Deadline { at: Instant::now().checked_add(time).map(|at| (at, time)) }
+        let time = time.as_secs().saturating_mul(SECOND).saturating_add(time.subsec_nanos().into());
+        match monotonic_ns().checked_add(time) {
+            Some(at) => Deadline { at, time },
+            None => Deadline::NEVER,
+        }
     }
 
     /// How long it is until then; `None` where there is no end.
     ///
     /// # Errors
     /// `TimedOut` when it is over.
-    pub fn left(&self) -> io::Result<Option<Duration>> {
-        let Some((at, time)) = self.at else { return Ok(None) };
-        let left = at.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let why = format!("no answer within {} s", time.as_secs_f64());
-            return Err(sentence(io::ErrorKind::TimedOut, why));
+    #[inline(never)]
+    pub fn left(self) -> io::Result<Option<Duration>> {
+        if self.time == u64::MAX {
+            return Ok(None);
         }
-        Ok(Some(left))
+        let left = self.at.saturating_sub(monotonic_ns());
+        if left > 0 {
+            return Ok(Some(Duration::from_nanos(left)));
+        }
+        let time = Fixed::<3>(self.time / 1_000_000).to_string();
+        let time = time.trim_end_matches('0').trim_end_matches('.');
+        Err(sentence(io::ErrorKind::TimedOut, format_args!("no answer within {time} s")))
+    }
+
+    /// The first of so many equal parts of the time until then.
+    fn share(self, parts: usize) -> Deadline {
+        match self.left() {
+            Ok(Some(left)) if parts > 1 => Deadline::after(left / parts as u32),
+            _ => self,
+        }
     }
 }
+
+const SECOND: u64 = 1_000_000_000;
 
 /// Writes a command behind what is in `out`: an array of its words.
 pub fn write_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'a [u8]>) {
@@ -84,23 +107,15 @@ pub struct RespClient {
 }
 
 impl RespClient {
-    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn.
+    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn, each for
+    /// its part of the time.
     ///
     /// # Errors
     /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
     /// address tried; `TimedOut` at the deadline.
     pub fn connect(host: &str, port: u16, deadline: Deadline) -> io::Result<RespClient> {
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
-        let mut last = sentence(io::ErrorKind::NotFound, "the name has no address".into());
-        for &peer in &found {
-            match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
-                Ok(socket) => return Ok(RespClient::new(socket, address)),
-                Err(error) => last = error,
-            }
-        }
-        Err(cannot_connect(&address, &last))
+        let (socket, address) = dial_host(host, port, &|_| deadline)?;
+        Ok(RespClient::new(socket, address))
     }
 
     /// Connects to the Unix socket at `path`.
@@ -278,11 +293,11 @@ impl RespClient {
             }
         }
         if !rest.is_empty() && is_refused {
-            let why = format!("{} answered with an error before all was asked", self.address);
+            let why = format_args!("{} answered with an error before all was asked", self.address);
             return Err(sentence(io::ErrorKind::UnexpectedEof, why));
         }
         if !rest.is_empty() {
-            let why = format!("what {} sent is no answer: it came before all was asked", self.address);
+            let why = format_args!("what {} sent is no answer: it came before all was asked", self.address);
             return Err(sentence(io::ErrorKind::InvalidData, why));
         }
         Ok(())
@@ -356,7 +371,8 @@ impl RespClient {
     }
 
     fn wait(&self, to_send: bool, deadline: Deadline) -> io::Result<dial::Ready> {
-        let left = deadline.left().map_err(|error| sentence(error.kind(), format!("{} gave {error}", self.address)))?;
+        let left =
+            deadline.left().map_err(|error| sentence(error.kind(), format_args!("{} gave {error}", self.address)))?;
         dial::wait(self.socket.as_fd(), to_send, left).map_err(|error| self.lost(&error))
     }
 
@@ -377,9 +393,8 @@ impl RespClient {
         let space = match self.input.space() {
             Ok(space) => space,
             Err(bytes) => {
-                let why =
-                    format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
-                return Err(sentence(io::ErrorKind::OutOfMemory, why));
+                let what = format_args!("{} is not over after {bytes} bytes, and more cannot be held", self.address);
+                return Err(sentence(io::ErrorKind::OutOfMemory, format_args!("the answer of {what}")));
             }
         };
         match self.socket.receive(space) {
@@ -396,10 +411,11 @@ impl RespClient {
     fn parse(&mut self) -> io::Result<bool> {
         self.input.next().map_err(|error| match error {
             Unparsed::Nonsense(what) => {
-                sentence(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+                let why = format_args!("what {} sent is no answer: {what}", self.address);
+                sentence(io::ErrorKind::InvalidData, why)
             }
             Unparsed::Memory => {
-                let why = format!("the answer of {} has more values than there is memory for", self.address);
+                let why = format_args!("the answer of {} has more values than there is memory for", self.address);
                 sentence(io::ErrorKind::OutOfMemory, why)
             }
         })
@@ -407,11 +423,11 @@ impl RespClient {
 
     fn closed(&self) -> io::Error {
         let when = if self.input.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        sentence(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
+        sentence(io::ErrorKind::UnexpectedEof, format_args!("{} closed the connection {when}", self.address))
     }
 
     fn lost(&self, error: &io::Error) -> io::Error {
-        sentence(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
+        sentence(error.kind(), format_args!("the connection to {} is lost: {}", self.address, reason(error)))
     }
 }
 
@@ -429,8 +445,34 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
+/// Connects to `host`, a numeric address or a name, trying its addresses in turn, each for its part of the time that
+/// there is for so many. Gives `host:port` as well.
+pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadline) -> io::Result<(Socket, String)> {
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let address = address(host, port);
+    let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
+    let deadline = deadline(found.len());
+    let mut last = sentence(io::ErrorKind::NotFound, format_args!("the name has no address"));
+    for (place, &peer) in found.iter().enumerate() {
+        // An address that is silent leaves time for those behind it.
+        let deadline = deadline.share(found.len() - place);
+        match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
+            Ok(socket) => return Ok((socket, address)),
+            Err(error) => last = error,
+        }
+    }
+    Err(cannot_connect(&address, &last))
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+#[inline(never)]
+pub fn address(host: &str, port: u16) -> String {
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    format!("{open}{host}{close}:{port}")
+}
+
 fn cannot_connect(address: &str, error: &io::Error) -> io::Error {
-    sentence(error.kind(), format!("cannot connect to {address}: {}", reason(error)))
+    sentence(error.kind(), format_args!("cannot connect to {address}: {}", reason(error)))
 }
 
 /// Waits until a connect that was begun is decided.

@@ -224,6 +224,20 @@ impl CommandSpec {
         (std::ptr::from_ref(self).addr() - COMMANDS.as_ptr().addr()) / size_of::<CommandSpec>()
     }
 
+    /// What the text protocol writes for an integer, where that is not its digits.
+    pub fn text_of_integer(&self, number: i64) -> Option<&'static str> {
+        match self.face {
+            Face::OkOrNull if number <= 0 => Some("(null)"),
+            Face::OkOrNull | Face::Ok => Some("OK"),
+            Face::Typed | Face::Silent => None,
+        }
+    }
+
+    /// Whether the text protocol does not answer it, unless with an error.
+    pub fn is_silent(&self) -> bool {
+        self.face == Face::Silent
+    }
+
     /// The places of the keys in a request of `words` words.
     pub fn key_places(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
         self.keys.places(words)

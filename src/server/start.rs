@@ -117,7 +117,7 @@ fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bu
         cluster.members.iter().map(|node| Member { address: node.address, name: node.name.clone() }).collect();
     members[cluster.own].name.clone_from(&cluster.name);
     let map = Map::new(members, cluster.own().address)
-        .map_err(|why| sentence(io::ErrorKind::Other, format!("{}: {why}", cluster.file.to_string_lossy())))?;
+        .map_err(|why| sentence(io::ErrorKind::Other, format_args!("{}: {why}", cluster.file.to_string_lossy())))?;
     if !cluster.is_local() && cluster.secret.is_none() {
         log::write(
             Level::Warn,
@@ -269,7 +269,7 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
 
 /// The error with what it concerns before it.
 fn named(what: std::fmt::Arguments<'_>, error: &io::Error) -> io::Error {
-    sentence(error.kind(), format!("{what}: {}", reason(error)))
+    sentence(error.kind(), format_args!("{what}: {}", reason(error)))
 }
 
 /// Forty hexadecimal digits that no other start will have.

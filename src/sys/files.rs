@@ -1,4 +1,4 @@
-//! Files that are read once, from their beginning.
+//! Files by their descriptors, where the standard library takes more room for it.
 
 use super::sentence;
 use nix::errno::Errno;
@@ -6,11 +6,14 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::read;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// So much is read at a time.
 const PIECE_BYTES: usize = 4096;
+
+/// What a pipe holds.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Opens a file to read it.
 ///
@@ -45,7 +48,27 @@ pub fn read_at_most(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 /// Those of [`read_at_most`]; `InvalidData` where it is no UTF-8.
 pub fn read_text(path: &str) -> io::Result<String> {
     let bytes = read_at_most(path.as_ref(), usize::MAX)?;
-    String::from_utf8(bytes).map_err(|_| sentence(io::ErrorKind::InvalidData, "it is no UTF-8".into()))
+    String::from_utf8(bytes).map_err(|_| sentence(io::ErrorKind::InvalidData, format_args!("it is no UTF-8")))
+}
+
+/// Reads what there is, [`READ_BYTES`] at most, behind what `bytes` has; gives how much that was, 0 at the end.
+///
+/// # Errors
+/// Those of `read(2)`.
+pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let length = bytes.len();
+    bytes.resize(length + READ_BYTES, 0);
+    let count = super::retry(|| nix::unistd::read(from, &mut bytes[length..]));
+    bytes.truncate(length + *count.as_ref().unwrap_or(&0));
+    count
+}
+
+/// Cuts a file to this length.
+///
+/// # Errors
+/// Those of `ftruncate(2)`.
+pub fn truncate(file: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    super::retry(|| nix::unistd::ftruncate(file, bytes as libc::off_t))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub mod socket;
 pub mod stdio;
 pub mod stdout;
 pub mod threads;
+pub mod tty;
 
 /// What a thread has of its own until it ends. The static program has one thread that has any of it, and lets it go with
 /// the process; to end it before takes 3 kB of the C library and the standard one.
@@ -103,8 +104,8 @@ impl std::error::Error for Sentence {}
 /// An error of this kind that says this.
 #[cold]
 #[inline(never)]
-pub fn sentence(kind: io::ErrorKind, text: String) -> io::Error {
-    io::Error::new(kind, Sentence(text))
+pub fn sentence(kind: io::ErrorKind, text: fmt::Arguments<'_>) -> io::Error {
+    io::Error::new(kind, Sentence(text.to_string()))
 }
 
 /// What went wrong in the system's words, without the number that the standard library adds in parentheses behind them.

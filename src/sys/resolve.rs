@@ -32,7 +32,7 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
                 format!("host '{host}' cannot be looked up, {HOSTS}: {why}; give a numeric address")
             }
         };
-        return Err(sentence(io::ErrorKind::NotFound, why));
+        return Err(sentence(io::ErrorKind::NotFound, format_args!("{why}")));
     }
     Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }

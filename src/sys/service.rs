@@ -20,7 +20,7 @@ const PASSED_FIRST: RawFd = 3;
 const PASSED_MAX: RawFd = 64;
 
 fn wrong(what: String) -> io::Error {
-    sentence(io::ErrorKind::InvalidInput, what)
+    sentence(io::ErrorKind::InvalidInput, format_args!("{what}"))
 }
 
 /// The number in an environment variable; `None` where it is absent, or no number.

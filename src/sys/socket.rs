@@ -177,7 +177,7 @@ impl AsFd for Listener {
 
 /// Removes a socket that nobody listens on from `path`.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    let in_use = |why: &str| Err(sentence(io::ErrorKind::AddrInUse, why.to_string()));
+    let in_use = |why: &str| Err(sentence(io::ErrorKind::AddrInUse, format_args!("{why}")));
     match lstat(path) {
         Err(Errno::ENOENT) => return Ok(()),
         Err(error) => return Err(error.into()),

@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::thread;
+use std::time::Instant;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -20,6 +21,16 @@ fn read_all(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("to read");
     bytes
+}
+
+#[test]
+fn a_deadline_is_shared_by_what_is_tried_in_turn() {
+    let left = |deadline: Deadline| deadline.left().expect("time").expect("an end");
+    let minute = Deadline::after(Duration::from_secs(60));
+    assert!(left(minute.share(3)) <= Duration::from_secs(20));
+    assert!(left(minute.share(1)) > Duration::from_secs(20));
+    assert_eq!(Deadline::NEVER.share(3).left().expect("time"), None);
+    assert!(Deadline::after(Duration::ZERO).share(3).left().is_err());
 }
 
 #[test]
