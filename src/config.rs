@@ -6,11 +6,12 @@ pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
+use crate::secret;
 use crate::sys::program::variable;
 use crate::sys::{files, reason, resolve};
 use getopts::{HasArg, Matches, Occur, Options};
 use nodes::{Hints, NODES_FILE_BYTES_MAX};
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,18 +27,12 @@ const MEMORY_POLICIES: [&str; 8] = [
     "volatile-random",
 ];
 
-/// The environment variable that holds the password, where there is one.
-const PASSWORD_VARIABLE: &CStr = c"MEMENTO_PASSWORD";
-
 /// The cluster's file, in the home directory, where `-f` names no other.
 const CLUSTER_FILE: &str = ".memento";
 
 /// A secret is at least so long: who can reach the bus, or listen to it, gets a proof made with the secret and may try
 /// guesses on it at home, as many a second as the processor can hash. Sixteen random bytes withstand that.
 const SECRET_BYTES_MIN: usize = 16;
-
-/// A file whose first line is wanted is read so far; a device without an end must not fill the memory.
-const LINE_FILE_BYTES_MAX: usize = 64 * 1024;
 
 /// What the server was told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,7 +270,7 @@ impl Given<'_> {
         config.port = self.number("port", 0, u16::MAX.into(), config.port.into()) as u16;
         config.socket = self.kept(socket(self.matches));
         config.socket_mode = self.kept(mode(self.matches, config.socket_mode));
-        config.password = self.kept(password(self.matches));
+        config.password = self.kept(secret::password(self.matches.opt_str("password-file").as_deref()));
         config.protected = self.word("protected-mode", &["yes", "no"]) == "yes";
         config.verbose = self.matches.opt_present("verbose");
         config.clients_max = self.number("maxclients", 1, 1_000_000, config.clients_max as u64) as usize;
@@ -363,11 +358,13 @@ impl Config {
         let bytes = read_nodes(matches, &file)?;
         let nodes = nodes::parse(&shown, &bytes)?;
         let own = nodes.own(&shown, Hints { name: name.as_deref(), addresses: &addresses, port })?;
+        let secret = matches.opt_str("cluster-secret-file");
+        let secret = secret.map(|path| secret::first_line("cluster-secret-file", &path)).transpose()?;
         let cluster = ClusterConfig {
             own,
             name: name.unwrap_or_else(|| nodes.members[own].name.clone()),
             members: nodes.members,
-            secret: first_line(matches, "cluster-secret-file")?,
+            secret,
             file,
         };
         if let Some(secret) = &cluster.secret
@@ -436,32 +433,6 @@ fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
 /// The start of a file; the error is the reason alone.
 fn read_at_most(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
     files::read_at_most(path, bytes_max).map_err(|error| reason(&error))
-}
-
-/// The first line of the file that option `name` gives.
-#[inline(never)]
-fn first_line(matches: &Matches, name: &str) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = matches.opt_str(name) else { return Ok(None) };
-    let text = read_at_most(Path::new(&path), LINE_FILE_BYTES_MAX).map_err(|why| format!("--{name}: {path}: {why}"))?;
-    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(format!("--{name}: {path}: its first line is empty"));
-    }
-    if line.len() == LINE_FILE_BYTES_MAX {
-        return Err(format!("--{name}: {path}: its first line is longer than {} KiB", LINE_FILE_BYTES_MAX >> 10));
-    }
-    Ok(Some(line.to_vec()))
-}
-
-/// The first line of the password file; else what the environment says. A password on the command line would be seen
-/// by everybody on the box (ps), so there is no such option.
-fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
-    if let Some(password) = first_line(matches, "password-file")? {
-        return Ok(Some(password));
-    }
-    let password = variable(PASSWORD_VARIABLE).map(OsString::into_encoded_bytes);
-    Ok(password.filter(|password| !password.is_empty()))
 }
 
 /// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).

@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | `main.rs` | server, client or benchmark, by name |
 //! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
+//! | `secret.rs` | passwords and other secrets, from a file or the environment |
 //! | `limits.rs` | every bound, and how bounds relate |
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
@@ -150,6 +151,7 @@ pub mod limits;
 pub mod log;
 pub mod proto;
 pub mod reactor;
+pub mod secret;
 pub mod server;
 pub mod stats;
 pub mod store;

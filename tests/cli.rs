@@ -283,6 +283,27 @@ fn a_socket_and_a_password_let_in() {
         let found = tool.output().expect("the tool");
         assert_eq!(String::from_utf8_lossy(&found.stdout), wanted, "{word}");
     }
+    // memento-benchmark is told in the same ways.
+    let benchmark = |words: &[&str]| {
+        let done = Command::new(program()).arg("benchmark").args(words).output().expect("the tool");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
+    };
+    for place in [&["-s", socket][..], &["-h", "127.0.0.1", "-p", &port], &["127.0.0.1", &port]] {
+        for protocol in ["resp", "text"] {
+            let load =
+                [&["-t", "set,get", "-n", "100", "-r", "10", "-q", "--verify", "--protocol", protocol], place].concat();
+            let (code, out, errors) = benchmark(&[&["--password-file", password], &load[..]].concat());
+            assert!(code == Some(0) && out.lines().count() == 2 && errors.is_empty(), "{out}{errors}");
+            let file = wrong.to_str().expect("a path");
+            let (code, out, errors) = benchmark(&[&["--password-file", file], &load[..]].concat());
+            assert!(code == Some(1) && out.is_empty() && errors.contains("WRONGPASS"), "{out}{errors}");
+            let (code, _, errors) = benchmark(&load);
+            assert!(code == Some(1) && errors.contains("NOAUTH"), "{errors}");
+        }
+    }
+    let (code, out, errors) = benchmark(&["-p", &port, "--password-file", password]);
+    assert!(code == Some(0) && out.contains("in 10 threads"), "{out}{errors}");
     // A password among the lines changes how the next ones are answered.
     fs::write(scratch.path("word"), "word\n").expect("a file");
     let word = scratch.path("word");
@@ -293,9 +314,12 @@ fn a_socket_and_a_password_let_in() {
     let wanted = "(error) NOAUTH Authentication required.\nOK\nOK\n a b\nkey: k\nvalue:  a b\n";
     assert!(out.starts_with(wanted), "{out}{errors}");
     // A server that wants none does not mind one.
-    let (_open, target) = memento();
+    let (open, target) = memento();
     target.check(&["--password-file", password, "SET", "k", "v"], b"", 0, "OK\n");
     target.check(&["--password-file", password], b"GET k\n", 0, "v\n");
+    let port = open.port().to_string();
+    let (code, _, errors) = benchmark(&["-p", &port, "-t", "set", "-n", "9", "-q", "--password-file", password]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
 }
 
 /// All keys of a server with their values and ends, as JSON has them.

@@ -26,8 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("command", &["blob", "proto", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
+    // The server and its tools are told passwords in the same ways.
+    ("secret", &["sys::files", "sys::program", "sys::reason"]),
     // An amount of memory is read alike on the command line and by CONFIG.
-    ("config", &["proto::memory_size", "sys"]),
+    ("config", &["proto::memory_size", "secret", "sys"]),
     ("client", &["proto", "sys::clock", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
     // The command table's names and help, nothing that runs a command.
     (
@@ -39,13 +41,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sys::threads",
             "sys::tty",
             "client",
+            "secret",
             "command::COMMANDS",
             "command::CommandSpec",
             "command::lookup",
         ],
     ),
     // What the reactor is to watch for has a name there.
-    ("benchmark", &["client", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
+    ("benchmark", &["client", "secret", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
     (
         "server",
         &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],

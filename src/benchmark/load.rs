@@ -1,15 +1,12 @@
 //! Loads: which servers are asked, from how many threads, in which turns, and what is told meanwhile.
 
 use std::io::Write;
-use std::net::TcpStream;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::engine::{Found, Shared, Task, Worker};
 use super::keys::{Chooser, Keys};
-use super::options::{Form, Part, Settings, Target};
+use super::options::{Form, Part, Settings};
 use super::random::{Random, mix};
 use super::report::{self, Row};
 use super::schedule::Schedule;
@@ -17,7 +14,7 @@ use super::template::{Draw, Values};
 use super::text::Text;
 use super::threads::{Job, WATCH_TIME, together};
 use super::{Failure, REPLY_TIMEOUT, rate, show};
-use crate::client::{CONNECT_TIMEOUT, Client, parse_port, reason};
+use crate::client::{CONNECT_TIMEOUT, Client, Target, parse_port};
 use crate::sys::resource::raise_descriptors;
 use crate::sys::stdio::ERRORS;
 
@@ -42,7 +39,7 @@ pub(super) fn run(settings: &Settings, output: &mut dyn Write) -> Result<(), Fai
     for target in &settings.targets {
         let mut server = Server { name: target.text(), nodes: vec![target.clone()] };
         if settings.cluster {
-            server.nodes = nodes_of(target)?;
+            server.nodes = nodes_of(target, settings.password.as_deref())?;
         }
         servers.push(server);
     }
@@ -121,7 +118,8 @@ fn take_turn(
     // All are connected before the time starts.
     let mut connected = Vec::new();
     for number in 0..settings.connections {
-        connected.push(connect(&server.nodes[number as usize % server.nodes.len()])?);
+        let node = &server.nodes[number as usize % server.nodes.len()];
+        connected.push(Client::connect(node, settings.password.as_deref(), CONNECT_TIMEOUT)?.into_stream());
     }
     let mut workers = Vec::new();
     for number in 0..threads {
@@ -220,25 +218,13 @@ fn tell(text: &str) {
     let _ = errors.write_all(text.as_bytes());
 }
 
-/// A connection whose kind nobody needs to know any more.
-#[inline(never)]
-fn connect(target: &Target) -> Result<TcpStream, Failure> {
-    if let Some(port) = target.port {
-        return Ok(Client::connect(&target.name, port, CONNECT_TIMEOUT)?.into_stream());
-    }
-    match UnixStream::connect(&target.name) {
-        Ok(stream) => Ok(TcpStream::from(OwnedFd::from(stream))),
-        Err(error) => Err(Failure::Message(format!("cannot connect to {}: {}", target.name, reason(&error)))),
-    }
-}
-
 /// All nodes of the cluster of memento that this one belongs to.
 #[inline(never)]
-fn nodes_of(target: &Target) -> Result<Vec<Target>, Failure> {
-    let Some(port) = target.port else {
+fn nodes_of(target: &Target, password: Option<&[u8]>) -> Result<Vec<Target>, Failure> {
+    if target.port.is_none() {
         return Err(Failure::Message("--cluster wants HOST and PORT of a node, not a Unix socket".to_string()));
-    };
-    let mut client = Client::connect(&target.name, port, CONNECT_TIMEOUT)?;
+    }
+    let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
     client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
     let answer = client.ask(b"CLUSTER NODES")?;
     let nodes = nodes_in(std::str::from_utf8(answer).unwrap_or_default());

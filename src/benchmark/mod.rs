@@ -29,7 +29,7 @@ use options::Parsed;
 use text::Text;
 use threads::{Job, together};
 
-use crate::client::{CONNECT_TIMEOUT, Client, reason};
+use crate::client::{CONNECT_TIMEOUT, Client, Target, reason};
 use crate::sys::stdio;
 
 /// A server that says nothing for so long is not measured but reported.
@@ -63,7 +63,7 @@ pub fn main(args: Vec<String>) -> i32 {
     let mut output = stdio::OUTPUT;
     let result = match options::parse(&args) {
         Ok(Parsed::Print(text)) => show(&mut output, &text),
-        Ok(Parsed::Measure { host, port }) => run(Plan::DEFAULT, &host, port, &mut output),
+        Ok(Parsed::Measure { target, password }) => run(Plan::DEFAULT, &target, password.as_deref(), &mut output),
         Ok(Parsed::Load(settings)) => load::run(&settings, &mut output),
         Err(what) => {
             complain(&(what + "\nTry 'memento-benchmark --help'."));
@@ -104,9 +104,9 @@ fn complain(text: &str) {
 /// # Errors
 /// At the first thing that fails.
 #[inline(never)]
-pub fn run(plan: Plan, host: &str, port: u16, output: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dyn Write) -> Result<(), Failure> {
     let connect = || {
-        let mut client = Client::connect(host, port, CONNECT_TIMEOUT)?;
+        let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
         client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
         Ok::<Client, io::Error>(client)
     };

@@ -8,7 +8,8 @@ use super::decimal;
 use super::keys::Keys;
 use super::template::{Check, KEYS_MAX, Layout, Template, test};
 use super::text::Text;
-use crate::client::{HOST_DEFAULT, PORT_DEFAULT, parse_port};
+use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, parse_port};
+use crate::secret;
 
 const USAGE: &str = "\
 Usage: memento-benchmark [OPTION...] [HOST [PORT]]
@@ -21,8 +22,12 @@ to any server that speaks it.
   HOST       an address or a name (127.0.0.1)
   PORT       its port (6737)
 
-  -h, --help       print this
-  -V, --version    print the version
+  -h HOST                the server's address or name; alone: print this
+  -p, --port PORT        its port
+  --password-file FILE   the password is this file's first line; or set
+                         MEMENTO_PASSWORD
+  --help                 print this
+  -V, --version          print the version
 
 What a load is:
   -t, --tests LIST       of ping, set, get, inc, dec, incf, append, exists, del
@@ -79,30 +84,6 @@ const WEIGHT_MAX: u64 = 1_000_000;
 /// The longest value that a server may take.
 const VALUE_BYTES_MAX: u64 = 512 << 20;
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    /// The host, or the path of a Unix socket.
-    pub(super) name: String,
-    /// None at a Unix socket.
-    pub(super) port: Option<u16>,
-}
-
-impl Target {
-    /// As people write it.
-    pub(super) fn text(&self) -> String {
-        let Some(port) = self.port else { return self.name.clone() };
-        let mut text = Text::default();
-        if self.name.contains(':') {
-            text.add("[").add(&self.name).add("]");
-        } else {
-            text.add(&self.name);
-        }
-        text.add(":").number(u64::from(port));
-        text.0
-    }
-}
-
 /// One kind of request in a part, and how often it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Share {
@@ -133,6 +114,7 @@ pub(super) enum Form {
 pub(super) struct Settings {
     /// One, or the two to compare.
     pub(super) targets: Vec<Target>,
+    pub(super) password: Option<Vec<u8>>,
     pub(super) cluster: bool,
     pub(super) resp: bool,
     pub(super) parts: Vec<Part>,
@@ -161,8 +143,8 @@ pub(super) enum Parsed {
     Print(String),
     /// The four parts that are ordered.
     Measure {
-        host: String,
-        port: u16,
+        target: Target,
+        password: Option<Vec<u8>>,
     },
     Load(Box<Settings>),
 }
@@ -176,41 +158,38 @@ const OPTIONS: &str = "t,tests= mix= c,clients= n,requests= time= warmup= P,pipe
 #[inline(never)]
 pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
     let mut options = Options::new();
-    options.optflag("h", "help", "").optflag("V", "version", "").optmulti("", "command", "", "");
-    let mut of_load = vec!["command"];
-    for word in OPTIONS.split_ascii_whitespace() {
-        let (short, long) = word.split_once(',').unwrap_or(("", word));
-        let name = long.strip_suffix('=').unwrap_or(long);
-        if name == long {
-            options.optflag(short, name, "");
-        } else {
-            options.optopt(short, name, "", "");
-        }
-        of_load.push(name);
-    }
+    options.optflagopt("h", "", "", "").optmulti("", "command", "", "");
+    add_options(&mut options, "p,port= password-file= help V,version");
+    add_options(&mut options, OPTIONS);
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
-    if matches.opt_present("help") {
+    let (mut host, mut port) = (matches.opt_str("h"), matches.opt_str("p"));
+    if matches.opt_present("help") || (matches.opt_present("h") && host.is_none()) {
         return Ok(Parsed::Print(USAGE.to_string()));
     }
     if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("memento-benchmark {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(Parsed::Print(concat!("memento-benchmark ", env!("CARGO_PKG_VERSION"), "\n").to_string()));
     }
-    let (host, port) = match matches.free.as_slice() {
-        [] => (HOST_DEFAULT, PORT_DEFAULT),
-        [name] => (name.as_str(), PORT_DEFAULT),
-        [name, port] => (name.as_str(), parse_port(port)?),
-        [_, _, more, ..] => return Err(format!("'{more}' is too much: only HOST and PORT are taken")),
+    let is_said = host.is_some() || port.is_some();
+    let mut words = matches.free.iter().cloned();
+    if !is_said {
+        (host, port) = (words.next(), words.next());
+    }
+    if let Some(more) = words.next() {
+        return Err(format!("'{more}' is too much: only HOST and PORT are taken, once"));
+    }
+    let target = Target {
+        name: host.unwrap_or_else(|| HOST_DEFAULT.to_string()),
+        port: Some(port.map_or(Ok(PORT_DEFAULT), |port| parse_port(&port))?),
     };
-    if host.trim_ascii().is_empty() {
+    if target.name.trim_ascii().is_empty() {
         return Err("the host has no name".to_string());
     }
-    let host = host.to_string();
-    for name in of_load {
-        if matches.opt_present(name) {
-            return settings(&matches, host, port).map(Parsed::Load);
-        }
+    let password = secret::password(matches.opt_str("password-file").as_deref())?;
+    let is_load = |word: &str| matches.opt_present(word.rsplit(',').next().unwrap_or(word).trim_end_matches('='));
+    if matches.opt_present("command") || OPTIONS.split_ascii_whitespace().any(is_load) {
+        return settings(&matches, target, password).map(Parsed::Load);
     }
-    Ok(Parsed::Measure { host, port })
+    Ok(Parsed::Measure { target, password })
 }
 
 /// What is wrong with an option.
@@ -285,10 +264,10 @@ impl Reader<'_> {
     }
 
     #[inline(never)]
-    fn targets(&mut self, host: String, port: u16) -> Vec<Target> {
-        let mut targets = vec![Target { name: host, port: Some(port) }];
+    fn targets(&mut self, target: Target) -> Vec<Target> {
+        let mut targets = vec![target];
         if let Some(path) = self.matches.opt_str("socket") {
-            if !self.matches.free.is_empty() {
+            if !self.matches.free.is_empty() || self.has("h") || self.has("p") {
                 self.refuse("--socket takes the place of HOST and PORT".to_string());
             }
             targets[0] = Target { name: path, port: None };
@@ -317,7 +296,7 @@ impl Reader<'_> {
 }
 
 #[inline(never)]
-fn settings(matches: &Matches, host: String, port: u16) -> Result<Box<Settings>, String> {
+fn settings(matches: &Matches, target: Target, password: Option<Vec<u8>>) -> Result<Box<Settings>, String> {
     let mut reader = Reader { matches, wrong: None };
     let protocol = reader.word("protocol", "resp");
     let resp = protocol == "resp";
@@ -333,7 +312,8 @@ fn settings(matches: &Matches, host: String, port: u16) -> Result<Box<Settings>,
     let connections = reader.number("clients", 50, 100_000);
     let keys = reader.word("keys", "uniform");
     let settings = Box::new(Settings {
-        targets: reader.targets(host, port),
+        targets: reader.targets(target),
+        password,
         cluster: reader.has("cluster"),
         resp,
         parts: parts(&mut reader, resp),
@@ -452,8 +432,12 @@ mod tests {
             (&["box"], "box", 6737),
             (&["box", "80"], "box", 80),
             (&["::1", "80"], "::1", 80),
+            (&["-h", "box"], "box", 6737),
+            (&["-p", "80"], "127.0.0.1", 80),
+            (&["-h", "::1", "--port", "80"], "::1", 80),
         ] {
-            assert_eq!(parsed(line), Ok(Parsed::Measure { host: host.to_string(), port }), "{line:?}");
+            let target = Target { name: host.to_string(), port: Some(port) };
+            assert_eq!(parsed(line), Ok(Parsed::Measure { target, password: None }), "{line:?}");
         }
         assert_eq!(parsed(&["box", "-h"]), Ok(Parsed::Print(USAGE.to_string())));
         assert!(matches!(parsed(&["-V"]), Ok(Parsed::Print(text)) if text.starts_with("memento-benchmark ")));
@@ -511,6 +495,10 @@ mod tests {
             &["box", "eighty"],
             &["box", "0"],
             &["box", "80", "more"],
+            &["-h", "box", "80"],
+            &["-p", "80", "box"],
+            &["-p", "80", "-s", "/run/sock"],
+            &["--password-file", "/no/such"],
             &[""],
             &["-t", "walk"],
             &["-t", ""],

@@ -1,6 +1,5 @@
 //! The command line of memento-cli.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use getopts::{Matches, Options, ParsingStyle};
@@ -8,7 +7,8 @@ use getopts::{Matches, Options, ParsingStyle};
 use super::show::Style;
 use super::talk::Target;
 use super::{Failure, dump, keys, mass, nodes, top, watch};
-use crate::client::{CONNECT_TIMEOUT, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
+use crate::client::{CONNECT_TIMEOUT, HOST_DEFAULT, PORT_DEFAULT, add_options, parse_port};
+use crate::secret;
 
 const USAGE: &str = "\
 Usage: memento-cli [OPTION ...] [HOST [PORT]] [COMMAND ...]
@@ -145,13 +145,7 @@ fn options() -> Options {
     // The words of a command are its own: `INC k -5` has no options of ours.
     options.parsing_style(ParsingStyle::StopAtFirstFree);
     options.optflagopt("h", "", "", "");
-    for word in OPTIONS.split_ascii_whitespace() {
-        let (short, long) = word.split_once(',').unwrap_or(("", word));
-        match long.strip_suffix('=') {
-            Some(name) => options.optopt(short, name, "", ""),
-            None => options.optflag(short, long, ""),
-        };
-    }
+    add_options(&mut options, OPTIONS);
     options
 }
 
@@ -207,7 +201,7 @@ pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool, style: Style
         host: host.unwrap_or_else(|| HOST_DEFAULT.to_string()),
         port: port.map_or(Ok(PORT_DEFAULT), |port| parse_port(&port))?,
         socket: text("s"),
-        password: password(text("password-file"))?,
+        password: secret::password(text("password-file").as_deref())?,
         patience: CONNECT_TIMEOUT,
     };
     if target.host.trim_ascii().is_empty() {
@@ -269,22 +263,6 @@ fn milliseconds(word: &str) -> Option<Duration> {
         return None;
     }
     format!("{whole}{:0<3.3}", part).parse().ok().map(Duration::from_millis)
-}
-
-/// The first line of the password file; else what the environment says. A password on the command line would be seen by
-/// everybody on the box (ps), so there is no such option.
-fn password(path: Option<String>) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = path else {
-        return Ok(super::variable(c"MEMENTO_PASSWORD").map(OsString::into_encoded_bytes));
-    };
-    let failed = |why: &str| format!("--password-file: '{path}': {why}");
-    let text = super::read_file(path.as_ref()).map_err(|error| failed(&reason(&error)))?;
-    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(failed("the first line is empty"));
-    }
-    Ok(Some(line.to_vec()))
 }
 
 #[cfg(test)]

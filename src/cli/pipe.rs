@@ -13,7 +13,7 @@ use super::talk::Target;
 use super::{Failure, print, read_input};
 use crate::client::reason;
 use crate::client::reply::Kind;
-use crate::client::resp::Deadline;
+use crate::client::resp::{Deadline, wants_no_password};
 use crate::sys::tty;
 
 /// What is received at once.
@@ -26,7 +26,7 @@ fn connect(target: &Target) -> Result<(String, TcpStream), Failure> {
         // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
         let reply = client.call(&[b"AUTH", password], Deadline::after(target.patience))?;
         // One who wants no password does not mind it.
-        if reply.kind() == Kind::Error && !reply.bytes().starts_with(b"ERR AUTH <password> called without any") {
+        if reply.kind() == Kind::Error && !wants_no_password(reply.bytes()) {
             return Err(Failure::message(format_args!("{}", escaped(reply.bytes()))));
         }
     }

@@ -10,7 +10,10 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::Duration;
+
+use getopts::Options;
 
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::stats::Fixed;
@@ -31,6 +34,22 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The read buffer at rest: many small replies in one system call, and little memory on a small box.
 const READ_BYTES: usize = 16 * 1024;
 
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The host, a numeric address (`::1` and `[::1]` alike) or a name; or the path of a Unix socket.
+    pub name: String,
+    /// None at a Unix socket.
+    pub port: Option<u16>,
+}
+
+impl Target {
+    /// As people write it.
+    pub fn text(&self) -> String {
+        self.port.map_or_else(|| self.name.clone(), |port| resp::address(&self.name, port))
+    }
+}
+
 /// One connection to a server.
 pub struct Client {
     stream: TcpStream,
@@ -41,16 +60,38 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `host`, a numeric address (`::1` and `[::1]` alike) or a name, trying its addresses in turn and
-    /// waiting at most `timeout` for each.
+    /// Connects to `target`, trying a name's addresses in turn and waiting at most `timeout` for each; and says the
+    /// password, where there is one. A server that wants none does not mind it.
     ///
     /// # Errors
-    /// A sentence that names host and port. The kind is `NotFound` when the name has no address, else that of the last
-    /// address tried.
-    pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<Client> {
-        let (socket, address) = resp::dial_host(host, port, &|count| Deadline::after(timeout * count as u32))?;
+    /// A sentence that names the target. The kind is `NotFound` when the name has no address, `PermissionDenied` when the
+    /// password is refused, else that of the last address tried.
+    pub fn connect(target: &Target, password: Option<&[u8]>, timeout: Duration) -> io::Result<Client> {
+        let (socket, address) = match target.port {
+            Some(port) => resp::dial_host(&target.name, port, &|count| Deadline::after(timeout * count as u32))?,
+            None => resp::dial_unix(Path::new(&target.name), Deadline::after(timeout))?,
+        };
         let stream = stream(socket.as_fd())?;
-        Ok(Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None })
+        let mut client = Client { stream, address, replies: ReplyBuffer::new(), out: Vec::new(), reply_timeout: None };
+        if let Some(password) = password {
+            client.authenticate(password, timeout)?;
+        }
+        Ok(client)
+    }
+
+    /// An array, since a line has no words with blanks: it is answered in RESP.
+    #[inline(never)]
+    fn authenticate(&mut self, password: &[u8], timeout: Duration) -> io::Result<()> {
+        self.set_reply_timeout(Some(timeout))?;
+        resp::write_command(&mut self.out, [b"AUTH".as_slice(), password].into_iter());
+        self.stream.write_all(&self.out).map_err(|error| self.broken(&error))?;
+        let reply = self.read_reply()?;
+        if !reply.starts_with(b"+") && !resp::wants_no_password(reply.get(1..).unwrap_or_default()) {
+            let why = String::from_utf8_lossy(reply).into_owned();
+            let why = why.trim_start_matches('-');
+            return Err(sentence(io::ErrorKind::PermissionDenied, format_args!("{}: {why}", self.address)));
+        }
+        self.set_reply_timeout(None)
     }
 
     /// `host:port` as asked for, with brackets around an IPv6 address.
@@ -164,6 +205,18 @@ pub fn stream(socket: BorrowedFd<'_>) -> io::Result<TcpStream> {
     let stream = TcpStream::from(socket.try_clone_to_owned()?);
     stream.set_nonblocking(false)?;
     Ok(stream)
+}
+
+/// Adds options to those that a tool knows. Each is a word: the short name and a comma where there is one, the long name,
+/// `=` where a value follows.
+pub fn add_options(options: &mut Options, words: &str) {
+    for word in words.split_ascii_whitespace() {
+        let (short, long) = word.split_once(',').unwrap_or(("", word));
+        match long.strip_suffix('=') {
+            Some(name) => options.optopt(short, name, "", ""),
+            None => options.optflag(short, long, ""),
+        };
+    }
 }
 
 /// The port that a word of the command line names.

@@ -123,18 +123,8 @@ impl RespClient {
     /// # Errors
     /// As [`RespClient::connect`], with the path in the place of host and port.
     pub fn connect_unix(path: &Path, deadline: Deadline) -> io::Result<RespClient> {
-        let address = path.to_string_lossy().into_owned();
-        loop {
-            match dial::unix(path) {
-                Ok(socket) => return Ok(RespClient::new(socket, address)),
-                // The kernel has no way to wait for a place in the queue of a listener.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let left = deadline.left().map_err(|error| cannot_connect(&address, &error))?;
-                    std::thread::sleep(left.map_or(QUEUE_RETRY, |left| left.min(QUEUE_RETRY)));
-                }
-                Err(error) => return Err(cannot_connect(&address, &error)),
-            }
-        }
+        let (socket, address) = dial_unix(path, deadline)?;
+        Ok(RespClient::new(socket, address))
     }
 
     fn new(socket: Socket, address: String) -> RespClient {
@@ -462,6 +452,27 @@ pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadl
         }
     }
     Err(cannot_connect(&address, &last))
+}
+
+/// Connects to the Unix socket at `path`, and gives the path as text.
+pub(super) fn dial_unix(path: &Path, deadline: Deadline) -> io::Result<(Socket, String)> {
+    let address = path.to_string_lossy().into_owned();
+    loop {
+        match dial::unix(path) {
+            Ok(socket) => return Ok((socket, address)),
+            // The kernel has no way to wait for a place in the queue of a listener.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let left = deadline.left().map_err(|error| cannot_connect(&address, &error))?;
+                std::thread::sleep(left.map_or(QUEUE_RETRY, |left| left.min(QUEUE_RETRY)));
+            }
+            Err(error) => return Err(cannot_connect(&address, &error)),
+        }
+    }
+}
+
+/// Whether this is how a server that wants no password answers to one.
+pub fn wants_no_password(error: &[u8]) -> bool {
+    error.starts_with(b"ERR AUTH <password> called without any")
 }
 
 /// `host:port`, with brackets around an IPv6 address.
