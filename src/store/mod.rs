@@ -347,6 +347,16 @@ impl Store {
         self.changes.take()
     }
 
+    /// Begins to note which keys go because their time has come, or since the policy lets them go; or ends it.
+    pub fn follow_ends(&mut self, on: bool) {
+        (self.changes.follows_ends, self.changes.ends) = (on, Vec::new());
+    }
+
+    /// The keys that went like this since the last call.
+    pub fn take_ends(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.changes.ends)
+    }
+
     /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may
     /// go over it by [`PAGE_ENTRIES_MAX`]; ended entries and empty pages count as visits, slots without
     /// entries do not). Returns where to go on, or none at the end of the store. A key that is there from
