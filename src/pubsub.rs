@@ -405,7 +405,7 @@ mod tests {
         for _ in 0..2 {
             desk.pubsub.next_receiver().expect("a receiver");
             let output = desk.pubsub.message(Encoding::Resp2).expect("a message");
-            assert_eq!((output.copied_bytes(), output.shared_bytes()), (37, 100_000));
+            assert_eq!((output.copied_bytes(), output.shared_bytes()), (36, 100_000));
         }
         // Here, on its way, and as it is sent.
         assert_eq!(Rc::strong_count(&payload), 3);

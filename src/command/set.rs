@@ -124,7 +124,10 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
     let now_ms = ctx.state.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {
-        ctx.state.store.remove(key, now_ms);
+        if !ctx.state.store.remove(key, now_ms) {
+            // To who watches it, it was there for a moment.
+            ctx.state.store.note_change(key);
+        }
         return tell_set(ctx, key, expiry);
     }
     match args.word(value) {

@@ -342,6 +342,11 @@ impl Store {
         self.changes.track(on);
     }
 
+    /// A key counts as changed, though there is none.
+    pub fn note_change(&mut self, key: Key<'_>) {
+        self.changes.note(|| key.bytes);
+    }
+
     /// The keys that were changed since the last call, in the order of the changes; one may stand there more than once.
     pub fn take_changes(&mut self) -> Vec<Box<[u8]>> {
         self.changes.take()
