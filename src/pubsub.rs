@@ -64,7 +64,11 @@ impl Subscriber {
 
     /// What it subscribes to.
     pub fn names(&self, kind: Kind) -> Vec<Rc<[u8]>> {
-        self.names[kind as usize].keys().cloned().collect()
+        let mut names = Vec::new();
+        for name in self.names[kind as usize].keys() {
+            names.push(Rc::clone(name));
+        }
+        names
     }
 
     /// The memory that its subscriptions take, in bytes.
@@ -131,8 +135,17 @@ impl PubSub {
             return;
         }
         let names = &mut self.names[kind as usize];
-        let name = names.get_key_value(name).map_or_else(|| name.into(), |(kept, _)| Rc::clone(kept));
-        names.entry(Rc::clone(&name)).or_default().insert((client, self.published));
+        let name: Rc<[u8]> = match names.get_key_value(name) {
+            Some((kept, _)) => Rc::clone(kept),
+            None => name.into(),
+        };
+        if let Some(clients) = names.get_mut(&name) {
+            clients.insert((client, self.published));
+        } else {
+            let mut clients = Clients::new();
+            clients.insert((client, self.published));
+            names.insert(Rc::clone(&name), clients);
+        }
         subscriber.names_bytes += name.len();
         subscriber.names[kind as usize].insert(name, true);
     }
@@ -243,11 +256,13 @@ impl PubSub {
     /// The client that is to get a message next: [`PubSub::message`] tells which.
     pub fn next_receiver(&mut self) -> Option<u64> {
         while let Some(delivery) = self.queue.front_mut() {
-            let clients = self.names[delivery.kind as usize].get(&delivery.name);
-            let mut rest = clients.into_iter().flat_map(|clients| clients.range((delivery.next, 0)..));
-            if let Some(&(client, _)) = rest.find(|&&(_, since)| since < delivery.number) {
-                delivery.next = client.saturating_add(1);
-                return Some(client);
+            if let Some(clients) = self.names[delivery.kind as usize].get(&delivery.name) {
+                for &(client, since) in clients.range((delivery.next, 0)..) {
+                    if since < delivery.number {
+                        delivery.next = client.saturating_add(1);
+                        return Some(client);
+                    }
+                }
             }
             self.queue_bytes -= delivery.bytes();
             self.queue.pop_front();
