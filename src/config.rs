@@ -15,6 +15,9 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+/// Redis's letters of events.
+const EVENT_LETTERS: &str = "Ag$lshzxeKEtmdn";
+
 /// What may happen when the memory limit is reached; the first where nothing is said.
 const MEMORY_POLICIES: [&str; 8] = [
     "noeviction",
@@ -77,6 +80,8 @@ pub struct Config {
     pub memory_policy: String,
     /// What all clients together make the server hold may take so many bytes; 0: any number, none: a part of the memory.
     pub clients_bytes_max: Option<u64>,
+    /// Which events of keys are published, in Redis's letters.
+    pub events: String,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -128,6 +133,7 @@ impl Default for Config {
             memory_bytes_max: 0,
             memory_policy: MEMORY_POLICIES[0].into(),
             clients_bytes_max: None,
+            events: String::new(),
             cluster: None,
         }
     }
@@ -181,6 +187,12 @@ fn options() -> Options {
             "close who makes the server hold most, where all clients together make it hold more (an eighth of \
              --maxmemory, or of the box's memory; 0: no limit)",
             "SIZE",
+        )
+        .optopt(
+            "",
+            "notify-keyspace-events",
+            "publish what becomes of keys, in Redis's letters, such as KEA (none)",
+            "CLASSES",
         )
         .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
         .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
@@ -250,6 +262,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         memory_bytes_max: memory(&matches, "maxmemory")?.unwrap_or_default(),
         memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
         clients_bytes_max: memory(&matches, "maxmemory-clients")?,
+        events: events(&matches)?,
         cluster: None,
     };
     if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
@@ -407,6 +420,17 @@ fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String>
     if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
 }
 
+/// Which events are published; what the letters mean, the command CONFIG knows.
+fn events(matches: &Matches) -> Result<String, String> {
+    let text = matches.opt_str("notify-keyspace-events").unwrap_or_default();
+    let known = text.bytes().all(|letter| EVENT_LETTERS.as_bytes().contains(&letter));
+    if known {
+        Ok(text)
+    } else {
+        Err(format!("--notify-keyspace-events: '{text}' has other letters than {EVENT_LETTERS}"))
+    }
+}
+
 /// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.
 fn memory(matches: &Matches, name: &str) -> Result<Option<u64>, String> {
     let Some(text) = matches.opt_str(name) else { return Ok(None) };
@@ -450,7 +474,7 @@ mod tests {
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
-             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7",
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -470,6 +494,7 @@ mod tests {
             memory_bytes_max: 64 << 20,
             memory_policy: "volatile-ttl".into(),
             clients_bytes_max: Some(2 << 20),
+            events: "KEA".into(),
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -494,6 +519,7 @@ mod tests {
             ("--maxmemory -1", "--maxmemory: '-1' is not an amount"),
             ("--maxmemory-clients 5%", "--maxmemory-clients: '5%' is not an amount"),
             ("--maxmemory-policy lru", "--maxmemory-policy: 'lru' is none of noeviction, allkeys-lru, "),
+            ("--notify-keyspace-events KEq", "--notify-keyspace-events: 'KEq' has other letters than Ag$lshzxeKEtmdn"),
             ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
             ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),
             ("--cluster-secret-file x", "--cluster-secret-file: this is for a node of a cluster; give -c or -f"),

@@ -485,9 +485,10 @@ impl Connection {
             && self.pinned_bytes <= OUTPUT_PINNED_BYTES / 2
     }
 
-    /// Whether more of a waiting reply may be written now.
+    /// Whether more of a waiting reply may be written now. Where nothing stands before it, messages that wait behind it can go
+    /// only when it is written.
     pub fn has_room(&self) -> bool {
-        self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
+        !self.wants_write() || self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
     }
 
     /// Whether a reply is waited for.
@@ -535,14 +536,19 @@ impl Connection {
 
     /// Queues all of the desk's output, and empties it.
     pub fn queue_output(&mut self, desk: &mut Desk) {
-        self.lost = self.lost.or(desk.output.lost());
-        for piece in desk.output.pieces() {
+        self.queue_message(&desk.output, &mut desk.pool);
+        desk.output.clear(TURN_REPLY_BYTES);
+    }
+
+    /// Queues what comes beside the replies, behind those that there are, or that are waited for.
+    pub fn queue_message(&mut self, message: &Output, pool: &mut BufferPool) {
+        self.lost = self.lost.or(message.lost());
+        for piece in message.pieces() {
             match piece {
-                Piece::Bytes(bytes) => self.queue_bytes(bytes, &mut desk.pool),
+                Piece::Bytes(bytes) => self.queue_bytes(bytes, pool),
                 Piece::Shared(value) => self.insert_shared(self.backlog.len(), value),
             }
         }
-        desk.output.clear(TURN_REPLY_BYTES);
     }
 
     /// Puts the desk's output, more of the reply that waits at `place`, before what waits, and empties it. With

@@ -41,6 +41,7 @@
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
+//! | `pubsub.rs` | who listens to what, and the messages on their way |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -61,6 +62,7 @@
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
+//! | `command/publish.rs`, `events.rs` | SUBSCRIBE, PUBLISH and their kin; what becomes of keys, published |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
@@ -97,6 +99,7 @@
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
+//! | `server/messages.rs` | published messages are given out |
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
@@ -136,6 +139,7 @@ pub mod conn;
 pub mod limits;
 pub mod log;
 pub mod proto;
+pub mod pubsub;
 pub mod reactor;
 pub mod server;
 pub mod stats;

@@ -29,6 +29,9 @@
 //! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
+//! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
+//! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `MATCH_STEPS_MAX` for all patterns | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits; `src/pubsub.rs`: patterns_that_take_too_long_are_refused |
+//! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
 //! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
@@ -245,6 +248,27 @@ pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 /// A client may watch so many keys: to begin and to end that takes some microseconds a key, in one piece.
 pub const WATCHED_KEYS_MAX: usize = 10_000;
 
+/// A client may have so many subscriptions: to end them takes some tenths of a microsecond each, in one piece.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// So many channels, and so many patterns, may have subscribers: PUBSUB CHANNELS and PUBLISH look at all, in one piece.
+pub const SUBSCRIPTION_NAMES_MAX: usize = 1 << 17;
+
+/// Messages on their way may take about so many bytes; who publishes then waits, and events of keys are left out.
+pub const MESSAGES_BYTES_MAX: usize = 4 << 20;
+
+/// In a turn, messages are given out for so long ...
+pub const MESSAGES_NS_MAX: u64 = 200_000;
+
+/// ... the clock is asked after so many ...
+pub const MESSAGES_AT_ONCE: usize = 16;
+
+/// ... or after so many bytes.
+pub const MESSAGE_BYTES_AT_ONCE: usize = 128 * 1024;
+
+/// A subscriber is closed that has not taken so many bytes of what it is owed when the next message comes.
+pub const SUBSCRIBER_UNSENT_BYTES_MAX: usize = 8 << 20;
+
 /// What memento-cli and memento-benchmark take for one answer, before it ends in their memory: a server that never ends one
 /// must not fill the box that asks. Answers that are copied through a pipe are not held, and so have no bound.
 pub const ANSWER_BYTES_MAX: usize = 1 << 30;
@@ -432,6 +456,7 @@ const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
 // Two of the largest find room beside what waits for the socket.
 const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
+const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < SUBSCRIBER_UNSENT_BYTES_MAX && MESSAGES_NS_MAX <= TURN_NS_MAX / 3);
 const _: () = assert!(REPLY_VALUES_MAX * 16 <= ANSWER_BYTES_MAX);
 // Silence is noticed within two seconds, and one lost ping is not silence.
 const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);

@@ -9,6 +9,8 @@ mod cluster_cases;
 mod connection_cases;
 #[path = "commands/keys.rs"]
 mod keys_cases;
+#[path = "commands/publish.rs"]
+mod publish_cases;
 #[path = "commands/strings.rs"]
 mod string_cases;
 mod support;
@@ -85,7 +87,11 @@ const CASES: &[Case] = &[
     ("PING", ping),
     ("PREPEND", prepend),
     ("PSETEX", psetex),
+    ("PSUBSCRIBE", publish_cases::psubscribe),
     ("PTTL", pttl),
+    ("PUBLISH", publish_cases::publish),
+    ("PUBSUB", publish_cases::pubsub),
+    ("PUNSUBSCRIBE", publish_cases::punsubscribe),
     ("QUIT", quit),
     ("RANDOMKEY", keys_cases::randomkey),
     ("READONLY", cluster_cases::readonly),
@@ -100,12 +106,14 @@ const CASES: &[Case] = &[
     ("SHUTDOWN", shutdown),
     ("SLOWLOG", slowlog),
     ("STRLEN", strlen),
+    ("SUBSCRIBE", publish_cases::subscribe),
     ("SUBSTR", string_cases::substr),
     ("TIME", time),
     ("TOUCH", keys_cases::touch),
     ("TTL", ttl),
     ("TYPE", keys_cases::kind),
     ("UNLINK", keys_cases::unlink),
+    ("UNSUBSCRIBE", publish_cases::unsubscribe),
 ];
 
 const NOT_INTEGER: &str = "(error) value is not an integer or out of range";

@@ -23,7 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proto", &["blob"]),
     ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("command", &["blob", "proto", "store"]),
+    ("pubsub", &["blob", "proto"]),
+    ("command", &["blob", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
@@ -35,7 +36,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("benchmark", &["client", "sys::alarm", "sys::epoll", "sys::resource"]),
     (
         "server",
-        &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],
+        &[
+            "blob", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn", "cluster",
+            "config",
+        ],
     ),
     ("main", &["config", "server", "cli", "benchmark", "sys::reserve"]),
 ];

@@ -5,6 +5,7 @@ use super::memory::{self, Usage};
 use super::{Ctx, Flow, Outcome};
 use crate::log;
 use crate::proto::{Args, Reply};
+use crate::pubsub::Kind;
 use crate::stats::{COUNTERS, Fixed, Histogram};
 use std::fmt::{Display, Write};
 
@@ -160,6 +161,8 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
     let exceeded_ms = ctx.state.node.exceeded_since_ms.map_or(0, |since_ms| ctx.state.now.ms - since_ms);
     field(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
     field(text, "current_eviction_exceeded_time", exceeded_ms);
+    field(text, "pubsub_channels", ctx.state.pubsub.count(Kind::Channel));
+    field(text, "pubsub_patterns", ctx.state.pubsub.count(Kind::Pattern));
     for name in ["total_forks", "latest_fork_usec"] {
         field(text, name, 0);
     }

@@ -1,5 +1,6 @@
 //! Keys, whatever they hold: DEL, EXISTS, RENAME, COPY, GETP, KEYS, SCAN, DBSIZE, FLUSH and their kin.
 
+use super::events::GENERIC;
 use super::glob::Matcher;
 use super::walk::Found;
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value, short};
@@ -10,8 +11,14 @@ use std::hash::{BuildHasher, RandomState};
 
 /// `DEL key [key ...]`, `UNLINK key [key ...]`: how many there were.
 pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let deleted = args.from(1).filter(|key| ctx.state.store.remove(key, ctx.state.now.ms)).count();
-    reply.integer(deleted as i64);
+    let mut deleted = 0;
+    for key in args.from(1) {
+        if ctx.state.store.remove(key, ctx.state.now.ms) {
+            ctx.state.tell(GENERIC, "del", key);
+            deleted += 1;
+        }
+    }
+    reply.integer(deleted);
     Ok(Flow::Continue)
 }
 
@@ -53,6 +60,7 @@ pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     if !ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms) {
         return Err(CommandError::NoSuchKey);
     }
+    tell_renamed(ctx, args);
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -65,8 +73,19 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     ctx.state.want_room(1, args[2].len())?;
     let free = ctx.state.store.get(&args[2], ctx.state.now.ms).is_none();
     let renamed = free && ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms);
+    if renamed {
+        tell_renamed(ctx, args);
+    }
     reply.integer(renamed.into());
     Ok(Flow::Continue)
+}
+
+/// A key has another name; its own is none.
+fn tell_renamed(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    if args[1] != args[2] {
+        ctx.state.tell(GENERIC, "rename_from", &args[1]);
+        ctx.state.tell(GENERIC, "rename_to", &args[2]);
+    }
 }
 
 /// `COPY source destination [DB 0] [REPLACE]`: 1 when it was copied.
@@ -79,6 +98,9 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let found = ctx.find(from).is_some();
     let free = replace || ctx.state.store.get(to, now_ms).is_none();
     let copied = found && free && ctx.state.store.copy(from, to, now_ms);
+    if copied {
+        ctx.state.tell(GENERIC, "copy_to", to);
+    }
     reply.integer(copied.into());
     Ok(Flow::Continue)
 }
@@ -132,6 +154,7 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // What has ended since the last sweep does not count, unless it is very much.
     ctx.state.stats.expired_keys += ctx.state.store.sweep(ctx.state.now.ms, SWEEP_ENTRIES_AT_ONCE) as u64;
+    ctx.state.tell_expired();
     reply.integer(ctx.state.store.len() as i64);
     Ok(Flow::Continue)
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod counter;
 mod decimal;
 mod docs;
+mod events;
 mod expiry;
 mod families;
 mod glob;
@@ -19,6 +20,7 @@ mod lcs;
 mod measure;
 mod memory;
 mod object;
+mod publish;
 mod route;
 mod rows;
 mod session;
@@ -32,8 +34,9 @@ pub mod table;
 mod transaction;
 mod walk;
 
-pub use client::{Clients, Filter, Pause};
+pub use client::{ClientKind, Clients, Filter, Pause};
 pub use cluster::{NoCluster, NodeView, Topology};
+pub use events::parse as event_classes;
 pub use measure::Measures;
 pub use memory::Room;
 pub use route::{Merge, OwnSlots, Reach, Route};
@@ -270,7 +273,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
     spec.subcommands.is_empty()
         && spec.takes(args.len())
         && session.authenticated
-        && !session.denied
+        && !session.guarded
         && session.transaction.is_none()
         && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
         && ctx.state.slots.is_none()
@@ -303,6 +306,9 @@ fn execute_in_cluster(
     match aim.route {
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run_apart(spec, chosen, ctx, args, reply),
+        Some(_) if spec.flags.has(Flags::PUBLISHES) && ctx.state.pubsub.is_full() => {
+            publish::wait(spec, args).unwrap_or_else(|error| refuse(ctx, &error, reply))
+        }
         Some(route) => match (spec.check)(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
@@ -429,6 +435,11 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         && let Err(error) = admin::check_debug(ctx)
     {
         error
+    } else if ctx.session.subscriber.is_some()
+        && ctx.session.encoding != Some(Encoding::Resp3)
+        && !spec.flags.has(Flags::SUBSCRIBED)
+    {
+        publish::not_now(chosen.0.map_or(spec.name, |sub| spec.subcommands[sub].name))
     } else {
         return Ok(chosen);
     };

@@ -4,7 +4,7 @@ use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys};
-use super::{Shown, admin, cluster, counter, docs, expiry, info, key, lcs, session, set, string, transaction};
+use super::{Shown, admin, cluster, counter, docs, expiry, info, key, lcs, publish, session, set, string, transaction};
 use crate::proto::Face;
 
 const READ: Flags = Flags::READONLY;
@@ -15,7 +15,7 @@ const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 const WRITE_BRIEF: Flags = WRITE_FAST.and(Flags::BRIEF);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const FREE: Flags = Flags::FAST.and(Flags::NO_AUTH);
-const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE);
+const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE).and(Flags::SUBSCRIBED);
 const IMMEDIATE: Flags = Flags::FAST.and(Flags::IMMEDIATE);
 const STORE_FAST: Flags = STORE.and(Flags::FAST);
 const STORE_BRIEF: Flags = STORE.and(Flags::BRIEF);
@@ -57,6 +57,7 @@ const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flag
 const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
 const CLUSTER: CommandSpec = CommandSpec { family: Family::Cluster, ..ROW };
+const SUBSCRIBE: CommandSpec = CommandSpec { family: Family::Publish, arity: -2, flags: Flags::SUBSCRIBES, ..ROW };
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -516,7 +517,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Answer PONG, or the message",
         arity: -1,
         reach: Reach::Anywhere,
-        flags: Flags::FAST.and(Flags::UNPROTECTED),
+        flags: Flags::FAST.and(Flags::UNPROTECTED).and(Flags::SUBSCRIBED),
         run: session::ping,
         ..CONNECTION
     },
@@ -542,12 +543,47 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "psubscribe",
+        usage: "pattern [pattern ...]",
+        summary: "Listen to all channels that match",
+        run: publish::psubscribe,
+        ..SUBSCRIBE
+    },
+    CommandSpec {
         name: "pttl",
         usage: "key",
         summary: "Answer how many milliseconds a key has left",
         flags: READ_BRIEF,
         run: expiry::pttl,
         ..EXPIRY
+    },
+    CommandSpec {
+        name: "publish",
+        usage: "channel message",
+        summary: "Tell all who listen to a channel; answer how many",
+        family: Family::Publish,
+        arity: 3,
+        rest: 2,
+        reach: Reach::Cluster(Merge::Reached),
+        flags: Flags::PUBLISHES.and(Flags::FAST),
+        run: publish::publish,
+        ..ROW
+    },
+    CommandSpec {
+        name: "pubsub",
+        usage: "CHANNELS [pattern] | HELP | NUMPAT | NUMSUB [channel ...]",
+        summary: "Tell who listens to what on this node",
+        family: Family::Publish,
+        subcommands: families::PUBSUB,
+        ..FAMILY
+    },
+    CommandSpec {
+        name: "punsubscribe",
+        usage: "[pattern ...]",
+        summary: "Stop listening to channels that match",
+        arity: -1,
+        run: publish::punsubscribe,
+        ..SUBSCRIBE
     },
     CommandSpec {
         name: "quit",
@@ -692,6 +728,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "subscribe",
+        usage: "channel [channel ...]",
+        summary: "Listen to channels",
+        run: publish::subscribe,
+        ..SUBSCRIBE
+    },
+    CommandSpec {
         name: "substr",
         usage: "key start end",
         summary: "Answer a part of a value, as GETRANGE does",
@@ -747,6 +790,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         face: Face::OkOrNull,
         run: key::del,
         ..KEY
+    },
+    CommandSpec {
+        name: "unsubscribe",
+        usage: "[channel ...]",
+        summary: "Stop listening to channels",
+        arity: -1,
+        run: publish::unsubscribe,
+        ..SUBSCRIBE
     },
     CommandSpec {
         name: "unwatch",

@@ -1,5 +1,6 @@
 //! Values that are read, or changed in place: GET, APPEND, SETRANGE and their kin.
 
+use super::events::{GENERIC, STRING};
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
 use crate::blob::Blob;
 use crate::limits::VALUE_BYTES_MAX;
@@ -33,7 +34,9 @@ pub(super) fn answer(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
 pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args);
     answer(ctx, key, reply);
-    ctx.state.store.remove(key, ctx.state.now.ms);
+    if ctx.state.store.remove(key, ctx.state.now.ms) {
+        ctx.state.tell(GENERIC, "del", key.bytes);
+    }
     Ok(Flow::Continue)
 }
 
@@ -42,6 +45,9 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     let (key, now_ms) = (&args[1], ctx.state.now.ms);
     let equal = ctx.state.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
     let deleted = equal && ctx.state.store.remove(key, now_ms);
+    if deleted {
+        ctx.state.tell(GENERIC, "del", key);
+    }
     reply.integer(deleted.into());
     Ok(Flow::Continue)
 }
@@ -108,21 +114,28 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             ctx.state.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }
+    ctx.state.tell(STRING, "setrange", key);
     reply.integer(length.max(end) as i64);
     Ok(Flow::Continue)
 }
 
 /// `APPEND key value`: the new length.
 pub(super) fn append(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, |entry, bytes| entry.append(bytes))
+    extend(ctx, args, reply, "append", |entry, bytes| entry.append(bytes))
 }
 
 /// `PREPEND key value`: the new length.
 pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, |entry, bytes| entry.prepend(bytes))
+    extend(ctx, args, reply, "prepend", |entry, bytes| entry.prepend(bytes))
 }
 
-fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&mut EntryMut<'_>, &[u8])) -> Outcome {
+fn extend(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+    event: &'static str,
+    change: fn(&mut EntryMut<'_>, &[u8]),
+) -> Outcome {
     let (key, more) = (ctx.key(args), &args[2]);
     let length = match ctx.state.store.get_mut(key, ctx.state.now.ms) {
         Some(mut entry) => {
@@ -139,6 +152,7 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&
             more.len()
         }
     };
+    ctx.state.tell(STRING, event, key.bytes);
     reply.integer(length as i64);
     Ok(Flow::Continue)
 }

@@ -58,6 +58,8 @@ pub enum Family {
     Key,
     /// When keys end.
     Expiry,
+    /// Messages.
+    Publish,
     /// Several requests as one.
     Transaction,
     /// The client's own connection.
@@ -76,6 +78,7 @@ impl Family {
             Family::Counter => "counter",
             Family::Key => "key",
             Family::Expiry => "expiry",
+            Family::Publish => "publish",
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
@@ -88,6 +91,7 @@ impl Family {
         match self {
             Family::String | Family::Counter => "string",
             Family::Key | Family::Expiry => "generic",
+            Family::Publish => "pubsub",
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
@@ -100,6 +104,7 @@ impl Family {
         match self {
             Family::String | Family::Counter => Some("@string"),
             Family::Key | Family::Expiry => Some("@keyspace"),
+            Family::Publish => Some("@pubsub"),
             Family::Transaction => Some("@transaction"),
             Family::Connection => Some("@connection"),
             Family::Server | Family::Cluster => None,
@@ -174,13 +179,22 @@ impl Flags {
     pub const BRIEF: Flags = Flags(2048);
     /// It is refused between MULTI and EXEC.
     pub const NO_MULTI: Flags = Flags(256);
+    /// It may be used by who has subscriptions and does not speak RESP3.
+    pub const SUBSCRIBED: Flags = Flags(4096);
+    /// It concerns messages.
+    pub const PUBSUB: Flags = Flags(8192);
+    /// It begins or ends subscriptions, of which the client is told whatever replies it wants.
+    pub const SUBSCRIBES: Flags = Flags(4096 | 8192);
+    /// It publishes, and waits where too many messages are on their way.
+    pub const PUBLISHES: Flags = Flags(8192 | 16384);
 
-    const NAMES: [(Flags, &'static str); 7] = [
+    const NAMES: [(Flags, &'static str); 8] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::FAST, "fast"),
         (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_MULTI, "no_multi"),
     ];

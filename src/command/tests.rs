@@ -241,6 +241,7 @@ fn only_what_changes_a_key_is_noted() {
         ("EXPIRE d -1", &["d"]),
         ("GETDEL c", &["c"]),
         ("GETDEL c", &[]),
+        ("SET gone 1 PXAT 1", &["gone"]),
         ("SET e 1", &["e"]),
         ("FLUSHALL", &[]),
     ] {

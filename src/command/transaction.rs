@@ -201,7 +201,7 @@ pub(super) fn discard(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 }
 
 /// `EXEC`: the answers of all that was queued; nothing where a watched key has changed.
-pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+pub(super) fn exec(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if !is_open(ctx) {
         return Err(CommandError::other("EXEC without MULTI"));
     }
@@ -209,6 +209,11 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
         && let Some(slot) = owned_elsewhere(ctx, own)?
     {
         return Ok(Flow::Away(Route::Exec(slot)));
+    }
+    let publishes =
+        |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::PUBLISHES));
+    if ctx.state.pubsub.is_full() && ctx.session.transaction.as_deref().is_some_and(publishes) {
+        return super::publish::wait(lookup(b"exec").expect("EXEC has a row"), args);
     }
     let denies = |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
     if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.state.make_room_for(0) == Room::None {
@@ -236,6 +241,7 @@ fn run_all<'a>(
     reply: &mut Reply<'_>,
 ) -> Flow {
     let mut after = Flow::Continue;
+    ctx.state.pubsub.in_transaction = true;
     for (spec, args) in requests {
         reply.set_face(spec.face);
         // It was found before it was queued.
@@ -253,6 +259,7 @@ fn run_all<'a>(
             other => after = other,
         }
     }
+    ctx.state.pubsub.in_transaction = false;
     after
 }
 

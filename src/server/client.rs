@@ -86,7 +86,9 @@ impl Client {
             _ => 0,
         };
         let names = self.session.names.as_ref().map_or(0, |names| names.bytes_used());
-        let held_bytes = input + input_free + copied + transaction + paused + names + self.conn.waiting_bytes();
+        let subscriptions = self.session.subscriber.as_ref().map_or(0, |subscriber| subscriber.bytes_used());
+        let held_bytes =
+            input + input_free + copied + transaction + paused + names + subscriptions + self.conn.waiting_bytes();
         // A request may have a gigabyte, so that all together have less than four.
         u32::try_from(held_bytes).unwrap_or(u32::MAX)
     }
@@ -159,6 +161,8 @@ pub(super) enum End {
     NoMemory,
     /// It made the server hold so many bytes, and all clients together more than they may.
     Evicted(u32),
+    /// It has not taken so many bytes of its replies and messages.
+    SlowSubscriber(usize),
     /// It broke.
     Error(io::Error),
 }
@@ -228,7 +232,9 @@ impl Server {
             Deferred::WrongPassword => {
                 self.reactor.set_deadline(token, Some(self.engine.state.now.ms + WRONG_PASSWORD_MS));
             }
-            Deferred::Paused(..) => self.paused.push_back(token),
+            Deferred::Paused(row, _) if self.engine.is_paused(row) => self.paused.push_back(token),
+            // Nobody is held up: too many messages are on their way.
+            Deferred::Paused(..) => self.publishers.push_back(token),
             _ => {}
         }
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
@@ -439,8 +445,8 @@ impl Server {
         }
         let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
         // A walk waits for its client to read; other replies are waited for by the client.
-        if paused || client.conn.waits() && client.promise.is_none() {
-            // It is not idle, it is held up.
+        if paused || client.conn.waits() && client.promise.is_none() || client.session.subscriber.is_some() {
+            // It is not idle, it is held up, or listens.
             client.active_ms = self.engine.state.now.ms;
         }
         let now_ms = self.engine.state.now.ms;
@@ -468,12 +474,15 @@ impl Server {
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
         self.leave_address(client.address.as_deref().copied());
-        let State { stats, node, watches, store, .. } = &mut self.engine.state;
+        let State { stats, node, watches, store, pubsub, .. } = &mut self.engine.state;
         node.clients -= 1;
         node.held_bytes -= client.held_bytes as usize;
         node.waiting -= usize::from(client.promise.is_some());
         self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
         command::forget(&mut client.session, watches, store);
+        if let Some(subscriber) = &mut client.session.subscriber {
+            pubsub.leave(token.to_bits(), subscriber);
+        }
         if let Some(bus) = &mut self.bus {
             if let Some(slot) = client.session.forget_elsewhere {
                 bus.tell_to_forget(slot, client.session.id);
@@ -520,6 +529,13 @@ impl Server {
                     self.engine.state.now.ms,
                     format_args!("{peer} is closed, it made the server hold {bytes} bytes, {text}"),
                 );
+            }
+            End::SlowSubscriber(bytes) => {
+                stats.closed_by_slow_subscription += 1;
+                let peer = clients::peer(&client);
+                let text = "bytes of the messages that it subscribed to and of its replies";
+                self.noise
+                    .write(self.engine.state.now.ms, format_args!("{peer} is closed, it has not taken {bytes} {text}"));
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;

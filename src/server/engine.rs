@@ -48,6 +48,7 @@ impl Engine {
         let now = Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 };
         let mut state = State::new(node, settings, access, now, &HOST);
         state.store.set_policy(state.settings.memory_policy, state.settings.memory_samples);
+        state.apply_events();
         // For when there is none: where it is missing now already, the first turn tells.
         state.store.refill();
         Engine {
@@ -76,6 +77,13 @@ impl Engine {
         }
     }
 
+    /// Where events of keys are wanted, those of entries that end come before those of the turn's requests.
+    pub(super) fn begin_events(&mut self) {
+        if self.state.pubsub.events != 0 {
+            self.sweep();
+        }
+    }
+
     /// Follows the wall clock where it is off by more than it may be.
     fn follow_wall(&mut self, wall_ms: i64) {
         let offset_ms = wall_ms.saturating_sub(self.state.now.ms as i64);
@@ -91,7 +99,7 @@ impl Engine {
     }
 
     /// Whether a request of this kind must wait.
-    fn is_paused(&self, row: &CommandSpec) -> bool {
+    pub(super) fn is_paused(&self, row: &CommandSpec) -> bool {
         // A transaction is not looked into: EXEC may write.
         let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
         self.state.pause.is_some_and(|pause| pause.until_ms > self.state.now.ms && (writes || !pause.writes_only))
@@ -125,13 +133,14 @@ impl Engine {
     /// Takes back what expired, for a bounded time; says whether that was all.
     fn sweep(&mut self) -> bool {
         let State { store, stats, now, .. } = &mut self.state;
-        let (mut swept_all, mut until_ns) = (false, None);
+        let (mut swept_all, mut until_ns, mut any) = (false, None, false);
         while !swept_all {
             let lag_ms = store.next_expiry_ms().and_then(|due_ms| now.ms.checked_sub(due_ms));
             // The clock is not asked where nothing is due, which is nearly always.
             let until_ns = *until_ns.get_or_insert_with(|| lag_ms.map_or(0, |_| clock::monotonic_ns() + SWEEP_NS_MAX));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
+            any |= swept > 0;
             if swept > 0 {
                 stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms.unwrap_or(0));
             }
@@ -139,6 +148,9 @@ impl Engine {
             if !swept_all && clock::monotonic_ns() >= until_ns {
                 break;
             }
+        }
+        if any {
+            self.state.tell_expired();
         }
         swept_all
     }
@@ -307,6 +319,7 @@ impl<'a> Serving<'a> {
         client: Token,
         bus: Option<&'a mut Bus>,
     ) -> Serving<'a> {
+        engine.state.pubsub.asker = client.to_bits();
         Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus }
     }
 
@@ -326,7 +339,7 @@ impl<'a> Serving<'a> {
         output: &mut Output,
         place: Place,
     ) -> Flow {
-        let (before, mark) = (self.session.replies, output.mark());
+        let (before, mark, before_bytes) = (self.session.replies, output.mark(), output.copied_bytes());
         if before == Replies::SkipNext {
             self.session.replies = Replies::Skip;
         }
@@ -336,7 +349,10 @@ impl<'a> Serving<'a> {
         if skipped {
             self.session.replies = Replies::On;
         }
-        if muted {
+        // What a subscriber is told is no reply, as an error or a place in a transaction is.
+        let told = matches!(output.bytes().get(before_bytes), Some(b'*' | b'>' | b's' | b'u' | b'p'));
+        let pushed = told && row.is_some_and(|row| row.flags.has(Flags::SUBSCRIBES));
+        if muted && !pushed {
             output.truncate(mark);
         }
         self.follow(flow, (row, args), output, encoding, (place, muted))

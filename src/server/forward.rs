@@ -1,10 +1,10 @@
 //! Requests whose keys other nodes have: where they go.
 
 use super::bus::Bus;
-use super::engine::Serving;
+use super::engine::{Engine, Serving};
 use super::forwards::{Awaited, Origin, Outcome, Ticket};
 use super::merge;
-use crate::cluster::{NodeId, Purpose, RequestHead};
+use crate::cluster::{Cluster, NodeId, Purpose, RequestHead};
 use crate::command::{self, CommandSpec, Merge, NO_MEMORY, Route};
 use crate::conn::Flow;
 use crate::limits::{RECEIVED_WHOLE_BYTES_MAX, TURN_REPLY_BYTES};
@@ -46,7 +46,12 @@ impl Serving<'_> {
             }
             Route::Exec(slot) => self.send_transaction(bus, row, bus.map().owner(slot), awaited),
             Route::Cluster(merge) => {
-                let groups = bus.map().ids().map(|node| (node, all())).collect();
+                tell_of_transactions(self.engine, &mut bus.cluster);
+                let mut groups: Vec<_> = bus.map().ids().map(|node| (node, all())).collect();
+                if merge == Merge::Reached {
+                    let own = bus.map().own();
+                    groups.retain(|&(node, _)| node == own || bus.cluster.is_up(node));
+                }
                 self.send_parts(bus, row, Asked { merge, groups, keys: vec![] }, args, output, awaited)
             }
             Route::Split(merge) => {
@@ -190,6 +195,24 @@ impl Serving<'_> {
     fn not_linked(&mut self, bus: &Bus, node: NodeId) -> String {
         self.engine.state.stats.cluster_down_replies += 1;
         format!("CLUSTERDOWN {} is not linked", bus.forwards.name(node))
+    }
+}
+
+/// Tells the other nodes what was published within transactions, as far as they are there and have room: nobody waits for
+/// their answers.
+pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ticket>) {
+    if engine.state.pubsub.for_others.is_empty() {
+        return;
+    }
+    let head = RequestHead { purpose: Purpose::Plain, client: 0, flags: 0 };
+    let nodes: Vec<NodeId> = cluster.map().ids().collect();
+    for message in std::mem::take(&mut engine.state.pubsub.for_others) {
+        for &node in &nodes {
+            if node != cluster.map().own() && cluster.has_room(node) {
+                let sent = cluster.request(node, head, message.args().words(), Ticket::Nobody);
+                engine.state.stats.cluster_forwarded += u64::from(sent.is_ok());
+            }
+        }
     }
 }
 

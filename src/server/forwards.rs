@@ -7,7 +7,7 @@ use crate::cluster::{Caller, Map, NodeId, Offer, Sent};
 use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
 use crate::conn::{Flow, Place};
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
-use crate::proto::{Encoding, Face, Lost, Output, Reply, Typed};
+use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
 use crate::store::SlotId;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -42,6 +42,8 @@ pub(super) enum Ticket {
     Watch(NodeId, Awaited, u64),
     /// It is a part of one.
     Part { split: usize, part: usize },
+    /// Nobody waits for it.
+    Nobody,
 }
 
 /// What has come of a part.
@@ -135,6 +137,8 @@ pub(super) struct Forwards {
     splits: Vec<Option<Split>>,
     free: Vec<usize>,
     errands: VecDeque<Errand>,
+    /// What others publish, which waits until fewer messages are on their way.
+    pub(super) publishes: Vec<(Caller, OwnedArgs)>,
     /// What clients of other nodes watch here: a session for each.
     watchers: HashMap<(NodeId, u64), Session>,
     watcher_id: u64,
@@ -196,6 +200,7 @@ impl Forwards {
             splits: Vec::new(),
             free: Vec::new(),
             errands: VecDeque::new(),
+            publishes: Vec::new(),
             watchers: HashMap::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),

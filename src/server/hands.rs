@@ -5,10 +5,10 @@ use super::engine::{Engine, Serving};
 use super::forwards::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
-use crate::command::{self, Peer, Reach};
+use crate::command::{self, Flags, Peer, Reach};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
-use crate::proto::{Encoding, Face, Output, Reply, Typed};
+use crate::proto::{Encoding, Face, Output, OwnedArgs, Reply, Typed};
 use crate::reactor::{Reactor, Token};
 use std::net::{IpAddr, SocketAddr};
 
@@ -62,6 +62,7 @@ impl Host<Ticket> for Hands<'_> {
                 };
                 self.end_part(split, part, outcome);
             }
+            Ticket::Nobody => {}
         }
     }
 
@@ -69,6 +70,7 @@ impl Host<Ticket> for Hands<'_> {
         let awaited = match *ticket {
             Ticket::Whole(_, awaited) => Some(awaited),
             Ticket::Watch(..) => return true,
+            Ticket::Nobody => None,
             // A split counts as one answer.
             Ticket::Part { split, .. } => self.forwards.expect_more(split, offer.bytes),
         };
@@ -147,6 +149,14 @@ impl Hands<'_> {
     fn execute_plain(&mut self, request: &Request<'_>, output: &mut Output) -> Executed {
         // What concerns more than the request itself has a purpose of its own.
         let row = command::lookup(request.args.name()).filter(|row| row.reach != Reach::Handled);
+        let waits = self.engine.state.pubsub.is_full() || !self.forwards.publishes.is_empty();
+        if waits
+            && row.is_some_and(|row| row.flags.has(Flags::PUBLISHES))
+            && let Some(args) = OwnedArgs::new(request.args)
+        {
+            self.forwards.publishes.push((request.caller, args));
+            return Executed::Later;
+        }
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
         match serving.execute(row, request.args, None, output, Encoding::Bus).walk() {
@@ -278,6 +288,24 @@ impl Hands<'_> {
         waiting.conn.fill(place, self.desk, true);
         waiting.end_offer(place);
         waiting.touch(client, &mut self.forwards.touched);
+    }
+
+    /// Executes what other nodes have published while too many messages were on their way here, in the order in which it
+    /// came, as far as there is room now.
+    pub(super) fn step_publishes(&mut self, cluster: &mut Cluster<Ticket>) {
+        let mut done = 0;
+        while (done == 0 || self.engine.has_time())
+            && !self.engine.state.pubsub.is_full()
+            && let Some((caller, args)) = self.forwards.publishes.get(done)
+        {
+            let mut output = Output::default();
+            let row = command::lookup(args.args().name());
+            let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &OtherNode(""));
+            serving.execute(row, args.args(), None, &mut output, Encoding::Bus);
+            cluster.reply(*caller, &output);
+            done += 1;
+        }
+        self.forwards.publishes.drain(..done);
     }
 
     /// Does a piece of the walk that was asked for first.

@@ -72,16 +72,21 @@ fn write<'a>(
     for (place, outcome) in outcomes.enumerate() {
         let typed = match outcome {
             Outcome::Whole { bytes, longs } => Typed::new(bytes, longs),
+            // A lost node has nobody who could be told.
+            Outcome::Waiting | Outcome::Failed if merge == Merge::Reached => continue,
             Outcome::Waiting | Outcome::Failed => return Err(Fault::Broken(place)),
         };
         typed.check().map_err(|Malformed| Fault::Strange(place))?;
         if let Some(text) = typed.error() {
+            if merge == Merge::Reached {
+                continue;
+            }
             return Err(Fault::Refused(place, text.to_string()));
         }
         parts.push(typed);
     }
     match merge {
-        Merge::Sum => sum(&parts, reply),
+        Merge::Sum | Merge::Reached => sum(&parts, reply),
         Merge::Ok => all_done(&parts, reply),
         Merge::Items => items(&parts, keys, reply),
         Merge::List => list(&parts, reply),
@@ -233,6 +238,9 @@ mod tests {
         assert_eq!(merged(Merge::Ok, &[ok, ok], &[], 0), Ok("+OK\r\n".into()));
         assert_eq!(merged(Merge::Ok, &[ok, oom], &[], 0), Err(Fault::Refused(1, "OOM no".into())));
         assert_eq!(merged(Merge::Sum, &[ok, ok], &[], 0), Err(Fault::Strange(0)));
+        let two: Write = |reply| reply.integer(2);
+        assert_eq!(merged(Merge::Reached, &[two, oom, two], &[], 0), Ok(":4\r\n".into()));
+        assert_eq!(text(Merge::Reached, &[Outcome::Failed], &[], 0), Ok(":0\r\n".into()));
         assert_eq!(text(Merge::Ok, &[Outcome::Failed, Outcome::Failed], &[], 0), Err(Fault::Broken(0)));
         let junk = Outcome::Whole { bytes: vec![200, 1], longs: vec![] };
         assert_eq!(text(Merge::Ok, &[junk], &[], 0), Err(Fault::Strange(0)));

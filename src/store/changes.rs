@@ -5,6 +5,10 @@
 pub(super) struct Changes {
     tracking: bool,
     keys: Vec<Box<[u8]>>,
+    /// Whether the keys of entries that go by themselves are noted.
+    pub(super) follows_ends: bool,
+    /// Those that went since they were last asked for.
+    pub(super) ends: Vec<Box<[u8]>>,
 }
 
 impl Changes {

@@ -124,6 +124,9 @@ impl Store {
         self.take(Key::from(&key[..])).expect("an entry that was just seen");
         self.heap.free(handle);
         self.changes.note(|| &key);
+        if self.changes.follows_ends {
+            self.changes.ends.push(key.as_slice().into());
+        }
         self.evicted_key = bounded(key);
         true
     }

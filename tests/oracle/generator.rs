@@ -296,6 +296,7 @@ const FIXED: &[&str] = &[
     "RENAME",
     "RENAMENX",
     "DBSIZE",
+    "PUBLISH",
     "TTL",
     "PTTL",
     "EXPIRETIME",
@@ -651,7 +652,8 @@ impl Generator {
             650..780 => self.expiry(),
             780..880 => self.transactions(),
             880..930 => self.connection(),
-            930..960 => self.server(),
+            930..952 => self.server(),
+            952..960 => self.messages(),
             960..990 => self.wrong(),
             _ if in_multi => one(words!["PING"]),
             _ => self.different(),
@@ -1108,6 +1110,33 @@ impl Generator {
             97..98 => one(words!["DEBUG", "SLEEP", "0"]),
             98..99 => one(words!["INFO", "server"]),
             _ => one(words!["TIME"]),
+        }
+    }
+
+    /// Messages that nobody gets, and a subscriber that may use nothing but what begins and ends subscriptions, or in RESP3
+    /// all: a subscription ends in the group in which it begins.
+    fn messages(&mut self) -> Group {
+        let (one_name, other) = (self.key(), self.key());
+        match self.random.below(6) {
+            0..2 => one(words!["PUBLISH", one_name, self.value()]),
+            2 => one(words!["PUBSUB", "NUMSUB", one_name, other]),
+            3 => one(words!["PUBSUB", self.random.pick(&["CHANNELS", "NUMPAT", "nosuch", "NUMSUB"])]),
+            // Where keys are another node's, a transaction cannot have what concerns a connection.
+            _ if self.in_multi[self.client] => one(words!["PUBLISH", one_name, other]),
+            _ => {
+                let requests = [
+                    words!["SUBSCRIBE", one_name.clone()],
+                    words!["PSUBSCRIBE", other.clone()],
+                    words!["GET", one_name.clone()],
+                    words!["PING", self.value()],
+                    words![self.random.pick(&["PING", "UNWATCH", "nosuchcommand", "GET"])],
+                    words!["SUBSCRIBE", one_name],
+                    words!["UNSUBSCRIBE"],
+                    words!["PUNSUBSCRIBE", other],
+                    words!["PUNSUBSCRIBE"],
+                ];
+                requests.map(one).concat()
+            }
         }
     }
 

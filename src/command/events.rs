@@ -1,0 +1,142 @@
+//! What becomes of keys, published for who listens: `notify-keyspace-events`.
+//!
+//! Off, it costs a branch where a key is changed. What is told is Redis's: a message to `__keyspace@0__:KEY`, which is the
+//! event, and one to `__keyevent@0__:EVENT`, which is the key.
+
+use super::{State, glob};
+use crate::proto::Word;
+
+/// Events of keys, whatever they hold.
+pub(super) const GENERIC: u16 = 1;
+/// Events of strings.
+pub(super) const STRING: u16 = 1 << 1;
+/// Entries go since their time has come.
+pub(super) const EXPIRED: u16 = 1 << 6;
+const EVICTED: u16 = 1 << 7;
+const KEYSPACE: u16 = 1 << 11;
+const KEYEVENT: u16 = 1 << 12;
+
+/// The letters of Redis's classes, each for the bit of its place. Those of other types are accepted and never fire; the
+/// first ten are in `A`, and `n` is told only where `A` is not, as in Redis.
+const LETTERS: &[u8] = b"g$lshzxetdnKEm";
+const ALL: u16 = (1 << 10) - 1;
+const NEW: u16 = 1 << 10;
+
+/// The classes that letters name; none where one is no class's.
+pub fn parse(text: &str) -> Option<u16> {
+    let mut classes = 0;
+    for letter in text.bytes() {
+        classes |= match LETTERS.iter().position(|&known| known == letter) {
+            Some(place) => 1 << place,
+            None if letter == b'A' => ALL,
+            None => return None,
+        };
+    }
+    Some(classes)
+}
+
+/// The letters of classes, in Redis's order.
+pub(super) fn letters(classes: u16) -> String {
+    let mut text = String::new();
+    let mut left = classes;
+    if classes & ALL == ALL {
+        text.push('A');
+        left &= !(ALL | NEW);
+    }
+    for (place, &letter) in LETTERS.iter().enumerate() {
+        if left & 1 << place != 0 {
+            text.push(char::from(letter));
+        }
+    }
+    text
+}
+
+impl State {
+    /// Lets all who make events know which ones are wanted.
+    pub fn apply_events(&mut self) {
+        let events = self.settings.events;
+        self.pubsub.events = if events & (KEYSPACE | KEYEVENT) == 0 { 0 } else { events };
+        self.store.follow_ends(self.pubsub.events & (EXPIRED | EVICTED) != 0);
+    }
+
+    /// A key was changed: this event of this class, after it has taken effect.
+    #[inline(always)]
+    pub(super) fn tell(&mut self, class: u16, event: &'static str, key: &[u8]) {
+        if self.pubsub.events & class != 0 {
+            self.publish_event(event, key);
+        }
+    }
+
+    /// Entries may have gone because their time had come.
+    #[inline]
+    pub fn tell_expired(&mut self) {
+        if self.pubsub.events != 0 {
+            self.tell_ends(EXPIRED, "expired");
+        }
+    }
+
+    /// An entry may have gone because memory is short.
+    #[inline]
+    pub(super) fn tell_evicted(&mut self) {
+        if self.pubsub.events != 0 {
+            self.tell_ends(EVICTED, "evicted");
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_ends(&mut self, class: u16, event: &'static str) {
+        for key in self.store.take_ends() {
+            self.tell(class, event, &key);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn publish_event(&mut self, event: &'static str, key: &[u8]) {
+        for (class, begin, of, payload) in
+            [(KEYSPACE, "__keyspace@0__:", key, event.as_bytes()), (KEYEVENT, "__keyevent@0__:", event.as_bytes(), key)]
+        {
+            if self.pubsub.events & class == 0 || self.pubsub.is_empty() {
+                continue;
+            }
+            let mut channel = Vec::new();
+            let room = channel.try_reserve(begin.len() + of.len());
+            channel.extend_from_slice(if room.is_ok() { begin.as_bytes() } else { b"" });
+            channel.extend_from_slice(if room.is_ok() { of } else { b"" });
+            let is_lost = room.is_err()
+                || self.pubsub.is_full()
+                || self.pubsub.publish(&channel, Word::Received(payload), glob::matches).is_err();
+            self.stats.keyspace_events_lost += u64::from(is_lost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_have_redis_s_letters_in_its_order() {
+        for (given, told) in [
+            ("", ""),
+            ("KEA", "AKE"),
+            ("Kx", "xK"),
+            ("Eg$lshzxetdmn", "AEm"),
+            ("KEn", "nKE"),
+            ("AKEnm", "AKEm"),
+            ("KEg$lshzxet", "g$lshzxetKE"),
+            ("KEd", "dKE"),
+        ] {
+            assert_eq!(parse(given).map(letters).as_deref(), Some(told), "{given}");
+        }
+        for wrong in ["q", "Kq", "kea", " "] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+        for (class, letter) in
+            [(GENERIC, "g"), (STRING, "$"), (EXPIRED, "x"), (EVICTED, "e"), (KEYSPACE, "K"), (KEYEVENT, "E")]
+        {
+            assert_eq!(letters(class), letter);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! SUBSCRIBE, PUBLISH and their kin.
+
+use super::sub::names;
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, glob, lookup};
+use crate::limits::{MATCH_STEPS_MAX, SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_MAX};
+use crate::proto::{Args, Encoding, OwnedArgs, PushWord, Reply};
+use crate::pubsub::{Kind, Refusal, Subscriber};
+
+/// `SUBSCRIBE channel [channel ...]`
+pub(super) fn subscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    begin(ctx, Kind::Channel, b"subscribe", args, reply)
+}
+
+/// `PSUBSCRIBE pattern [pattern ...]`
+pub(super) fn psubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    begin(ctx, Kind::Pattern, b"psubscribe", args, reply)
+}
+
+/// `UNSUBSCRIBE [channel ...]`
+pub(super) fn unsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    end(ctx, Kind::Channel, b"unsubscribe", args, reply)
+}
+
+/// `PUNSUBSCRIBE [pattern ...]`
+pub(super) fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    end(ctx, Kind::Pattern, b"punsubscribe", args, reply)
+}
+
+/// Begins subscriptions; the client is told of each, with how many it has.
+fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.state.want_room(args.len(), args.from(1).map(<[u8]>::len).sum())?;
+    let pubsub = &mut ctx.state.pubsub;
+    let subscriber = ctx.session.subscriber.get_or_insert_with(|| Box::new(Subscriber::new(reply.encoding())));
+    subscriber.encoding = reply.encoding();
+    let has_room = pubsub.has_room(subscriber, kind, args.len() - 1);
+    if has_room {
+        for (place, name) in (1..args.len()).zip(args.from(1)) {
+            pubsub.subscribe(pubsub.asker, subscriber, kind, name);
+            tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < args.len(), reply);
+        }
+    }
+    settle(ctx);
+    if !has_room {
+        return Err(CommandError::Other(format!(
+            "ERR too many subscriptions: a client has at most {SUBSCRIPTIONS_MAX}, and all together listen to at most \
+             {SUBSCRIPTION_NAMES_MAX} channels and as many patterns"
+        )));
+    }
+    Ok(Flow::Continue)
+}
+
+/// Ends subscriptions, all of a kind where none is named.
+fn end(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let pubsub = &mut ctx.state.pubsub;
+    let mut nothing = Subscriber::new(Encoding::default());
+    let subscriber = ctx.session.subscriber.as_deref_mut().unwrap_or(&mut nothing);
+    let all = if args.len() == 1 { subscriber.names(kind) } else { Vec::new() };
+    let count = if args.len() == 1 { all.len() } else { args.len() - 1 };
+    for place in 0..count {
+        let name = if args.len() == 1 { &all[place] } else { &args[place + 1] };
+        pubsub.unsubscribe(pubsub.asker, subscriber, kind, name);
+        tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < count, reply);
+    }
+    if count == 0 {
+        tell(told, PushWord::Null, subscriber.total(), false, reply);
+    }
+    settle(ctx);
+    Ok(Flow::Continue)
+}
+
+fn tell(told: &[u8], name: PushWord<'_>, total: usize, more: bool, reply: &mut Reply<'_>) {
+    reply.push(&[PushWord::Bytes(told), name, PushWord::Number(total as i64)], more);
+}
+
+/// Ends all subscriptions of the client.
+pub(super) fn leave(ctx: &mut Ctx<'_>) {
+    if let Some(subscriber) = &mut ctx.session.subscriber {
+        ctx.state.pubsub.leave(ctx.state.pubsub.asker, subscriber);
+    }
+    settle(ctx);
+}
+
+/// Whether the client is a subscriber may have changed.
+fn settle(ctx: &mut Ctx<'_>) {
+    ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0);
+    ctx.session.guarded = ctx.session.denied || ctx.session.subscriber.is_some();
+}
+
+/// A command that a subscriber may not use where it could not tell the answer from a message.
+#[cold]
+pub(super) fn not_now(name: &str) -> CommandError {
+    CommandError::Other(format!(
+        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context"
+    ))
+}
+
+/// `PUBLISH channel message`: how many get it, a client once for each of its subscriptions that fit.
+pub(super) fn publish(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    ctx.state.want_room(1, args[1].len())?;
+    let pubsub = &mut ctx.state.pubsub;
+    // Another node's server has looked before; and within a transaction nothing waits.
+    if pubsub.is_full() && !pubsub.in_transaction && reply.encoding() != Encoding::Bus {
+        let row = lookup(b"publish").expect("PUBLISH has a row");
+        return wait(row, args);
+    }
+    let receivers = pubsub.publish(&args[1], args.word(2), glob::matches).map_err(|refusal| match refusal {
+        Refusal::TooCostly => CommandError::other("the patterns of subscribers take too long for this channel's name"),
+        Refusal::NoMemory => CommandError::NoMemory,
+    })?;
+    if pubsub.in_transaction && ctx.state.slots.is_some() {
+        pubsub.for_others.push(OwnedArgs::new(args).ok_or(CommandError::NoMemory)?);
+    }
+    reply.integer(receivers as i64);
+    Ok(Flow::Continue)
+}
+
+/// Keeps a request until fewer messages are on their way: so who publishes waits, and nobody else.
+#[cold]
+pub(super) fn wait(row: &'static CommandSpec, args: Args<'_>) -> Outcome {
+    let kept = OwnedArgs::new(args).ok_or(CommandError::NoMemory)?;
+    Ok(Flow::Wait(Box::new(Deferred::Paused(row, kept))))
+}
+
+/// `PUBSUB CHANNELS [pattern]`
+pub(super) fn channels(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    if args.len() > 3 {
+        let text = "unknown subcommand or wrong number of arguments for";
+        return Err(CommandError::Other(format!("ERR {text} '{}'. Try PUBSUB HELP.", super::echo(&args[1]))));
+    }
+    let pattern = args.get(2).unwrap_or(b"*");
+    let mut steps_left = MATCH_STEPS_MAX;
+    let mut found: Vec<&[u8]> = Vec::new();
+    for channel in ctx.state.pubsub.channels() {
+        if glob::matches(pattern, channel, &mut steps_left) {
+            found.push(channel);
+        }
+    }
+    if steps_left == 0 {
+        return Err(CommandError::PatternTooCostly);
+    }
+    reply.array(found.len());
+    found.iter().for_each(|channel| reply.bulk(channel));
+    Ok(Flow::Continue)
+}
+
+/// `PUBSUB NUMSUB [channel ...]`
+pub(super) fn count_subscribers(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let channels = names(args, 2)?;
+    reply.array(2 * (args.len() - 2));
+    for channel in channels {
+        reply.bulk(channel);
+        reply.integer(ctx.state.pubsub.subscribers(channel) as i64);
+    }
+    Ok(Flow::Continue)
+}
+
+/// `PUBSUB NUMPAT`
+pub(super) fn count_patterns(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    reply.integer(ctx.state.pubsub.count(Kind::Pattern) as i64);
+    Ok(Flow::Continue)
+}
