@@ -54,6 +54,7 @@
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
+//! | `command/bits.rs`, `bitfield.rs` | values as rows of bits; integers of any width in them |
 //! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/tests/cluster.rs` | tests of commands in a cluster |
@@ -63,7 +64,7 @@
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
-//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
+//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | what takes many turns; patterns; exact decimal sums |
 //! | `store/mod.rs`, `upkeep.rs` | the slot table: keys, values, times; taking memory back a piece at a time |
 //! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
 //! | `store/slots.rs` | the slots' indexes, in blocks |

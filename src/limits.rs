@@ -29,6 +29,7 @@
 //! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
+//! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITOP_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
 //! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
@@ -299,6 +300,12 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
+
+/// BITCOUNT and BITPOS look at so many bytes in a turn: some tenths of a millisecond.
+pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
+
+/// BITOP combines values of at most so many bytes together: it is done in one piece, and this takes some milliseconds.
+pub const BITOP_BYTES_MAX: usize = 16 << 20;
 
 /// A reply between nodes is nested at most so deep; none of ours comes to half of it.
 pub const TYPED_DEPTH_MAX: usize = 16;

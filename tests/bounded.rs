@@ -94,6 +94,34 @@ fn sums_of_many_digits_in_a_row_make_nobody_wait() {
 }
 
 #[test]
+fn bits_of_long_values_make_nobody_wait() {
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    client.expect("SETBIT k 1600000007 1", "0");
+    client.expect("CONFIG RESETSTAT", "OK");
+    for (request, wanted) in [("BITCOUNT k", "1"), ("BITPOS k 1", "1600000007"), ("BITPOS k 0 -1 -1", "1600000000")] {
+        let (elapsed, worst) = beside(&mut bystander, || {
+            let start = Instant::now();
+            client.expect(request, wanted);
+            start.elapsed()
+        });
+        println!("{request} in {elapsed:?}, bystander's worst {worst:?}");
+        assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+    }
+    let turn_worst_ms = client.info("turn_worst_us") as f64 / 1000.0;
+    println!("the longest turn {turn_worst_ms:.2} ms");
+    assert!(turn_worst_ms < 40.0, "a turn of {turn_worst_ms} ms");
+    // Where nothing may come in between, it is done at once; and what cannot be done in pieces is refused.
+    client.expect_line("MULTI", "OK");
+    client.expect_line("BITCOUNT k", "QUEUED");
+    client.expect_line("BITPOS k 1 0 -1 BIT", "QUEUED");
+    client.expect_line("EXEC", "1\n1600000007");
+    let refused = "(error) values too long for BITOP: together they have more than 16777216 bytes";
+    client.expect("BITOP NOT other k", refused);
+}
+
+#[test]
 fn a_pattern_that_would_take_hours_is_refused() {
     let _machine = alone();
     let mut server = Server::start(&[]);

@@ -4,6 +4,8 @@
 //! sockets: what a handler wants of the connection or of the server it says as a [`Flow`].
 
 mod admin;
+mod bitfield;
+mod bits;
 mod client;
 mod cluster;
 mod counter;

@@ -54,6 +54,8 @@ pub enum Family {
     String,
     /// Values that are numbers.
     Counter,
+    /// Values that are rows of bits.
+    Bits,
     /// Keys, whatever they hold.
     Key,
     /// When keys end.
@@ -74,6 +76,7 @@ impl Family {
         match self {
             Family::String => "string",
             Family::Counter => "counter",
+            Family::Bits => "bits",
             Family::Key => "key",
             Family::Expiry => "expiry",
             Family::Transaction => "transactions",
@@ -87,6 +90,7 @@ impl Family {
     pub fn group(self) -> &'static str {
         match self {
             Family::String | Family::Counter => "string",
+            Family::Bits => "bitmap",
             Family::Key | Family::Expiry => "generic",
             Family::Transaction => "transactions",
             Family::Connection => "connection",
@@ -99,6 +103,7 @@ impl Family {
     pub fn category(self) -> Option<&'static str> {
         match self {
             Family::String | Family::Counter => Some("@string"),
+            Family::Bits => Some("@bitmap"),
             Family::Key | Family::Expiry => Some("@keyspace"),
             Family::Transaction => Some("@transaction"),
             Family::Connection => Some("@connection"),
@@ -124,6 +129,7 @@ impl Keys {
     pub(super) const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
     pub(super) const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     pub(super) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(super) const FROM_SECOND: Keys = Keys { first: 2, last: -1, step: 1 };
     pub(super) const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     pub(super) const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 

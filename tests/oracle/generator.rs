@@ -285,6 +285,8 @@ const FIXED: &[&str] = &[
     "GETRANGE",
     "SUBSTR",
     "SETRANGE",
+    "SETBIT",
+    "GETBIT",
     "INCR",
     "DECR",
     "INCRBY",
@@ -318,6 +320,11 @@ const OPEN: &[&str] = &[
     "MSET",
     "MSETNX",
     "LCS",
+    "BITCOUNT",
+    "BITPOS",
+    "BITOP",
+    "BITFIELD",
+    "BITFIELD_RO",
     "DEL",
     "UNLINK",
     "EXISTS",
@@ -411,6 +418,7 @@ const KEY_PLACES: &[(&str, usize, usize)] = &[
     ("EXISTS", 1, 1),
     ("TOUCH", 1, 1),
     ("WATCH", 1, 1),
+    ("BITOP", 2, 1),
     ("MSET", 1, 2),
     ("MSETNX", 1, 2),
     ("OBJECT", 2, 0),
@@ -645,12 +653,13 @@ impl Generator {
     fn group(&mut self) -> Group {
         let in_multi = self.in_multi[self.client];
         let mut group = match self.random.below(1000) {
-            0..330 => self.strings(),
-            330..450 => self.counters(),
-            450..650 => self.keys(),
-            650..780 => self.expiry(),
-            780..880 => self.transactions(),
-            880..930 => self.connection(),
+            0..270 => self.strings(),
+            270..370 => self.counters(),
+            370..550 => self.keys(),
+            550..670 => self.expiry(),
+            670..800 => self.bits(),
+            800..885 => self.transactions(),
+            885..930 => self.connection(),
             930..960 => self.server(),
             960..990 => self.wrong(),
             _ if in_multi => one(words!["PING"]),
@@ -784,6 +793,90 @@ impl Generator {
             }
             _ => self.lcs(),
         }
+    }
+
+    fn bits(&mut self) -> Group {
+        let key = self.key();
+        match self.random.below(100) {
+            0..22 => {
+                let bit = self.random.pick(&["0", "1", "1", "1", "0", "1", "2", "x", "", "-1", "01"]);
+                one(words!["SETBIT", key, self.bit_offset(), bit])
+            }
+            22..32 => one(words!["GETBIT", key, self.bit_offset()]),
+            32..47 => {
+                let mut words = words!["BITCOUNT", key];
+                if self.random.percent(80) {
+                    words.extend([self.integer(), self.integer()]);
+                    words.extend(self.unit());
+                }
+                one(words)
+            }
+            47..62 => {
+                let mut words = words!["BITPOS", key, self.random.pick(&["0", "1", "0", "1", "2", "x", "-1", ""])];
+                for _ in 0..self.random.below(3) {
+                    words.push(self.integer());
+                }
+                if words.len() == 5 {
+                    words.extend(self.unit());
+                }
+                one(words)
+            }
+            62..75 => {
+                let operator = self.random.pick(&["AND", "OR", "XOR", "NOT", "and", "Xor", "not", "nor", ""]);
+                let mut words = words!["BITOP", operator, key];
+                let not = operator.eq_ignore_ascii_case("not") && self.random.percent(80);
+                for _ in 0..if not { 1 } else { 1 + self.random.below(4) } {
+                    words.push(self.key().into());
+                }
+                one(words)
+            }
+            75..80 => self.bitfield("BITFIELD_RO", key),
+            _ => self.bitfield("BITFIELD", key),
+        }
+    }
+
+    fn bit_offset(&mut self) -> String {
+        match self.random.below(20) {
+            0..17 => self.random.below(700).to_string(),
+            17 => self.random.below(100_000).to_string(),
+            _ => self.random.pick(&["-1", "4294967296", "9223372036854775807", "x", "", "007", "#1"]).to_string(),
+        }
+    }
+
+    fn unit(&mut self) -> Vec<Word> {
+        let unit = self.random.pick(&["BIT", "bit", "BYTE", "Byte", "BIT", "", "bits"]);
+        if self.random.percent(60) { words![unit] } else { Vec::new() }
+    }
+
+    /// Where an operation may fail, its bits are there before: Redis makes a value longer for one that fails and does not
+    /// tell who watches it.
+    fn bitfield(&mut self, name: &str, key: Vec<u8>) -> Group {
+        let mut words = words![name, key.clone()];
+        for _ in 0..self.random.below(5) {
+            if self.random.percent(30) {
+                let overflow = self.random.pick(&["WRAP", "SAT", "FAIL", "sat", "fail", "WRAP", "FAIL", "none"]);
+                words.extend(words![self.random.pick(&["OVERFLOW", "overflow"]), overflow]);
+            }
+            let verb = match name {
+                "BITFIELD" => self.random.pick(&["GET", "SET", "INCRBY", "get", "Set", "incrby", "SET", "INCRBY", "x"]),
+                _ => self.random.pick(&["GET", "get", "GET", "GET", "GET", "GET", "SET"]),
+            };
+            let width = if self.random.percent(50) { self.random.below(66) } else { 8 };
+            let sign = self.random.pick(&["i", "u", "i", "u", "i", "u", "i", "u", "I", ""]);
+            let offset = match self.random.below(10) {
+                0..6 => self.random.below(300).to_string(),
+                6..9 => format!("#{}", self.random.below(10)),
+                _ => self.bit_offset(),
+            };
+            words.extend(words![verb, format!("{sign}{width}"), offset]);
+            if !verb.eq_ignore_ascii_case("get") {
+                words.push(self.integer());
+            }
+        }
+        let may_fail = words.iter().any(|word| *word == "FAIL".into() || *word == "fail".into());
+        let mut group = if may_fail { one(words!["SETBIT", key, "100100", "0"]) } else { Group::new() };
+        group.extend(one(words));
+        group
     }
 
     /// Its values are set just before, since what Redis takes for it is the product of their lengths.
