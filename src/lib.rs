@@ -41,6 +41,7 @@
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
+//! | `dump.rs`, `dump/crc64.rs`, `dump/lzf.rs` | a value in Redis's serialised form; its checksum; how it is packed |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -55,7 +56,7 @@
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/bits.rs`, `bitfield.rs` | values as rows of bits; integers of any width in them |
-//! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
+//! | `command/lcs.rs`, `object.rs`, `command/dump.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/tests/cluster.rs` | tests of commands in a cluster |
 //! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
@@ -129,6 +130,7 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod conn;
+pub mod dump;
 pub mod limits;
 pub mod log;
 pub mod proto;

@@ -30,6 +30,7 @@
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
 //! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITOP_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait |
+//! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
 //! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
@@ -306,6 +307,9 @@ pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
 
 /// BITOP combines values of at most so many bytes together: it is done in one piece, and this takes some milliseconds.
 pub const BITOP_BYTES_MAX: usize = 16 << 20;
+
+/// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some milliseconds.
+pub const DUMP_BYTES_MAX: usize = 4 << 20;
 
 /// A reply between nodes is nested at most so deep; none of ours comes to half of it.
 pub const TYPED_DEPTH_MAX: usize = 16;

@@ -23,7 +23,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proto", &["blob"]),
     ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("command", &["blob", "proto", "store"]),
+    // Numbers are written as Redis writes them.
+    ("dump", &["proto::Digits", "proto::integer"]),
+    ("command", &["blob", "dump", "proto", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.

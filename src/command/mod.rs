@@ -11,6 +11,7 @@ mod cluster;
 mod counter;
 mod decimal;
 mod docs;
+mod dump;
 mod expiry;
 mod families;
 mod glob;

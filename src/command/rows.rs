@@ -5,7 +5,8 @@ use super::route::{Merge, Reach};
 use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys};
 use super::{
-    Shown, admin, bitfield, bits, cluster, counter, docs, expiry, info, key, lcs, session, set, string, transaction,
+    Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, session, set, string,
+    transaction,
 };
 use crate::proto::Face;
 
@@ -267,6 +268,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Forget what was queued since MULTI",
         run: transaction::discard,
         ..TRANSACTION
+    },
+    CommandSpec {
+        name: "dump",
+        usage: "key",
+        summary: "Answer a value in the form that RESTORE takes, here and in Redis",
+        arity: 2,
+        flags: READ,
+        run: dump::dump,
+        ..KEY
     },
     CommandSpec {
         name: "echo",
@@ -665,6 +675,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: FREE_IMMEDIATE,
         run: session::reset,
         ..CONNECTION
+    },
+    CommandSpec {
+        name: "restore",
+        usage: "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
+        summary: "Set a value as DUMP has answered it, here or in Redis; a ttl of 0 milliseconds is none",
+        arity: -4,
+        flags: STORE,
+        run: dump::restore,
+        ..KEY
     },
     CommandSpec {
         name: "scan",

@@ -6,6 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use memento::dump::{encode, seal};
+
 use super::differences::{ABSENT, ADDED};
 
 /// A small generator (splitmix64, Steele et al., OOPSLA 2014): one seed, one sequence, on every machine.
@@ -292,6 +294,7 @@ const FIXED: &[&str] = &[
     "INCRBY",
     "DECRBY",
     "INCRBYFLOAT",
+    "DUMP",
     "TYPE",
     "KEYS",
     "RANDOMKEY",
@@ -330,6 +333,7 @@ const OPEN: &[&str] = &[
     "EXISTS",
     "SCAN",
     "COPY",
+    "RESTORE",
     "TOUCH",
     "OBJECT",
     "EXPIRE",
@@ -656,8 +660,9 @@ impl Generator {
             0..270 => self.strings(),
             270..370 => self.counters(),
             370..550 => self.keys(),
-            550..670 => self.expiry(),
-            670..800 => self.bits(),
+            550..650 => self.expiry(),
+            650..760 => self.bits(),
+            760..800 => self.dumps(),
             800..885 => self.transactions(),
             885..930 => self.connection(),
             930..960 => self.server(),
@@ -833,6 +838,86 @@ impl Generator {
             75..80 => self.bitfield("BITFIELD_RO", key),
             _ => self.bitfield("BITFIELD", key),
         }
+    }
+
+    fn dumps(&mut self) -> Group {
+        let key = self.key();
+        if self.random.percent(40) {
+            return one(words!["DUMP", key]);
+        }
+        let payload = match self.random.below(20) {
+            0..12 => {
+                let mut payload = Vec::new();
+                encode(&self.value(), &mut payload);
+                payload
+            }
+            12..16 => self.packed(),
+            16 => self.random.pick(JUNK).to_vec(),
+            17 => {
+                // A string all the same, or none; nothing else that Redis knows.
+                let mut body = self.value();
+                body.insert(0, 0);
+                seal(&mut body, 0);
+                body
+            }
+            _ => {
+                let mut payload = self.packed();
+                let place = self.random.below(payload.len());
+                payload[place] ^= 1 << self.random.below(8);
+                payload
+            }
+        };
+        let mut words = words!["RESTORE", key];
+        words.push(match self.random.below(10) {
+            0..6 => "0".into(),
+            6 => self.random.pick(&["x", "-1", "", "1.5"]).into(),
+            7 => (10_000_000 + self.random.below(1_000_000_000)).to_string().into(),
+            8 => "1".into(),
+            _ => Word::Moment { offset_ms: 10_000_000, unit_ms: 1 },
+        });
+        // What ends in a moment would race; since 1970 it is long over.
+        let absolute = words[2] == "1".into() || matches!(words[2], Word::Moment { .. }) || self.random.percent(10);
+        words.push(payload.into());
+        if self.random.percent(60) {
+            words.push(self.random.pick(&["REPLACE", "replace"]).into());
+        }
+        if absolute {
+            words.push("ABSTTL".into());
+        }
+        match self.random.below(10) {
+            0 => words.extend(words!["FREQ", self.random.pick(&["0", "5", "255", "256", "-1", "x"])]),
+            1 => words.extend(words!["IDLETIME", self.random.pick(&["0", "5", "100000", "-1", "x"])]),
+            2 => words.extend(words!["IDLETIME", "1", "FREQ", "1"]),
+            3 => words.push(self.random.pick(&["FREQ", "IDLETIME", "NX", ""]).into()),
+            _ => {}
+        }
+        one(words)
+    }
+
+    /// A payload of the same byte again and again, packed as Redis might do it.
+    fn packed(&mut self) -> Vec<u8> {
+        let length = 1 + self.random.below(600);
+        let byte = self.random.bits() as u8;
+        let (mut packed, mut left) = (vec![0, byte], length - 1);
+        while left >= 3 {
+            let count = left.min(264).min(3 + self.random.below(300));
+            match count - 2 {
+                more @ 0..7 => packed.extend([(more as u8) << 5, 0]),
+                more => packed.extend([7 << 5, (more - 7) as u8, 0]),
+            }
+            left -= count;
+        }
+        if left > 0 {
+            packed.push(left as u8 - 1);
+            packed.resize(packed.len() + left, byte);
+        }
+        let mut payload = vec![0, 0xC3];
+        for length in [packed.len(), length] {
+            payload.extend((0x4000 | length as u16).to_be_bytes());
+        }
+        payload.extend(packed);
+        seal(&mut payload, 0);
+        payload
     }
 
     fn bit_offset(&mut self) -> String {
