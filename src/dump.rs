@@ -1,6 +1,6 @@
 //! One value in Redis's serialised form, as DUMP answers it and RESTORE takes it: a type, of which there is strings here;
 //! the value, maybe as a number or packed; the version of the form; a checksum of all that. Knows neither commands nor
-//! the store, and allocates nothing.
+//! the store. What reads allocates nothing; what writes takes a vector, in which its caller has made room.
 
 mod crc64;
 mod lzf;
@@ -56,7 +56,7 @@ pub enum Value<'a> {
     Packed(&'a [u8], usize),
 }
 
-/// Appends a value's payload.
+/// Appends a value's payload, of a value of less than 4 GiB: room for [`OVERHEAD_BYTES_MAX`] more bytes is enough.
 pub fn encode(value: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.push(STRING);

@@ -29,7 +29,8 @@
 //! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
-//! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITOP_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait |
+//! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITS_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait, combining_long_values_in_a_row_makes_nobody_wait |
+//! | BITFIELD | `ARGS_MAX`; its key is noted once for who watches, however many operations there are | `tests/bounded.rs`: many_operations_on_a_long_key_note_it_once |
 //! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
@@ -305,8 +306,9 @@ pub const LCS_STEPS_MAX: usize = 4 << 20;
 /// BITCOUNT and BITPOS look at so many bytes in a turn: some tenths of a millisecond.
 pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
 
-/// BITOP combines values of at most so many bytes together: it is done in one piece, and this takes some milliseconds.
-pub const BITOP_BYTES_MAX: usize = 16 << 20;
+/// BITOP combines values of at most so many bytes together, and within a transaction BITCOUNT and BITPOS look at no more:
+/// that is done in one piece, and takes about a millisecond.
+pub const BITS_BYTES_MAX: usize = 8 << 20;
 
 /// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some milliseconds.
 pub const DUMP_BYTES_MAX: usize = 4 << 20;

@@ -166,3 +166,23 @@ fn what_is_too_long_is_refused() {
     is_refused(ask::<()>(&mut con, &[b"RESTORE", b"new", b"0", &payload]).expect_err("too long"));
     client.expect("EXISTS new", "0");
 }
+
+#[test]
+fn what_is_known_of_use_moves_as_well() {
+    let _machine = together();
+    let payload = b"\x00\x01a\x0a\x00\xbf\xfe\xef\x9b\x8f\x36\x7d\xb4";
+    let restore = |policy: &str, option: &[u8], number: &[u8], about: &[u8], wanted: std::ops::RangeInclusive<i64>| {
+        let server = Server::start(&["--maxmemory-policy", policy]);
+        let mut con = connect(server.address());
+        // The clock of use begins with the server, and what is longer ago is not told apart.
+        support::wait_for("the number that was given", || {
+            let words: [&[u8]; 7] = [b"RESTORE", b"k", b"0", payload, b"REPLACE", option, number];
+            ask::<()>(&mut con, &words).expect("OK");
+            wanted.contains(&ask(&mut con, &[b"OBJECT", about, b"k"]).expect("a number"))
+        });
+    };
+    restore("allkeys-lfu", b"FREQ", b"77", b"FREQ", 77..=77);
+    restore("allkeys-lfu", b"IDLETIME", b"77", b"FREQ", 5..=5);
+    restore("allkeys-lru", b"IDLETIME", b"2", b"IDLETIME", 2..=4);
+    restore("allkeys-lru", b"FREQ", b"200", b"IDLETIME", 0..=0);
+}

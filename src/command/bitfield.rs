@@ -1,7 +1,7 @@
 //! Integers of any width up to 64 bits within values: BITFIELD, BITFIELD_RO. The highest bit of each comes first.
 
 use super::bits::{bit_offset, change};
-use super::{CommandError, Ctx, Flow, Outcome, integer, short};
+use super::{CommandError, Ctx, Flow, Outcome, integer, which};
 use crate::proto::{Args, Reply};
 use crate::store::EntryMut;
 
@@ -28,7 +28,7 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
     }
     let mut operations = Operations::new(args);
     if end == 0 {
-        let value = ctx.find(ctx.key(args)).map_or(&b""[..], |entry| entry.value().bytes());
+        let value = ctx.find_value(ctx.key(args)).map_or(&b""[..], |value| value.bytes());
         reply.array(count);
         while let Some(operation) = operations.next()? {
             reply.integer(operation.field.value_of(load(value, operation.offset), operation.offset));
@@ -39,6 +39,7 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
         return Err(CommandError::other("BITFIELD_RO only supports the GET subcommand"));
     }
     change(ctx, ctx.key(args), end.div_ceil(8) as usize, &mut |entry| {
+        entry.try_reserve(entry.value().bytes().len())?;
         reply.array(count);
         while let Ok(Some(operation)) = operations.next() {
             match operation.run(entry) {
@@ -46,6 +47,7 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
                 None => reply.null(),
             }
         }
+        Ok(())
     })?;
     Ok(Flow::Continue)
 }
@@ -103,11 +105,11 @@ impl<'a> Operations<'a> {
         loop {
             let Some(word) = self.args.get(self.place) else { return Ok(None) };
             let behind = self.args.len() - self.place - 1;
-            let verb = match short(word).to_ascii_uppercase().as_slice() {
-                b"GET" if behind >= 2 => Verb::Get,
-                b"SET" if behind >= 3 => Verb::Set,
-                b"INCRBY" if behind >= 3 => Verb::Add,
-                b"OVERFLOW" if behind >= 1 => {
+            let verb = match which(word, &["GET", "SET", "INCRBY", "OVERFLOW"]) {
+                0 if behind >= 2 => Verb::Get,
+                1 if behind >= 3 => Verb::Set,
+                2 if behind >= 3 => Verb::Add,
+                3 if behind >= 1 => {
                     self.overflow = overflow(&self.args[self.place + 1])?;
                     self.place += 2;
                     continue;
@@ -124,10 +126,10 @@ impl<'a> Operations<'a> {
 }
 
 fn overflow(word: &[u8]) -> Result<Overflow, CommandError> {
-    match short(word).to_ascii_uppercase().as_slice() {
-        b"WRAP" => Ok(Overflow::Wrap),
-        b"SAT" => Ok(Overflow::Saturate),
-        b"FAIL" => Ok(Overflow::Fail),
+    match which(word, &["WRAP", "SAT", "FAIL"]) {
+        0 => Ok(Overflow::Wrap),
+        1 => Ok(Overflow::Saturate),
+        2 => Ok(Overflow::Fail),
         _ => Err(CommandError::other("Invalid OVERFLOW type specified")),
     }
 }

@@ -1,11 +1,10 @@
 //! Values as rows of bits: SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP. The highest bit of a byte is its first.
 
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, short};
-use crate::blob::Blob;
-use crate::limits::{BITOP_BYTES_MAX, BITS_BYTES_PER_TURN, VALUE_BYTES_MAX};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, which};
+use crate::blob::{Blob, OutOfMemory};
+use crate::limits::{BITS_BYTES_MAX, BITS_BYTES_PER_TURN, VALUE_BYTES_MAX};
 use crate::proto::{Args, Encoding, Face, Output, Reply};
-use crate::store::{EntryMut, Expiry, Key, Value};
-use std::rc::Rc;
+use crate::store::{EntryMut, Expiry, Key, Store};
 
 /// `SETBIT key offset value`: the bit that was there. What was not there before it becomes zeros.
 pub(super) fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -21,19 +20,22 @@ pub(super) fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         let byte = entry.value().bytes()[place];
         was = byte << shift & 0x80;
         if was != on {
+            entry.try_reserve(entry.value().bytes().len())?;
             entry.write_at(place, &[byte ^ 0x80 >> shift]);
         }
+        Ok(())
     })?;
     reply.integer(i64::from(was >> 7));
     Ok(Flow::Continue)
 }
 
-/// Changes the value of a key in its place, after it was made so long where it was shorter, or not there at all.
+/// Changes the value of a key in its place, after it was made so long where it was shorter, or not there at all. What is
+/// as long may be shared with a reply: `edit` sees to room of its own for it before it writes.
 pub(super) fn change(
     ctx: &mut Ctx<'_>,
     key: Key<'_>,
     length: usize,
-    edit: &mut dyn FnMut(&mut EntryMut<'_>),
+    edit: &mut dyn FnMut(&mut EntryMut<'_>) -> Result<(), OutOfMemory>,
 ) -> Result<(), CommandError> {
     if length > VALUE_BYTES_MAX {
         return Err(CommandError::ValueTooLong);
@@ -42,15 +44,14 @@ pub(super) fn change(
     loop {
         if let Some(mut entry) = store.get_mut(key, now_ms) {
             let before = entry.value().bytes().len();
-            entry.try_reserve(before.max(length))?;
             if before < length {
+                entry.try_reserve(length)?;
                 entry.write_at(length, b"");
             }
-            edit(&mut entry);
+            edit(&mut entry)?;
             return Ok(());
         }
-        let mut value = Blob::default();
-        value.try_reserve(length)?;
+        let mut value = Blob::try_with_room(length)?;
         value.resize(length);
         store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
     }
@@ -59,7 +60,7 @@ pub(super) fn change(
 /// `GETBIT key offset`: 0 behind the value's end.
 pub(super) fn getbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let offset = bit_offset(&args[2], 0)?;
-    let byte = ctx.find(ctx.key(args)).and_then(|entry| entry.value().bytes().get((offset / 8) as usize).copied());
+    let byte = ctx.find_value(ctx.key(args)).and_then(|value| value.bytes().get((offset / 8) as usize).copied());
     reply.integer(i64::from(byte.unwrap_or(0) << (offset % 8) >> 7));
     Ok(Flow::Continue)
 }
@@ -79,12 +80,12 @@ pub(super) fn bit_offset(text: &[u8], width: u32) -> Result<u64, CommandError> {
 
 /// `BITCOUNT key [start end [BYTE | BIT]]`: how many of the bits are set.
 pub(super) fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let Some(entry) = ctx.find(ctx.key(args)) else {
+    let Some(value) = ctx.find_value(ctx.key(args)) else {
         reply.integer(0);
         return Ok(Flow::Continue);
     };
-    let value = entry.value();
-    let length = value.bytes().len();
+    let bytes = value.bytes();
+    let length = bytes.len();
     let range = match args.len() {
         2 => range(0, -1, length, false),
         4 | 5 => {
@@ -97,7 +98,7 @@ pub(super) fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
         }
         _ => return Err(CommandError::Syntax),
     };
-    look(value, range, Wanted::Count(0), reply)
+    look(&args[1], bytes, Look::new(range, Wanted::Count(0)), reply)
 }
 
 /// `BITPOS key bit [start [end [BYTE | BIT]]]`: the place of the first bit that is set, or clear; -1 where there is none.
@@ -107,12 +108,12 @@ pub(super) fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         1 => true,
         _ => return Err(CommandError::other("The bit argument must be 1 or 0.")),
     };
-    let Some(entry) = ctx.find(ctx.key(args)) else {
+    let Some(value) = ctx.find_value(ctx.key(args)) else {
         reply.integer(if bit { -1 } else { 0 });
         return Ok(Flow::Continue);
     };
-    let value = entry.value();
-    let length = value.bytes().len();
+    let bytes = value.bytes();
+    let length = bytes.len();
     if args.len() > 6 {
         return Err(CommandError::Syntax);
     }
@@ -122,14 +123,14 @@ pub(super) fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     let range = range(start, end, length, by_bit);
     // Who names no end is told of the zeros behind the value.
     let none = if bit || args.len() > 4 || range.0 == range.1 { -1 } else { length as i64 * 8 };
-    look(value, range, Wanted::First(bit, none), reply)
+    look(&args[1], bytes, Look::new(range, Wanted::First(bit, none)), reply)
 }
 
 /// Whether a range is one of bits, as its unit says where there is one.
 fn counts_bits(args: Args<'_>, place: usize) -> Result<bool, CommandError> {
-    match args.get(place).map(|unit| short(unit).to_ascii_uppercase()).as_deref() {
-        None | Some(b"BYTE") => Ok(false),
-        Some(b"BIT") => Ok(true),
+    match args.get(place).map_or(1, |unit| which(unit, &["BIT", "BYTE"])) {
+        0 => Ok(true),
+        1 => Ok(false),
         _ => Err(CommandError::Syntax),
     }
 }
@@ -153,68 +154,85 @@ enum Wanted {
     First(bool, i64),
 }
 
-/// BITCOUNT or BITPOS on its way over a long value, which stays what it was when it was asked for.
+/// BITCOUNT or BITPOS on its way over a long value. Other clients' writes go on meanwhile: each piece is looked at as it
+/// is then, and the value ends where it ends then. To keep the value would let others who change it copy all of it.
 #[derive(Debug)]
 pub struct Look {
-    value: Rc<Blob>,
+    key: Vec<u8>,
     /// The bits that are left.
     range: (u64, u64),
     wanted: Wanted,
     encoding: Encoding,
 }
 
-/// Answers about a range of bits, over many turns where they are many.
-fn look(value: Value<'_>, range: (u64, u64), mut wanted: Wanted, reply: &mut Reply<'_>) -> Outcome {
-    if let Value::Shared(value) = value
-        && range.1 - range.0 > BITS_BYTES_PER_TURN as u64 * 8
-    {
-        let look = Look { value: Rc::clone(value), range, wanted, encoding: reply.encoding() };
-        return Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::Bits(look)))));
+/// Answers about a range of bits: at once, or over many turns where they are many.
+fn look(key: &[u8], bytes: &[u8], mut look: Look, reply: &mut Reply<'_>) -> Outcome {
+    if let Some(answer) = look.go_on(bytes) {
+        reply.integer(answer);
+        return Ok(Flow::Continue);
     }
-    reply.integer(wanted.look_at(value.bytes(), range).unwrap_or_else(|| wanted.answer()));
-    Ok(Flow::Continue)
-}
-
-impl Wanted {
-    /// Looks at the bits of a range; the answer where it is known before the end.
-    fn look_at(&mut self, bytes: &[u8], range: (u64, u64)) -> Option<i64> {
-        match self {
-            Wanted::Count(count) => {
-                *count += count_set(bytes, range);
-                None
-            }
-            Wanted::First(bit, _) => find(bytes, range, *bit).map(|place| place as i64),
-        }
-    }
-
-    /// The answer once all bits were looked at.
-    fn answer(self) -> i64 {
-        match self {
-            Wanted::Count(count) => count as i64,
-            Wanted::First(_, none) => none,
-        }
-    }
+    look.encoding = reply.encoding();
+    look.key.try_reserve_exact(key.len()).map_err(|_| CommandError::NoMemory)?;
+    look.key.extend_from_slice(key);
+    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::Bits(look)))))
 }
 
 impl Look {
-    /// Looks at a turn's share of the bits; true when the answer is written.
-    pub(super) fn step(&mut self, output: &mut Output) -> bool {
-        let (from, end) = self.range;
-        let to = end.min((from / 8 + BITS_BYTES_PER_TURN as u64) * 8);
-        let found = self.wanted.look_at(&self.value, (from, to));
-        self.range.0 = to;
-        if found.is_none() && to < end {
-            return false;
-        }
-        let answer = found.unwrap_or_else(|| self.wanted.answer());
-        Reply::new(output, self.encoding, Face::Typed).integer(answer);
-        true
+    fn new(range: (u64, u64), wanted: Wanted) -> Look {
+        Look { key: Vec::new(), range, wanted, encoding: Encoding::default() }
     }
 
-    /// Does all of it in one step.
-    pub(super) fn answer_at_once(mut self, reply: &mut Reply<'_>) {
-        reply.integer(self.wanted.look_at(&self.value, self.range).unwrap_or_else(|| self.wanted.answer()));
+    /// Looks at a turn's share of the bits; the answer where it is known by then.
+    fn go_on(&mut self, bytes: &[u8]) -> Option<i64> {
+        let (from, end) = (self.range.0, self.range.1.min(bytes.len() as u64 * 8));
+        let to = end.min((from / 8 + BITS_BYTES_PER_TURN as u64) * 8);
+        if from < to {
+            match &mut self.wanted {
+                Wanted::Count(count) => *count += count_set(bytes, (from, to)),
+                Wanted::First(bit, _) => {
+                    if let Some(place) = find(bytes, (from, to), *bit) {
+                        return Some(place as i64);
+                    }
+                }
+            }
+        }
+        self.range.0 = to;
+        (to >= end).then_some(match self.wanted {
+            Wanted::Count(count) => count as i64,
+            Wanted::First(_, none) => none,
+        })
     }
+
+    fn go_on_in(&mut self, store: &Store, now_ms: u64) -> Option<i64> {
+        let value = store.get(&self.key[..], now_ms);
+        self.go_on(value.map_or(&[], |entry| entry.value().bytes()))
+    }
+
+    /// Looks at a turn's share of the bits; true when the answer is written.
+    pub(super) fn step(&mut self, store: &Store, now_ms: u64, output: &mut Output) -> bool {
+        let answer = self.go_on_in(store, now_ms);
+        if let Some(answer) = answer {
+            Reply::new(output, self.encoding, Face::Typed).integer(answer);
+        }
+        answer.is_some()
+    }
+
+    /// Does all that is left in one step, unless that is too much.
+    pub(super) fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
+        if self.range.1 - self.range.0 > BITS_BYTES_MAX as u64 * 8 {
+            return reply.error(&too_long("BITCOUNT and BITPOS within a transaction").to_string());
+        }
+        loop {
+            if let Some(answer) = self.go_on_in(store, now_ms) {
+                return reply.integer(answer);
+            }
+        }
+    }
+}
+
+/// What is refused since it would make everybody wait.
+fn too_long(what: &str) -> CommandError {
+    CommandError::Other(format!("ERR values too long for {what}: they may have {BITS_BYTES_MAX} bytes"))
 }
 
 /// How many bits of a range are set.
@@ -287,18 +305,18 @@ enum Operator {
 /// `BITOP AND|OR|XOR|NOT destination key [key ...]`: the length of the result, which is that of the longest value; shorter
 /// ones are taken as if zeros followed.
 pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let operator = match short(&args[1]).to_ascii_uppercase().as_slice() {
-        b"AND" => Operator::And,
-        b"OR" => Operator::Or,
-        b"XOR" => Operator::Xor,
-        b"NOT" if args.len() == 4 => Operator::Not,
-        b"NOT" => return Err(CommandError::other("BITOP NOT must be called with a single source key.")),
+    let operator = match which(&args[1], &["AND", "OR", "XOR", "NOT"]) {
+        0 => Operator::And,
+        1 => Operator::Or,
+        2 => Operator::Xor,
+        3 if args.len() == 4 => Operator::Not,
+        3 => return Err(CommandError::other("BITOP NOT must be called with a single source key.")),
         _ => return Err(CommandError::Syntax),
     };
     let (destination, now_ms) = (&args[2], ctx.state.now.ms);
     let (mut longest, mut shortest, mut total) = (0, usize::MAX, 0);
     for key in args.from(3) {
-        let length = ctx.find(key).map_or(0, |entry| entry.value().bytes().len());
+        let length = ctx.find_value(key.into()).map_or(0, |value| value.bytes().len());
         (longest, shortest, total) = (length.max(longest), length.min(shortest), length.saturating_add(total));
     }
     if longest == 0 {
@@ -306,9 +324,8 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         reply.integer(0);
         return Ok(Flow::Continue);
     }
-    if total > BITOP_BYTES_MAX {
-        let text = format!("ERR values too long for BITOP: together they have more than {BITOP_BYTES_MAX} bytes");
-        return Err(CommandError::Other(text));
+    if total > BITS_BYTES_MAX {
+        return Err(too_long("BITOP"));
     }
     let mut result = Blob::for_arrival(longest, longest)?;
     result.lengthen(longest);
@@ -402,28 +419,53 @@ mod tests {
         }
     }
 
-    /// What is looked at in several steps is what is looked at at once.
+    /// What is looked at in several steps is what is looked at at once; what is changed meanwhile is looked at as it is.
     #[test]
     fn long_values_are_looked_at_in_steps() {
-        let mut value = vec![0xFF; 3 * BITS_BYTES_PER_TURN + 5];
-        let last = value.len() - 2;
-        value[last] = 0xF7;
-        let value = Rc::new(Blob::from(value));
-        let bits = value.len() as u64 * 8;
-        for (wanted, steps, answer) in [
-            (Wanted::Count(0), 4, bits as i64 - 3 - 1),
-            (Wanted::First(false, -1), 4, last as i64 * 8 + 4),
-            (Wanted::First(true, -1), 1, 3),
+        let length = 3 * BITS_BYTES_PER_TURN + 5;
+        let last = length - 2;
+        let mut store = Store::new();
+        let fill = |store: &mut Store, length: usize| {
+            let mut value = vec![0xFF; length];
+            if let Some(byte) = value.get_mut(last) {
+                *byte = 0xF7;
+            }
+            store.upsert(b"k", &value, Expiry::Never, 1);
+        };
+        let bits = length as u64 * 8;
+        let cut = BITS_BYTES_PER_TURN as i64 * 8;
+        for (wanted, steps, answer, cut_answer) in [
+            (Wanted::Count(0), 4, bits as i64 - 3 - 1, cut - 3 + 8),
+            (Wanted::First(false, -1), 4, last as i64 * 8 + 4, -1),
+            (Wanted::First(true, -1), 1, 3, 3),
         ] {
-            let look = || Look { value: Rc::clone(&value), range: (3, bits), wanted, encoding: Encoding::Text };
+            let look = || Look { key: b"k".to_vec(), ..Look::new((3, bits), wanted) };
+            fill(&mut store, length);
             let (mut output, mut once, mut walk, mut count) = (Output::default(), Output::default(), look(), 1);
-            while !walk.step(&mut output) {
+            while !walk.step(&store, 1, &mut output) {
                 count += 1;
                 assert!(output.is_empty());
             }
-            look().answer_at_once(&mut Reply::new(&mut once, Encoding::Text, Face::Typed));
+            look().answer_at_once(&store, 1, &mut Reply::new(&mut once, Encoding::Text, Face::Typed));
             assert_eq!((count, output.bytes()), (steps, format!("{answer}\r\n").as_bytes()));
             assert_eq!(once.bytes(), output.bytes());
+            // It becomes shorter after the first step, and then is gone.
+            for gone in [false, true] {
+                fill(&mut store, length);
+                let (mut output, mut walk) = (Output::default(), look());
+                let whole = walk.step(&store, 1, &mut output);
+                fill(&mut store, BITS_BYTES_PER_TURN + 1);
+                if gone {
+                    store.remove(b"k", 1);
+                }
+                assert!(whole || walk.step(&store, 1, &mut output));
+                let missing = if gone && matches!(wanted, Wanted::Count(_)) { 8 } else { 0 };
+                assert_eq!(output.bytes(), format!("{}\r\n", cut_answer - missing).as_bytes());
+            }
         }
+        let look = Look { key: b"k".to_vec(), ..Look::new((0, BITS_BYTES_MAX as u64 * 8 + 1), Wanted::Count(0)) };
+        let mut output = Output::default();
+        look.answer_at_once(&store, 1, &mut Reply::new(&mut output, Encoding::Text, Face::Typed));
+        assert!(output.bytes().starts_with(b"(error) values too long for BITCOUNT and BITPOS within a transaction"));
     }
 }

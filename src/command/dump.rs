@@ -1,6 +1,6 @@
 //! Values in Redis's serialised form: DUMP, RESTORE.
 
-use super::{CommandError, Ctx, Flow, Outcome, integer, short};
+use super::{CommandError, Ctx, Flow, Outcome, integer, which};
 use crate::blob::Blob;
 use crate::dump::{self, Error, OVERHEAD_BYTES_MAX};
 use crate::limits::DUMP_BYTES_MAX;
@@ -9,11 +9,11 @@ use crate::store::Expiry;
 
 /// `DUMP key`
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let Some(entry) = ctx.find(ctx.key(args)) else {
+    let Some(value) = ctx.find_value(ctx.key(args)) else {
         reply.null();
         return Ok(Flow::Continue);
     };
-    let value = entry.value().bytes();
+    let value = value.bytes();
     check_length(value.len())?;
     let mut payload = Vec::new();
     if payload.try_reserve_exact(value.len() + OVERHEAD_BYTES_MAX).is_err() {
@@ -31,12 +31,10 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     if !options.replace && ctx.state.store.get(key, now.ms).is_some() {
         return Err(CommandError::Other("BUSYKEY Target key name already exists.".into()));
     }
-    let at_ms = match integer(&args[2])? {
-        0 => None,
-        ..0 => return Err(CommandError::other("Invalid TTL value, must be >= 0")),
-        ttl if options.absolute => Some(now.to_boot_ms(ttl)),
-        ttl => Some(now.deadline_ms(ttl).ok_or(CommandError::ExpireTime("restore"))?),
-    };
+    let ttl = integer(&args[2])?;
+    if ttl < 0 {
+        return Err(CommandError::other("Invalid TTL value, must be >= 0"));
+    }
     let payload = &args[3];
     check_length(payload.len().saturating_sub(OVERHEAD_BYTES_MAX))?;
     let bad_format = || CommandError::other("Bad data format");
@@ -50,6 +48,11 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     if !packed.write_to(&mut value) {
         return Err(bad_format());
     }
+    let at_ms = match ttl {
+        0 => None,
+        _ if options.absolute => Some(now.to_boot_ms(ttl)),
+        _ => Some(now.deadline_ms(ttl).ok_or(CommandError::ExpireTime("restore"))?),
+    };
     match at_ms {
         // It has ended, and so has what it was to replace.
         Some(at_ms) if at_ms <= now.ms as i64 => drop(ctx.state.store.remove(key, now.ms)),
@@ -94,15 +97,15 @@ impl Options {
         let mut options = Options::default();
         let mut words = args.from(4);
         while let Some(word) = words.next() {
-            match short(word).to_ascii_uppercase().as_slice() {
-                b"REPLACE" => options.replace = true,
-                b"ABSTTL" => options.absolute = true,
-                b"IDLETIME" if options.use_count.is_none() => {
+            match which(word, &["REPLACE", "ABSTTL", "IDLETIME", "FREQ"]) {
+                0 => options.replace = true,
+                1 => options.absolute = true,
+                2 if options.use_count.is_none() => {
                     let seconds = integer(words.next().ok_or(CommandError::Syntax)?)?;
                     let wrong = |_| CommandError::other("Invalid IDLETIME value, must be >= 0");
                     options.idle_ms = Some(u64::try_from(seconds).map_err(wrong)?.saturating_mul(1000));
                 }
-                b"FREQ" if options.idle_ms.is_none() => {
+                3 if options.idle_ms.is_none() => {
                     let count = integer(words.next().ok_or(CommandError::Syntax)?)?;
                     let wrong = |_| CommandError::other("Invalid FREQ value, must be >= 0 and <= 255");
                     options.use_count = Some(u8::try_from(count).map_err(wrong)?);

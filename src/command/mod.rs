@@ -110,6 +110,12 @@ impl Ctx<'_> {
         found
     }
 
+    /// The value of `key`, as [`Ctx::find`] finds it: for commands to which one more call does not matter.
+    #[inline(never)]
+    fn find_value<'k>(&mut self, key: Key<'k>) -> Option<Value<'_>> {
+        self.find(key).map(|entry| entry.value())
+    }
+
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
     fn peek<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
         let found = self.state.store.get(key, self.state.now.ms);
@@ -533,6 +539,12 @@ fn echo(bytes: &[u8]) -> String {
 /// one more of what may have half a gigabyte.
 fn short(word: &[u8]) -> &[u8] {
     &word[..word.len().min(ECHO_BYTES_MAX)]
+}
+
+/// Which of these words it is, in any case; as many as there are where it is none of them.
+#[inline(never)]
+fn which(word: &[u8], words: &[&str]) -> usize {
+    words.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(word)).unwrap_or(words.len())
 }
 
 /// Reads an argument as an integer.

@@ -397,6 +397,7 @@ mod tests {
         assert_eq!(places("get", 2), [1]);
         assert_eq!(places("mget", 4), [1, 2, 3]);
         assert_eq!(places("mset", 5), [1, 3]);
+        assert_eq!(places("bitop", 5), [2, 3, 4]);
         assert_eq!(places("ping", 1), [0; 0]);
         assert_eq!(places("get", 1), [0; 0]);
     }

@@ -29,7 +29,7 @@ impl Walk {
     ) -> bool {
         match self {
             Walk::Keys(walk) => walk.step(store, now_ms, entries_max, bytes_max, output),
-            Walk::Bits(look) => look.step(output),
+            Walk::Bits(look) => look.step(store, now_ms, output),
         }
     }
 
@@ -37,7 +37,7 @@ impl Walk {
     pub(super) fn answer_at_once(self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
         match self {
             Walk::Keys(walk) => walk.answer_at_once(store, now_ms, reply),
-            Walk::Bits(look) => look.answer_at_once(reply),
+            Walk::Bits(look) => look.answer_at_once(store, now_ms, reply),
         }
     }
 

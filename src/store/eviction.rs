@@ -112,10 +112,8 @@ impl Store {
     }
 
     fn set_mark(&mut self, key: Key<'_>, mark: u8) {
-        let Some(root) = self.slots.get_mut(key.slot) else { return };
-        let (page, hash, _) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
-        if let Some((place, _)) = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes)) {
-            page.set_mark(place, mark, &mut self.tables);
+        if let Some(mut entry) = self.get_mut(key, 0) {
+            entry.set_mark(mark);
         }
     }
 
