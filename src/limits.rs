@@ -307,10 +307,10 @@ pub const LCS_STEPS_MAX: usize = 4 << 20;
 pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
 
 /// BITOP combines values of at most so many bytes together, and within a transaction BITCOUNT and BITPOS look at no more:
-/// that is done in one piece, and takes about a millisecond.
+/// that is done in one piece, and takes some milliseconds, most of which the system needs to make the result's memory.
 pub const BITS_BYTES_MAX: usize = 8 << 20;
 
-/// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some milliseconds.
+/// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some ten milliseconds.
 pub const DUMP_BYTES_MAX: usize = 4 << 20;
 
 /// A reply between nodes is nested at most so deep; none of ours comes to half of it.
