@@ -42,6 +42,7 @@
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `pubsub.rs` | who listens to what, and the messages on their way |
+//! | `dump.rs`, `dump/crc64.rs`, `dump/lzf.rs` | a value in Redis's serialised form; its checksum; how it is packed |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -55,7 +56,8 @@
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
-//! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
+//! | `command/bits.rs`, `bitfield.rs` | values as rows of bits; integers of any width in them |
+//! | `command/lcs.rs`, `object.rs`, `command/dump.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/tests/cluster.rs` | tests of commands in a cluster |
 //! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
@@ -65,7 +67,7 @@
 //! | `command/publish.rs`, `events.rs` | SUBSCRIBE, PUBLISH and their kin; what becomes of keys, published |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
-//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
+//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | what takes many turns; patterns; exact decimal sums |
 //! | `store/mod.rs`, `upkeep.rs` | the slot table: keys, values, times; taking memory back a piece at a time |
 //! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
 //! | `store/slots.rs` | the slots' indexes, in blocks |
@@ -136,6 +138,7 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod conn;
+pub mod dump;
 pub mod limits;
 pub mod log;
 pub mod proto;

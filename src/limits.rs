@@ -32,6 +32,9 @@
 //! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
 //! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `MATCH_STEPS_MAX` for all patterns | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits; `src/pubsub.rs`: patterns_that_take_too_long_are_refused |
 //! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on |
+//! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITS_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait, combining_long_values_in_a_row_makes_nobody_wait |
+//! | BITFIELD | `ARGS_MAX`; its key is noted once for who watches, however many operations there are | `tests/bounded.rs`: many_operations_on_a_long_key_note_it_once |
+//! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
 //! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
@@ -323,6 +326,16 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
+
+/// BITCOUNT and BITPOS look at so many bytes in a turn: some tenths of a millisecond.
+pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
+
+/// BITOP combines values of at most so many bytes together, and within a transaction BITCOUNT and BITPOS look at no more:
+/// that is done in one piece, and takes some milliseconds, most of which the system needs to make the result's memory.
+pub const BITS_BYTES_MAX: usize = 8 << 20;
+
+/// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some ten milliseconds.
+pub const DUMP_BYTES_MAX: usize = 4 << 20;
 
 /// A reply between nodes is nested at most so deep; none of ours comes to half of it.
 pub const TYPED_DEPTH_MAX: usize = 16;

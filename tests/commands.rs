@@ -3,6 +3,8 @@
 //! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
 //! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/bits.rs"]
+mod bits_cases;
 #[path = "commands/cluster.rs"]
 mod cluster_cases;
 #[path = "commands/connection.rs"]
@@ -29,6 +31,11 @@ const CASES: &[Case] = &[
     ("APPEND", append),
     ("ASKING", cluster_cases::asking),
     ("AUTH", connection_cases::auth),
+    ("BITCOUNT", bits_cases::bitcount),
+    ("BITFIELD", bits_cases::bitfield),
+    ("BITFIELD_RO", bits_cases::bitfield_ro),
+    ("BITOP", bits_cases::bitop),
+    ("BITPOS", bits_cases::bitpos),
     ("CLIENT", connection_cases::client),
     ("DISCARD", connection_cases::discard),
     ("EXEC", connection_cases::exec),
@@ -51,6 +58,7 @@ const CASES: &[Case] = &[
     ("DECRBY", string_cases::decrby),
     ("DEL", del),
     ("DELIFEQ", string_cases::delifeq),
+    ("DUMP", keys_cases::dump),
     ("ECHO", echo),
     ("EXISTS", exists),
     ("EXIT", exit),
@@ -61,6 +69,7 @@ const CASES: &[Case] = &[
     ("FLUSHALL", keys_cases::flushall),
     ("FLUSHDB", keys_cases::flushdb),
     ("GET", get),
+    ("GETBIT", bits_cases::getbit),
     ("GETDEL", string_cases::getdel),
     ("GETEX", string_cases::getex),
     ("GETP", getp),
@@ -98,8 +107,10 @@ const CASES: &[Case] = &[
     ("READWRITE", cluster_cases::readwrite),
     ("RENAME", keys_cases::rename),
     ("RENAMENX", keys_cases::renamenx),
+    ("RESTORE", keys_cases::restore),
     ("SCAN", scan),
     ("SET", set),
+    ("SETBIT", bits_cases::setbit),
     ("SETEX", setex),
     ("SETNX", setnx),
     ("SETRANGE", string_cases::setrange),
@@ -169,7 +180,7 @@ const OF_A_NODE: &[&str] = &[
 ];
 
 /// Their cases have keys of several slots; with a tag they are tried in oracle.rs.
-const OF_SEVERAL_SLOTS: &[&str] = &["COPY", "LCS", "MSETNX", "MULTI", "RENAME", "RENAMENX", "WATCH"];
+const OF_SEVERAL_SLOTS: &[&str] = &["BITOP", "COPY", "LCS", "MSETNX", "MULTI", "RENAME", "RENAMENX", "WATCH"];
 
 #[test]
 fn every_case_holds_through_every_node_of_a_cluster() {

@@ -24,7 +24,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
     ("pubsub", &["blob", "proto"]),
-    ("command", &["blob", "proto", "pubsub", "store"]),
+    // Numbers are written as Redis writes them.
+    ("dump", &["proto::Digits", "proto::integer"]),
+    ("command", &["blob", "dump", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.

@@ -149,7 +149,7 @@ fn a_seed_is_a_run() {
 
 /// What wants all its keys in one slot of a cluster.
 const OF_ONE_SLOT: &[&str] =
-    &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS"];
+    &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS", "BITOP"];
 
 /// So many seeds for one way through a cluster, and others for the next.
 fn cluster_seeds(way: usize, count: u64) -> std::ops::Range<u64> {

@@ -2,7 +2,7 @@
 
 use super::events::GENERIC;
 use super::glob::Matcher;
-use super::walk::Found;
+use super::walk::{Found, KeysWalk};
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value, short};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_AT_ONCE};
 use crate::proto::{Args, Digits, Reply};
@@ -183,7 +183,8 @@ pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
 
 /// `KEYS pattern`: a walk over all keys, made in slices.
 pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::new(&args[1], reply.encoding())))))
+    let walk = KeysWalk::new(&args[1], reply.encoding());
+    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::Keys(walk)))))
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.

@@ -4,11 +4,14 @@
 //! sockets: what a handler wants of the connection or of the server it says as a [`Flow`].
 
 mod admin;
+mod bitfield;
+mod bits;
 mod client;
 mod cluster;
 mod counter;
 mod decimal;
 mod docs;
+mod dump;
 mod events;
 mod expiry;
 mod families;
@@ -108,6 +111,12 @@ impl Ctx<'_> {
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
         found
+    }
+
+    /// The value of `key`, as [`Ctx::find`] finds it: for commands to which one more call does not matter.
+    #[inline(never)]
+    fn find_value<'k>(&mut self, key: Key<'k>) -> Option<Value<'_>> {
+        self.find(key).map(|entry| entry.value())
     }
 
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
@@ -541,6 +550,12 @@ fn echo(bytes: &[u8]) -> String {
 /// one more of what may have half a gigabyte.
 fn short(word: &[u8]) -> &[u8] {
     &word[..word.len().min(ECHO_BYTES_MAX)]
+}
+
+/// Which of these words it is, in any case; as many as there are where it is none of them.
+#[inline(never)]
+fn which(word: &[u8], words: &[&str]) -> usize {
+    words.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(word)).unwrap_or(words.len())
 }
 
 /// Reads an argument as an integer.

@@ -4,7 +4,10 @@ use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys};
-use super::{Shown, admin, cluster, counter, docs, expiry, info, key, lcs, publish, session, set, string, transaction};
+use super::{
+    Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, publish, session, set, string,
+    transaction,
+};
 use crate::proto::Face;
 
 const READ: Flags = Flags::READONLY;
@@ -42,6 +45,7 @@ const ROW: CommandSpec = CommandSpec {
 const SLOT: CommandSpec = CommandSpec { keys: Keys::ONE, reach: Reach::Slot, ..ROW };
 const STRING: CommandSpec = CommandSpec { family: Family::String, arity: 2, ..SLOT };
 const COUNTER: CommandSpec = CommandSpec { family: Family::Counter, arity: -2, flags: STORE_FAST, ..SLOT };
+const BITS: CommandSpec = CommandSpec { family: Family::Bits, ..SLOT };
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..SLOT };
 /// Rows of the whole keyspace.
 const SPACE: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
@@ -95,6 +99,52 @@ pub static COMMANDS: &[CommandSpec] = &[
         shown: Shown::Before(1),
         run: session::auth,
         ..CONNECTION
+    },
+    CommandSpec {
+        name: "bitcount",
+        usage: "key [start end [BYTE | BIT]]",
+        summary: "Count the bits that are set",
+        arity: -2,
+        flags: READ,
+        run: bits::bitcount,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitfield",
+        usage: "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset qty ...]",
+        summary: "Read and change integers of any width within a value",
+        arity: -2,
+        flags: STORE,
+        run: bitfield::bitfield,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitfield_ro",
+        usage: "key [GET type offset ...]",
+        summary: "Read integers of any width within a value",
+        arity: -2,
+        flags: READ_FAST,
+        run: bitfield::bitfield_ro,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitop",
+        usage: "AND | OR | XOR | NOT destination key [key ...]",
+        summary: "Combine values bit by bit into another one",
+        arity: -4,
+        keys: Keys::FROM_SECOND,
+        flags: STORE,
+        run: bits::bitop,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitpos",
+        usage: "key bit [start [end [BYTE | BIT]]]",
+        summary: "Answer the place of the first bit that is set, or clear",
+        arity: -3,
+        flags: READ,
+        run: bits::bitpos,
+        ..BITS
     },
     CommandSpec {
         name: "client",
@@ -221,6 +271,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..TRANSACTION
     },
     CommandSpec {
+        name: "dump",
+        usage: "key",
+        summary: "Answer a value in the form that RESTORE takes, here and in Redis",
+        arity: 2,
+        flags: READ,
+        run: dump::dump,
+        ..KEY
+    },
+    CommandSpec {
         name: "echo",
         usage: "message",
         summary: "Answer the message",
@@ -304,6 +363,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..FLUSH
     },
     CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_BRIEF, run: string::get, ..STRING },
+    CommandSpec {
+        name: "getbit",
+        usage: "key offset",
+        summary: "Answer a bit of a value",
+        arity: 3,
+        flags: READ_FAST,
+        run: bits::getbit,
+        ..BITS
+    },
     CommandSpec {
         name: "getdel",
         usage: "key",
@@ -645,6 +713,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
+        name: "restore",
+        usage: "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
+        summary: "Set a value as DUMP has answered it, here or in Redis; a ttl of 0 milliseconds is none",
+        arity: -4,
+        flags: STORE,
+        run: dump::restore,
+        ..KEY
+    },
+    CommandSpec {
         name: "scan",
         usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
         summary: "List keys a few at a time; a key present throughout is listed",
@@ -672,6 +749,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: STORE_BRIEF,
         run: set::set,
         ..STRING
+    },
+    CommandSpec {
+        name: "setbit",
+        usage: "key offset bit",
+        summary: "Set or clear a bit of a value and answer what it was; what is missing before it becomes zeros",
+        arity: 4,
+        flags: STORE,
+        run: bits::setbit,
+        ..BITS
     },
     CommandSpec {
         name: "setex",

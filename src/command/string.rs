@@ -108,8 +108,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             entry.write_at(offset, part);
         }
         None => {
-            let mut value = Blob::default();
-            value.try_reserve(end)?;
+            let mut value = Blob::try_with_room(end)?;
             value.write_at(offset, part);
             ctx.state.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }

@@ -54,6 +54,8 @@ pub enum Family {
     String,
     /// Values that are numbers.
     Counter,
+    /// Values that are rows of bits.
+    Bits,
     /// Keys, whatever they hold.
     Key,
     /// When keys end.
@@ -76,6 +78,7 @@ impl Family {
         match self {
             Family::String => "string",
             Family::Counter => "counter",
+            Family::Bits => "bits",
             Family::Key => "key",
             Family::Expiry => "expiry",
             Family::Publish => "publish",
@@ -90,6 +93,7 @@ impl Family {
     pub fn group(self) -> &'static str {
         match self {
             Family::String | Family::Counter => "string",
+            Family::Bits => "bitmap",
             Family::Key | Family::Expiry => "generic",
             Family::Publish => "pubsub",
             Family::Transaction => "transactions",
@@ -103,6 +107,7 @@ impl Family {
     pub fn category(self) -> Option<&'static str> {
         match self {
             Family::String | Family::Counter => Some("@string"),
+            Family::Bits => Some("@bitmap"),
             Family::Key | Family::Expiry => Some("@keyspace"),
             Family::Publish => Some("@pubsub"),
             Family::Transaction => Some("@transaction"),
@@ -129,6 +134,7 @@ impl Keys {
     pub(super) const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
     pub(super) const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     pub(super) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(super) const FROM_SECOND: Keys = Keys { first: 2, last: -1, step: 1 };
     pub(super) const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     pub(super) const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
@@ -406,6 +412,7 @@ mod tests {
         assert_eq!(places("get", 2), [1]);
         assert_eq!(places("mget", 4), [1, 2, 3]);
         assert_eq!(places("mset", 5), [1, 3]);
+        assert_eq!(places("bitop", 5), [2, 3, 4]);
         assert_eq!(places("ping", 1), [0; 0]);
         assert_eq!(places("get", 1), [0; 0]);
     }

@@ -60,6 +60,8 @@ pub struct EntryMut<'a> {
     place: Place,
     handle: Handle,
     expires_ms: Option<u64>,
+    /// Whether its change is noted: once is enough, however many changes there are.
+    noted: bool,
     books: Books<'a>,
 }
 
@@ -78,7 +80,7 @@ impl<'a> EntryMut<'a> {
     #[inline(always)]
     pub(super) fn new(page: &'a mut Page, (place, item): (Place, Item), books: Books<'a>) -> EntryMut<'a> {
         let expires_ms = books.heap.expires_ms(item);
-        EntryMut { page, place, handle: item.handle, expires_ms, books }
+        EntryMut { page, place, handle: item.handle, expires_ms, noted: false, books }
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -150,6 +152,11 @@ impl<'a> EntryMut<'a> {
         self.write_expiry(expires_ms);
     }
 
+    /// Sets what is remembered of its use.
+    pub(super) fn set_mark(&mut self, mark: u8) {
+        self.page.set_mark(self.place, mark, self.books.tables);
+    }
+
     /// Replaces value and times; `key` is the entry's own.
     #[inline(always)]
     pub(super) fn replace(&mut self, key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
@@ -175,8 +182,11 @@ impl<'a> EntryMut<'a> {
             self.page.set_handle(self.place, handle, self.books.tables);
             self.handle = handle;
         }
-        let Books { heap, changes, .. } = &mut self.books;
-        changes.note(|| heap.entry(handle).key());
+        if !self.noted {
+            self.noted = true;
+            let Books { heap, changes, .. } = &mut self.books;
+            changes.note(|| heap.entry(handle).key());
+        }
     }
 
     /// Writes when the entry ends, if that changes.

@@ -4,6 +4,8 @@
 //! A difference is as narrow as it can be said. The run counts how often each was needed, and names those that never
 //! were: an entry that no longer excuses anything is to be taken out.
 
+use memento::dump::decode;
+
 use super::reply::Reply;
 
 /// A request that the two answered differently.
@@ -324,6 +326,23 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "memento refuses an LCS of more than four million steps, which would make everybody wait",
         excuses: |exchange| {
             exchange.name(&["LCS"]) && exchange.memento.is_error("ERR ") && !exchange.redis.is_error("")
+        },
+    },
+    Difference {
+        name: "dump-unpacked",
+        reason: "memento packs no value, and RESTORE makes the same of both",
+        excuses: |exchange| {
+            let value = |reply: &Reply| {
+                let packed = decode(&reply.text).ok()?;
+                let mut value = vec![0; packed.len()];
+                packed.write_to(&mut value).then_some(value)
+            };
+            exchange.name(&["DUMP"])
+                && exchange.both(b'$')
+                && exchange.redis.text.get(1) == Some(&0xC3)
+                && exchange.memento.text.get(1) != Some(&0xC3)
+                && value(exchange.redis).is_some()
+                && value(exchange.redis) == value(exchange.memento)
         },
     },
     Difference {

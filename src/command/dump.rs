@@ -1,0 +1,118 @@
+//! Values in Redis's serialised form: DUMP, RESTORE.
+
+use super::{CommandError, Ctx, Flow, Outcome, integer, which};
+use crate::blob::Blob;
+use crate::dump::{self, Error, OVERHEAD_BYTES_MAX};
+use crate::limits::DUMP_BYTES_MAX;
+use crate::proto::{Args, Reply};
+use crate::store::Expiry;
+
+/// `DUMP key`
+pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let Some(value) = ctx.find_value(ctx.key(args)) else {
+        reply.null();
+        return Ok(Flow::Continue);
+    };
+    let value = value.bytes();
+    check_length(value.len())?;
+    let mut payload = Vec::new();
+    if payload.try_reserve_exact(value.len() + OVERHEAD_BYTES_MAX).is_err() {
+        return Err(CommandError::NoMemory);
+    }
+    dump::encode(value, &mut payload);
+    reply.bulk(&payload);
+    Ok(Flow::Continue)
+}
+
+/// `RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]`
+pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let options = Options::parse(args)?;
+    let (key, now) = (&args[1], ctx.state.now);
+    if !options.replace && ctx.state.store.get(key, now.ms).is_some() {
+        return Err(CommandError::Other("BUSYKEY Target key name already exists.".into()));
+    }
+    let ttl = integer(&args[2])?;
+    if ttl < 0 {
+        return Err(CommandError::other("Invalid TTL value, must be >= 0"));
+    }
+    let payload = &args[3];
+    check_length(payload.len().saturating_sub(OVERHEAD_BYTES_MAX))?;
+    let bad_format = || CommandError::other("Bad data format");
+    let packed = dump::decode(payload).map_err(|error| match error {
+        Error::Seal => CommandError::other("DUMP payload version or checksum are wrong"),
+        Error::Form => bad_format(),
+    })?;
+    check_length(packed.len())?;
+    let mut value = Blob::for_arrival(packed.len(), packed.len())?;
+    value.lengthen(packed.len());
+    if !packed.write_to(&mut value) {
+        return Err(bad_format());
+    }
+    let at_ms = match ttl {
+        0 => None,
+        _ if options.absolute => Some(now.to_boot_ms(ttl)),
+        _ => Some(now.deadline_ms(ttl).ok_or(CommandError::ExpireTime("restore"))?),
+    };
+    match at_ms {
+        // It has ended, and so has what it was to replace.
+        Some(at_ms) if at_ms <= now.ms as i64 => drop(ctx.state.store.remove(key, now.ms)),
+        _ => {
+            value.shrink_to_fit();
+            let expiry = at_ms.map_or(Expiry::Never, |at_ms| Expiry::At(at_ms as u64));
+            ctx.state.store.upsert_shared(key, value.into(), expiry, now.ms);
+            if let Some(idle_ms) = options.idle_ms {
+                ctx.state.store.set_idle_ms(key, idle_ms);
+            }
+            if let Some(count) = options.use_count {
+                ctx.state.store.set_use_count(key, count);
+            }
+        }
+    }
+    reply.ok();
+    Ok(Flow::Continue)
+}
+
+/// Refuses what would make everybody wait.
+fn check_length(length: usize) -> Result<(), CommandError> {
+    if length <= DUMP_BYTES_MAX {
+        return Ok(());
+    }
+    Err(CommandError::Other(format!(
+        "ERR value too long: DUMP and RESTORE take values of at most {DUMP_BYTES_MAX} bytes, use GET and SET"
+    )))
+}
+
+/// What the words behind RESTORE's payload say.
+#[derive(Default)]
+struct Options {
+    replace: bool,
+    /// The time is one since the Unix epoch.
+    absolute: bool,
+    idle_ms: Option<u64>,
+    use_count: Option<u8>,
+}
+
+impl Options {
+    fn parse(args: Args<'_>) -> Result<Options, CommandError> {
+        let mut options = Options::default();
+        let mut words = args.from(4);
+        while let Some(word) = words.next() {
+            match which(word, &["REPLACE", "ABSTTL", "IDLETIME", "FREQ"]) {
+                0 => options.replace = true,
+                1 => options.absolute = true,
+                2 if options.use_count.is_none() => {
+                    let seconds = integer(words.next().ok_or(CommandError::Syntax)?)?;
+                    let wrong = |_| CommandError::other("Invalid IDLETIME value, must be >= 0");
+                    options.idle_ms = Some(u64::try_from(seconds).map_err(wrong)?.saturating_mul(1000));
+                }
+                3 if options.idle_ms.is_none() => {
+                    let count = integer(words.next().ok_or(CommandError::Syntax)?)?;
+                    let wrong = |_| CommandError::other("Invalid FREQ value, must be >= 0 and <= 255");
+                    options.use_count = Some(u8::try_from(count).map_err(wrong)?);
+                }
+                _ => return Err(CommandError::Syntax),
+            }
+        }
+        Ok(options)
+    }
+}
