@@ -304,7 +304,24 @@ EXPIRE nokey 100,PEXPIRE i 100000,EXPIREAT i 99999999999,PEXPIREAT i 99999999999
 EXPIRE s -1,GETEX a EX 100,GETEX a PERSIST,GETEX a PERSIST,GETEX a,GETEX a EXAT 1,GETDEL i,GETDEL i,SET r1 v,SET r2 v,\
 RENAME r1 r2,RENAME r2 r2,RENAMENX r2 r3,SET r4 v,RENAMENX r3 r4,COPY r3 c,COPY r3 c,COPY r3 c REPLACE,DEL c r3 nokey,\
 UNLINK r4 nokey,GET a,TOUCH m1,SET p v PXAT 1,GET p,SETEX k1 100 v,SET k1 w KEEPTTL,SET k1 w,MULTI,SET t 1,INCR t,DEL t,\
-EXEC,FLUSHALL,SET last 1";
+EXEC,SETBIT b 7 1,SETBIT b 7 1,SETBIT b 100 0,SETBIT b 100 0,BITOP NOT nb b,BITOP OR nb nokey,BITOP OR nb nokey,\
+BITFIELD b SET u8 0 255,BITFIELD b SET u8 0 255,BITFIELD b OVERFLOW FAIL INCRBY u8 0 1,BITFIELD nf GET u8 0,\
+BITFIELD b INCRBY u8 800 0,BITFIELD_RO b GET u8 0,FLUSHALL,SET last 1";
+
+/// RESTORE of a short value, which no line can hold.
+fn restore(key: &str, ttl: &str, options: &[&str]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    memento::dump::encode(b"a value", &mut payload);
+    let mut request = format!("*{}\r\n", options.len() + 4).into_bytes();
+    let words = ["RESTORE", key, ttl].map(str::as_bytes).into_iter().chain([&payload[..]]);
+    for word in words.chain(options.iter().map(|word| word.as_bytes())) {
+        request.extend(format!("${}\r\n", word.len()).as_bytes());
+        request.extend(word);
+        request.extend(b"\r\n");
+    }
+    request
+}
+
 
 /// The events that the changes make, as a subscriber of RESP2 gets them.
 fn events(client: &mut Client, listener: &mut Client, classes: &str) -> String {
@@ -315,6 +332,15 @@ fn events(client: &mut Client, listener: &mut Client, classes: &str) -> String {
     listener.until(b":1\r\n");
     for line in CHANGES.split(',') {
         client.send(array(&line.split(' ').collect::<Vec<_>>()));
+    }
+    for (key, ttl, options) in [
+        ("r", "0", &[][..]),
+        ("r", "0", &[]),
+        ("r", "100000", &["REPLACE"]),
+        ("r", "1", &["REPLACE", "ABSTTL"]),
+        ("r", "1", &["REPLACE", "ABSTTL"]),
+    ] {
+        client.send(restore(key, ttl, options));
     }
     client.send(array(&["PUBLISH", "__key-end", "that-is-all"]));
     client.send(array(&["ECHO", "mark"]));

@@ -1,6 +1,7 @@
 //! Integers of any width up to 64 bits within values: BITFIELD, BITFIELD_RO. The highest bit of each comes first.
 
 use super::bits::{bit_offset, change};
+use super::events::STRING;
 use super::{CommandError, Ctx, Flow, Outcome, integer, which};
 use crate::proto::{Args, Reply};
 use crate::store::EntryMut;
@@ -38,17 +39,21 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
     if !may_write {
         return Err(CommandError::other("BITFIELD_RO only supports the GET subcommand"));
     }
-    change(ctx, ctx.key(args), end.div_ceil(8) as usize, &mut |entry| {
+    let mut changed = false;
+    let grown = change(ctx, ctx.key(args), end.div_ceil(8) as usize, &mut |entry| {
         entry.try_reserve(entry.value().bytes().len())?;
         reply.array(count);
         while let Ok(Some(operation)) = operations.next() {
-            match operation.run(entry) {
+            match operation.run(entry, &mut changed) {
                 Some(number) => reply.integer(number),
                 None => reply.null(),
             }
         }
         Ok(())
     })?;
+    if grown || changed {
+        ctx.state.tell(STRING, "setbit", &args[1]);
+    }
     Ok(Flow::Continue)
 }
 
@@ -135,8 +140,8 @@ fn overflow(word: &[u8]) -> Result<Overflow, CommandError> {
 }
 
 impl Operation {
-    /// Does it, in a value that is long enough if this writes to it.
-    fn run(self, entry: &mut EntryMut<'_>) -> Option<i64> {
+    /// Does it, in a value that is long enough if this writes to it, and notes whether it changed any bit.
+    fn run(self, entry: &mut EntryMut<'_>, changed: &mut bool) -> Option<i64> {
         let Operation { verb, overflow, field, offset, operand } = self;
         let bits = load(entry.value().bytes(), offset);
         let old = field.value_of(bits, offset);
@@ -151,6 +156,7 @@ impl Operation {
         };
         let new = field.fitted(wanted, overflow)?;
         if new != old {
+            *changed = true;
             let (shift, mask) = (field.shift(offset), field.mask());
             let bits = bits & !(mask << shift) | (new as u128 & mask) << shift;
             let bytes = (offset % 8 + u64::from(field.width)).div_ceil(8) as usize;

@@ -1,5 +1,6 @@
 //! Values as rows of bits: SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP. The highest bit of a byte is its first.
 
+use super::events::{GENERIC, STRING};
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, which};
 use crate::blob::{Blob, OutOfMemory};
 use crate::limits::{BITS_BYTES_MAX, BITS_BYTES_PER_TURN, VALUE_BYTES_MAX};
@@ -16,7 +17,7 @@ pub(super) fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     };
     let (place, shift) = ((offset / 8) as usize, offset % 8);
     let mut was = 0;
-    change(ctx, ctx.key(args), place + 1, &mut |entry| {
+    let grown = change(ctx, ctx.key(args), place + 1, &mut |entry| {
         let byte = entry.value().bytes()[place];
         was = byte << shift & 0x80;
         if was != on {
@@ -25,35 +26,42 @@ pub(super) fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         }
         Ok(())
     })?;
+    if grown || was != on {
+        ctx.state.tell(STRING, "setbit", &args[1]);
+    }
     reply.integer(i64::from(was >> 7));
     Ok(Flow::Continue)
 }
 
 /// Changes the value of a key in its place, after it was made so long where it was shorter, or not there at all. What is
-/// as long may be shared with a reply: `edit` sees to room of its own for it before it writes.
+/// as long may be shared with a reply: `edit` sees to room of its own for it before it writes. Says whether it was made
+/// longer.
 pub(super) fn change(
     ctx: &mut Ctx<'_>,
     key: Key<'_>,
     length: usize,
     edit: &mut dyn FnMut(&mut EntryMut<'_>) -> Result<(), OutOfMemory>,
-) -> Result<(), CommandError> {
+) -> Result<bool, CommandError> {
     if length > VALUE_BYTES_MAX {
         return Err(CommandError::ValueTooLong);
     }
     let (store, now_ms) = (&mut ctx.state.store, ctx.state.now.ms);
+    let mut grown = false;
     loop {
         if let Some(mut entry) = store.get_mut(key, now_ms) {
             let before = entry.value().bytes().len();
             if before < length {
                 entry.try_reserve(length)?;
                 entry.write_at(length, b"");
+                grown = true;
             }
             edit(&mut entry)?;
-            return Ok(());
+            return Ok(grown);
         }
         let mut value = Blob::try_with_room(length)?;
         value.resize(length);
         store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
+        grown = true;
     }
 }
 
@@ -320,7 +328,9 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         (longest, shortest, total) = (length.max(longest), length.min(shortest), length.saturating_add(total));
     }
     if longest == 0 {
-        ctx.state.store.remove(destination, now_ms);
+        if ctx.state.store.remove(destination, now_ms) {
+            ctx.state.tell(GENERIC, "del", destination);
+        }
         reply.integer(0);
         return Ok(Flow::Continue);
     }
@@ -344,6 +354,7 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     }
     result.shrink_to_fit();
     ctx.state.store.upsert_shared(destination, result.into(), Expiry::Never, now_ms);
+    ctx.state.tell(STRING, "set", destination);
     reply.integer(longest as i64);
     Ok(Flow::Continue)
 }

@@ -1,5 +1,6 @@
 //! Values in Redis's serialised form: DUMP, RESTORE.
 
+use super::events::GENERIC;
 use super::{CommandError, Ctx, Flow, Outcome, integer, which};
 use crate::blob::Blob;
 use crate::dump::{self, Error, OVERHEAD_BYTES_MAX};
@@ -55,7 +56,11 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     };
     match at_ms {
         // It has ended, and so has what it was to replace.
-        Some(at_ms) if at_ms <= now.ms as i64 => drop(ctx.state.store.remove(key, now.ms)),
+        Some(at_ms) if at_ms <= now.ms as i64 => {
+            if ctx.state.store.remove(key, now.ms) {
+                ctx.state.tell(GENERIC, "del", key);
+            }
+        }
         _ => {
             value.shrink_to_fit();
             let expiry = at_ms.map_or(Expiry::Never, |at_ms| Expiry::At(at_ms as u64));
@@ -66,6 +71,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
             if let Some(count) = options.use_count {
                 ctx.state.store.set_use_count(key, count);
             }
+            ctx.state.tell(GENERIC, "restore", key);
         }
     }
     reply.ok();
