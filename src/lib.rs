@@ -65,6 +65,7 @@
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/publish.rs`, `events.rs` | SUBSCRIBE, PUBLISH and their kin; what becomes of keys, published |
+//! | `command/monitor.rs` | MONITOR |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | what takes many turns; patterns; exact decimal sums |

@@ -32,6 +32,7 @@
 //! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
 //! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `MATCH_STEPS_MAX` for all patterns | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits; `src/pubsub.rs`: patterns_that_take_too_long_are_refused |
 //! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on |
+//! | MONITOR | `MONITOR_BYTES_MAX` a line; lines are messages | `tests/pubsub.rs`: who_monitors_sees_what_is_executed |
 //! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITS_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait, combining_long_values_in_a_row_makes_nobody_wait |
 //! | BITFIELD | `ARGS_MAX`; its key is noted once for who watches, however many operations there are | `tests/bounded.rs`: many_operations_on_a_long_key_note_it_once |
 //! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
@@ -268,6 +269,9 @@ pub const MESSAGES_AT_ONCE: usize = 16;
 
 /// ... or after so many bytes.
 pub const MESSAGE_BYTES_AT_ONCE: usize = 128 * 1024;
+
+/// MONITOR shows so many bytes of a request's words, of which each takes up to four.
+pub const MONITOR_BYTES_MAX: usize = 16 * 1024;
 
 /// A subscriber is closed that has not taken so many bytes of what it is owed when the next message comes.
 pub const SUBSCRIBER_UNSENT_BYTES_MAX: usize = 8 << 20;

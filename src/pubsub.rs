@@ -20,6 +20,8 @@ pub enum Kind {
     Channel = 0,
     /// All channels whose names match.
     Pattern = 1,
+    /// What is executed: it has one name, an empty one.
+    Monitor = 2,
 }
 
 /// Whether a pattern matches a text, and how many more steps matching may take.
@@ -40,7 +42,7 @@ pub enum Refusal {
 /// What a client subscribes to.
 #[derive(Debug)]
 pub struct Subscriber {
-    names: [HashMap<Rc<[u8]>, bool>; 2],
+    names: [HashMap<Rc<[u8]>, bool>; 3],
     names_bytes: usize,
     /// How it is told, where it has not said HELLO: as it asked.
     pub encoding: Encoding,
@@ -57,9 +59,14 @@ impl Subscriber {
         self.names[kind as usize].len()
     }
 
-    /// How many subscriptions it has.
+    /// How many subscriptions to channels and patterns it has.
     pub fn total(&self) -> usize {
         self.count(Kind::Channel) + self.count(Kind::Pattern)
+    }
+
+    /// Whether it is told what is executed.
+    pub fn monitors(&self) -> bool {
+        self.count(Kind::Monitor) > 0
     }
 
     /// What it subscribes to.
@@ -107,7 +114,7 @@ type Clients = BTreeSet<(u64, u64)>;
 #[derive(Default)]
 pub struct PubSub {
     /// The subscribers of each name.
-    names: [HashMap<Rc<[u8]>, Clients>; 2],
+    names: [HashMap<Rc<[u8]>, Clients>; 3],
     /// How many messages there were.
     published: u64,
     queue: VecDeque<Delivery>,
@@ -169,7 +176,7 @@ impl PubSub {
 
     /// A client subscribes to nothing any more.
     pub fn leave(&mut self, client: u64, subscriber: &mut Subscriber) {
-        for kind in [Kind::Channel, Kind::Pattern] {
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Monitor] {
             for name in subscriber.names(kind) {
                 self.unsubscribe(client, subscriber, kind, &name);
             }
@@ -191,9 +198,15 @@ impl PubSub {
         self.names[Kind::Channel as usize].get(channel).map_or(0, Clients::len)
     }
 
-    /// Whether nobody listens to anything.
+    /// Whether nobody listens to any channel.
     pub fn is_empty(&self) -> bool {
-        self.names.iter().all(HashMap::is_empty)
+        self.count(Kind::Channel) + self.count(Kind::Pattern) == 0
+    }
+
+    /// Whether anybody is told what is executed.
+    #[inline]
+    pub fn is_monitored(&self) -> bool {
+        self.count(Kind::Monitor) > 0
     }
 
     /// Whether so many bytes of messages wait that who publishes has to wait as well.
@@ -244,13 +257,32 @@ impl PubSub {
         };
         let channel: Rc<[u8]> = channel.into();
         for (kind, name) in fitting {
-            let (channel, payload) = (Rc::clone(&channel), Rc::clone(&payload));
-            let delivery =
-                Delivery { number: self.published, kind, name, channel, payload, next: 0, faces: Default::default() };
-            self.queue_bytes += delivery.bytes();
-            self.queue.push_back(delivery);
+            self.push(kind, name, Rc::clone(&channel), Rc::clone(&payload));
         }
         Ok(receivers)
+    }
+
+    fn push(&mut self, kind: Kind, name: Rc<[u8]>, channel: Rc<[u8]>, payload: Rc<Blob>) {
+        let delivery =
+            Delivery { number: self.published, kind, name, channel, payload, next: 0, faces: Default::default() };
+        self.queue_bytes += delivery.bytes();
+        self.queue.push_back(delivery);
+    }
+
+    /// Queues a line, of ASCII alone, for all who are told what is executed.
+    ///
+    /// # Errors
+    /// When it cannot be queued, or too much waits already; then nobody gets it.
+    pub fn tell_monitors(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        if self.is_full() {
+            return Err(Refusal::NoMemory);
+        }
+        let Some((name, _)) = self.names[Kind::Monitor as usize].get_key_value(&b""[..]) else { return Ok(()) };
+        let name = Rc::clone(name);
+        let payload = Rc::new(copied(line).map_err(|_| Refusal::NoMemory)?);
+        self.published += 1;
+        self.push(Kind::Monitor, Rc::clone(&name), name, payload);
+        Ok(())
     }
 
     /// The client that is to get a message next: [`PubSub::message`] tells which.
@@ -308,6 +340,7 @@ fn write(delivery: &Delivery, reply: &mut Reply<'_>) {
         Kind::Pattern => {
             reply.push(&[PushWord::Bytes(b"pmessage"), PushWord::Bytes(&delivery.name), channel, payload], false);
         }
+        Kind::Monitor => reply.simple(str::from_utf8(&delivery.payload).unwrap_or_default()),
     }
 }
 

@@ -86,6 +86,7 @@ const CASES: &[Case] = &[
     ("LATENCY", latency),
     ("MEMORY", memory),
     ("MGET", mget),
+    ("MONITOR", publish_cases::monitor),
     ("MSET", mset),
     ("MSETNX", string_cases::msetnx),
     ("OBJECT", keys_cases::object),

@@ -425,3 +425,93 @@ fn a_key_that_must_go_is_told_of() {
         client.expect(&format!("EXISTS {key}"), "0");
     }
 }
+
+/// What MONITOR tells of requests up to one that is the last, without times and addresses.
+fn monitored(monitor: &mut Client, client: &mut Client, requests: &[Vec<u8>]) -> Vec<String> {
+    monitor.send(array(&["MONITOR"]));
+    monitor.until(b"+OK\r\n");
+    for request in requests {
+        client.send(request);
+    }
+    client.send(array(&["ECHO", "that is all"]));
+    client.until(b"that is all\r\n");
+    let mut lines = Vec::new();
+    loop {
+        let line = monitor.line();
+        let (time, rest) = line.strip_prefix('+').and_then(|line| line.split_once(" [0 ")).expect("a line of MONITOR");
+        assert!(time.parse::<f64>().is_ok_and(|seconds| seconds > 1e9), "{line}");
+        let (address, words) = rest.split_once("] ").expect("an address");
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        if words.ends_with(r#""that is all""#) {
+            return lines;
+        }
+        lines.push(words.to_string());
+    }
+}
+
+#[test]
+fn who_monitors_sees_what_is_executed() {
+    let _machine = together();
+    let Some(redis) = Reference::start() else { return };
+    let server = Server::start(&[]);
+    let words = |line: &str| array(&line.split(' ').collect::<Vec<_>>());
+    let mut requests: Vec<Vec<u8>> = [
+        "PING", "set k v", "GET k", "GET nokey", "INCR k", "NOSUCH x", "GET", "CONFIG GET maxclients", "CLIENT ID",
+        "CLIENT SETNAME x", "CLIENT LIST", "SLOWLOG LEN", "MULTI", "SET t 1", "GET t", "EXEC", "EXEC", "MULTI", "DISCARD",
+        "WATCH k", "UNWATCH", "AUTH secret", "AUTH default secret", "HELLO 2 AUTH default secret", "KEYS *", "SCAN 0",
+        "OBJECT HELP", "PUBLISH ch m", "DEBUG JMAP", "COMMAND COUNT", "MEMORY USAGE k", "LATENCY RESET", "INFO server",
+        "FLUSHALL", "SELECT 0", "TIME", "DBSIZE", "BITFIELD k GET u8 0",
+    ]
+    .map(words)
+    .into();
+    requests.push(array(&["SET", "all \t\r\n\"\\\x07\x08\x00\x7f", ""]));
+    requests.push(b"*2\r\n$4\r\nECHO\r\n$3\r\n\xff\x80\x1b\r\n".to_vec());
+    let wanted = monitored(&mut redis.connect(), &mut redis.connect(), &requests);
+    let (mut monitor, mut client) = (server.connect(), server.connect());
+    let got = monitored(&mut monitor, &mut client, &requests);
+    assert_eq!(got, wanted);
+    assert!(got.iter().all(|line| !line.contains("secret")), "{got:?}");
+
+    // Of a long request the beginning is shown.
+    let long = "v".repeat(100_000);
+    client.send(array(&["SET", "long", &long]));
+    client.until(b"+OK\r\n");
+    let line = monitor.line();
+    assert!(line.ends_with(" more bytes)") && line.contains(r#""long" "vvv"#) && line.len() < 20_000, "{}", line.len());
+    // CLIENT LIST knows it, and RESET ends it.
+    let id = client.ask("CLIENT LIST").lines().filter(|line| line.contains(" flags=O ")).count();
+    assert_eq!(id, 1);
+    monitor.send(array(&["RESET"]));
+    monitor.until(b"+RESET\r\n");
+    client.expect_line("SET k v", "OK");
+    monitor.send(array(&["ECHO", "nothing before"]));
+    assert_eq!(monitor.until(b"nothing before\r\n"), "$14\r\n");
+    // One of lines is told lines; and who has gone is told nothing.
+    let mut lines = server.connect();
+    lines.expect_line("MONITOR", "OK");
+    client.expect_line("SET k two  words", "OK");
+    assert!(lines.line().ends_with(r#" "SET" "k" "two  words""#));
+    drop(lines);
+    wait_for("the monitor to be gone", || client.info("connected_clients") == 2);
+    client.expect_line("SET k v", "OK");
+}
+
+#[test]
+fn a_node_tells_monitors_what_it_executes() {
+    let _machine = together();
+    let cluster = Cluster::start(2);
+    let (near, far) = (cluster.key_of(0, 0), cluster.key_of(1, 0));
+    let mut monitors: Vec<Client> = (0..2).map(|node| cluster.connect(node)).collect();
+    for monitor in &mut monitors {
+        monitor.expect_line("MONITOR", "OK");
+    }
+    let mut client = cluster.connect(0);
+    client.expect_line(&format!("SET {near} 1"), "OK");
+    client.expect_line(&format!("SET {far} 2"), "OK");
+    assert!(monitors[0].line().ends_with(&format!(r#" "SET" "{near}" "1""#)));
+    assert!(monitors[1].line().ends_with(&format!(r#" "SET" "{far}" "2""#)));
+    client.send(format!("MULTI\r\nSET {far} 3\r\nEXEC\r\n"));
+    assert!(monitors[0].line().ends_with(r#" "MULTI""#));
+    assert!(monitors[1].line().ends_with(&format!(r#" "SET" "{far}" "3""#)));
+    assert!(monitors[1].line().ends_with(r#" "exec""#));
+}

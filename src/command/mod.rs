@@ -22,6 +22,7 @@ mod latency;
 mod lcs;
 mod measure;
 mod memory;
+mod monitor;
 mod object;
 mod publish;
 mod route;
@@ -368,7 +369,10 @@ fn run(
     reply: &mut Reply<'_>,
 ) -> Flow {
     ctx.state.stats.total_commands_processed += 1;
-    let brief = spec.flags.has(Flags::BRIEF) && !ctx.state.settings.wants_every_time(spec.flags) && !args.has_long();
+    let brief = spec.flags.has(Flags::BRIEF)
+        && !ctx.state.settings.wants_every_time(spec.flags)
+        && !args.has_long()
+        && !ctx.state.pubsub.is_monitored();
     if ctx.state.measures.is_amid_another_run(spec, brief) {
         ctx.state.measures.settle(ctx.state.host.clock_ns);
     }
@@ -386,6 +390,9 @@ fn run(
         let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
         if ctx.state.settings.is_slow(ns) {
             slowlog::note(ctx, spec, args, ns);
+        }
+        if ctx.state.pubsub.is_monitored() {
+            monitor::tell(ctx, spec, sub, args);
         }
     }
     match outcome {
@@ -444,7 +451,7 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         && let Err(error) = admin::check_debug(ctx)
     {
         error
-    } else if ctx.session.subscriber.is_some()
+    } else if ctx.session.is_subscriber()
         && ctx.session.encoding != Some(Encoding::Resp3)
         && !spec.flags.has(Flags::SUBSCRIBED)
     {

@@ -4,7 +4,7 @@ use super::sub::names;
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, glob, lookup};
 use crate::limits::{MATCH_STEPS_MAX, SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_MAX};
 use crate::proto::{Args, Encoding, OwnedArgs, PushWord, Reply};
-use crate::pubsub::{Kind, Refusal, Subscriber};
+use crate::pubsub::{Kind, PubSub, Refusal, Subscriber};
 
 /// `SUBSCRIBE channel [channel ...]`
 pub(super) fn subscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -29,9 +29,7 @@ pub(super) fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<
 /// Begins subscriptions; the client is told of each, with how many it has.
 fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     ctx.state.want_room(args.len(), args.from(1).map(<[u8]>::len).sum())?;
-    let pubsub = &mut ctx.state.pubsub;
-    let subscriber = ctx.session.subscriber.get_or_insert_with(|| Box::new(Subscriber::new(reply.encoding())));
-    subscriber.encoding = reply.encoding();
+    let (pubsub, subscriber) = subscriber_of(ctx, reply);
     let has_room = pubsub.has_room(subscriber, kind, args.len() - 1);
     if has_room {
         for (place, name) in (1..args.len()).zip(args.from(1)) {
@@ -47,6 +45,19 @@ fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut
         )));
     }
     Ok(Flow::Continue)
+}
+
+/// Who asks, as a subscriber.
+fn subscriber_of<'c>(ctx: &'c mut Ctx<'_>, reply: &Reply<'_>) -> (&'c mut PubSub, &'c mut Subscriber) {
+    let subscriber = ctx.session.subscriber.get_or_insert_with(|| Box::new(Subscriber::new(reply.encoding())));
+    subscriber.encoding = reply.encoding();
+    (&mut ctx.state.pubsub, subscriber)
+}
+
+/// Begins one subscription; the client is not told.
+pub(super) fn listen(ctx: &mut Ctx<'_>, kind: Kind, name: &[u8], reply: &Reply<'_>) {
+    let (pubsub, subscriber) = subscriber_of(ctx, reply);
+    pubsub.subscribe(pubsub.asker, subscriber, kind, name);
 }
 
 /// Ends subscriptions, all of a kind where none is named.
@@ -82,8 +93,8 @@ pub(super) fn leave(ctx: &mut Ctx<'_>) {
 
 /// Whether the client is a subscriber may have changed.
 fn settle(ctx: &mut Ctx<'_>) {
-    ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0);
-    ctx.session.guarded = ctx.session.denied || ctx.session.subscriber.is_some();
+    ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0 && !subscriber.monitors());
+    ctx.session.guarded = ctx.session.denied || ctx.session.is_subscriber();
 }
 
 /// A command that a subscriber may not use where it could not tell the answer from a message.

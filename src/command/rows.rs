@@ -5,8 +5,8 @@ use super::route::{Merge, Reach};
 use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys};
 use super::{
-    Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, publish, session, set, string,
-    transaction,
+    Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
+    string, transaction,
 };
 use crate::proto::Face;
 
@@ -510,6 +510,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ_FAST,
         run: string::mget,
         ..STRING
+    },
+    CommandSpec {
+        name: "monitor",
+        summary: "Stream every request that this node executes",
+        flags: Flags::ADMIN,
+        run: monitor::monitor,
+        ..ROW
     },
     CommandSpec {
         name: "mset",

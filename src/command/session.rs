@@ -79,6 +79,11 @@ impl Session {
         self.last_row.map(|row| &COMMANDS[usize::from(row)])
     }
 
+    /// Whether it subscribes to any channel or pattern.
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriber.as_deref().is_some_and(|subscriber| subscriber.total() > 0)
+    }
+
     /// It sends this command.
     #[inline(always)]
     pub(super) fn set_last(&mut self, spec: &'static CommandSpec) {
@@ -125,7 +130,7 @@ pub(super) fn ping(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     match args.get(1) {
         Some(_) if args.len() > 2 => return Err(CommandError::Arity("ping")),
         // So that a subscriber can tell it from a message.
-        message if ctx.session.subscriber.is_some() && reply.encoding() == Encoding::Resp2 => {
+        message if ctx.session.is_subscriber() && reply.encoding() == Encoding::Resp2 => {
             reply.push(&[PushWord::Bytes(b"pong"), PushWord::Bytes(message.unwrap_or_default())], false);
         }
         None => reply.simple("PONG"),

@@ -142,3 +142,19 @@ pub fn pubsub(server: &mut Server) {
     );
     assert_eq!((client.info("pubsub_channels"), client.info("pubsub_patterns")), (1, 2));
 }
+
+pub fn monitor(server: &mut Server) {
+    let client = &mut server.connect();
+    wrong_arity(client, &["MONITOR now"]);
+    told(client, "MONITOR", &["OK"]);
+    // Its own requests as well; the administration's are not shown.
+    told(client, "ECHO two  words", &["two  words"]);
+    let line = client.line();
+    let (_, rest) = line.split_once(" [0 ").expect("a database and an address");
+    assert!(rest.ends_with(r#"] "ECHO" "two  words""#), "{line}");
+    let time = line.split(' ').next().expect("a time").split_once('.').expect("microseconds");
+    assert!(time.0.parse::<u64>().is_ok() && time.1.len() == 6, "{line}");
+    told(client, "CONFIG SET slowlog-max-len 128", &["OK"]);
+    told(client, "RESET", &["RESET"]);
+    client.expect("ECHO x", "x");
+}
