@@ -1,7 +1,6 @@
 //! MONITOR: what is executed here, a line a request, for who watches. What is secret never gets into it.
 
 use super::publish;
-use super::slowlog::Shown;
 use super::table::{CommandSpec, Flags};
 use super::{CommandError, Ctx, Flow, Outcome};
 use crate::limits::MONITOR_BYTES_MAX;
@@ -36,8 +35,9 @@ pub(super) fn tell(ctx: &mut Ctx<'_>, spec: &CommandSpec, sub: Option<usize>, ar
 /// The words of a request behind the beginning of a line; none where there is no memory for it.
 fn line(begin: String, spec: &CommandSpec, args: Args<'_>) -> Option<Vec<u8>> {
     let mut line = begin.into_bytes();
-    // What another node's transaction is in is not what its client sent.
-    let (count, shown) = if spec.shown == Shown::Nothing { (1, 1) } else { (args.len(), spec.shown.words(args)) };
+    // A transaction that another node sends is in a form of its own.
+    let own = !args.name().eq_ignore_ascii_case(spec.name.as_bytes());
+    let (count, shown) = if own { (1, 1) } else { (args.len(), spec.shown.words(args).max(1)) };
     let mut room = MONITOR_BYTES_MAX;
     for place in 0..count {
         if room == 0 {
@@ -45,7 +45,7 @@ fn line(begin: String, spec: &CommandSpec, args: Args<'_>) -> Option<Vec<u8>> {
             break;
         }
         let word = match place {
-            0 if spec.shown == Shown::Nothing => spec.name.as_bytes(),
+            0 if own => spec.name.as_bytes(),
             _ if place < shown => &args[place],
             _ => b"(redacted)",
         };
