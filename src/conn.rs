@@ -395,6 +395,15 @@ impl Connection {
         (self.backlog_bytes, self.pinned_bytes)
     }
 
+    /// Of these, those of the first stored value.
+    pub fn first_pinned_bytes(&self) -> usize {
+        let first = self
+            .backlog
+            .iter()
+            .find_map(|part| if let Part::Shared(value, _) = part { Some(value.len()) } else { None });
+        first.unwrap_or(0)
+    }
+
     /// Bytes of the requests whose replies are waited for, as far as those count who answer them.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes as usize

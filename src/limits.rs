@@ -29,10 +29,10 @@
 //! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
-//! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
-//! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `MATCH_STEPS_MAX` for all patterns | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits; `src/pubsub.rs`: patterns_that_take_too_long_are_refused |
-//! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on |
-//! | MONITOR | `MONITOR_BYTES_MAX` a line; lines are messages | `tests/pubsub.rs`: who_monitors_sees_what_is_executed |
+//! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has, who_has_gone_leaves_a_piece_at_a_time; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
+//! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `PATTERN_STEPS_MAX` for all patterns, `PATTERN_STEPS_PER_TURN` | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits, what_a_transaction_publishes_is_bounded, many_patterns_make_nobody_wait; `src/pubsub.rs`: patterns_that_take_too_long_are_refused, a_message_for_many_patterns_takes_little |
+//! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX`, `SUBSCRIBER_STUCK_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on, long_messages_close_nobody_who_takes_them |
+//! | MONITOR | `MONITORS_MAX`; `MONITOR_BYTES_MAX` a line, `MONITOR_LINES_BYTES_MAX` a turn | `tests/pubsub.rs`: who_monitors_sees_what_is_executed; `src/pubsub.rs`: who_monitors_is_told_what_comes_later |
 //! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITS_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait, combining_long_values_in_a_row_makes_nobody_wait |
 //! | BITFIELD | `ARGS_MAX`; its key is noted once for who watches, however many operations there are | `tests/bounded.rs`: many_operations_on_a_long_key_note_it_once |
 //! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
@@ -252,11 +252,24 @@ pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 /// A client may watch so many keys: to begin and to end that takes some microseconds a key, in one piece.
 pub const WATCHED_KEYS_MAX: usize = 10_000;
 
-/// A client may have so many subscriptions: to end them takes some tenths of a microsecond each, in one piece.
+/// A client may have so many subscriptions, and begin or end so many at a time: that takes some tenths of a microsecond each,
+/// in one piece.
 pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Of the subscriptions of clients that have gone, so many are ended in a turn.
+pub const SUBSCRIPTIONS_ENDED_AT_ONCE: usize = 512;
 
 /// So many channels, and so many patterns, may have subscribers: PUBSUB CHANNELS and PUBLISH look at all, in one piece.
 pub const SUBSCRIPTION_NAMES_MAX: usize = 1 << 17;
+
+/// For one message, matching patterns may look at so many bytes: some milliseconds, in one piece.
+pub const PATTERN_STEPS_MAX: usize = 4 << 20;
+
+/// When it has looked at so many in a turn, who publishes waits for the next one, and events of keys are left out.
+pub const PATTERN_STEPS_PER_TURN: usize = 1 << 20;
+
+/// Keys of more bytes have no events: these would be copied several times.
+pub const EVENT_KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// Messages on their way may take about so many bytes; who publishes then waits, and events of keys are left out.
 pub const MESSAGES_BYTES_MAX: usize = 4 << 20;
@@ -270,11 +283,24 @@ pub const MESSAGES_AT_ONCE: usize = 16;
 /// ... or after so many bytes.
 pub const MESSAGE_BYTES_AT_ONCE: usize = 128 * 1024;
 
+/// So many clients may monitor what is executed: each is sent all of it.
+pub const MONITORS_MAX: usize = 16;
+
 /// MONITOR shows so many bytes of a request's words, of which each takes up to four.
 pub const MONITOR_BYTES_MAX: usize = 16 * 1024;
 
-/// A subscriber is closed that has not taken so many bytes of what it is owed when the next message comes.
-pub const SUBSCRIBER_UNSENT_BYTES_MAX: usize = 8 << 20;
+/// In a turn it tells of requests until its lines have so many bytes.
+pub const MONITOR_LINES_BYTES_MAX: usize = 256 * 1024;
+
+/// A subscriber is closed that is owed more bytes than this when the next message comes, the first of the values that are
+/// sent from where they are stored aside (Redis has the same bound) ...
+pub const SUBSCRIBER_UNSENT_BYTES_MAX: usize = 32 << 20;
+
+/// ... or so many, if it could take some ...
+pub const SUBSCRIBER_STUCK_BYTES_MAX: usize = 8 << 20;
+
+/// ... and has taken nothing for so long.
+pub const SUBSCRIBER_STUCK_MS: u64 = 1000;
 
 /// What memento-cli and memento-benchmark take for one answer, before it ends in their memory: a server that never ends one
 /// must not fill the box that asks. Answers that are copied through a pipe are not held, and so have no bound.
@@ -473,7 +499,8 @@ const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
 // Two of the largest find room beside what waits for the socket.
 const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
-const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < SUBSCRIBER_UNSENT_BYTES_MAX && MESSAGES_NS_MAX <= TURN_NS_MAX / 3);
+const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < SUBSCRIBER_STUCK_BYTES_MAX && MESSAGES_NS_MAX <= TURN_NS_MAX / 3);
+const _: () = assert!(SUBSCRIBER_STUCK_BYTES_MAX < SUBSCRIBER_UNSENT_BYTES_MAX);
 const _: () = assert!(REPLY_VALUES_MAX * 16 <= ANSWER_BYTES_MAX);
 // Silence is noticed within two seconds, and one lost ping is not silence.
 const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);

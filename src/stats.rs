@@ -64,8 +64,8 @@ counters! {
     client_output_pauses, "times", "Times that a client's next requests waited because it had not taken its replies.";
     client_output_buffer_limit_disconnections, "connections", "Clients closed because one reply was too large.";
     closed_by_slow_subscription, "connections", "Clients closed because they did not take the messages they subscribed to.";
-    keyspace_events_lost, "messages", "Events of keys that nobody was told of, since too many messages were on their way.";
-    monitor_lines_lost, "lines", "Requests that no MONITOR was told of, since too many messages were on their way.";
+    keyspace_events_lost, "messages", "Events of keys that nobody was told of, since too many messages were on their way or patterns took too long.";
+    monitor_lines_lost, "lines", "Requests that no MONITOR was told of, since a turn had too many.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
     cluster_forwarded, "requests", "Requests sent to other nodes, each part of one that was cut up counted.";

@@ -297,8 +297,7 @@ fn what_redis_has_besides_is_named() {
     }
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
     let table = readme.split("<!-- missing -->").nth(1).and_then(|rest| rest.split("<!-- /missing -->").next());
-    let named: BTreeSet<String> =
-        table.expect("the table").split('`').skip(1).step_by(2).map(str::to_string).collect();
+    let named: BTreeSet<String> = table.expect("the table").split('`').skip(1).step_by(2).map(str::to_string).collect();
     let wrong: Vec<_> = named.difference(&missing).collect();
     assert!(wrong.is_empty(), "they are here, or Redis has them neither: {wrong:?}");
     for kind in ["hash", "list", "set", "sortedset", "stream", "geo", "hyperloglog", "scripting"] {

@@ -6,6 +6,8 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use support::cluster::{Cluster, array};
 use support::reference::Reference;
 use support::{Client, DEADLINE, Server, StopAtEnd, alone, ping_until, raise_descriptors, skip, together, wait_for};
@@ -149,8 +151,101 @@ fn a_slow_subscriber_is_closed_and_others_go_on() {
     assert!(received, "the quick one got something else");
     server.wait_for_log("of the messages that it subscribed to and of its replies");
     let got = slow.rest().len();
-    assert!(got < MESSAGES * BYTES && got > 8 << 20 >> 1, "the slow one got {got} bytes");
+    assert!(got < MESSAGES * BYTES && got > 4 << 20, "the slow one got {got} bytes");
     assert_eq!(server.connect().info("closed_by_slow_subscription"), 1);
+}
+
+/// Who has published was told how many get it.
+#[test]
+fn what_was_published_before_the_end_is_told() {
+    const LISTENERS: usize = 50;
+    const MESSAGES: usize = 2000;
+    let _machine = together();
+    let mut server = Server::start(&[]);
+    let mut listeners: Vec<Client> = (0..LISTENERS).map(|_| listener(&server, "ch")).collect();
+    let mut publisher = server.connect();
+    let requests: String = (0..MESSAGES).map(|number| format!("PUBLISH ch {number}\r\n")).collect();
+    publisher.converse(requests.as_bytes(), MESSAGES * "50\r\n".len());
+    server.signal(Signal::SIGTERM);
+    let wanted: String = (0..MESSAGES).map(|number| format!("message ch {number}\r\n")).collect();
+    for client in &mut listeners {
+        let got = client.rest();
+        assert!(got == wanted.as_bytes(), "{} of {} bytes", got.len(), wanted.len());
+    }
+    assert!(server.wait_exit().success());
+}
+
+/// Long ones that are being sent, and what comes behind them, are no sign of slowness.
+#[test]
+fn long_messages_close_nobody_who_takes_them() {
+    const BYTES: usize = 9 << 20;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let mut client = listener(&server, "ch");
+    client.expect_line("PSUBSCRIBE c*", "psubscribe c* 2");
+    let mut publisher = server.connect();
+    let payload = "v".repeat(BYTES);
+    publisher.send([array(&["PUBLISH", "ch", &payload]), array(&["PUBLISH", "ch", "short"])].concat());
+    assert_eq!([publisher.line(), publisher.line()], [":2", ":2"]);
+    for message in [&payload, "short"] {
+        assert!(client.line().strip_prefix("message ch ") == Some(message));
+        assert!(client.line().strip_prefix("pmessage c* ch ") == Some(message));
+    }
+    assert_eq!(publisher.info("closed_by_slow_subscription"), 0);
+}
+
+/// Within a transaction nothing waits: what finds no room is refused, and what each message takes is the same for many
+/// patterns.
+#[test]
+fn what_a_transaction_publishes_is_bounded() {
+    const MESSAGES: usize = 100_000;
+    const PATTERNS: usize = 10;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for number in 1..=PATTERNS {
+        client.expect_line(
+            &format!("PSUBSCRIBE {}", "*".repeat(number)),
+            &format!("psubscribe {} {number}", "*".repeat(number)),
+        );
+    }
+    let mut publisher = server.connect();
+    publisher.expect_line("MULTI", "OK");
+    publisher.converse("PUBLISH ch x\r\n".repeat(MESSAGES).as_bytes(), MESSAGES * "QUEUED\r\n".len());
+    let before_kb = server.peak_kb();
+    let answer = publisher.ask("EXEC");
+    let (told, refused) = answer.lines().partition::<Vec<&str>, _>(|&line| line == PATTERNS.to_string());
+    assert_eq!(told.len() + refused.len(), MESSAGES);
+    assert!(told.len() > 1000, "{} of them were published", told.len());
+    assert!(!refused.is_empty() && refused.iter().all(|line| line.contains("too many messages")), "{:?}", refused[0]);
+    for _ in 0..told.len() * PATTERNS {
+        assert!(client.line().starts_with("pmessage *"));
+    }
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("{} messages for {PATTERNS} patterns: grown by {grown_kb} kB", told.len());
+    assert!(grown_kb < 60_000, "grown by {grown_kb} kB");
+}
+
+/// Patterns that take long cost a turn no more than they may, however many events there are.
+#[test]
+fn many_patterns_make_nobody_wait() {
+    const PATTERNS: usize = 10_000;
+    let _machine = alone();
+    let server = Server::start(&["--notify-keyspace-events", "KEA"]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let patterns: Vec<String> = (0..PATTERNS).map(|number| format!("*a*a*a*a*{number}b")).collect();
+    client.send(format!("PSUBSCRIBE {}\r\n", patterns.join(" ")));
+    for _ in 0..PATTERNS {
+        client.line();
+    }
+    let pairs: Vec<String> = (0..1000).map(|number| format!("{}{number} v", "a".repeat(40))).collect();
+    other.expect("CONFIG RESETSTAT", "OK");
+    let began = Instant::now();
+    other.expect_line(&format!("MSET {}", pairs.join(" ")), "OK");
+    let (took, turn_us) = (began.elapsed(), other.info("turn_worst_us"));
+    let lost = other.info("keyspace_events_lost");
+    println!("an MSET of 1000 keys for {PATTERNS} patterns: {took:?}, a turn of {turn_us} us, {lost} events lost");
+    assert!(turn_us < 500_000 && lost > 1000, "a turn of {turn_us} us, {lost} events lost");
 }
 
 /// Many messages for many: who publishes waits, rather than that messages pile up; the others do not.
@@ -215,11 +310,18 @@ fn subscriptions_are_bounded_and_counted() {
     let mut client = server.connect();
     let names = |count: usize| (0..count).map(|number| format!(" ch{number}")).collect::<String>();
     let refused = client.ask_line(&format!("SUBSCRIBE{}", names(MOST + 1)));
-    assert!(refused.starts_with("(error) too many subscriptions: a client has at most 10000"), "{refused}");
+    assert_eq!(refused, "(error) too many names, ask for at most 10000 at a time");
     client.expect("PING", "PONG");
     client.send(format!("SUBSCRIBE{}\r\n", names(MOST)));
     for number in 0..MOST {
         assert_eq!(client.line(), format!("subscribe ch{number} {}", number + 1));
+    }
+    let refused = client.ask_line("SUBSCRIBE ch0 more");
+    assert!(refused.starts_with("(error) too many subscriptions: a client has at most 10000"), "{refused}");
+    // What it has is nothing new.
+    client.send(format!("SUBSCRIBE{}\r\n", names(MOST)));
+    for number in 0..MOST {
+        assert_eq!(client.line(), format!("subscribe ch{number} {MOST}"));
     }
     let mut other = server.connect();
     assert_eq!(other.info("pubsub_channels"), MOST as u64);
@@ -234,6 +336,15 @@ fn subscriptions_are_bounded_and_counted() {
     assert!(last.ends_with(" 0"), "{last}");
     client.expect("PING", "PONG");
     assert_eq!(other.info("pubsub_channels"), 0);
+    // Who goes with as many leaves nothing behind, and nobody waits for that.
+    for kind in ["SUBSCRIBE", "PSUBSCRIBE"] {
+        for _ in 0..20 {
+            let mut client = server.connect();
+            client.send(format!("{kind}{}\r\n", names(MOST / 2)));
+            client.skip_to(format!("ch{} {}\r\n", MOST / 2 - 1, MOST / 2).as_bytes());
+        }
+    }
+    wait_for("all to be gone", || other.info("pubsub_channels") + other.info("pubsub_patterns") == 0);
 }
 
 #[test]
@@ -321,7 +432,6 @@ fn restore(key: &str, ttl: &str, options: &[&str]) -> Vec<u8> {
     }
     request
 }
-
 
 /// The events that the changes make, as a subscriber of RESP2 gets them.
 fn events(client: &mut Client, listener: &mut Client, classes: &str) -> String {
@@ -411,8 +521,13 @@ fn a_key_that_must_go_is_told_of() {
     let value = "v".repeat(1000);
     let requests: String = (0..6000).map(|number| format!("SET k{number} {value}\r\n")).collect();
     client.converse(requests.as_bytes(), 4 * 6000);
-    let (evicted, left) = (client.info("evicted_keys"), client.ask("DBSIZE").parse::<u64>().expect("a number"));
-    assert!(evicted > 1000 && evicted + left == 6000, "{evicted} went, {left} are left");
+    // Messages that are on their way take memory as well, so that a few more keys may go for them.
+    let mut evicted = 0;
+    wait_for("what went and what is left to be all", || {
+        evicted = client.info("evicted_keys");
+        evicted + client.ask("DBSIZE").parse::<u64>().expect("a number") == 6000
+    });
+    assert!(evicted > 1000, "{evicted} went");
     let mut gone = std::collections::BTreeSet::new();
     for _ in 0..evicted {
         let line = listener.line();
@@ -456,11 +571,44 @@ fn who_monitors_sees_what_is_executed() {
     let server = Server::start(&[]);
     let words = |line: &str| array(&line.split(' ').collect::<Vec<_>>());
     let mut requests: Vec<Vec<u8>> = [
-        "PING", "set k v", "GET k", "GET nokey", "INCR k", "NOSUCH x", "GET", "CONFIG GET maxclients", "CLIENT ID",
-        "CLIENT SETNAME x", "CLIENT LIST", "SLOWLOG LEN", "MULTI", "SET t 1", "GET t", "EXEC", "EXEC", "MULTI", "DISCARD",
-        "WATCH k", "UNWATCH", "AUTH secret", "AUTH default secret", "HELLO 2 AUTH default secret", "KEYS *", "SCAN 0",
-        "OBJECT HELP", "PUBLISH ch m", "DEBUG JMAP", "COMMAND COUNT", "MEMORY USAGE k", "LATENCY RESET", "INFO server",
-        "FLUSHALL", "SELECT 0", "TIME", "DBSIZE", "BITFIELD k GET u8 0",
+        "PING",
+        "set k v",
+        "GET k",
+        "GET nokey",
+        "INCR k",
+        "NOSUCH x",
+        "GET",
+        "CONFIG GET maxclients",
+        "CLIENT ID",
+        "CLIENT SETNAME x",
+        "CLIENT LIST",
+        "SLOWLOG LEN",
+        "MULTI",
+        "SET t 1",
+        "GET t",
+        "EXEC",
+        "EXEC",
+        "MULTI",
+        "DISCARD",
+        "WATCH k",
+        "UNWATCH",
+        "AUTH secret",
+        "AUTH default secret",
+        "HELLO 2 AUTH default secret",
+        "KEYS *",
+        "SCAN 0",
+        "OBJECT HELP",
+        "PUBLISH ch m",
+        "DEBUG JMAP",
+        "COMMAND COUNT",
+        "MEMORY USAGE k",
+        "LATENCY RESET",
+        "INFO server",
+        "FLUSHALL",
+        "SELECT 0",
+        "TIME",
+        "DBSIZE",
+        "BITFIELD k GET u8 0",
     ]
     .map(words)
     .into();
@@ -472,15 +620,17 @@ fn who_monitors_sees_what_is_executed() {
     assert_eq!(got, wanted);
     assert!(got.iter().all(|line| !line.contains("secret")), "{got:?}");
 
-    // Of a long request the beginning is shown.
+    // Of a long request the beginning is shown. This client has not said HELLO.
+    drop(client);
+    let mut client = server.connect();
     let long = "v".repeat(100_000);
     client.send(array(&["SET", "long", &long]));
     client.until(b"+OK\r\n");
     let line = monitor.line();
     assert!(line.ends_with(" more bytes)") && line.contains(r#""long" "vvv"#) && line.len() < 20_000, "{}", line.len());
     // CLIENT LIST knows it, and RESET ends it.
-    let id = client.ask("CLIENT LIST").lines().filter(|line| line.contains(" flags=O ")).count();
-    assert_eq!(id, 1);
+    let monitors = client.ask("CLIENT LIST").lines().filter(|line| line.contains(" flags=O ")).count();
+    assert_eq!(monitors, 1);
     monitor.send(array(&["RESET"]));
     monitor.until(b"+RESET\r\n");
     client.expect_line("SET k v", "OK");
@@ -510,8 +660,13 @@ fn a_node_tells_monitors_what_it_executes() {
     client.expect_line(&format!("SET {far} 2"), "OK");
     assert!(monitors[0].line().ends_with(&format!(r#" "SET" "{near}" "1""#)));
     assert!(monitors[1].line().ends_with(&format!(r#" "SET" "{far}" "2""#)));
-    client.send(format!("MULTI\r\nSET {far} 3\r\nEXEC\r\n"));
+    for (request, wanted) in [("MULTI", "OK"), (&*format!("SET {far} 3"), "QUEUED"), ("EXEC", "OK")] {
+        client.expect_line(request, wanted);
+    }
     assert!(monitors[0].line().ends_with(r#" "MULTI""#));
     assert!(monitors[1].line().ends_with(&format!(r#" "SET" "{far}" "3""#)));
-    assert!(monitors[1].line().ends_with(r#" "exec""#));
+    assert!(monitors[1].line().ends_with(r#" "EXEC""#));
+    // Who only passes it on tells nothing of it.
+    client.expect_line(&format!("SET {near} 4"), "OK");
+    assert!(monitors[0].line().ends_with(&format!(r#" "SET" "{near}" "4""#)));
 }

@@ -3,8 +3,11 @@
 //! Off, it costs a branch where a key is changed. What is told is Redis's: a message to `__keyspace@0__:KEY`, which is the
 //! event, and one to `__keyevent@0__:EVENT`, which is the key.
 
-use super::{State, glob};
-use crate::proto::Word;
+use super::{CommandSpec, State, glob};
+use crate::limits::EVENT_KEY_BYTES_MAX;
+use crate::proto::{Args, Word};
+use crate::pubsub::PubSub;
+use crate::stats::Stats;
 
 /// Events of keys, whatever they hold.
 pub(super) const GENERIC: u16 = 1;
@@ -15,9 +18,11 @@ pub(super) const EXPIRED: u16 = 1 << 6;
 const EVICTED: u16 = 1 << 7;
 const KEYSPACE: u16 = 1 << 11;
 const KEYEVENT: u16 = 1 << 12;
+/// Keys are read that are not there.
+pub(super) const MISS: u16 = 1 << 13;
 
-/// The letters of Redis's classes, each for the bit of its place. Those of other types are accepted and never fire; the
-/// first ten are in `A`, and `n` is told only where `A` is not, as in Redis.
+/// The letters of Redis's classes, each for the bit of its place. Those of other types are accepted and never fire, and
+/// neither does `n`, for keys that are new; the first ten are in `A`, and `n` is told only where `A` is not, as in Redis.
 const LETTERS: &[u8] = b"g$lshzxetdnKEm";
 const ALL: u16 = (1 << 10) - 1;
 const NEW: u16 = 1 << 10;
@@ -63,7 +68,7 @@ impl State {
     #[inline(always)]
     pub(super) fn tell(&mut self, class: u16, event: &'static str, key: &[u8]) {
         if self.pubsub.events & class != 0 {
-            self.publish_event(event, key);
+            publish(&mut self.pubsub, &mut self.stats, event, key);
         }
     }
 
@@ -90,24 +95,34 @@ impl State {
             self.tell(class, event, &key);
         }
     }
+}
 
-    #[cold]
-    #[inline(never)]
-    fn publish_event(&mut self, event: &'static str, key: &[u8]) {
-        for (class, begin, of, payload) in
-            [(KEYSPACE, "__keyspace@0__:", key, event.as_bytes()), (KEYEVENT, "__keyevent@0__:", event.as_bytes(), key)]
-        {
-            if self.pubsub.events & class == 0 || self.pubsub.is_empty() {
-                continue;
-            }
-            let mut channel = Vec::new();
-            let room = channel.try_reserve(begin.len() + of.len());
-            channel.extend_from_slice(if room.is_ok() { begin.as_bytes() } else { b"" });
-            channel.extend_from_slice(if room.is_ok() { of } else { b"" });
-            let is_lost = room.is_err()
-                || self.pubsub.is_full()
-                || self.pubsub.publish(&channel, Word::Received(payload), glob::matches).is_err();
-            self.stats.keyspace_events_lost += u64::from(is_lost);
+/// Before a command comes to keys whose time has come, their ends are told, as in Redis: the sweep may not be there yet.
+#[cold]
+#[inline(never)]
+pub(super) fn end_keys(state: &mut State, spec: &CommandSpec, args: Args<'_>) {
+    for place in spec.key_places(args.len()) {
+        if state.store.end(&args[place], state.now.ms) {
+            state.stats.expired_keys += 1;
+            state.tell(EXPIRED, "expired", &args[place]);
+        }
+    }
+}
+
+/// Publishes an event of a key; it is left out where too many messages are on their way.
+#[cold]
+#[inline(never)]
+pub(super) fn publish(pubsub: &mut PubSub, stats: &mut Stats, event: &'static str, key: &[u8]) {
+    if key.len() > EVENT_KEY_BYTES_MAX || pubsub.is_empty() {
+        return;
+    }
+    for (class, begin, of, payload) in
+        [(KEYSPACE, "__keyspace@0__:", key, event.as_bytes()), (KEYEVENT, "__keyevent@0__:", event.as_bytes(), key)]
+    {
+        if pubsub.events & class != 0 {
+            let channel = [begin.as_bytes(), of].concat();
+            let is_lost = pubsub.is_full() || pubsub.publish(&channel, Word::Received(payload), glob::matches).is_err();
+            stats.keyspace_events_lost += u64::from(is_lost);
         }
     }
 }

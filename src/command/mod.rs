@@ -106,11 +106,14 @@ impl Ctx<'_> {
     /// use, unless the client does not want that.
     #[inline(always)]
     fn find<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
-        let now_ms = self.state.now.ms;
+        let (key, now_ms) = (key.into(), self.state.now.ms);
         let touches = self.state.store.tracks_use() && !self.session.no_touch;
         let found = if touches { self.state.store.read(key, now_ms) } else { self.state.store.get(key, now_ms) };
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
+        if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
+            events::publish(&mut self.state.pubsub, &mut self.state.stats, "keymiss", key.bytes);
+        }
         found
     }
 
@@ -122,9 +125,13 @@ impl Ctx<'_> {
 
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
     fn peek<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
+        let key = key.into();
         let found = self.state.store.get(key, self.state.now.ms);
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
+        if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
+            events::publish(&mut self.state.pubsub, &mut self.state.stats, "keymiss", key.bytes);
+        }
         found
     }
 }
@@ -285,7 +292,7 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
         && session.authenticated
         && !session.guarded
         && session.transaction.is_none()
-        && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
+        && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI).and(Flags::PUBLISHES))
         && ctx.state.slots.is_none()
         && ctx.state.settings.memory_bytes_max == 0
         && !ctx.state.store.is_short()
@@ -316,9 +323,7 @@ fn execute_in_cluster(
     match aim.route {
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run_apart(spec, chosen, ctx, args, reply),
-        Some(_) if spec.flags.has(Flags::PUBLISHES) && ctx.state.pubsub.is_full() => {
-            publish::wait(spec, args).unwrap_or_else(|error| refuse(ctx, &error, reply))
-        }
+        Some(_) if publish::has_to_wait(spec, ctx, reply) => publish::wait(spec, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
@@ -377,6 +382,9 @@ fn run(
         ctx.state.measures.settle(ctx.state.host.clock_ns);
     }
     let began_ns = ctx.state.measures.ended_ns;
+    if ctx.state.pubsub.events != 0 {
+        events::end_keys(ctx.state, spec, args);
+    }
     let outcome = match handler {
         Some(handler) => handler(ctx, args, reply),
         None => sub::help(spec, args, reply),
@@ -388,11 +396,8 @@ fn run(
         ctx.state.measures.settle(ctx.state.host.clock_ns);
         let ended_ns = (ctx.state.host.clock_ns)();
         let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
-        if ctx.state.settings.is_slow(ns) {
-            slowlog::note(ctx, spec, args, ns);
-        }
-        if ctx.state.pubsub.is_monitored() {
-            monitor::tell(ctx, spec, sub, args);
+        if ctx.state.settings.is_slow(ns) || ctx.state.pubsub.is_monitored() {
+            note(ctx, (spec, sub), args, ns, matches!(outcome, Ok(Flow::Away(_))));
         }
     }
     match outcome {
@@ -403,7 +408,19 @@ fn run(
     }
 }
 
-/// As [`run`], where something was looked into before: its code is there once.
+/// Notes a request that was executed, as far as anybody wants to know. What is only passed on, its owner tells of.
+#[cold]
+#[inline(never)]
+fn note(ctx: &mut Ctx<'_>, (spec, sub): (&CommandSpec, Option<usize>), args: Args<'_>, ns: u64, is_passed_on: bool) {
+    if ctx.state.settings.is_slow(ns) {
+        slowlog::note(ctx, spec, args, ns);
+    }
+    if ctx.state.pubsub.is_monitored() && !is_passed_on {
+        monitor::tell(ctx, spec, sub, args);
+    }
+}
+
+/// As [`run`], where something was looked into before: its code is there once. Who publishes may have to wait.
 #[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn run_apart(
@@ -413,7 +430,10 @@ fn run_apart(
     args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Flow {
-    run(spec, chosen, ctx, args, reply)
+    match publish::has_to_wait(spec, ctx, reply) {
+        true => publish::wait(spec, ctx, args, reply),
+        false => run(spec, chosen, ctx, args, reply),
+    }
 }
 
 /// What runs a request: which subcommand, and its handler, none for HELP.

@@ -1,7 +1,7 @@
 //! SUBSCRIBE, PUBLISH and their kin.
 
-use super::sub::names;
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, glob, lookup};
+use super::sub::{few_names, names};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flags, Flow, Outcome, glob, transaction};
 use crate::limits::{MATCH_STEPS_MAX, SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_MAX};
 use crate::proto::{Args, Encoding, OwnedArgs, PushWord, Reply};
 use crate::pubsub::{Kind, PubSub, Refusal, Subscriber};
@@ -28,11 +28,12 @@ pub(super) fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<
 
 /// Begins subscriptions; the client is told of each, with how many it has.
 fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let names = few_names(args, 1, SUBSCRIPTIONS_MAX)?;
     ctx.state.want_room(args.len(), args.from(1).map(<[u8]>::len).sum())?;
     let (pubsub, subscriber) = subscriber_of(ctx, reply);
-    let has_room = pubsub.has_room(subscriber, kind, args.len() - 1);
+    let has_room = pubsub.has_room(subscriber, kind, names.clone());
     if has_room {
-        for (place, name) in (1..args.len()).zip(args.from(1)) {
+        for (place, name) in (1..args.len()).zip(names) {
             pubsub.subscribe(pubsub.asker, subscriber, kind, name);
             tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < args.len(), reply);
         }
@@ -48,32 +49,26 @@ fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut
 }
 
 /// Who asks, as a subscriber.
-fn subscriber_of<'c>(ctx: &'c mut Ctx<'_>, reply: &Reply<'_>) -> (&'c mut PubSub, &'c mut Subscriber) {
+pub(super) fn subscriber_of<'c>(ctx: &'c mut Ctx<'_>, reply: &Reply<'_>) -> (&'c mut PubSub, &'c mut Subscriber) {
     let subscriber = ctx.session.subscriber.get_or_insert_with(|| Box::new(Subscriber::new(reply.encoding())));
     subscriber.encoding = reply.encoding();
     (&mut ctx.state.pubsub, subscriber)
 }
 
-/// Begins one subscription; the client is not told.
-pub(super) fn listen(ctx: &mut Ctx<'_>, kind: Kind, name: &[u8], reply: &Reply<'_>) {
-    let (pubsub, subscriber) = subscriber_of(ctx, reply);
-    pubsub.subscribe(pubsub.asker, subscriber, kind, name);
-}
-
 /// Ends subscriptions, all of a kind where none is named.
 fn end(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let pubsub = &mut ctx.state.pubsub;
+    let named = few_names(args, 1, SUBSCRIPTIONS_MAX)?;
     let mut nothing = Subscriber::new(Encoding::default());
     let subscriber = ctx.session.subscriber.as_deref_mut().unwrap_or(&mut nothing);
-    let all = if args.len() == 1 { subscriber.names(kind) } else { Vec::new() };
-    let count = if args.len() == 1 { all.len() } else { args.len() - 1 };
-    for place in 0..count {
-        let name = if args.len() == 1 { &all[place] } else { &args[place + 1] };
-        pubsub.unsubscribe(pubsub.asker, subscriber, kind, name);
-        tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < count, reply);
-    }
-    if count == 0 {
+    let all = subscriber.names(kind, if args.len() == 1 { usize::MAX } else { 0 });
+    let mut names: Vec<&[u8]> = all.iter().map(|name| &**name).collect();
+    named.for_each(|name| names.push(name));
+    if names.is_empty() {
         tell(told, PushWord::Null, subscriber.total(), false, reply);
+    }
+    for (place, name) in names.iter().enumerate() {
+        ctx.state.pubsub.unsubscribe(subscriber, kind, name);
+        tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < names.len(), reply);
     }
     settle(ctx);
     Ok(Flow::Continue)
@@ -86,14 +81,15 @@ fn tell(told: &[u8], name: PushWord<'_>, total: usize, more: bool, reply: &mut R
 /// Ends all subscriptions of the client.
 pub(super) fn leave(ctx: &mut Ctx<'_>) {
     if let Some(subscriber) = &mut ctx.session.subscriber {
-        ctx.state.pubsub.leave(ctx.state.pubsub.asker, subscriber);
+        let pubsub = &mut ctx.state.pubsub;
+        pubsub.leave(pubsub.asker, subscriber, usize::MAX);
     }
     settle(ctx);
 }
 
 /// Whether the client is a subscriber may have changed.
-fn settle(ctx: &mut Ctx<'_>) {
-    ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0 && !subscriber.monitors());
+pub(super) fn settle(ctx: &mut Ctx<'_>) {
+    ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0 && !subscriber.monitors);
     ctx.session.guarded = ctx.session.denied || ctx.session.is_subscriber();
 }
 
@@ -110,27 +106,35 @@ pub(super) fn not_now(name: &str) -> CommandError {
 pub(super) fn publish(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     ctx.state.want_room(1, args[1].len())?;
     let pubsub = &mut ctx.state.pubsub;
-    // Another node's server has looked before; and within a transaction nothing waits.
-    if pubsub.is_full() && !pubsub.in_transaction && reply.encoding() != Encoding::Bus {
-        let row = lookup(b"publish").expect("PUBLISH has a row");
-        return wait(row, args);
+    // Who could wait has waited before; within a transaction nothing waits.
+    if pubsub.is_full() {
+        return Err(CommandError::other("too many messages are on their way, publish fewer in a transaction"));
     }
+    let is_for_others = pubsub.in_transaction && ctx.state.slots.is_some();
+    let for_others = if is_for_others { Some(OwnedArgs::new(args).ok_or(CommandError::NoMemory)?) } else { None };
     let receivers = pubsub.publish(&args[1], args.word(2), glob::matches).map_err(|refusal| match refusal {
         Refusal::TooCostly => CommandError::other("the patterns of subscribers take too long for this channel's name"),
         Refusal::NoMemory => CommandError::NoMemory,
     })?;
-    if pubsub.in_transaction && ctx.state.slots.is_some() {
-        pubsub.for_others.push(OwnedArgs::new(args).ok_or(CommandError::NoMemory)?);
-    }
+    for_others.into_iter().for_each(|message| pubsub.keep_for_others(message));
     reply.integer(receivers as i64);
     Ok(Flow::Continue)
 }
 
+/// Whether a request has to wait, since too many messages are on their way. What another node sends has waited already.
+pub(super) fn has_to_wait(spec: &CommandSpec, ctx: &Ctx<'_>, reply: &Reply<'_>) -> bool {
+    ctx.state.pubsub.is_full()
+        && reply.encoding() != Encoding::Bus
+        && (spec.flags.has(Flags::PUBLISHES) || spec.flags.has(Flags::ENDS_MULTI) && transaction::publishes(ctx))
+}
+
 /// Keeps a request until fewer messages are on their way: so who publishes waits, and nobody else.
 #[cold]
-pub(super) fn wait(row: &'static CommandSpec, args: Args<'_>) -> Outcome {
-    let kept = OwnedArgs::new(args).ok_or(CommandError::NoMemory)?;
-    Ok(Flow::Wait(Box::new(Deferred::Paused(row, kept))))
+pub(super) fn wait(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
+    match OwnedArgs::new(args) {
+        Some(kept) => Flow::Wait(Box::new(Deferred::Paused(spec, kept))),
+        None => super::refuse(ctx, &CommandError::NoMemory, reply),
+    }
 }
 
 /// `PUBSUB CHANNELS [pattern]`

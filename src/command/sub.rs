@@ -48,8 +48,17 @@ impl Subcommand {
 
 /// The words from `first` on, names that are asked for, unless they are too many.
 pub(super) fn names<'a>(args: Args<'a>, first: usize) -> Result<impl Iterator<Item = &'a [u8]> + Clone, CommandError> {
-    if args.len() > first + NAMES_ASKED_MAX {
-        return Err(CommandError::Other(format!("ERR too many names, ask for at most {NAMES_ASKED_MAX} at a time")));
+    few_names(args, first, NAMES_ASKED_MAX)
+}
+
+/// As [`names`], so many at most.
+pub(super) fn few_names<'a>(
+    args: Args<'a>,
+    first: usize,
+    most: usize,
+) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, CommandError> {
+    if args.len() > first + most {
+        return Err(CommandError::Other(format!("ERR too many names, ask for at most {most} at a time")));
     }
     Ok(args.from(first))
 }

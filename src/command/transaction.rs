@@ -124,6 +124,12 @@ pub(super) fn is_open(ctx: &Ctx<'_>) -> bool {
     ctx.session.transaction.as_ref().is_some_and(|transaction| transaction.open)
 }
 
+/// Whether anything that is queued publishes.
+pub(super) fn publishes(ctx: &Ctx<'_>) -> bool {
+    let transaction = ctx.session.transaction.as_deref();
+    transaction.is_some_and(|open| open.queue.iter().any(|(spec, _)| spec.flags.has(Flags::PUBLISHES)))
+}
+
 /// Whether a request of this row is to be queued instead of executed.
 pub(super) fn queues(ctx: &Ctx<'_>, spec: &CommandSpec) -> bool {
     is_open(ctx) && !spec.flags.has(Flags::IMMEDIATE)
@@ -201,7 +207,7 @@ pub(super) fn discard(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 }
 
 /// `EXEC`: the answers of all that was queued; nothing where a watched key has changed.
-pub(super) fn exec(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if !is_open(ctx) {
         return Err(CommandError::other("EXEC without MULTI"));
     }
@@ -209,11 +215,6 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         && let Some(slot) = owned_elsewhere(ctx, own)?
     {
         return Ok(Flow::Away(Route::Exec(slot)));
-    }
-    let publishes =
-        |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::PUBLISHES));
-    if ctx.state.pubsub.is_full() && ctx.session.transaction.as_deref().is_some_and(publishes) {
-        return super::publish::wait(lookup(b"exec").expect("EXEC has a row"), args);
     }
     let denies = |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
     if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.state.make_room_for(0) == Room::None {

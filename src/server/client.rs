@@ -1,7 +1,7 @@
 //! Serving one client: read, execute, send, close.
 
 use super::clients;
-use super::engine::{Promise, Serving};
+use super::engine::{Promise, Serving, is_told};
 use super::forwards::Awaited;
 use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
@@ -161,7 +161,7 @@ pub(super) enum End {
     NoMemory,
     /// It made the server hold so many bytes, and all clients together more than they may.
     Evicted(u32),
-    /// It has not taken so many bytes of its replies and messages.
+    /// It was still owed so many bytes of its replies and messages.
     SlowSubscriber(usize),
     /// It broke.
     Error(io::Error),
@@ -267,7 +267,8 @@ impl Server {
             }
         }
         // CLIENT REPLY ON, held up, is answered.
-        if muted && !(before == Replies::Off && session.replies == Replies::On) {
+        let unmuted = before == Replies::Off && session.replies == Replies::On;
+        if muted && !unmuted && !is_told(Some(row), &desk.output, 0) {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         let whole = !matches!(flow, command::Flow::Wait(_));
@@ -372,7 +373,9 @@ impl Server {
         if client.lingering {
             return;
         }
-        if client.conn.is_done() {
+        // When the server ends, who listens gets what was published before.
+        let is_told_all = client.session.subscriber.is_none() || self.engine.state.pubsub.is_idle();
+        if client.conn.is_done() && (self.stage == Stage::Serving || is_told_all) {
             // When the server ends, only those are waited for that have sent more than was read.
             let lingers = client.conn.is_closing()
                 || self.stage != Stage::Serving
@@ -480,8 +483,8 @@ impl Server {
         node.waiting -= usize::from(client.promise.is_some());
         self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
         command::forget(&mut client.session, watches, store);
-        if let Some(subscriber) = &mut client.session.subscriber {
-            pubsub.leave(token.to_bits(), subscriber);
+        if let Some(subscriber) = client.session.subscriber.take() {
+            pubsub.leave_later(token.to_bits(), subscriber);
         }
         if let Some(bus) = &mut self.bus {
             if let Some(slot) = client.session.forget_elsewhere {
@@ -534,8 +537,10 @@ impl Server {
                 stats.closed_by_slow_subscription += 1;
                 let peer = clients::peer(&client);
                 let text = "bytes of the messages that it subscribed to and of its replies";
-                self.noise
-                    .write(self.engine.state.now.ms, format_args!("{peer} is closed, it has not taken {bytes} {text}"));
+                self.noise.write(
+                    self.engine.state.now.ms,
+                    format_args!("{peer} is closed, it was still owed {bytes} {text}"),
+                );
             }
             End::Error(error) => {
                 stats.closed_by_peer_error += 1;

@@ -182,7 +182,7 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
     let subscriptions = |kind| subscriber.map_or(0, |subscriber| subscriber.count(kind));
     let subscriber_bytes = subscriber.map_or(0, Subscriber::bytes_used);
     let of = |is: bool, letter| if is { letter } else { "" };
-    let (subscribes, monitors) = (session.is_subscriber(), subscriber.is_some_and(Subscriber::monitors));
+    let (subscribes, monitors) = (session.is_subscriber(), subscriber.is_some_and(|subscriber| subscriber.monitors));
     let (p, o, x) = (of(subscribes, "P"), of(monitors, "O"), of(queued.is_some(), "x"));
     let n = of(!subscribes && !monitors && queued.is_none(), "N");
     // Writing into a String cannot fail.

@@ -132,25 +132,23 @@ impl Engine {
 
     /// Takes back what expired, for a bounded time; says whether that was all.
     fn sweep(&mut self) -> bool {
-        let State { store, stats, now, .. } = &mut self.state;
-        let (mut swept_all, mut until_ns, mut any) = (false, None, false);
+        let (mut swept_all, mut until_ns) = (false, None);
         while !swept_all {
+            let State { store, stats, now, .. } = &mut self.state;
             let lag_ms = store.next_expiry_ms().and_then(|due_ms| now.ms.checked_sub(due_ms));
             // The clock is not asked where nothing is due, which is nearly always.
             let until_ns = *until_ns.get_or_insert_with(|| lag_ms.map_or(0, |_| clock::monotonic_ns() + SWEEP_NS_MAX));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
-            any |= swept > 0;
+            swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
             if swept > 0 {
                 stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms.unwrap_or(0));
+                self.state.tell_expired();
             }
-            swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
-            if !swept_all && clock::monotonic_ns() >= until_ns {
+            // Where patterns take long, ends are told in later turns rather than not at all.
+            if !swept_all && (self.state.pubsub.is_weary() || clock::monotonic_ns() >= until_ns) {
                 break;
             }
-        }
-        if any {
-            self.state.tell_expired();
         }
         swept_all
     }
@@ -204,6 +202,7 @@ impl Engine {
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
         self.end_share();
+        self.state.pubsub.end_turn();
         self.state.stats.turns += 1;
         self.state.stats.turn_worst_us = self.state.stats.turn_worst_us.max(turn_ns / 1000);
         self.state.measures.turns.record(turn_ns);
@@ -211,6 +210,13 @@ impl Engine {
         let bytes = self.state.store.bytes_used() + client_bytes + held_bytes + buffer_bytes;
         self.state.measures.peak_bytes = self.state.measures.peak_bytes.max(bytes);
     }
+}
+
+/// Whether what a request has written from this byte on is sent to who wants no replies: what a subscriber is told is none,
+/// as an error or a place in a transaction is.
+pub(super) fn is_told(row: Option<&CommandSpec>, output: &Output, from: usize) -> bool {
+    let told = matches!(output.bytes().get(from), Some(b'*' | b'>' | b's' | b'u' | b'p'));
+    told && row.is_some_and(|row| row.flags.has(Flags::SUBSCRIBES))
 }
 
 /// Takes a step for each request that has a key.
@@ -349,10 +355,7 @@ impl<'a> Serving<'a> {
         if skipped {
             self.session.replies = Replies::On;
         }
-        // What a subscriber is told is no reply, as an error or a place in a transaction is.
-        let told = matches!(output.bytes().get(before_bytes), Some(b'*' | b'>' | b's' | b'u' | b'p'));
-        let pushed = told && row.is_some_and(|row| row.flags.has(Flags::SUBSCRIBES));
-        if muted && !pushed {
+        if muted && !is_told(row, output, before_bytes) {
             output.truncate(mark);
         }
         self.follow(flow, (row, args), output, encoding, (place, muted))

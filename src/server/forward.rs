@@ -201,12 +201,13 @@ impl Serving<'_> {
 /// Tells the other nodes what was published within transactions, as far as they are there and have room: nobody waits for
 /// their answers.
 pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ticket>) {
-    if engine.state.pubsub.for_others.is_empty() {
+    let messages = engine.state.pubsub.take_for_others();
+    if messages.is_empty() {
         return;
     }
     let head = RequestHead { purpose: Purpose::Plain, client: 0, flags: 0 };
     let nodes: Vec<NodeId> = cluster.map().ids().collect();
-    for message in std::mem::take(&mut engine.state.pubsub.for_others) {
+    for message in messages {
         for &node in &nodes {
             if node != cluster.map().own() && cluster.has_room(node) {
                 let sent = cluster.request(node, head, message.args().words(), Ticket::Nobody);

@@ -138,7 +138,7 @@ pub(super) struct Forwards {
     free: Vec<usize>,
     errands: VecDeque<Errand>,
     /// What others publish, which waits until fewer messages are on their way.
-    pub(super) publishes: Vec<(Caller, OwnedArgs)>,
+    pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
     /// What clients of other nodes watch here: a session for each.
     watchers: HashMap<(NodeId, u64), Session>,
     watcher_id: u64,
@@ -257,6 +257,11 @@ impl Forwards {
     /// What clients are told that a node is called.
     pub(super) fn name(&self, node: NodeId) -> &str {
         &self.names[node.index()]
+    }
+
+    /// This node.
+    pub(super) fn own(&self) -> NodeId {
+        self.map.own()
     }
 
     /// Who owns a slot.

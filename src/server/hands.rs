@@ -154,7 +154,7 @@ impl Hands<'_> {
             && row.is_some_and(|row| row.flags.has(Flags::PUBLISHES))
             && let Some(args) = OwnedArgs::new(request.args)
         {
-            self.forwards.publishes.push((request.caller, args));
+            self.forwards.publishes.push((request.caller, request.from, args));
             return Executed::Later;
         }
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
@@ -296,11 +296,12 @@ impl Hands<'_> {
         let mut done = 0;
         while (done == 0 || self.engine.has_time())
             && !self.engine.state.pubsub.is_full()
-            && let Some((caller, args)) = self.forwards.publishes.get(done)
+            && let Some((caller, from, args)) = self.forwards.publishes.get(done)
         {
             let mut output = Output::default();
             let row = command::lookup(args.args().name());
-            let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &OtherNode(""));
+            let peer = OtherNode(&self.forwards.names[from.index()]);
+            let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
             serving.execute(row, args.args(), None, &mut output, Encoding::Bus);
             cluster.reply(*caller, &output);
             done += 1;

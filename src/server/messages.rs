@@ -2,7 +2,12 @@
 
 use super::client::End;
 use super::{Server, Source, Token};
-use crate::limits::{MESSAGE_BYTES_AT_ONCE, MESSAGES_AT_ONCE, MESSAGES_NS_MAX, SUBSCRIBER_UNSENT_BYTES_MAX};
+use crate::limits::{
+    MESSAGE_BYTES_AT_ONCE, MESSAGES_AT_ONCE, MESSAGES_NS_MAX, SUBSCRIBER_STUCK_BYTES_MAX, SUBSCRIBER_STUCK_MS,
+    SUBSCRIBER_UNSENT_BYTES_MAX,
+};
+use crate::proto::Encoding;
+use crate::pubsub::Receiver;
 use crate::sys::clock;
 
 impl Server {
@@ -14,6 +19,8 @@ impl Server {
         }
         let until_ns = clock::monotonic_ns() + MESSAGES_NS_MAX;
         let mut touched = Vec::new();
+        self.engine.state.pubsub.end_some();
+        self.give_lines(&mut touched);
         loop {
             let more = self.give_out(&mut touched);
             for token in touched.drain(..) {
@@ -32,6 +39,11 @@ impl Server {
     }
 
     fn serve_publishers(&mut self) {
+        // Those of other nodes, who come behind these in a turn, have every other one for themselves.
+        let others_wait = self.bus.as_ref().is_some_and(|bus| !bus.forwards.publishes.is_empty());
+        if others_wait && self.engine.state.stats.turns.is_multiple_of(2) {
+            return;
+        }
         while self.publishers_go_on()
             && let Some(token) = self.publishers.pop_front()
         {
@@ -48,19 +60,16 @@ impl Server {
     fn give_out(&mut self, touched: &mut Vec<Token>) -> bool {
         let mut bytes = 0;
         for _ in 0..MESSAGES_AT_ONCE {
-            let Some(receiver) = self.engine.state.pubsub.next_receiver() else { return false };
-            let token = Token::from_bits(receiver);
+            let token = match self.engine.state.pubsub.next_receiver() {
+                Receiver::Client(receiver) => Token::from_bits(receiver),
+                Receiver::Later => return true,
+                Receiver::Nobody => return false,
+            };
+            if !self.takes(token) {
+                continue;
+            }
             let Some(Source::Client(client)) = self.reactor.get_mut(token) else { continue };
             let Some(subscriber) = &client.session.subscriber else { continue };
-            // Who has said that it ends hears no more.
-            if client.conn.is_closing() {
-                continue;
-            }
-            let (copied, pinned) = client.conn.output_bytes();
-            if copied + pinned > SUBSCRIBER_UNSENT_BYTES_MAX {
-                self.close(token, End::SlowSubscriber(copied + pinned));
-                continue;
-            }
             let encoding = client.session.encoding.unwrap_or(subscriber.encoding);
             // One that is not whole, since its channel's name is too long or memory was short, is for nobody.
             let message = self.engine.state.pubsub.message(encoding).filter(|message| message.lost().is_none());
@@ -74,5 +83,53 @@ impl Server {
             }
         }
         true
+    }
+
+    /// Queues what was executed for those who watch that, all of it.
+    fn give_lines(&mut self, touched: &mut Vec<Token>) {
+        if self.engine.state.pubsub.lines.is_empty() {
+            return;
+        }
+        let (lines, monitors) = self.engine.state.pubsub.take_lines();
+        for &[monitor, from] in monitors.as_chunks::<2>().0 {
+            let token = Token::from_bits(monitor);
+            if !self.takes(token) {
+                continue;
+            }
+            let Some(Source::Client(client)) = self.reactor.get_mut(token) else { continue };
+            let Some(subscriber) = &client.session.subscriber else { continue };
+            let bytes = &lines.bytes()[from as usize..];
+            if client.session.encoding.unwrap_or(subscriber.encoding) == Encoding::Text {
+                // Without the mark that a line of RESP begins with.
+                for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+                    client.conn.queue_bytes(&line[1..], &mut self.desk.pool);
+                }
+            } else {
+                client.conn.queue_bytes(bytes, &mut self.desk.pool);
+            }
+            client.touch(token, touched);
+        }
+    }
+
+    /// Whether a client is to get messages: it is there and hears, and is not closed for what it has not taken.
+    fn takes(&mut self, token: Token) -> bool {
+        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return false };
+        // Who has said that it ends hears no more.
+        if client.session.subscriber.is_none() || client.conn.is_closing() {
+            return false;
+        }
+        let (copied, pinned) = client.conn.output_bytes();
+        if copied + pinned <= SUBSCRIBER_STUCK_BYTES_MAX {
+            return true;
+        }
+        // A long value that is being sent does not count; nor is a client stuck whose next reply is not there yet.
+        let bytes = copied + pinned - client.conn.first_pinned_bytes();
+        let quiet_ms = self.engine.state.now.ms.saturating_sub(client.active_ms);
+        let stuck = client.conn.wants_write() && quiet_ms >= SUBSCRIBER_STUCK_MS;
+        let takes = bytes <= if stuck { SUBSCRIBER_STUCK_BYTES_MAX } else { SUBSCRIBER_UNSENT_BYTES_MAX };
+        if !takes {
+            self.close(token, End::SlowSubscriber(bytes));
+        }
+        takes
     }
 }

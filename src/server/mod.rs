@@ -485,6 +485,10 @@ impl Server {
             self.begin_end("SHUTDOWN");
         }
         if let Stage::Ending(until_ms) = self.stage {
+            // Who waited for messages alone may go.
+            if self.engine.state.pubsub.is_idle() {
+                self.reactor.tokens().into_iter().for_each(|token| self.settle(token));
+            }
             let clients = self.engine.state.node.clients;
             if clients > 0 && self.engine.state.now.ms >= until_ms {
                 log::write(Level::Warn, format_args!("{clients} clients did not take what they are owed"));

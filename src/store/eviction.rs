@@ -144,9 +144,7 @@ impl Store {
         self.take(Key::from(&key[..])).expect("an entry that was just seen");
         self.heap.free(handle);
         self.changes.note(|| &key);
-        if self.changes.follows_ends {
-            self.changes.ends.push(key.as_slice().into());
-        }
+        self.changes.note_end(|| &key);
         self.evicted_key = bounded(key);
         true
     }

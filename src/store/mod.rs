@@ -268,6 +268,17 @@ impl Store {
         was_there
     }
 
+    /// Removes the entry of a key whose time has come. True when there was one.
+    pub fn end<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> bool {
+        let key = key.into();
+        if self.item(key).is_none() || self.get(key, now_ms).is_some() {
+            return false;
+        }
+        let ended = self.take(key);
+        ended.into_iter().for_each(|(handle, _)| self.heap.free(handle));
+        true
+    }
+
     /// Gives the entry of `from` the key `to`, whose own entry goes; value and times stay. True when there was one. A
     /// key that is given its own name is left as it is.
     pub fn rename<'k>(&mut self, from: impl Into<Key<'k>>, to: impl Into<Key<'k>>, now_ms: u64) -> bool {
