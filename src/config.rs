@@ -6,12 +6,11 @@ pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
-use crate::sys::{reason, resolve};
-use getopts::{Matches, Options};
+use crate::sys::program::variable;
+use crate::sys::{files, reason, resolve};
+use getopts::{HasArg, Matches, Occur, Options};
 use nodes::{Hints, NODES_FILE_BYTES_MAX};
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::ffi::{CStr, OsString};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +30,7 @@ const MEMORY_POLICIES: [&str; 8] = [
 ];
 
 /// The environment variable that holds the password, where there is one.
-pub const PASSWORD_VARIABLE: &str = "MEMENTO_PASSWORD";
+const PASSWORD_VARIABLE: &CStr = c"MEMENTO_PASSWORD";
 
 /// The cluster's file, in the home directory, where `-f` names no other.
 const CLUSTER_FILE: &str = ".memento";
@@ -41,7 +40,7 @@ const CLUSTER_FILE: &str = ".memento";
 const SECRET_BYTES_MIN: usize = 16;
 
 /// A file whose first line is wanted is read so far; a device without an end must not fill the memory.
-const LINE_FILE_BYTES_MAX: u64 = 64 * 1024;
+const LINE_FILE_BYTES_MAX: usize = 64 * 1024;
 
 /// What the server was told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,71 +147,97 @@ pub enum Action {
     Print(String),
 }
 
-fn options() -> Options {
-    let mut options = Options::new();
-    options
-        .optmulti("a", "address", "listen on this host name or address (127.0.0.1); may be repeated", "ADDRESS")
-        .optopt("p", "port", "listen on this TCP port (6737); 0: any free one, which the log tells", "PORT")
-        .optopt("s", "socket", "listen on this Unix socket too", "PATH")
-        .optopt("", "socket-mode", "the Unix socket's file mode (0660)", "MODE")
-        .optopt(
-            "",
-            "password-file",
-            "want the password that is this file's first line; or set MEMENTO_PASSWORD",
-            "FILE",
-        )
-        .optopt("", "protected-mode", "refuse other boxes' clients while there is no password (yes)", "yes|no")
-        .optopt("", "maxclients", "serve so many clients at once (10000)", "N")
-        .optopt("", "maxclients-per-address", "serve so many clients of one address at once (0: any number)", "N")
-        .optopt(
-            "",
-            "first-request-timeout",
-            "close a client that has sent no whole request after so many seconds (120; 0: never)",
-            "SECONDS",
-        )
-        .optopt("", "timeout", "close a client that is idle for so many seconds (0: never)", "SECONDS")
-        .optopt("", "tcp-keepalive", "probe a silent client after so many seconds (300; 0: never)", "SECONDS")
-        .optopt("", "tcp-backlog", "let the kernel queue so many connections (511)", "N")
-        .optopt("", "maxmemory", "let keys and clients take so much memory, such as 64mb (0: no limit)", "SIZE")
-        .optopt(
-            "",
-            "maxmemory-policy",
-            "then refuse writes or evict keys (noeviction): noeviction, allkeys-lru, allkeys-lfu, allkeys-random, \
-             volatile-lru, volatile-lfu, volatile-ttl, volatile-random",
-            "POLICY",
-        )
-        .optopt(
-            "",
-            "maxmemory-clients",
-            "close who makes the server hold most, where all clients together make it hold more (an eighth of \
-             --maxmemory, or of the box's memory; 0: no limit)",
-            "SIZE",
-        )
-        .optopt(
-            "",
-            "notify-keyspace-events",
-            "publish what becomes of keys, in Redis's letters, such as KEA (none)",
-            "CLASSES",
-        )
-        .optopt("", "enable-debug-command", "let clients use DEBUG, for tests (no): no, local, yes", "WHO")
-        .optflag("c", "cluster", "be a node of the cluster that a file tells of (~/.memento)")
-        .optopt("f", "cluster-file", "be a node of the cluster that this file tells of", "FILE")
-        .optopt("i", "node-name", "call this node so, or say which line of the file it is", "NAME")
-        .optopt("", "cluster-secret-file", "let in nodes only that know this file's first line", "FILE")
-        .optflagmulti("v", "verbose", "log more")
-        .optflag("h", "help", "print this and exit")
-        .optflag("V", "version", "print the version and exit");
-    options
-}
+/// What `--help` prints. The options are those that it names.
+const HELP: &str = "\
+Usage: memento [OPTIONS]
+       memento cli ...
+       memento benchmark ...
 
-/// What `--help` says of the cluster's file.
-const CLUSTER_HELP: &str = "
+An in-memory key-value store: serves the text protocol until SIGTERM or SIGINT.
+
+Options:
+    -a, --address ADDRESS
+                        listen on this host name or address (127.0.0.1); may
+                        be repeated
+    -p, --port PORT     listen on this TCP port (6737); 0: any free one, which
+                        the log tells
+    -s, --socket PATH   listen on this Unix socket too
+        --socket-mode MODE
+                        the Unix socket's file mode (0660)
+        --password-file FILE
+                        want the password that is this file's first line; or
+                        set MEMENTO_PASSWORD
+        --protected-mode yes|no
+                        refuse other boxes' clients while there is no password
+                        (yes)
+        --maxclients N  serve so many clients at once (10000)
+        --maxclients-per-address N
+                        serve so many clients of one address at once (0: any
+                        number)
+        --first-request-timeout SECONDS
+                        close a client that has sent no whole request after so
+                        many seconds (120; 0: never)
+        --timeout SECONDS
+                        close a client that is idle for so many seconds (0:
+                        never)
+        --tcp-keepalive SECONDS
+                        probe a silent client after so many seconds (300; 0:
+                        never)
+        --tcp-backlog N let the kernel queue so many connections (511)
+        --maxmemory SIZE
+                        let keys and clients take so much memory, such as 64mb
+                        (0: no limit)
+        --maxmemory-policy POLICY
+                        then refuse writes or evict keys (noeviction):
+                        noeviction, allkeys-lru, allkeys-lfu, allkeys-random,
+                        volatile-lru, volatile-lfu, volatile-ttl,
+                        volatile-random
+        --maxmemory-clients SIZE
+                        close who makes the server hold most, where all
+                        clients together make it hold more (an eighth of
+                        --maxmemory, or of the box's memory; 0: no limit)
+        --notify-keyspace-events CLASSES
+                        publish what becomes of keys, in Redis's letters, such
+                        as KEA (none)
+        --enable-debug-command WHO
+                        let clients use DEBUG, for tests (no): no, local, yes
+    -c, --cluster       be a node of the cluster that a file tells of
+                        (~/.memento)
+    -f, --cluster-file FILE
+                        be a node of the cluster that this file tells of
+    -i, --node-name NAME
+                        call this node so, or say which line of the file it is
+        --cluster-secret-file FILE
+                        let in nodes only that know this file's first line
+    -v, --verbose       log more
+    -h, --help          print this and exit
+    -V, --version       print the version and exit
+
 The cluster's file has a line for every node, IP PORT NAME SELF, such as
     127.0.0.1 8181 node0 1    # comments, blanks, tabs and empty lines are free
 PORT is the client port + 100. SELF is 1 on this node's own line and 0 on the others;
 where it is 0 on all, -i NAME, or -a and -p, say which line is this node's.
 build_cluster.py (in scripts/, or installed in share/memento/) writes such files.
 ";
+
+/// The column where the long name of an option begins in [`HELP`], and that of the short one.
+const LONG_AT: usize = 8;
+const SHORT_AT: usize = 4;
+
+/// The options: a line for each has its names, then one blank and what the next word is to be, where one is wanted.
+fn options() -> Options {
+    let mut options = Options::new();
+    for line in HELP.lines() {
+        let Some(rest) = line.get(LONG_AT..).and_then(|rest| rest.strip_prefix("--")) else { continue };
+        let (name, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let short = line[SHORT_AT..LONG_AT].strip_prefix('-').map_or("", |short| &short[..1]);
+        let wants_word = !behind.is_empty() && !behind.starts_with(' ');
+        let has_arg = if wants_word { HasArg::Yes } else { HasArg::No };
+        let occur = if matches!(name, "address" | "verbose") { Occur::Multi } else { Occur::Optional };
+        options.opt(short, name, "", "", has_arg, occur);
+    }
+    options
+}
 
 /// Reads a command line, the program's name not included.
 ///
@@ -222,11 +247,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
     let options = options();
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("h") {
-        let options = options.usage(
-            "Usage: memento [OPTIONS]\n       memento cli ...\n       memento benchmark ...\n\n\
-             An in-memory key-value store: serves the text protocol until SIGTERM or SIGINT.",
-        );
-        return Ok(Action::Print(options + CLUSTER_HELP));
+        return Ok(Action::Print(HELP.into()));
     }
     if matches.opt_present("V") {
         return Ok(Action::Print(concat!("memento ", env!("CARGO_PKG_VERSION"), "\n").into()));
@@ -235,44 +256,113 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         let what = if matches.opt_present("c") { "the cluster's file with -f" } else { "a port with -p" };
         return Err(format!("unexpected argument '{word}'; an address is given with -a, {what}"));
     }
-    let default = Config::default();
-    let addresses = matches.opt_strs("a");
-    let mut config = Config {
-        addresses: if addresses.is_empty() { default.addresses } else { addresses },
-        port: number(&matches, "port", 0, u16::MAX.into(), default.port.into())? as u16,
-        socket: socket(&matches)?,
-        socket_mode: mode(&matches, default.socket_mode)?,
-        password: password(&matches)?,
-        protected: word(&matches, "protected-mode", &["yes", "no"])? == "yes",
-        verbose: matches.opt_present("verbose"),
-        clients_max: number(&matches, "maxclients", 1, 1_000_000, default.clients_max as u64)? as usize,
-        clients_per_address_max: number(&matches, "maxclients-per-address", 0, 1_000_000, 0)? as usize,
-        first_request_timeout_s: number(
-            &matches,
-            "first-request-timeout",
-            0,
-            TIMEOUT_SECONDS_MAX,
-            default.first_request_timeout_s,
-        )?,
-        timeout_s: number(&matches, "timeout", 0, TIMEOUT_SECONDS_MAX, default.timeout_s)?,
-        // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
-        keepalive_s: number(&matches, "tcp-keepalive", 0, 32_767, default.keepalive_s.into())? as u32,
-        backlog: number(&matches, "tcp-backlog", 1, 4096, default.backlog as u64)? as i32,
-        debug_command: word(&matches, "enable-debug-command", &["no", "local", "yes"])?,
-        memory_bytes_max: memory(&matches, "maxmemory")?.unwrap_or_default(),
-        memory_policy: word(&matches, "maxmemory-policy", &MEMORY_POLICIES)?,
-        clients_bytes_max: memory(&matches, "maxmemory-clients")?,
-        events: events(&matches)?,
-        cluster: None,
-    };
-    if let Some(file) = cluster_file(&matches, std::env::var_os("HOME"))? {
+    let mut config = Box::new(Config::default());
+    let mut given = Given { matches: &matches, wrong: None };
+    given.read(&mut config);
+    if let Some(wrong) = given.wrong {
+        return Err(wrong);
+    }
+    if let Some(file) = cluster_file(&matches, variable(c"HOME"))? {
         config.join(&matches, file)?;
     }
-    Ok(Action::Run(Box::new(config)))
+    Ok(Action::Run(config))
+}
+
+/// What was given, and what is wrong with the first option that is.
+struct Given<'a> {
+    matches: &'a Matches,
+    wrong: Option<String>,
+}
+
+impl Given<'_> {
+    /// Reads what concerns the server alone; what is not given stays as it is.
+    fn read(&mut self, config: &mut Config) {
+        let addresses = self.matches.opt_strs("a");
+        if !addresses.is_empty() {
+            config.addresses = addresses;
+        }
+        config.port = self.number("port", 0, u16::MAX.into(), config.port.into()) as u16;
+        config.socket = self.kept(socket(self.matches));
+        config.socket_mode = self.kept(mode(self.matches, config.socket_mode));
+        config.password = self.kept(password(self.matches));
+        config.protected = self.word("protected-mode", &["yes", "no"]) == "yes";
+        config.verbose = self.matches.opt_present("verbose");
+        config.clients_max = self.number("maxclients", 1, 1_000_000, config.clients_max as u64) as usize;
+        config.clients_per_address_max = self.number("maxclients-per-address", 0, 1_000_000, 0) as usize;
+        let (seconds_max, default) = (TIMEOUT_SECONDS_MAX, config.first_request_timeout_s);
+        config.first_request_timeout_s = self.number("first-request-timeout", 0, seconds_max, default);
+        config.timeout_s = self.number("timeout", 0, seconds_max, config.timeout_s);
+        // The kernel takes at most 32767 seconds (tcp(7), TCP_KEEPIDLE).
+        config.keepalive_s = self.number("tcp-keepalive", 0, 32_767, config.keepalive_s.into()) as u32;
+        config.backlog = self.number("tcp-backlog", 1, 4096, config.backlog as u64) as i32;
+        config.debug_command = self.word("enable-debug-command", &["no", "local", "yes"]);
+        config.memory_bytes_max = self.memory("maxmemory").unwrap_or_default();
+        config.memory_policy = self.word("maxmemory-policy", &MEMORY_POLICIES);
+        config.clients_bytes_max = self.memory("maxmemory-clients");
+        config.events = self.events();
+    }
+
+    fn refuse(&mut self, what: String) {
+        self.wrong.get_or_insert(what);
+    }
+
+    /// What was read, or nothing where it is wrong.
+    fn kept<T: Default>(&mut self, read: Result<T, String>) -> T {
+        read.unwrap_or_else(|what| {
+            self.refuse(what);
+            T::default()
+        })
+    }
+
+    /// The number that option `name` gives, between `least` and `most`.
+    #[inline(never)]
+    fn number(&mut self, name: &str, least: u64, most: u64, default: u64) -> u64 {
+        let Some(text) = self.matches.opt_str(name) else { return default };
+        // As people write numbers: `parse` would take a plus too.
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) && !text.starts_with('+') => return number,
+            _ => self.refuse(format!("--{name}: '{text}' is not a number from {least} to {most}")),
+        }
+        default
+    }
+
+    /// The word that option `name` gives, one of `words`; the first one where it is not given.
+    #[inline(never)]
+    fn word(&mut self, name: &str, words: &[&str]) -> String {
+        let text = self.matches.opt_str(name).unwrap_or_else(|| words[0].to_string());
+        if !words.contains(&text.as_str()) {
+            self.refuse(format!("--{name}: '{text}' is none of {}", words.join(", ")));
+        }
+        text
+    }
+
+    /// Which events are published; what the letters mean, the command CONFIG knows.
+    fn events(&mut self) -> String {
+        let text = self.matches.opt_str("notify-keyspace-events").unwrap_or_default();
+        if !text.bytes().all(|letter| EVENT_LETTERS.as_bytes().contains(&letter)) {
+            self.refuse(format!("--notify-keyspace-events: '{text}' has other letters than {EVENT_LETTERS}"));
+        }
+        text
+    }
+
+    /// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.
+    #[inline(never)]
+    fn memory(&mut self, name: &str) -> Option<u64> {
+        let text = self.matches.opt_str(name)?;
+        let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
+        if bytes.is_none() {
+            self.refuse(format!(
+                "--{name}: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, \
+                 mb, gb (of 1024)"
+            ));
+        }
+        bytes
+    }
 }
 
 impl Config {
     /// Makes this the configuration of a node of the cluster that the file tells of.
+    #[inline(never)]
     fn join(&mut self, matches: &Matches, file: PathBuf) -> Result<(), String> {
         if matches.opt_present("port") && self.port == 0 {
             return Err("-p 0: a node of a cluster has the port that its line in the file says; leave out -p".into());
@@ -288,7 +378,7 @@ impl Config {
             addresses.push((host, found.into_iter().map(|address| address.ip()).collect()));
         }
         let port = matches.opt_present("port").then_some(self.port);
-        let shown = file.display().to_string();
+        let shown = file.to_string_lossy().into_owned();
         let bytes = read_nodes(matches, &file)?;
         let nodes = nodes::parse(&shown, &bytes)?;
         let own = nodes.own(&shown, Hints { name: name.as_deref(), addresses: &addresses, port })?;
@@ -331,6 +421,7 @@ impl Config {
 }
 
 /// The cluster's file, where a cluster is asked for.
+#[inline(never)]
 fn cluster_file(matches: &Matches, home: Option<OsString>) -> Result<Option<PathBuf>, String> {
     if let Some(path) = matches.opt_str("cluster-file") {
         return if path.is_empty() { Err("-f: the path is empty".into()) } else { Ok(Some(path.into())) };
@@ -352,26 +443,22 @@ fn cluster_file(matches: &Matches, home: Option<OsString>) -> Result<Option<Path
 
 /// The bytes of the cluster's file; one too many where there are too many.
 fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
-    read_at_most(file, NODES_FILE_BYTES_MAX as u64 + 1).map_err(|why| {
+    read_at_most(file, NODES_FILE_BYTES_MAX + 1).map_err(|why| {
         let advice = match matches.opt_present("cluster-file") {
             true => "it is to have a line for every node (-f)",
             false => "-c alone reads this file; build_cluster.py makes such files, -f FILE names another",
         };
-        format!("{}: {why}; {advice}", file.display())
+        format!("{}: {why}; {advice}", file.to_string_lossy())
     })
 }
 
 /// The start of a file; the error is the reason alone.
-fn read_at_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
-    let read = |path| -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read(path).map_err(|error| reason(&error))
+fn read_at_most(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+    files::read_at_most(path, bytes_max).map_err(|error| reason(&error))
 }
 
 /// The first line of the file that option `name` gives.
+#[inline(never)]
 fn first_line(matches: &Matches, name: &str) -> Result<Option<Vec<u8>>, String> {
     let Some(path) = matches.opt_str(name) else { return Ok(None) };
     let text = read_at_most(Path::new(&path), LINE_FILE_BYTES_MAX).map_err(|why| format!("--{name}: {path}: {why}"))?;
@@ -380,19 +467,10 @@ fn first_line(matches: &Matches, name: &str) -> Result<Option<Vec<u8>>, String> 
     if line.is_empty() {
         return Err(format!("--{name}: {path}: its first line is empty"));
     }
-    if line.len() as u64 == LINE_FILE_BYTES_MAX {
+    if line.len() == LINE_FILE_BYTES_MAX {
         return Err(format!("--{name}: {path}: its first line is longer than {} KiB", LINE_FILE_BYTES_MAX >> 10));
     }
     Ok(Some(line.to_vec()))
-}
-
-/// The number that option `name` gives, between `least` and `most`.
-fn number(matches: &Matches, name: &str, least: u64, most: u64, default: u64) -> Result<u64, String> {
-    let Some(text) = matches.opt_str(name) else { return Ok(default) };
-    // As people write numbers: `parse` would take a plus too.
-    let digits = Some(&text).filter(|text| !text.starts_with('+'));
-    let number = digits.and_then(|text| text.parse().ok()).filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("--{name}: '{text}' is not a number from {least} to {most}"))
 }
 
 /// The first line of the password file; else what the environment says. A password on the command line would be seen
@@ -401,7 +479,7 @@ fn password(matches: &Matches) -> Result<Option<Vec<u8>>, String> {
     if let Some(password) = first_line(matches, "password-file")? {
         return Ok(Some(password));
     }
-    let password = std::env::var_os(PASSWORD_VARIABLE).map(OsString::into_encoded_bytes);
+    let password = variable(PASSWORD_VARIABLE).map(OsString::into_encoded_bytes);
     Ok(password.filter(|password| !password.is_empty()))
 }
 
@@ -411,36 +489,6 @@ fn socket(matches: &Matches) -> Result<Option<PathBuf>, String> {
         Some(path) if path.is_empty() => Err("--socket: the path is empty".into()),
         path => Ok(path.map(PathBuf::from)),
     }
-}
-
-/// The word that option `name` gives, one of `words`; the first one where it is not given.
-fn word(matches: &Matches, name: &str, words: &[&str]) -> Result<String, String> {
-    let text = matches.opt_str(name).unwrap_or_else(|| words[0].to_string());
-    let known = words.contains(&text.as_str());
-    if known { Ok(text) } else { Err(format!("--{name}: '{text}' is none of {}", words.join(", "))) }
-}
-
-/// Which events are published; what the letters mean, the command CONFIG knows.
-fn events(matches: &Matches) -> Result<String, String> {
-    let text = matches.opt_str("notify-keyspace-events").unwrap_or_default();
-    let known = text.bytes().all(|letter| EVENT_LETTERS.as_bytes().contains(&letter));
-    if known {
-        Ok(text)
-    } else {
-        Err(format!("--notify-keyspace-events: '{text}' has other letters than {EVENT_LETTERS}"))
-    }
-}
-
-/// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.
-fn memory(matches: &Matches, name: &str) -> Result<Option<u64>, String> {
-    let Some(text) = matches.opt_str(name) else { return Ok(None) };
-    let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
-    bytes.map(Some).ok_or_else(|| {
-        format!(
-            "--{name}: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, mb, \
-             gb (of 1024)"
-        )
-    })
 }
 
 /// The file mode that `--socket-mode` gives, in octal digits.

@@ -18,6 +18,10 @@
 //! is put into them as far as it is small; what is large and seldom called there says `inline(never)`, so that it stays
 //! small. `scripts/instructions.py` shows what a mark is worth, with `BIN=bin/static/x86_64`.
 //!
+//! What the standard library has for every program and takes much room is not asked for, so that it is not there: its start
+//! (`sys/program.rs`), threads (`sys/threads.rs`), standard output with a buffer (`sys/stdio.rs`), files (`sys/files.rs`),
+//! the environment, errors made of a text ([`sys::sentence`]). One use of it brings all of it.
+//!
 //! # Code map
 //!
 //! Entry points: main.rs looks at the name it was called by; `server/mod.rs` has the loop.
@@ -30,9 +34,10 @@
 //! | `log.rs`, `stats.rs` | one line per event; what is counted |
 //! | `stats/histogram.rs`, `fixed.rs` | how long things took; numbers with a fraction |
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
+//! | `sys/program.rs`, `stdio.rs`, `threads.rs` | how the program begins; standard input, output and error; threads |
 //! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
-//! | `sys/resolve.rs`, `resource.rs` | names by /etc/hosts; what the box allows |
+//! | `sys/files.rs`, `resolve.rs`, `resource.rs` | files that are read once; names by /etc/hosts; what the box allows |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
 //! | `sys/service.rs` | the service manager: sockets that it passes, what it is told |

@@ -60,7 +60,8 @@ fn line(level: Level, at: clock::LocalTime, text: Arguments<'_>) -> Vec<u8> {
         "[{name}][{:04}-{:02}-{:02} {:02}-{:02}-{:02}] - {text}",
         at.year, at.month, at.day, at.hour, at.minute, at.second
     );
-    let mut bytes: Vec<u8> = line.bytes().take(LOG_LINE_BYTES_MAX - 1).collect();
+    let mut bytes = line.into_bytes();
+    bytes.truncate(LOG_LINE_BYTES_MAX - 1);
     bytes.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
     bytes.push(b'\n');
     bytes

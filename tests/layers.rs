@@ -31,11 +31,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
-    ("client", &["proto", "sys::dial", "sys::reason", "sys::resolve", "sys::socket"]),
+    ("client", &["proto", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
     // The command table's names and help, nothing that runs a command.
-    ("cli", &["sys::tty", "client", "command::COMMANDS", "command::CommandSpec", "command::lookup"]),
+    (
+        "cli",
+        &[
+            "sys::stdio",
+            "sys::threads",
+            "sys::tty",
+            "client",
+            "command::COMMANDS",
+            "command::CommandSpec",
+            "command::lookup",
+        ],
+    ),
     // What the reactor is to watch for has a name there.
-    ("benchmark", &["client", "sys::alarm", "sys::epoll", "sys::resource"]),
+    ("benchmark", &["client", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
     (
         "server",
         &[
@@ -43,7 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("main", &["config", "server", "cli", "benchmark", "sys::reserve"]),
+    ("main", &["config", "server", "cli", "benchmark", "program", "sys::reserve", "sys::stdio"]),
 ];
 
 /// The modules that may hold descriptors: in the server `server`, `reactor` and `sys`; the tools have their own.

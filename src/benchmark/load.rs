@@ -1,6 +1,6 @@
 //! Loads: which servers are asked, from how many threads, in which turns, and what is told meanwhile.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -19,6 +19,7 @@ use super::threads::{Job, WATCH_TIME, together};
 use super::{Failure, REPLY_TIMEOUT, rate, show};
 use crate::client::{CONNECT_TIMEOUT, Client, parse_port, reason};
 use crate::sys::resource::raise_descriptors;
+use crate::sys::stdio::ERRORS;
 
 /// With two servers each part is cut in so many, which they are sent in turns: what else the machine does meets both.
 const TURNS: u64 = 5;
@@ -150,7 +151,7 @@ fn take_turn(
     for worker in &mut workers {
         worker.start = start;
     }
-    let shows_progress = !settings.quiet && settings.form == Form::Text && io::stderr().is_terminal();
+    let shows_progress = !settings.quiet && settings.form == Form::Text && ERRORS.is_terminal();
     let mut progress = Progress { name: &part.name, start, last: (start, 0, 0), is_shown: false };
     let mut jobs: Vec<&mut dyn Job> = Vec::new();
     for worker in &mut workers {
@@ -201,17 +202,22 @@ impl Progress<'_> {
         line.add("\r\x1b[K [").add(&self.name.to_ascii_uppercase()).add("] ").number((now - self.start).as_secs());
         line.add(" s  Op/s: ").fixed(rate(count, (now - before).as_secs_f64()), 0);
         line.add("  mean: ").fixed((sum_ns - sum_before) as f64 / 1000.0 / count.max(1) as f64, 1).add(" us");
-        // Nobody misses it where it cannot be written.
-        let _ = io::stderr().write_all(line.0.as_bytes());
+        tell(&line.0);
         self.last = (now, answered, sum_ns);
         self.is_shown = true;
     }
 
     fn clear(&mut self) {
         if self.is_shown {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
+            tell("\r\x1b[K");
         }
     }
+}
+
+/// Writes to the terminal. Nobody misses it where it cannot be written.
+fn tell(text: &str) {
+    let mut errors = ERRORS;
+    let _ = errors.write_all(text.as_bytes());
 }
 
 /// A connection whose kind nobody needs to know any more.

@@ -30,6 +30,7 @@ use text::Text;
 use threads::{Job, together};
 
 use crate::client::{CONNECT_TIMEOUT, Client, reason};
+use crate::sys::stdio;
 
 /// A server that says nothing for so long is not measured but reported.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,12 +60,13 @@ impl Plan {
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
+    let mut output = stdio::OUTPUT;
     let result = match options::parse(&args) {
-        Ok(Parsed::Print(text)) => show(&mut io::stdout(), &text),
-        Ok(Parsed::Measure { host, port }) => run(Plan::DEFAULT, &host, port, &mut io::stdout()),
-        Ok(Parsed::Load(settings)) => load::run(&settings, &mut io::stdout()),
+        Ok(Parsed::Print(text)) => show(&mut output, &text),
+        Ok(Parsed::Measure { host, port }) => run(Plan::DEFAULT, &host, port, &mut output),
+        Ok(Parsed::Load(settings)) => load::run(&settings, &mut output),
         Err(what) => {
-            complain(&format!("{what}\nTry 'memento-benchmark --help'."));
+            complain(&(what + "\nTry 'memento-benchmark --help'."));
             return 2;
         }
     };
@@ -93,9 +95,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A closed standard error must not stop the tool, as `eprintln` would.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "memento-benchmark: {text}");
+    stdio::complain("memento-benchmark", text);
 }
 
 /// Measures the server and writes what is going on and each part's figures to `output`, as they come.

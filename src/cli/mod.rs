@@ -8,11 +8,12 @@ mod lines;
 mod pipe;
 mod plain;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, Write};
 
 use getopts::{Options, ParsingStyle};
 
 use crate::client::{CONNECT_TIMEOUT, Client, HOST_DEFAULT, PORT_DEFAULT, parse_port, reason};
+use crate::sys::stdio::{self, INPUT, OUTPUT};
 use lines::Answer;
 use plain::Plain;
 
@@ -92,11 +93,11 @@ fn exit_status(result: Result<(), Failure>) -> i32 {
 
 /// A closed standard error must not stop the tool, as `eprintln` would.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "memento-cli: {text}");
+    stdio::complain("memento-cli", text);
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut output = io::stdout();
+    let mut output = OUTPUT;
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
 }
 
@@ -166,16 +167,17 @@ fn talk(request: &Request) -> Result<(), Failure> {
         Failure::Message(format!("{error}{hint}"))
     })?;
     // Who copies answers into a file or another program is to have them as they are.
-    let is_terminal = io::stdout().is_terminal();
-    let output: &mut dyn Write = if is_terminal { &mut Plain(io::stdout()) } else { &mut io::stdout() };
+    let is_terminal = OUTPUT.is_terminal();
+    let (mut plain, mut raw) = (Plain(OUTPUT), OUTPUT);
+    let output: &mut dyn Write = if is_terminal { &mut plain } else { &mut raw };
     if let Some(command) = &request.command {
         return say(&mut client, command.as_bytes(), output, true)
             .and_then(|said| if said == Said::Error { Err(Failure::ErrorAnswer) } else { Ok(()) });
     }
-    if io::stdin().is_terminal() && is_terminal {
-        converse(&mut client, &mut io::stdin().lock(), output)
+    if INPUT.is_terminal() && is_terminal {
+        converse(&mut client, &mut BufReader::new(INPUT), output)
     } else {
-        pipe::run(client, io::stdin(), output)
+        pipe::run(client, INPUT, output)
     }
 }
 

@@ -6,11 +6,11 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use super::Failure;
 use super::lines::Lines;
 use crate::client::{Client, reason};
+use crate::sys::threads;
 
 /// What is read or received at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -37,8 +37,7 @@ pub(super) fn run(client: Client, input: impl Read + Send + 'static, output: &mu
     let sending = Arc::new(Mutex::new(Sending::Open { may_end: false }));
     let told = Arc::clone(&sending);
     // The thread is not joined: it may sit in a read of an input that never ends when the server is long gone.
-    thread::Builder::new()
-        .spawn(move || send(input, sender, &told))
+    threads::start(Box::new(move || send(input, sender, &told)))
         .map_err(|error| Failure::at("cannot start the thread that sends", &error))?;
 
     let mut ends = ReplyEnds::default();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::stats::Fixed;
 pub use crate::sys::reason;
-use crate::sys::resolve;
+use crate::sys::{resolve, sentence};
 
 /// Where the tools look for a server when they are not told.
 pub const HOST_DEFAULT: &str = "127.0.0.1";
@@ -50,7 +50,7 @@ impl Client {
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let failed =
-            |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(&error)));
+            |error: io::Error| sentence(error.kind(), format!("cannot connect to {address}: {}", reason(&error)));
         let found = resolve::addresses(host, port).map_err(failed)?;
         let stream = connect_any(&found, timeout).map_err(failed)?;
         // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
@@ -90,7 +90,7 @@ impl Client {
         self.out.clear();
         for line in lines {
             if line.contains(&b'\n') {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a command cannot hold a line feed"));
+                return Err(sentence(io::ErrorKind::InvalidInput, "a command cannot hold a line feed".into()));
             }
             self.out.extend_from_slice(line);
             // CRLF and not LF, so that a value may end with a CR: the server takes one away.
@@ -122,7 +122,7 @@ impl Client {
             let space = self.replies.recv_space().map_err(|bytes| {
                 let why =
                     format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
-                io::Error::new(io::ErrorKind::OutOfMemory, why)
+                sentence(io::ErrorKind::OutOfMemory, why)
             })?;
             match self.stream.read(space) {
                 Ok(0) => return Err(self.closed()),
@@ -154,7 +154,7 @@ impl Client {
 
     fn closed(&self) -> io::Error {
         let when = if self.replies.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
+        sentence(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
     }
 
     fn broken(&self, error: &io::Error) -> io::Error {
@@ -163,14 +163,14 @@ impl Client {
             let seconds = Fixed::<3>(timeout.as_millis() as u64).to_string();
             let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
             let what = format!("{} did not answer within {seconds} s", self.address);
-            return io::Error::new(io::ErrorKind::TimedOut, what);
+            return sentence(io::ErrorKind::TimedOut, what);
         }
-        io::Error::new(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
+        sentence(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
     }
 }
 
 fn connect_any(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = sentence(io::ErrorKind::NotFound, "the name has no address".into());
     for address in addresses {
         match TcpStream::connect_timeout(address, timeout) {
             Ok(stream) => return Ok(stream),

@@ -17,7 +17,7 @@ use super::reason;
 use super::reply::{Kind, Parser, Reply, Unparsed, View};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::proto::Digits;
-use crate::sys::{dial, resolve, socket::Socket};
+use crate::sys::{dial, resolve, sentence, socket::Socket};
 
 /// The receive buffer at rest.
 const RECEIVE_BYTES: usize = 16 * 1024;
@@ -50,7 +50,7 @@ impl Deadline {
         let left = at.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let why = format!("no answer within {} s", time.as_secs_f64());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            return Err(sentence(io::ErrorKind::TimedOut, why));
         }
         Ok(Some(left))
     }
@@ -93,7 +93,7 @@ impl RespClient {
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut last = sentence(io::ErrorKind::NotFound, "the name has no address".into());
         for &peer in &found {
             match dial::tcp(peer).and_then(|socket| connected(socket, deadline)) {
                 Ok(socket) => return Ok(RespClient::new(socket, address)),
@@ -108,7 +108,7 @@ impl RespClient {
     /// # Errors
     /// As [`RespClient::connect`], with the path in the place of host and port.
     pub fn connect_unix(path: &Path, deadline: Deadline) -> io::Result<RespClient> {
-        let address = path.display().to_string();
+        let address = path.to_string_lossy().into_owned();
         loop {
             match dial::unix(path) {
                 Ok(socket) => return Ok(RespClient::new(socket, address)),
@@ -279,11 +279,11 @@ impl RespClient {
         }
         if !rest.is_empty() && is_refused {
             let why = format!("{} answered with an error before all was asked", self.address);
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+            return Err(sentence(io::ErrorKind::UnexpectedEof, why));
         }
         if !rest.is_empty() {
             let why = format!("what {} sent is no answer: it came before all was asked", self.address);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            return Err(sentence(io::ErrorKind::InvalidData, why));
         }
         Ok(())
     }
@@ -356,8 +356,7 @@ impl RespClient {
     }
 
     fn wait(&self, to_send: bool, deadline: Deadline) -> io::Result<dial::Ready> {
-        let left =
-            deadline.left().map_err(|error| io::Error::new(error.kind(), format!("{} gave {error}", self.address)))?;
+        let left = deadline.left().map_err(|error| sentence(error.kind(), format!("{} gave {error}", self.address)))?;
         dial::wait(self.socket.as_fd(), to_send, left).map_err(|error| self.lost(&error))
     }
 
@@ -380,7 +379,7 @@ impl RespClient {
             Err(bytes) => {
                 let why =
                     format!("the answer of {} is not over after {bytes} bytes, and more cannot be held", self.address);
-                return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
+                return Err(sentence(io::ErrorKind::OutOfMemory, why));
             }
         };
         match self.socket.receive(space) {
@@ -397,22 +396,22 @@ impl RespClient {
     fn parse(&mut self) -> io::Result<bool> {
         self.input.next().map_err(|error| match error {
             Unparsed::Nonsense(what) => {
-                io::Error::new(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
+                sentence(io::ErrorKind::InvalidData, format!("what {} sent is no answer: {what}", self.address))
             }
             Unparsed::Memory => {
                 let why = format!("the answer of {} has more values than there is memory for", self.address);
-                io::Error::new(io::ErrorKind::OutOfMemory, why)
+                sentence(io::ErrorKind::OutOfMemory, why)
             }
         })
     }
 
     fn closed(&self) -> io::Error {
         let when = if self.input.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
+        sentence(io::ErrorKind::UnexpectedEof, format!("{} closed the connection {when}", self.address))
     }
 
     fn lost(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
+        sentence(error.kind(), format!("the connection to {} is lost: {}", self.address, reason(error)))
     }
 }
 
@@ -431,7 +430,7 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 fn cannot_connect(address: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot connect to {address}: {}", reason(error)))
+    sentence(error.kind(), format!("cannot connect to {address}: {}", reason(error)))
 }
 
 /// Waits until a connect that was begun is decided.

@@ -52,10 +52,10 @@ impl<T> Cluster<T> {
             incarnation: self.identity.incarnation,
             address: self.map.member(self.map.own()).address,
             name: &self.identity.name,
-            digest: self.map.digest(),
+            digest: &self.map.digest(),
             has_password: self.identity.has_password,
             has_secret: self.identity.secret.is_some(),
-            nonce,
+            nonce: &nonce,
         };
         wire::hello_frame(&mut handshake.own_hello, &hello);
         link.outbox.frames().extend_from_slice(&handshake.own_hello);
@@ -123,7 +123,7 @@ impl<T> Cluster<T> {
         if hello.has_secret != self.identity.secret.is_some() {
             return Err(Reason::Secret);
         }
-        if hello.digest != self.map.digest() {
+        if *hello.digest != self.map.digest() {
             return Err(Reason::List);
         }
         let node = self.map.find(address).ok_or(Reason::NotListed)?;

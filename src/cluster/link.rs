@@ -198,20 +198,20 @@ impl Links {
         LinkId { index, generation: place.generation }
     }
 
-    #[inline]
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn get(&self, id: LinkId) -> Option<&Link> {
         let place = self.places.get(id.index())?;
         if place.generation == id.generation { place.link.as_deref() } else { None }
     }
 
-    #[inline]
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         let place = self.places.get_mut(id.index())?;
         if place.generation == id.generation { place.link.as_deref_mut() } else { None }
     }
 
     /// Takes a link out; its id means nothing afterwards.
-    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Box<Link>> {
         let place = self.places.get_mut(id.index())?;
         if place.generation != id.generation {
             return None;
@@ -219,7 +219,7 @@ impl Links {
         let link = place.link.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(id.index);
-        Some(*link)
+        Some(link)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {

@@ -54,7 +54,7 @@ impl Map {
     /// The map of these nodes as the one whose bus is at `own` sees it; an error says what is wrong with the list.
     pub fn new(mut members: Vec<Member>, own: SocketAddr) -> Result<Map, String> {
         members.iter_mut().for_each(|member| member.address = canonical(member.address));
-        members.sort_by_key(|member| member.address);
+        members.sort_unstable_by_key(|member| member.address);
         if members.len() > NODES_MAX {
             return Err(format!("{} nodes are more than {NODES_MAX}", members.len()));
         }
@@ -66,9 +66,8 @@ impl Map {
         }
         let own_at = members.binary_search_by_key(&canonical(own), |member| member.address);
         let own = own_at.map_err(|_| format!("{own} is not in the list of nodes"))?;
-        let addresses: Vec<String> = members.iter().map(|member| format!("{}\n", member.address)).collect();
-        let digest = sha256(&addresses.iter().map(|address| address.as_bytes()).collect::<Vec<_>>());
-        Ok(Map { members, own: NodeId::new(own), digest })
+        let addresses: String = members.iter().map(|member| format!("{}\n", member.address)).collect();
+        Ok(Map { members, own: NodeId::new(own), digest: sha256(&[addresses.as_bytes()]) })
     }
 
     /// This node.

@@ -144,14 +144,28 @@ impl<T> Cluster<T> {
         desk: &mut Desk,
         host: &mut impl Host<T>,
     ) -> Result<(), &'static str> {
-        let Some(link) = self.links.get_mut(id) else { return Ok(()) };
-        let Some(node) = link.node else { return Ok(()) };
+        let Some(node) = self.links.get(id).and_then(|link| link.node) else { return Ok(()) };
         match frame {
             Frame::Request { id: request, purpose, client, flags, words } => {
                 let head = RequestHead { purpose, client, flags };
                 self.execute(id, Arrived { id: request, head, words }, desk, host)
             }
             Frame::Reply { id: request, bytes } => self.handle_reply(id, node, request, bytes, host),
+            _ => self.handle_rare(id, node, &frame, host),
+        }
+    }
+
+    /// Handles a frame that is not met for each command.
+    #[inline(never)]
+    fn handle_rare(
+        &mut self,
+        id: LinkId,
+        node: NodeId,
+        frame: &Frame<'_>,
+        host: &mut impl Host<T>,
+    ) -> Result<(), &'static str> {
+        let Some(link) = self.links.get_mut(id) else { return Ok(()) };
+        match *frame {
             Frame::RequestPart { id: request, bytes } => link.inbox.part(Kind::Request, request, bytes, REQUEST_MAX),
             Frame::RequestLong(piece) => {
                 link.inbox.piece(Kind::Request, piece.id, (piece.bytes, piece.total), REQUEST_MAX)
@@ -193,9 +207,7 @@ impl<T> Cluster<T> {
                 Ok(())
             }
             Frame::Refuse(refusal) => Err(refusal.reason.text()),
-            Frame::Hello(_) | Frame::OtherVersion(_) | Frame::Proof(_) | Frame::Welcome => {
-                Err("a frame of a new link on one that is up")
-            }
+            _ => Err("a frame of a new link on one that is up"),
         }
     }
 
@@ -394,7 +406,18 @@ impl<T> Cluster<T> {
         &mut self,
         node: NodeId,
         head: RequestHead,
-        words: impl Iterator<Item = Word<'w>>,
+        mut words: impl Iterator<Item = Word<'w>>,
+        ticket: T,
+    ) -> Result<Sent, T> {
+        self.send_request(node, head, &mut words, ticket)
+    }
+
+    /// As [`Cluster::request`], there once for all kinds of words.
+    fn send_request<'w>(
+        &mut self,
+        node: NodeId,
+        head: RequestHead,
+        words: &mut dyn Iterator<Item = Word<'w>>,
         ticket: T,
     ) -> Result<Sent, T> {
         debug_assert!(head.purpose != Purpose::Forget, "it has no answer");
@@ -405,7 +428,7 @@ impl<T> Cluster<T> {
         #[cfg(test)]
         let asked = words.collect::<Vec<_>>();
         #[cfg(test)]
-        let words = asked.iter().copied();
+        let words = &mut asked.iter().copied();
         let put = link.outbox.request(id, head, words);
         known.requests.weigh(id, put.bytes);
         known.is_full |= known.requests.len() >= LINK_REQUESTS_MAX || known.requests.bytes() >= LINK_BYTES_MAX;
@@ -422,10 +445,10 @@ impl<T> Cluster<T> {
     }
 
     /// Sends a [`Purpose::Forget`], which is not answered; says whether the node is linked.
-    pub fn tell<'w>(&mut self, node: NodeId, client: u64, words: impl Iterator<Item = Word<'w>>) -> bool {
+    pub fn tell<'w>(&mut self, node: NodeId, client: u64, mut words: impl Iterator<Item = Word<'w>>) -> bool {
         let Some(up) = self.nodes[node.index()].up else { return false };
         let Some(link) = self.links.get_mut(up) else { return false };
-        link.outbox.request(NO_ID, RequestHead { purpose: Purpose::Forget, client, flags: 0 }, words);
+        link.outbox.request(NO_ID, RequestHead { purpose: Purpose::Forget, client, flags: 0 }, &mut words);
         self.name(up);
         true
     }

@@ -85,8 +85,7 @@ impl Outbox {
     }
 
     /// Puts a request in.
-    #[inline]
-    pub(super) fn request<'w>(&mut self, id: u32, head: RequestHead, words: impl Iterator<Item = Word<'w>>) -> Put {
+    pub(super) fn request<'w>(&mut self, id: u32, head: RequestHead, words: &mut dyn Iterator<Item = Word<'w>>) -> Put {
         let frame = wire::begin_request(&mut self.bytes, id, head.purpose, head.client, head.flags);
         let mut longs = VecDeque::new();
         for word in words {
@@ -153,21 +152,22 @@ impl Outbox {
 
     /// Lets streams put in pieces until there is something to send for a while.
     fn fill(&mut self) {
-        while !self.streams.is_empty() && self.waiting_bytes() < BUS_PIECE_BYTES_MAX {
-            let index = self.turn % self.streams.len().min(LINK_STREAMS_MAX);
-            let Some(mut stream) = self.streams.remove(index) else { return };
+        let mut streams = std::mem::take(&mut self.streams);
+        while !streams.is_empty() && self.waiting_bytes() < BUS_PIECE_BYTES_MAX {
+            let index = self.turn % streams.len().min(LINK_STREAMS_MAX);
+            let stream = &mut streams[index];
             let before = stream.head_at;
-            let goes_on = self.put_piece(&mut stream);
+            let goes_on = self.put_piece(stream);
             let put = if goes_on { stream.head_at } else { stream.head.len() } - before;
             self.head_bytes -= put;
             self.unasked_bytes -= if stream.unasked { put } else { 0 };
-            if goes_on {
-                self.streams.insert(index, stream);
-                self.turn = index + 1;
-            } else {
-                self.turn = index;
+            self.turn = index + usize::from(goes_on);
+            if !goes_on {
+                // The first one takes its place, behind those that it stood before: each has its turn as before.
+                streams.swap_remove_front(index);
             }
         }
+        self.streams = streams;
     }
 
     /// Puts in the next piece of a message; says whether there is more of it.
@@ -347,9 +347,9 @@ mod tests {
     fn small_frames_overtake_and_streams_take_turns() {
         let mut outbox = Outbox::default();
         let value = Rc::new(Blob::from(vec![b'v'; 3 * BUS_PIECE_BYTES_MAX]));
-        assert!(outbox.request(1, HEAD, [Word::Long(&value)].into_iter()).long);
-        assert!(outbox.request(2, HEAD, [Word::Long(&value)].into_iter()).long);
-        let put = outbox.request(3, HEAD, [Word::Received(b"x")].into_iter());
+        assert!(outbox.request(1, HEAD, &mut [Word::Long(&value)].into_iter()).long);
+        assert!(outbox.request(2, HEAD, &mut [Word::Long(&value)].into_iter()).long);
+        let put = outbox.request(3, HEAD, &mut [Word::Received(b"x")].into_iter());
         assert!(!put.long && put.bytes == wire::REQUEST_HEADER_BYTES + 2);
         let mut wire = Vec::new();
         while !outbox.is_empty() {
@@ -365,10 +365,10 @@ mod tests {
     fn a_long_head_goes_in_parts_and_a_short_value_at_once() {
         let mut outbox = Outbox::default();
         let word = vec![b'w'; 2 * BUS_PIECE_BYTES_MAX];
-        assert!(outbox.request(1, HEAD, [Word::Received(&word), Word::Received(b"x")].into_iter()).long);
+        assert!(outbox.request(1, HEAD, &mut [Word::Received(&word), Word::Received(b"x")].into_iter()).long);
         let value = Rc::new(Blob::from(vec![b'v'; 1000]));
         let words = [Word::Received(b"SET"), Word::Long(&value), Word::Long(&value)];
-        assert!(!outbox.request(2, HEAD, words.into_iter()).long);
+        assert!(!outbox.request(2, HEAD, &mut words.into_iter()).long);
         let mut wire = Vec::new();
         while !outbox.is_empty() {
             send(&mut outbox, usize::MAX, 64, &mut wire);
@@ -388,7 +388,7 @@ mod tests {
                     let word = vec![asked as u8; random.below(100)];
                     let words = [Word::Received(&word), Word::Long(&value), Word::Received(&value)];
                     let count = [1, 1, 1, 2, 3][random.below(5)];
-                    outbox.request(asked, HEAD, words.into_iter().take(count));
+                    outbox.request(asked, HEAD, &mut words.into_iter().take(count));
                     asked += 1;
                 }
                 let most = [3, 3000, 100_000][random.below(3)];

@@ -151,13 +151,13 @@ pub struct Hello<'a> {
     /// What people call it.
     pub name: &'a str,
     /// Of the addresses of all nodes.
-    pub digest: [u8; 32],
+    pub digest: &'a [u8; 32],
     /// Whether its clients need a password.
     pub has_password: bool,
     /// Whether it wants a proof.
     pub has_secret: bool,
     /// Random for each hello.
-    pub nonce: [u8; 32],
+    pub nonce: &'a [u8; 32],
 }
 
 /// A piece of a long value.
@@ -335,6 +335,7 @@ fn request(body: Reader<'_>) -> Result<Frame<'_>, Malformed> {
 }
 
 /// The frames that are not met for each command.
+#[inline(never)]
 fn other(kind: u8, mut body: Reader<'_>) -> Result<Frame<'_>, Malformed> {
     let what = match kind {
         HELLO => return hello(body),
@@ -391,7 +392,7 @@ fn hello(mut body: Reader<'_>) -> Result<Frame<'_>, Malformed> {
     if length > NAME_BYTES_MAX || text.chars().any(char::is_control) {
         return Err(name);
     }
-    let (digest, nonce) = (*body.array(what)?, *body.array(what)?);
+    let (digest, nonce) = (body.array(what)?, body.array(what)?);
     let [flags] = *body.array(what)?;
     if flags > 3 {
         return Err(Malformed::Value { what: "the flags of a hello" });

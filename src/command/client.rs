@@ -2,7 +2,7 @@
 
 use super::session::{self, Replies, check_name};
 use super::sub::names;
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, echo, integer, short};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, choice, echo};
 use crate::limits::{NAME_BYTES_MAX, PAUSE_MS_MAX};
 use crate::proto::{Args, Reply};
 
@@ -114,10 +114,10 @@ pub(super) fn no_touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `CLIENT PAUSE milliseconds [WRITE|ALL]`: a longer pause is not shortened, and a wider one not narrowed.
 pub(super) fn pause(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let writes_only = match args.get(3).map(|word| short(word).to_ascii_lowercase()).as_deref() {
-        None | Some(b"all") => false,
-        Some(b"write") => true,
-        Some(_) => return Err(CommandError::other("CLIENT PAUSE mode must be WRITE or ALL")),
+    let writes_only = match args.get(3).map(|word| choice(word, &["all", "write"])) {
+        None | Some(Some(0)) => false,
+        Some(Some(_)) => true,
+        Some(None) => return Err(CommandError::other("CLIENT PAUSE mode must be WRITE or ALL")),
     };
     if args.len() > 4 {
         return Err(CommandError::Syntax);
@@ -146,27 +146,26 @@ pub(super) fn unpause(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 }
 
 fn on_or_off(word: &[u8]) -> Result<bool, CommandError> {
-    match short(word).to_ascii_lowercase().as_slice() {
-        b"on" => Ok(true),
-        b"off" => Ok(false),
-        _ => Err(CommandError::Syntax),
-    }
+    choice(word, &["off", "on"]).map(|place| place == 1).ok_or(CommandError::Syntax)
 }
+
+/// What CLIENT SETINFO takes.
+const ATTRIBUTES: [&str; 2] = ["lib-name", "lib-ver"];
 
 /// `CLIENT SETINFO LIB-NAME|LIB-VER value`
 pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let (attribute, value) = (&args[2], &args[3]);
-    let name = short(attribute).to_ascii_lowercase();
     let clean = value.len() <= NAME_BYTES_MAX && value.iter().all(u8::is_ascii_graphic);
-    if !matches!(name.as_slice(), b"lib-name" | b"lib-ver") {
+    let Some(which) = choice(attribute, &ATTRIBUTES) else {
         return Err(CommandError::Other(format!("ERR Unrecognized option '{}'", echo(attribute))));
-    }
+    };
     if !clean {
-        let text = format!("ERR {} cannot contain spaces, newlines or special characters.", echo(&name));
+        let name = ATTRIBUTES[which];
+        let text = format!("ERR {name} cannot contain spaces, newlines or special characters.");
         return Err(CommandError::Other(text));
     }
     let names = ctx.session.names.get_or_insert_default();
-    let place = if name == b"lib-name" { &mut names.library } else { &mut names.version };
+    let place = if which == 0 { &mut names.library } else { &mut names.version };
     *place = value.to_vec();
     reply.ok();
     Ok(Flow::Continue)
@@ -174,12 +173,10 @@ pub(super) fn set_info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `CLIENT REPLY ON|OFF|SKIP`: only ON is answered.
 pub(super) fn set_replies(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    ctx.session.replies = match short(&args[2]).to_ascii_lowercase().as_slice() {
-        b"on" => Replies::On,
-        b"off" => Replies::Off,
-        b"skip" if ctx.session.replies == Replies::Off => Replies::Off,
-        b"skip" => Replies::SkipNext,
-        _ => return Err(CommandError::Syntax),
+    ctx.session.replies = match choice(&args[2], &["on", "off", "skip"]).ok_or(CommandError::Syntax)? {
+        0 => Replies::On,
+        2 if ctx.session.replies != Replies::Off => Replies::SkipNext,
+        _ => Replies::Off,
     };
     if ctx.session.replies != Replies::On {
         return Ok(Flow::Unanswered);
@@ -194,8 +191,11 @@ fn list_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     if option.eq_ignore_ascii_case(b"TYPE") && args.len() == 4 {
         filter.kind = Some(client_kind(&args[3])?);
     } else if option.eq_ignore_ascii_case(b"ID") && args.len() > 3 {
-        let ids = names(args, 3)?.map(|id| client_id(id).ok_or_else(|| CommandError::other("Invalid client ID")));
-        filter.ids = Some(ids.collect::<Result<_, _>>()?);
+        let mut ids = Vec::new();
+        for id in names(args, 3)? {
+            ids.push(client_id(id).ok_or_else(|| CommandError::other("Invalid client ID"))?);
+        }
+        filter.ids = Some(ids);
     } else {
         return Err(CommandError::Syntax);
     }
@@ -207,26 +207,27 @@ fn kill_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
-    for at in (2..args.len()).step_by(2) {
-        let value = &args[at + 1];
-        match short(&args[at]).to_ascii_lowercase().as_slice() {
-            b"id" => {
-                let id = client_id(value);
-                let wrong = || CommandError::other("client-id should be greater than 0");
-                integer(value).map_err(|_| wrong())?;
-                filter.ids = Some(vec![id.ok_or_else(wrong)?]);
+    let mut words = args.from(2);
+    while let (Some(option), Some(value)) = (words.next(), words.next()) {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("id") {
+            let wrong = || CommandError::other("client-id should be greater than 0");
+            filter.ids = Some(vec![client_id(value).ok_or_else(wrong)?]);
+        } else if is("type") {
+            filter.kind = Some(client_kind(value)?);
+        } else if is("addr") {
+            filter.address = Some(echo(value));
+        } else if is("laddr") {
+            filter.local_address = Some(echo(value));
+        } else if is("user") {
+            if value != b"default" {
+                return Err(CommandError::Other(format!("ERR No such user '{}'", echo(value))));
             }
-            b"type" => filter.kind = Some(client_kind(value)?),
-            b"addr" => filter.address = Some(echo(value)),
-            b"laddr" => filter.local_address = Some(echo(value)),
-            b"user" if value == b"default" => filter.default_user = Some(true),
-            b"user" => return Err(CommandError::Other(format!("ERR No such user '{}'", echo(value)))),
-            b"skipme" => match short(value).to_ascii_lowercase().as_slice() {
-                b"yes" => filter.skip_me = true,
-                b"no" => filter.skip_me = false,
-                _ => return Err(CommandError::Syntax),
-            },
-            _ => return Err(CommandError::Syntax),
+            filter.default_user = Some(true);
+        } else if is("skipme") {
+            filter.skip_me = choice(value, &["no", "yes"]).ok_or(CommandError::Syntax)? == 1;
+        } else {
+            return Err(CommandError::Syntax);
         }
     }
     Ok(filter)
@@ -238,10 +239,10 @@ fn client_id(text: &[u8]) -> Option<u64> {
 
 /// The kind of client that a word names.
 fn client_kind(kind: &[u8]) -> Result<ClientKind, CommandError> {
-    match short(kind).to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(ClientKind::Ordinary),
-        b"pubsub" => Ok(ClientKind::Subscriber),
-        b"master" | b"replica" | b"slave" => Ok(ClientKind::Other),
-        _ => Err(CommandError::Other(format!("ERR Unknown client type '{}'", echo(kind)))),
+    match choice(kind, &["normal", "pubsub", "master", "replica", "slave"]) {
+        Some(0) => Ok(ClientKind::Ordinary),
+        Some(1) => Ok(ClientKind::Subscriber),
+        Some(_) => Ok(ClientKind::Other),
+        None => Err(CommandError::Other(format!("ERR Unknown client type '{}'", echo(kind)))),
     }
 }

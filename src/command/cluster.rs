@@ -3,6 +3,7 @@
 //! Redis Cluster has 16384 slots where there are 8192 here. A client's slot modulo 8192 is ours, so each node's range
 //! is shown twice, and a client that computes slots finds every key's owner at the first try.
 
+use super::walk::Found;
 use super::{CommandError, Ctx, Flow, Now, Outcome, integer};
 use crate::limits::{SCAN_ENTRIES_MAX, SLOTS};
 use crate::proto::{Args, Reply};
@@ -223,20 +224,13 @@ pub(super) fn shards(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) 
         reply.field("nodes");
         reply.array(1);
         reply.map(7);
-        reply.field("id");
-        reply.bulk(node.id.as_bytes());
-        reply.field("port");
-        reply.integer(node.port.into());
-        reply.field("ip");
-        reply.bulk(ip.as_bytes());
-        reply.field("endpoint");
-        reply.bulk(ip.as_bytes());
-        reply.field("role");
-        reply.bulk(b"master");
-        reply.field("replication-offset");
-        reply.integer(0);
-        reply.field("health");
-        reply.bulk(if node.is_there() { b"online" } else { b"fail" });
+        reply.named_bulk("id", node.id.as_bytes());
+        reply.named_integer("port", node.port.into());
+        reply.named_bulk("ip", ip.as_bytes());
+        reply.named_bulk("endpoint", ip.as_bytes());
+        reply.named_bulk("role", b"master");
+        reply.named_integer("replication-offset", 0);
+        reply.named_bulk("health", if node.is_there() { b"online" } else { b"fail" });
     }
     Ok(Flow::Continue)
 }
@@ -248,19 +242,13 @@ pub(super) fn links(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     reply.array(nodes.len());
     for node in &nodes {
         reply.map(6);
-        reply.field("direction");
-        reply.bulk(b"to");
-        reply.field("node");
-        reply.bulk(node.id.as_bytes());
-        reply.field("create-time");
-        reply.integer(ctx.state.now.to_wall_ms(node.since_ms));
-        reply.field("events");
-        reply.bulk(if node.unsent_bytes > 0 { b"rw" } else { b"r" });
+        reply.named_bulk("direction", b"to");
+        reply.named_bulk("node", node.id.as_bytes());
+        reply.named_integer("create-time", ctx.state.now.to_wall_ms(node.since_ms));
+        reply.named_bulk("events", if node.unsent_bytes > 0 { b"rw" } else { b"r" });
         // What is sent from where it lies has no buffer: what is used is what there is.
-        reply.field("send-buffer-allocated");
-        reply.integer(node.unsent_bytes as i64);
-        reply.field("send-buffer-used");
-        reply.integer(node.unsent_bytes as i64);
+        reply.named_integer("send-buffer-allocated", node.unsent_bytes as i64);
+        reply.named_integer("send-buffer-used", node.unsent_bytes as i64);
     }
     Ok(Flow::Continue)
 }
@@ -287,15 +275,17 @@ pub(super) fn get_keys_in_slot(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Re
     let invalid = || CommandError::other("Invalid slot or number of keys");
     let count = usize::try_from(integer(&args[3])?).map_err(|_| invalid())?.min(SCAN_ENTRIES_MAX);
     let slot = slot_of_number(&args[2]).ok_or_else(invalid)?;
-    let mut keys = Vec::new();
+    let (mut found, mut has_room) = (Found::default(), true);
     let mut next = Some(Cursor::START);
-    while let Some(from) = next.filter(|_| keys.len() < count) {
-        let mut take = |entry: crate::store::EntryRef<'_>| keys.push(Box::<[u8]>::from(entry.key()));
-        next = ctx.state.store.scan_slot(slot, from, count, ctx.state.now.ms, &mut take);
+    while let Some(from) = next.filter(|_| has_room && found.len() < count) {
+        next = ctx.state.store.scan_slot(slot, from, count, ctx.state.now.ms, &mut |entry| {
+            has_room &= found.push(entry.key());
+        });
     }
-    keys.truncate(count);
-    reply.array(keys.len());
-    keys.iter().for_each(|key| reply.bulk(key));
+    if !has_room {
+        return Err(CommandError::NoMemory);
+    }
+    found.answer(found.len().min(count), reply);
     Ok(Flow::Continue)
 }
 
@@ -363,26 +353,19 @@ const RIGHT: Range<usize> = 5..7;
 
 /// Lines whose columns stand below each other.
 fn align(rows: &[[String; 7]]) -> String {
-    let mut widths = [0; 7];
-    for row in rows {
-        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
-    }
+    let width = |cell: &String| cell.chars().count();
+    let widths: [usize; 7] =
+        std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let gap = match column {
-                0 => "",
-                1 => " ",
-                _ => "  ",
-            };
-            let _ = if RIGHT.contains(&column) {
-                write!(line, "{gap}{cell:>width$}")
-            } else {
-                write!(line, "{gap}{cell:<width$}")
-            };
+        for (column, cell) in row.iter().enumerate() {
+            let (gap, blanks) = (&"  "[..column.min(2)], " ".repeat(widths[column] - width(cell)));
+            let parts = if RIGHT.contains(&column) { [gap, &blanks, cell] } else { [gap, cell, &blanks] };
+            parts.iter().for_each(|part| line.push_str(part));
         }
-        let _ = write!(text, "{}\r\n", line.trim_end());
+        text += line.trim_end();
+        text += "\r\n";
     }
     text
 }

@@ -103,37 +103,43 @@ impl Decimal {
     /// The number rounded (half to even) to 17 places, in plain digits without superfluous zeros; `None` when it is
     /// too large.
     pub(super) fn rounded(self) -> Option<String> {
-        let Decimal { negative, mut digits, mut scale } = self;
+        let Decimal { negative, mut scale, .. } = self;
         // At least one digit stands before the point, and one place is left for a carry.
-        let length = digits.len().max(scale + 1) + 1;
-        digits.splice(..0, std::iter::repeat_n(0, length - digits.len()));
+        let length = self.digits.len().max(scale + 1) + 1;
+        let mut digits = self.aligned(scale, length);
         if scale > PLACES_MAX {
             let tail = digits.split_off(length - (scale - PLACES_MAX));
             scale = PLACES_MAX;
             let last_is_odd = digits.last().is_some_and(|digit| digit % 2 == 1);
-            let half = std::iter::once(5).chain(std::iter::repeat(0)).take(tail.len());
-            let up = match tail.iter().copied().cmp(half) {
+            let up = match tail[0].cmp(&5) {
                 Ordering::Greater => true,
-                Ordering::Equal => last_is_odd,
+                Ordering::Equal => last_is_odd || tail[1..].iter().any(|&digit| digit > 0),
                 Ordering::Less => false,
             };
-            if up {
-                let mut one = vec![0; digits.len()];
-                one[digits.len() - 1] = 1;
-                digits = sum(&digits, &one);
-            }
+            // Nines become zeros, and what stands before them is one more.
+            let nines = if up { digits.iter().rev().take_while(|digit| **digit == 9).count() } else { 0 };
+            let kept = digits.len() - nines;
+            digits[kept..].fill(0);
+            digits[kept - 1] += u8::from(up);
         }
-        let text = |digits: &[u8]| digits.iter().map(|&digit| char::from(b'0' + digit)).collect::<String>();
-        let (whole, places) = digits.split_at(digits.len() - scale);
-        let (whole, places) = (text(whole), text(places));
-        let (whole, places) = (whole.trim_start_matches('0'), places.trim_end_matches('0'));
-        if whole.len() > INTEGER_DIGITS_MAX {
+        let point = digits.len() - scale;
+        let is_zero = |digit: &u8| *digit == 0;
+        let start = digits.iter().take_while(|digit| is_zero(digit)).count().min(point - 1);
+        let end = digits.len() - digits[point..].iter().rev().take_while(|digit| is_zero(digit)).count();
+        if point - start > INTEGER_DIGITS_MAX {
             return None;
         }
-        let minus = if negative && !(whole.is_empty() && places.is_empty()) { "-" } else { "" };
-        let whole = if whole.is_empty() { "0" } else { whole };
-        let point = if places.is_empty() { "" } else { "." };
-        Some([minus, whole, point, places].concat())
+        let mut text = String::new();
+        if negative && !digits.iter().all(is_zero) {
+            text.push('-');
+        }
+        for (place, digit) in digits[..end].iter().enumerate().skip(start) {
+            if place == point {
+                text.push('.');
+            }
+            text.push(char::from(b'0' + digit));
+        }
+        Some(text)
     }
 }
 
@@ -146,7 +152,14 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 }
 
 fn digits(text: &[u8]) -> Option<Vec<u8>> {
-    text.iter().map(|byte| byte.is_ascii_digit().then(|| byte - b'0')).collect()
+    let mut digits = text.to_vec();
+    for digit in &mut digits {
+        *digit = digit.wrapping_sub(b'0');
+        if *digit > 9 {
+            return None;
+        }
+    }
+    Some(digits)
 }
 
 /// An exponent; one that no number here can have comes out as one that is too large as well.

@@ -1,7 +1,7 @@
 //! COMMAND: the table itself, in the shapes that Redis's clients read when they connect.
 
 use super::sub::{Subcommand, names};
-use super::table::{Flags, Keys};
+use super::table::{Family, Flags, Keys};
 use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, glob, lookup};
 use crate::limits::MATCH_STEPS_MAX;
 use crate::proto::{Args, Reply};
@@ -37,17 +37,17 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
 pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let found: Vec<&CommandSpec> = match (args.get(2), args.get(3), args.get(4)) {
-        (None, ..) => COMMANDS.iter().collect(),
+    let mut all = COMMANDS.iter().map(|spec| spec.name);
+    let found: Vec<&str> = match (args.get(2), args.get(3), args.get(4)) {
+        (None, ..) => all.collect(),
         (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
             let is = |name: &str| by.eq_ignore_ascii_case(name.as_bytes());
             if is("pattern") {
-                glob::matching(what, COMMANDS, |spec| spec.name, &mut { MATCH_STEPS_MAX })?
+                glob::matching(what, &mut all, &mut { MATCH_STEPS_MAX })?
             } else if is("aclcat") {
-                let has = |spec: &&CommandSpec| {
-                    categories(spec).any(|category| category.as_bytes()[1..].eq_ignore_ascii_case(what))
-                };
-                COMMANDS.iter().filter(has).collect()
+                let is = |category: &&str| category.as_bytes()[1..].eq_ignore_ascii_case(what);
+                let has = |spec: &&CommandSpec| categories(spec.family, spec.flags).iter().any(is);
+                COMMANDS.iter().filter(has).map(|spec| spec.name).collect()
             } else if is("module") {
                 // Modules there are none.
                 Vec::new()
@@ -58,20 +58,37 @@ pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         _ => return Err(CommandError::Syntax),
     };
     reply.array(found.len());
-    found.iter().for_each(|spec| reply.bulk(spec.name.as_bytes()));
+    found.iter().for_each(|name| reply.bulk(name.as_bytes()));
     Ok(Flow::Continue)
 }
 
 /// `COMMAND DOCS [name ...]`
 pub(super) fn docs(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    if args.len() == 2 {
-        document(COMMANDS.iter(), COMMANDS.len(), reply);
-    } else {
-        let known = names(args, 2)?.filter_map(lookup);
-        let count = known.clone().count();
-        document(known, count, reply);
+    let known: Vec<&CommandSpec> =
+        if args.len() == 2 { COMMANDS.iter().collect() } else { names(args, 2)?.filter_map(lookup).collect() };
+    reply.map(known.len());
+    for spec in known {
+        reply.field(spec.name);
+        reply.map(if spec.subcommands.is_empty() { 3 } else { 4 });
+        document(spec.summary, spec.family, spec.usage, reply);
+        if !spec.subcommands.is_empty() {
+            reply.field("subcommands");
+            reply.map(spec.subcommands.len());
+            for sub in spec.subcommands {
+                reply.field(sub.name);
+                reply.map(3);
+                document(sub.summary, spec.family, sub.usage, reply);
+            }
+        }
     }
     Ok(Flow::Continue)
+}
+
+/// What COMMAND DOCS tells of a command, or of a subcommand: three fields.
+fn document(summary: &str, family: Family, usage: &str, reply: &mut Reply<'_>) {
+    for (name, text) in [("summary", summary), ("group", family.group()), ("usage", usage)] {
+        reply.named_bulk(name, text.as_bytes());
+    }
 }
 
 /// `COMMAND GETKEYS command [arg ...]`
@@ -118,7 +135,7 @@ fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
 /// A row as Redis 7 describes it, in ten elements: name, arity, flags, first key, last key, step, categories, tips, key
 /// specifications, subcommands.
 fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
-    begin(spec.name, spec.arity, spec.flags, spec.keys, categories(spec), reply);
+    begin(spec.name, spec.arity, (spec.family, spec.flags), spec.keys, reply);
     reply.set(spec.subcommands.len());
     for sub in spec.subcommands {
         describe_one_sub(spec, sub, reply);
@@ -126,8 +143,7 @@ fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
 }
 
 fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>) {
-    let categories = categories_of(spec.family.category(), sub.flags);
-    begin(sub.name, sub.arity, sub.flags, sub.keys, categories, reply);
+    begin(sub.name, sub.arity, (spec.family, sub.flags), sub.keys, reply);
     reply.set(0);
 }
 
@@ -145,68 +161,55 @@ fn describe_sub(name: &[u8], reply: &mut Reply<'_>) {
 }
 
 /// The first nine elements.
-fn begin(
-    name: &str,
-    arity: i8,
-    flags: Flags,
-    keys: Keys,
-    categories: impl Iterator<Item = &'static str>,
-    reply: &mut Reply<'_>,
-) {
+fn begin(name: &str, arity: i8, (family, flags): (Family, Flags), keys: Keys, reply: &mut Reply<'_>) {
     reply.array(10);
     reply.bulk(name.as_bytes());
     reply.integer(arity.into());
-    statuses(flags.names(), reply);
+    statuses(&flags.names().collect::<Vec<_>>(), reply);
     for place in [keys.first, keys.last, keys.step] {
         reply.integer(place.into());
     }
-    statuses(categories, reply);
+    statuses(&categories(family, flags), reply);
     // Tips, which rows do not have.
     reply.set(0);
     specify(keys, flags, reply);
 }
 
-fn statuses(words: impl Iterator<Item = &'static str>, reply: &mut Reply<'_>) {
-    let words: Vec<&str> = words.collect();
+fn statuses(words: &[&str], reply: &mut Reply<'_>) {
     reply.set(words.len());
-    words.into_iter().for_each(|word| reply.simple(word));
+    words.iter().for_each(|word| reply.simple(word));
 }
 
-/// Redis's categories of commands, in its order, as far as a row tells them.
-fn categories(spec: &CommandSpec) -> impl Iterator<Item = &'static str> {
-    categories_of(spec.family.category(), spec.flags)
-}
-
-fn categories_of(family: Option<&'static str>, flags: Flags) -> impl Iterator<Item = &'static str> {
-    const ORDER: [&str; 12] = [
-        "@keyspace",
-        "@read",
-        "@write",
-        "@string",
-        "@bitmap",
-        "@pubsub",
-        "@admin",
-        "@fast",
-        "@slow",
-        "@dangerous",
-        "@connection",
-        "@transaction",
+/// Redis's categories of commands, in its order, as far as a row tells them: by its family, or by a flag.
+fn categories(family: Family, flags: Flags) -> Vec<&'static str> {
+    const ORDER: [(&str, Flags); 12] = [
+        ("@keyspace", Flags::NONE),
+        ("@read", Flags::READONLY),
+        ("@write", Flags::WRITE),
+        ("@string", Flags::NONE),
+        ("@bitmap", Flags::NONE),
+        ("@pubsub", Flags::NONE),
+        ("@admin", Flags::ADMIN),
+        ("@fast", Flags::FAST),
+        ("@slow", Flags::NONE),
+        ("@dangerous", Flags::ADMIN),
+        ("@connection", Flags::NONE),
+        ("@transaction", Flags::NONE),
     ];
-    ORDER.into_iter().filter(move |&category| match category {
-        "@read" => flags.has(Flags::READONLY),
-        "@write" => flags.has(Flags::WRITE),
-        "@admin" | "@dangerous" => flags.has(Flags::ADMIN),
-        "@fast" => flags.has(Flags::FAST),
-        "@slow" => !flags.has(Flags::FAST),
-        _ => family == Some(category),
-    })
+    let of_family = family.category().unwrap_or_default();
+    let mut categories = Vec::new();
+    for (name, flag) in ORDER {
+        if flags.has_any(flag) || name == of_family || name == "@slow" && !flags.has(Flags::FAST) {
+            categories.push(name);
+        }
+    }
+    categories
 }
 
 /// What a command does to its keys, in Redis's words; a row does not tell a command that only replaces a value from one
 /// that reads it as well.
-fn key_flags(flags: Flags) -> impl Iterator<Item = &'static str> {
-    let words: &[&str] = if flags.has(Flags::WRITE) { &["RW", "access", "update"] } else { &["RO", "access"] };
-    words.iter().copied()
+fn key_flags(flags: Flags) -> &'static [&'static str] {
+    if flags.has(Flags::WRITE) { &["RW", "access", "update"] } else { &["RO", "access"] }
 }
 
 /// The one specification of keys that a row amounts to, or none.
@@ -220,51 +223,18 @@ fn specify(keys: Keys, flags: Flags, reply: &mut Reply<'_>) {
     statuses(key_flags(flags), reply);
     reply.field("begin_search");
     reply.map(2);
-    reply.field("type");
-    reply.bulk(b"index");
+    reply.named_bulk("type", b"index");
     reply.field("spec");
     reply.map(1);
-    reply.field("index");
-    reply.integer(keys.first.into());
+    reply.named_integer("index", keys.first.into());
     reply.field("find_keys");
     reply.map(2);
-    reply.field("type");
-    reply.bulk(b"range");
+    reply.named_bulk("type", b"range");
     reply.field("spec");
     reply.map(3);
     reply.field("lastkey");
     // Counted from the first key on, unless it is from the end.
     reply.integer(if keys.last < 0 { keys.last } else { keys.last - keys.first }.into());
-    reply.field("keystep");
-    reply.integer(keys.step.into());
-    reply.field("limit");
-    reply.integer(0);
-}
-
-fn document(specs: impl Iterator<Item = &'static CommandSpec>, count: usize, reply: &mut Reply<'_>) {
-    reply.map(count);
-    for spec in specs {
-        reply.field(spec.name);
-        reply.map(if spec.subcommands.is_empty() { 3 } else { 4 });
-        reply.field("summary");
-        reply.bulk(spec.summary.as_bytes());
-        reply.field("group");
-        reply.bulk(spec.family.group().as_bytes());
-        reply.field("usage");
-        reply.bulk(spec.usage.as_bytes());
-        if !spec.subcommands.is_empty() {
-            reply.field("subcommands");
-            reply.map(spec.subcommands.len());
-            for sub in spec.subcommands {
-                reply.field(sub.name);
-                reply.map(3);
-                reply.field("summary");
-                reply.bulk(sub.summary.as_bytes());
-                reply.field("group");
-                reply.bulk(spec.family.group().as_bytes());
-                reply.field("usage");
-                reply.bulk(sub.usage.as_bytes());
-            }
-        }
-    }
+    reply.named_integer("keystep", keys.step.into());
+    reply.named_integer("limit", 0);
 }

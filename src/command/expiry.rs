@@ -1,7 +1,7 @@
 //! When keys end: EXPIRE, TTL and their kin.
 
 use super::events::GENERIC;
-use super::{CommandError, Ctx, Flow, Now, Outcome, echo, integer, short};
+use super::{CommandError, Ctx, Flow, Now, Outcome, choice, echo, integer};
 use crate::proto::{Args, Reply};
 
 /// `EXPIRE key seconds [NX | XX | GT | LT]`
@@ -66,14 +66,13 @@ impl Condition {
     fn parse(args: Args<'_>) -> Result<Condition, CommandError> {
         let mut condition = Condition::default();
         for option in args.from(3) {
-            let flag = match short(option).to_ascii_uppercase().as_slice() {
-                b"NX" => &mut condition.none_before,
-                b"XX" => &mut condition.some_before,
-                b"GT" => &mut condition.greater,
-                b"LT" => &mut condition.less,
-                _ => return Err(CommandError::Other(format!("ERR Unsupported option {}", echo(option)))),
-            };
-            *flag = true;
+            match choice(option, &["nx", "xx", "gt", "lt"]) {
+                Some(0) => condition.none_before = true,
+                Some(1) => condition.some_before = true,
+                Some(2) => condition.greater = true,
+                Some(_) => condition.less = true,
+                None => return Err(CommandError::Other(format!("ERR Unsupported option {}", echo(option)))),
+            }
         }
         let Condition { none_before, some_before, greater, less } = condition;
         let clash = |what| Err(CommandError::Other(format!("ERR {what} options at the same time are not compatible")));

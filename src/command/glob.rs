@@ -27,21 +27,20 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Those of our own things whose names, which are in lower case, match `pattern`, in any case.
+/// Those of our own names, which are in lower case, that match `pattern`, in any case.
 ///
 /// # Errors
 /// When the steps are used up, which begin as [`MATCH_STEPS_MAX`] for all that a request asks for.
-pub(super) fn matching<'n, T>(
+pub(super) fn matching(
     pattern: &[u8],
-    named: &'n [T],
-    name: impl Fn(&T) -> &str,
+    names: &mut dyn Iterator<Item = &'static str>,
     steps_left: &mut usize,
-) -> Result<Vec<&'n T>, CommandError> {
+) -> Result<Vec<&'static str>, CommandError> {
     if pattern.len() > *steps_left {
         return Err(CommandError::PatternTooCostly);
     }
     let pattern = pattern.to_ascii_lowercase();
-    let found = named.iter().filter(|one| matches(&pattern, name(one).as_bytes(), steps_left)).collect();
+    let found = names.filter(|name| matches(&pattern, name.as_bytes(), steps_left)).collect();
     if *steps_left == 0 { Err(CommandError::PatternTooCostly) } else { Ok(found) }
 }
 
@@ -189,9 +188,7 @@ mod tests {
     #[test]
     fn names_share_the_steps_of_a_request() {
         let names = ["port", "save", "save-again"];
-        let find = |pattern: &[u8], mut steps_left: usize| {
-            matching(pattern, &names, |name| name, &mut steps_left).map(|found| found.into_iter().copied().collect())
-        };
+        let find = |pattern: &[u8], mut steps_left: usize| matching(pattern, &mut names.into_iter(), &mut steps_left);
         assert_eq!(find(b"SAVE*", 1000), Ok(vec!["save", "save-again"]));
         assert_eq!(find(b"nothing", 1000), Ok(vec![]));
         // Enough for one of them, and not for all.

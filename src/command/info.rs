@@ -2,12 +2,12 @@
 //! field tells of, the field is left out, or says so truly (`maxmemory:0`).
 
 use super::memory::{self, Usage};
-use super::{Ctx, Flow, Outcome};
+use super::{Ctx, Flow, Outcome, REDIS_VERSION};
 use crate::log;
 use crate::proto::{Args, Reply};
 use crate::pubsub::Kind;
-use crate::stats::{COUNTERS, Fixed, Histogram};
-use std::fmt::{Display, Write};
+use crate::stats::{COUNTED, Fixed, Histogram};
+use std::fmt::Write;
 
 /// A section.
 struct Section {
@@ -61,18 +61,28 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// One line of INFO.
-fn field(text: &mut String, name: &str, value: impl Display) {
-    let _ = write!(text, "{name}:{value}\r\n");
+fn field(text: &mut String, name: &str, value: &str) {
+    [name, ":", value, "\r\n"].iter().for_each(|part| text.push_str(part));
+}
+
+/// One line with a number.
+fn number(text: &mut String, name: &str, value: u64) {
+    field(text, name, &value.to_string());
+}
+
+/// One line with 0 for each of these: what is not there.
+fn zeros(text: &mut String, names: &[&str]) {
+    names.iter().for_each(|name| number(text, name, 0));
 }
 
 /// Two lines: a number of bytes, and the same for people.
-fn bytes(text: &mut String, name: &str, bytes: usize) {
-    field(text, name, bytes);
-    field(text, &format!("{name}_human"), human(bytes));
+fn bytes(text: &mut String, name: &str, bytes: u64) {
+    number(text, name, bytes);
+    field(text, &format!("{name}_human"), &human(bytes));
 }
 
 /// A number of bytes as Redis writes it for people.
-fn human(bytes: usize) -> String {
+fn human(bytes: u64) -> String {
     let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
     match units.into_iter().find(|(bits, _)| bytes >> bits > 0) {
         Some((bits, letter)) => format!("{}{letter}", Fixed::<2>::near(bytes as f64 / (1_u64 << bits) as f64)),
@@ -87,17 +97,17 @@ fn server(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "memento_version", env!("CARGO_PKG_VERSION"));
     field(text, "redis_mode", mode(ctx));
     field(text, "os", &ctx.state.node.kernel);
-    field(text, "arch_bits", usize::BITS);
+    number(text, "arch_bits", usize::BITS.into());
     field(text, "monotonic_clock", "POSIX clock_gettime");
     field(text, "multiplexing_api", "epoll");
-    field(text, "process_id", std::process::id());
+    number(text, "process_id", std::process::id().into());
     field(text, "run_id", &ctx.state.node.run_id);
-    field(text, "tcp_port", ctx.state.node.tcp_port);
-    field(text, "server_time_usec", (ctx.state.host.wall_us)());
-    field(text, "uptime_in_seconds", uptime_s);
-    field(text, "uptime_in_days", uptime_s / 86_400);
+    number(text, "tcp_port", ctx.state.node.tcp_port.into());
+    number(text, "server_time_usec", (ctx.state.host.wall_us)() as u64);
+    number(text, "uptime_in_seconds", uptime_s);
+    number(text, "uptime_in_days", uptime_s / 86_400);
     field(text, "config_file", "");
-    field(text, "io_threads_active", 0);
+    number(text, "io_threads_active", 0);
 }
 
 /// What Redis calls the way in which it serves.
@@ -105,14 +115,11 @@ pub(super) fn mode(ctx: &Ctx<'_>) -> &'static str {
     if ctx.topology.is_cluster() { "cluster" } else { "standalone" }
 }
 
-/// What Redis would call itself.
-pub const REDIS_VERSION: &str = "7.0.15";
-
 fn clients(ctx: &Ctx<'_>, text: &mut String) {
-    field(text, "connected_clients", ctx.state.node.clients);
-    field(text, "cluster_connections", 0);
-    field(text, "maxclients", ctx.state.settings.clients_max);
-    field(text, "blocked_clients", ctx.state.node.waiting);
+    number(text, "connected_clients", ctx.state.node.clients as u64);
+    number(text, "cluster_connections", 0);
+    number(text, "maxclients", ctx.state.settings.clients_max as u64);
+    number(text, "blocked_clients", ctx.state.node.waiting as u64);
 }
 
 /// `used_memory` is what the server asked for since it serves, by its own books; `used_memory_rss` adds the program as it
@@ -120,24 +127,22 @@ fn clients(ctx: &Ctx<'_>, text: &mut String) {
 fn memory_section(ctx: &Ctx<'_>, text: &mut String) {
     let Usage { dataset, clients, uncounted, total, base } = memory::taken(ctx);
     let peak = ctx.state.measures.peak_bytes.max(total);
-    bytes(text, "used_memory", total);
-    bytes(text, "used_memory_rss", base + total);
-    bytes(text, "used_memory_peak", peak);
-    field(text, "used_memory_peak_perc", percent(total, peak));
-    field(text, "used_memory_overhead", total - dataset);
-    field(text, "used_memory_dataset", dataset);
-    field(text, "used_memory_dataset_perc", percent(dataset, total));
-    bytes(text, "total_system_memory", usize::try_from(ctx.state.node.memory_bytes).unwrap_or(usize::MAX));
-    bytes(text, "maxmemory", usize::try_from(ctx.state.settings.memory_bytes_max).unwrap_or(usize::MAX));
-    field(text, "maxmemory_policy", ctx.state.settings.memory_policy);
-    field(text, "mem_not_counted_for_evict", uncounted);
-    field(text, "mem_clients_normal", clients);
-    field(text, "maxmemory_clients", ctx.state.settings.clients_bytes_max());
-    field(text, "mem_clients_slaves", 0);
-    field(text, "mem_aof_buffer", 0);
+    bytes(text, "used_memory", total as u64);
+    bytes(text, "used_memory_rss", (base + total) as u64);
+    bytes(text, "used_memory_peak", peak as u64);
+    field(text, "used_memory_peak_perc", &percent(total, peak));
+    number(text, "used_memory_overhead", (total - dataset) as u64);
+    number(text, "used_memory_dataset", dataset as u64);
+    field(text, "used_memory_dataset_perc", &percent(dataset, total));
+    bytes(text, "total_system_memory", ctx.state.node.memory_bytes);
+    bytes(text, "maxmemory", ctx.state.settings.memory_bytes_max);
+    field(text, "maxmemory_policy", ctx.state.settings.memory_policy.name());
+    number(text, "mem_not_counted_for_evict", uncounted as u64);
+    number(text, "mem_clients_normal", clients as u64);
+    number(text, "maxmemory_clients", ctx.state.settings.clients_bytes_max());
+    zeros(text, &["mem_clients_slaves", "mem_aof_buffer"]);
     field(text, "mem_allocator", "libc");
-    field(text, "active_defrag_running", 0);
-    field(text, "lazyfree_pending_objects", 0);
+    zeros(text, &["active_defrag_running", "lazyfree_pending_objects"]);
 }
 
 fn percent(part: usize, whole: usize) -> String {
@@ -146,76 +151,71 @@ fn percent(part: usize, whole: usize) -> String {
 
 /// There is no persistence; tools read these to see whether a server loads or lags behind.
 fn persistence(_ctx: &Ctx<'_>, text: &mut String) {
-    for name in ["loading", "async_loading", "rdb_bgsave_in_progress", "rdb_saves", "aof_enabled"] {
-        field(text, name, 0);
-    }
-    field(text, "aof_rewrite_in_progress", 0);
+    zeros(text, &["loading", "async_loading", "rdb_bgsave_in_progress", "rdb_saves", "aof_enabled"]);
+    zeros(text, &["aof_rewrite_in_progress"]);
 }
 
 fn stats(ctx: &Ctx<'_>, text: &mut String) {
     let [commands, bytes_in, bytes_out] = ctx.state.measures.rates(ctx.state.now.ms, &ctx.state.stats);
-    field(text, "instantaneous_ops_per_sec", commands as u64);
-    field(text, "instantaneous_input_kbps", Fixed::<2>::near(bytes_in / 1024.0));
-    field(text, "instantaneous_output_kbps", Fixed::<2>::near(bytes_out / 1024.0));
+    number(text, "instantaneous_ops_per_sec", commands as u64);
+    field(text, "instantaneous_input_kbps", &Fixed::<2>::near(bytes_in / 1024.0).to_string());
+    field(text, "instantaneous_output_kbps", &Fixed::<2>::near(bytes_out / 1024.0).to_string());
     counters(ctx, text, false);
     let exceeded_ms = ctx.state.node.exceeded_since_ms.map_or(0, |since_ms| ctx.state.now.ms - since_ms);
-    field(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
-    field(text, "current_eviction_exceeded_time", exceeded_ms);
-    field(text, "pubsub_channels", ctx.state.pubsub.count(Kind::Channel));
-    field(text, "pubsub_patterns", ctx.state.pubsub.count(Kind::Pattern));
-    for name in ["total_forks", "latest_fork_usec"] {
-        field(text, name, 0);
-    }
-    field(text, "log_lines_dropped", log::dropped());
+    number(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
+    number(text, "current_eviction_exceeded_time", exceeded_ms);
+    number(text, "pubsub_channels", ctx.state.pubsub.count(Kind::Channel) as u64);
+    number(text, "pubsub_patterns", ctx.state.pubsub.count(Kind::Pattern) as u64);
+    zeros(text, &["total_forks", "latest_fork_usec"]);
+    number(text, "log_lines_dropped", log::dropped());
 }
 
 /// What is counted, of the cluster or of all else.
 fn counters(ctx: &Ctx<'_>, text: &mut String, of_cluster: bool) {
-    for (counter, value) in COUNTERS.iter().zip(ctx.state.stats.values()) {
-        if counter.name.starts_with("cluster_") == of_cluster {
-            field(text, counter.name, value);
+    for (name, value) in COUNTED.iter().zip(ctx.state.stats.values()) {
+        if name.starts_with("cluster_") == of_cluster {
+            number(text, name, value);
         }
     }
 }
 
 fn replication(ctx: &Ctx<'_>, text: &mut String) {
     field(text, "role", "master");
-    field(text, "connected_slaves", 0);
+    number(text, "connected_slaves", 0);
     field(text, "master_replid", &ctx.state.node.run_id);
-    field(text, "master_repl_offset", 0);
+    number(text, "master_repl_offset", 0);
 }
 
 fn cpu(ctx: &Ctx<'_>, text: &mut String) {
     let (user_us, system_us) = (ctx.state.host.cpu_us)();
-    let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
-    field(text, "used_cpu_sys", seconds(system_us));
-    field(text, "used_cpu_user", seconds(user_us));
+    field(text, "used_cpu_sys", &Fixed::<6>(system_us).to_string());
+    field(text, "used_cpu_user", &Fixed::<6>(user_us).to_string());
 }
 
 fn command_stats(ctx: &Ctx<'_>, text: &mut String) {
-    for (name, stats) in ctx.state.measures.all() {
+    ctx.state.measures.each(&mut |name, stats| {
         if stats.calls + stats.rejected == 0 {
-            continue;
+            return;
         }
         let usec = stats.ns / 1000;
         let per_call = Fixed::<2>::near(stats.ns as f64 / 1000.0 / stats.calls.max(1) as f64);
         let _ = write!(text, "cmdstat_{name}:calls={},usec={usec},usec_per_call={per_call}", stats.calls);
         let _ = write!(text, ",rejected_calls={},failed_calls={}\r\n", stats.rejected, stats.failed);
-    }
+    });
 }
 
 fn error_stats(ctx: &Ctx<'_>, text: &mut String) {
     for (code, count) in ctx.state.stats.errors.iter() {
-        field(text, &format!("errorstat_{code}"), format_args!("count={count}"));
+        let _ = write!(text, "errorstat_{code}:count={count}\r\n");
     }
 }
 
 fn latency_stats(ctx: &Ctx<'_>, text: &mut String) {
-    for (name, stats) in ctx.state.measures.all() {
+    ctx.state.measures.each(&mut |name, stats| {
         if let Some(histogram) = &stats.histogram {
             let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", percentiles(histogram));
         }
-    }
+    });
 }
 
 /// The percentiles that Redis shows, in microseconds.
@@ -225,12 +225,12 @@ fn percentiles(histogram: &Histogram) -> String {
 }
 
 fn cluster(ctx: &Ctx<'_>, text: &mut String) {
-    field(text, "cluster_enabled", u8::from(ctx.topology.is_cluster()));
+    number(text, "cluster_enabled", ctx.topology.is_cluster().into());
     if ctx.topology.is_cluster() {
         let nodes = ctx.topology.nodes();
         field(text, "cluster_state", super::cluster::state(&nodes));
-        field(text, "cluster_nodes", nodes.len());
-        field(text, "cluster_linked", nodes.iter().filter(|node| node.up && !node.own).count());
+        number(text, "cluster_nodes", nodes.len() as u64);
+        number(text, "cluster_linked", nodes.iter().filter(|node| node.up && !node.own).count() as u64);
         counters(ctx, text, true);
     }
 }
@@ -238,19 +238,19 @@ fn cluster(ctx: &Ctx<'_>, text: &mut String) {
 /// How long the loop's turns took: what a client waits for, however short its own command is.
 fn memento(ctx: &Ctx<'_>, text: &mut String) {
     let turns = &ctx.state.measures.turns;
-    field(text, "turn_count", turns.count());
-    field(text, "turn_longest_usec", ctx.state.stats.turn_worst_us);
-    field(text, "turn_percentiles_usec", percentiles(turns));
+    number(text, "turn_count", turns.count());
+    number(text, "turn_longest_usec", ctx.state.stats.turn_worst_us);
+    field(text, "turn_percentiles_usec", &percentiles(turns));
     // Bounds in microseconds, each with the turns that were shorter.
     let powers: Vec<String> = turns.powers().map(|(bound_ns, below)| format!("{}={below}", bound_ns / 1000)).collect();
-    field(text, "turn_histogram_usec", powers.join(","));
+    field(text, "turn_histogram_usec", &powers.join(","));
 }
 
 fn keyspace(ctx: &Ctx<'_>, text: &mut String) {
     if !ctx.state.store.is_empty() {
         let avg_ttl = ctx.state.store.expires_mean_ms().map_or(0, |mean_ms| mean_ms.saturating_sub(ctx.state.now.ms));
         let (keys, expires) = (ctx.state.store.len(), ctx.state.store.expiring());
-        field(text, "db0", format_args!("keys={keys},expires={expires},avg_ttl={avg_ttl}"));
+        let _ = write!(text, "db0:keys={keys},expires={expires},avg_ttl={avg_ttl}\r\n");
     }
 }
 

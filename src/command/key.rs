@@ -3,11 +3,10 @@
 use super::events::GENERIC;
 use super::glob::Matcher;
 use super::walk::{Found, KeysWalk};
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, reply_value, short};
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, choice, integer, reply_value};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_AT_ONCE};
 use crate::proto::{Args, Digits, Reply};
-use crate::store::Cursor;
-use std::hash::{BuildHasher, RandomState};
+use crate::store::{Cursor, unforeseen};
 
 /// `DEL key [key ...]`, `UNLINK key [key ...]`: how many there were.
 pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -24,7 +23,7 @@ pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
 
 /// `EXISTS key [key ...]`: how many there are; a key named twice counts twice.
 pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let found = args.from(1).filter(|key| ctx.peek(key).is_some()).count();
+    let found = args.from(1).filter(|&key| ctx.peek(key).is_some()).count();
     reply.integer(found as i64);
     Ok(Flow::Continue)
 }
@@ -45,9 +44,7 @@ pub(super) fn kind(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `RANDOMKEY`
 pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    // Each state has a key of its own, which nobody can foresee.
-    let random = RandomState::new().hash_one(ctx.state.now.ms);
-    match ctx.state.store.random(random, ctx.state.now.ms) {
+    match ctx.state.store.random(unforeseen(), ctx.state.now.ms) {
         Some(entry) => reply.bulk(entry.key()),
         None => reply.null(),
     }
@@ -139,14 +136,11 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         return Ok(Flow::Continue);
     };
     reply.map(4);
-    reply.field("key");
-    reply.bulk(entry.key());
+    reply.named_bulk("key", entry.key());
     reply.field("value");
     reply_value(reply, entry.value());
-    reply.field("creation_time");
-    reply.integer(now.to_wall_ms(entry.created_ms()));
-    reply.field("expire_time");
-    reply.integer(entry.expires_ms().map_or(-1, |expires_ms| now.to_wall_ms(expires_ms)));
+    reply.named_integer("creation_time", now.to_wall_ms(entry.created_ms()));
+    reply.named_integer("expire_time", entry.expires_ms().map_or(-1, |expires_ms| now.to_wall_ms(expires_ms)));
     Ok(Flow::Continue)
 }
 
@@ -175,10 +169,8 @@ pub(super) fn flush_all(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>
 
 /// Refuses a way of flushing that there is not.
 pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
-    match args.get(1).map(|word| short(word).to_ascii_uppercase()).as_deref() {
-        None | Some(b"ASYNC" | b"SYNC") if args.len() <= 2 => Ok(()),
-        _ => Err(CommandError::Syntax),
-    }
+    let known = args.from(1).all(|word| choice(word, &["async", "sync"]).is_some());
+    if known && args.len() <= 2 { Ok(()) } else { Err(CommandError::Syntax) }
 }
 
 /// `KEYS pattern`: a walk over all keys, made in slices.
@@ -213,8 +205,7 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let next = next.or_else(behind);
     reply.array(2);
     reply.bulk(Digits::of(next.map_or(0, Cursor::to_u64) as i64).bytes());
-    reply.array(found.len());
-    (0..found.len()).for_each(|index| reply.bulk(found.key(index)));
+    found.answer(found.len(), reply);
     Ok(Flow::Continue)
 }
 

@@ -9,36 +9,40 @@ use crate::stats::Histogram;
 
 /// `LATENCY HISTOGRAM [command ...]`: of a family, all its subcommands.
 pub(super) fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    fn called<'a>((name, stats): (&'static str, &'a CallStats)) -> Option<(&'static str, &'a Histogram)> {
-        Some((name, stats.histogram.as_ref()?))
-    }
     let measures = &ctx.state.measures;
-    let found: Vec<(&str, &Histogram)> = if args.len() == 2 {
-        measures.all().filter_map(called).collect()
-    } else {
-        let of_name = |name: &[u8]| {
-            let name = short(name).to_ascii_lowercase();
-            let family = name.split(|&byte| byte == b'|').next().and_then(lookup);
-            let all = family.into_iter().flat_map(|spec| measures.of_row(spec.place(), spec));
-            let wanted = all.filter(|&(full, _)| full.as_bytes() == name || !name.contains(&b'|'));
-            wanted.filter_map(called).collect::<Vec<_>>()
-        };
-        names(args, 2)?.flat_map(of_name).collect()
-    };
+    let mut found: Vec<(&str, &Histogram)> = Vec::new();
+    if args.len() == 2 {
+        measures.each(&mut |name, stats| found.extend(called(name, stats)));
+    }
+    for wanted in names(args, 2)? {
+        let wanted = short(wanted);
+        let family = wanted.split(|&byte| byte == b'|').next().unwrap_or_default();
+        let Some(spec) = lookup(family) else { continue };
+        measures.each_of(spec, &mut |name, stats| {
+            if wanted.len() == family.len() || wanted.eq_ignore_ascii_case(name.as_bytes()) {
+                found.extend(called(name, stats));
+            }
+        });
+    }
     reply.map(found.len());
     for (name, histogram) in found {
         reply.field(name);
         reply.map(2);
-        reply.field("calls");
-        reply.integer(histogram.count() as i64);
+        reply.named_integer("calls", histogram.count() as i64);
         reply.field("histogram_usec");
-        reply.map(histogram.powers().count());
-        for (bound_ns, below) in histogram.powers() {
+        let powers: Vec<(u64, u64)> = histogram.powers().collect();
+        reply.map(powers.len());
+        for (bound_ns, below) in powers {
             reply.integer_field((bound_ns / 1000) as i64);
             reply.integer(below as i64);
         }
     }
     Ok(Flow::Continue)
+}
+
+/// What is shown of a command that was called.
+fn called<'a>(name: &'static str, stats: &'a CallStats) -> Option<(&'static str, &'a Histogram)> {
+    Some((name, stats.histogram.as_ref()?))
 }
 
 /// `LATENCY LATEST`, `LATENCY HISTORY event`: no events are recorded.

@@ -1,6 +1,6 @@
 //! The longest common subsequence of two values: LCS.
 
-use super::{CommandError, Ctx, Flow, Outcome, integer, short};
+use super::{CommandError, Ctx, Flow, Outcome, choice, integer};
 use crate::limits::LCS_STEPS_MAX;
 use crate::proto::{Args, Reply};
 
@@ -39,15 +39,14 @@ impl Options {
         let mut options = Options::default();
         let mut words = args.from(3);
         while let Some(word) = words.next() {
-            match short(word).to_ascii_uppercase().as_slice() {
-                b"LEN" => options.length = true,
-                b"IDX" => options.positions = true,
-                b"WITHMATCHLEN" => options.with_match_length = true,
-                b"MINMATCHLEN" => {
+            match choice(word, &["len", "idx", "withmatchlen", "minmatchlen"]).ok_or(CommandError::Syntax)? {
+                0 => options.length = true,
+                1 => options.positions = true,
+                2 => options.with_match_length = true,
+                _ => {
                     let length = integer(words.next().ok_or(CommandError::Syntax)?)?;
                     options.match_length_min = usize::try_from(length).unwrap_or(0);
                 }
-                _ => return Err(CommandError::Syntax),
             }
         }
         if options.length && options.positions {
@@ -75,8 +74,7 @@ impl Options {
                 reply.integer(piece.length as i64);
             }
         }
-        reply.field("len");
-        reply.integer(table.length().into());
+        reply.named_integer("len", table.length().into());
     }
 }
 

@@ -4,7 +4,6 @@ use super::COMMANDS;
 use super::table::CommandSpec;
 use crate::limits::{RATE_SAMPLE_MS, RATE_SAMPLES, RUN_CALLS_MAX};
 use crate::stats::{Histogram, Stats};
-use std::collections::VecDeque;
 
 /// What is measured of one command, or of one subcommand.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +51,8 @@ pub struct Measures {
     /// The most memory that was in use at the end of a turn.
     pub peak_bytes: usize,
     rows: Box<[RowStats]>,
-    rates: VecDeque<Sample>,
+    /// The newest last.
+    rates: Vec<Sample>,
 }
 
 /// See [`Measures::join`].
@@ -82,7 +82,7 @@ impl Default for Measures {
             turns: Histogram::default(),
             peak_bytes: 0,
             rows: empty_rows(),
-            rates: VecDeque::with_capacity(RATE_SAMPLES),
+            rates: Vec::with_capacity(RATE_SAMPLES),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Default for Measures {
 fn empty_rows() -> Box<[RowStats]> {
     let empty = |spec: &CommandSpec| RowStats {
         own: CallStats::default(),
-        subs: vec![CallStats::default(); spec.subcommands.len()].into(),
+        subs: spec.subcommands.iter().map(|_| CallStats::default()).collect(),
     };
     COMMANDS.iter().map(empty).collect()
 }
@@ -151,20 +151,18 @@ impl Measures {
         ns
     }
 
-    /// Of every command and subcommand, in the order of the table: its name, and what is measured.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &CallStats)> {
-        COMMANDS.iter().enumerate().flat_map(|(row, spec)| self.of_row(row, spec))
+    /// Shows every command and subcommand to `see`, in the order of the table: its name, and what is measured.
+    pub(super) fn each<'a>(&'a self, see: &mut dyn FnMut(&'static str, &'a CallStats)) {
+        COMMANDS.iter().for_each(|spec| self.each_of(spec, see));
     }
 
     /// The same of one row and its subcommands.
-    pub(super) fn of_row(
-        &self,
-        row: usize,
-        spec: &'static CommandSpec,
-    ) -> impl Iterator<Item = (&'static str, &CallStats)> {
-        let RowStats { own, subs } = &self.rows[row];
-        let subs = spec.subcommands.iter().map(|sub| sub.name).zip(subs);
-        std::iter::once((spec.name, own)).chain(subs)
+    pub(super) fn each_of<'a>(&'a self, spec: &'static CommandSpec, see: &mut dyn FnMut(&'static str, &'a CallStats)) {
+        let RowStats { own, subs } = &self.rows[spec.place()];
+        see(spec.name, own);
+        for (sub, stats) in spec.subcommands.iter().zip(subs) {
+            see(sub.name, stats);
+        }
     }
 
     /// Forgets all that was measured but the peak of memory.
@@ -176,18 +174,20 @@ impl Measures {
 
     /// What the measures ask of the heap.
     pub(super) fn bytes_used(&self) -> usize {
-        let histograms = self.all().filter(|(_, stats)| stats.histogram.is_some()).count() + 1;
-        let stats = self.all().count() * size_of::<CallStats>();
-        histograms * Histogram::BYTES + stats + self.rates.capacity() * size_of::<Sample>()
+        let mut bytes = Histogram::BYTES + self.rates.capacity() * size_of::<Sample>();
+        self.each(&mut |_, stats| {
+            bytes += size_of::<CallStats>() + if stats.histogram.is_some() { Histogram::BYTES } else { 0 };
+        });
+        bytes
     }
 
     /// Notes how the counters stand, if that was not done just before.
     pub fn sample(&mut self, now_ms: u64, stats: &Stats) {
-        if self.rates.back().is_none_or(|last| now_ms >= last.at_ms + RATE_SAMPLE_MS) {
+        if self.rates.last().is_none_or(|last| now_ms >= last.at_ms + RATE_SAMPLE_MS) {
             if self.rates.len() == RATE_SAMPLES {
-                self.rates.pop_front();
+                self.rates.remove(0);
             }
-            self.rates.push_back(Sample { at_ms: now_ms, counters: counters(stats) });
+            self.rates.push(Sample { at_ms: now_ms, counters: counters(stats) });
         }
     }
 
@@ -217,12 +217,13 @@ mod tests {
         measures.reject((place, None));
         assert_eq!(measures.record((place, None), 100, 350, false), 250);
         assert_eq!(measures.record((place, None), 350, 400, true), 50);
-        let used: Vec<_> = measures.all().filter(|(_, stats)| stats.calls > 0).collect();
+        let mut used = Vec::new();
+        measures.each(&mut |name, stats| used.extend((stats.calls > 0).then_some((name, stats))));
         let [("get", stats)] = used[..] else { panic!("{used:?}") };
         assert_eq!((stats.calls, stats.ns, stats.rejected, stats.failed), (2, 300, 1, 1));
         assert_eq!((stats.histogram.as_ref().map(Histogram::count), measures.ended_ns), (Some(2), 400));
         measures.reset();
-        assert!(measures.all().all(|(_, stats)| stats.calls == 0 && stats.histogram.is_none()));
+        measures.each(&mut |name, stats| assert!(stats.calls == 0 && stats.histogram.is_none(), "{name}"));
     }
 
     /// What the clock and the histogram cost a command: `cargo test --lib -- --ignored --nocapture what_measuring_costs`.

@@ -147,8 +147,7 @@ pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     let percents = [("dataset.percentage", dataset, total), ("peak.percentage", total, peak)];
     reply.map(integers.len() + percents.len());
     for (name, value) in integers {
-        reply.field(name);
-        reply.integer(value as i64);
+        reply.named_integer(name, value as i64);
     }
     for (name, part, whole) in percents {
         reply.field(name);

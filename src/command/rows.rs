@@ -423,7 +423,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Choose the version of RESP, authenticate, and learn of the server",
         arity: -1,
         flags: FREE,
-        shown: Shown::UpTo("auth"),
+        shown: Shown::UpToAuth,
         run: session::hello,
         ..CONNECTION
     },

@@ -1,7 +1,7 @@
 //! The client's own connection: what is known of it, PING, ECHO, SELECT, HELLO, AUTH, RESET, QUIT, EXIT, SHUTDOWN.
 
 use super::transaction::{Transaction, unwatch};
-use super::{COMMANDS, CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, echo as printable, integer, short};
+use super::{COMMANDS, CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choice, echo as printable, integer};
 use crate::limits::NAME_BYTES_MAX;
 use crate::proto::{Args, Encoding, Form, PushWord, Reply};
 use crate::pubsub::Subscriber;
@@ -274,18 +274,12 @@ pub(super) fn hello(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 /// What a client library wants to know first.
 fn greet(ctx: &Ctx<'_>, reply: &mut Reply<'_>) {
     reply.map(7);
-    reply.field("server");
-    reply.bulk(b"redis");
-    reply.field("version");
-    reply.bulk(super::REDIS_VERSION.as_bytes());
-    reply.field("proto");
-    reply.integer(if reply.encoding() == Encoding::Resp3 { 3 } else { 2 });
-    reply.field("id");
-    reply.integer(ctx.session.id as i64);
-    reply.field("mode");
-    reply.bulk(super::info::mode(ctx).as_bytes());
-    reply.field("role");
-    reply.bulk(b"master");
+    reply.named_bulk("server", b"redis");
+    reply.named_bulk("version", super::REDIS_VERSION.as_bytes());
+    reply.named_integer("proto", if reply.encoding() == Encoding::Resp3 { 3 } else { 2 });
+    reply.named_integer("id", ctx.session.id as i64);
+    reply.named_bulk("mode", super::info::mode(ctx).as_bytes());
+    reply.named_bulk("role", b"master");
     reply.field("modules");
     reply.array(0);
 }
@@ -312,10 +306,10 @@ pub(super) fn set_name(session: &mut Session, name: &[u8]) {
 pub(super) fn shutdown(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
     let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
     for word in args.from(1) {
-        match short(word).to_ascii_lowercase().as_slice() {
-            b"nosave" | b"now" | b"force" => {}
-            b"abort" if args.len() == 2 => return error("No shutdown in progress."),
-            b"save" if args.len() == 2 => {
+        match choice(word, &["nosave", "now", "force", "abort", "save"]) {
+            Some(0..3) => {}
+            Some(3) if args.len() == 2 => return error("No shutdown in progress."),
+            Some(4) if args.len() == 2 => {
                 return error("this server has no snapshots to save to, use SHUTDOWN NOSAVE");
             }
             _ => return Err(CommandError::Syntax),

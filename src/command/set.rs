@@ -2,7 +2,7 @@
 //! kind.
 
 use super::events::{EXPIRED, GENERIC, STRING};
-use super::{CommandError, Ctx, Flow, Now, Outcome, integer, reply_value, short, string};
+use super::{CommandError, Ctx, Flow, Now, Outcome, choice, integer, reply_value, string};
 use crate::proto::{Args, Reply, Word};
 use crate::store::{Expiry, Key, Value};
 use std::rc::Rc;
@@ -238,23 +238,22 @@ impl<'a> Options<'a> {
     fn parse(args: Args<'a>, first: usize, take: Take<'a>) -> Result<Options<'a>, CommandError> {
         let (mut options, mut place) = (Options::default(), first);
         while let Some(word) = args.get(place) {
-            let word = short(word).to_ascii_uppercase();
-            place += take(&mut options, &word, args.get(place + 1)).ok_or(CommandError::Syntax)?;
+            place += take(&mut options, word, args.get(place + 1)).ok_or(CommandError::Syntax)?;
         }
         Ok(options)
     }
 
     /// Takes an option of SET. One may be repeated, as in Redis, unless it contradicts another.
     fn set_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
-        match (word, self.condition) {
-            (b"NX", Condition::Always | Condition::None) => self.condition = Condition::None,
-            (b"XX", Condition::Always | Condition::Some) => self.condition = Condition::Some,
-            (b"IFEQ", Condition::Always) => {
+        match (choice(word, &["nx", "xx", "ifeq", "get", "keepttl"]), self.condition) {
+            (Some(0), Condition::Always | Condition::None) => self.condition = Condition::None,
+            (Some(1), Condition::Always | Condition::Some) => self.condition = Condition::Some,
+            (Some(2), Condition::Always) => {
                 self.condition = Condition::Equal(next?);
                 return Some(2);
             }
-            (b"GET", _) => self.get = true,
-            (b"KEEPTTL", _) if self.time.is_none() => self.keep = true,
+            (Some(3), _) => self.get = true,
+            (Some(4), _) if self.time.is_none() => self.keep = true,
             _ => return self.time_word(word, next),
         }
         Some(1)
@@ -262,7 +261,7 @@ impl<'a> Options<'a> {
 
     /// Takes an option of GETEX.
     fn getex_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
-        if word == b"PERSIST" && self.time.is_none() {
+        if self.time.is_none() && choice(word, &["persist"]).is_some() {
             self.persist = true;
             return Some(1);
         }
@@ -271,12 +270,11 @@ impl<'a> Options<'a> {
 
     /// Takes an option that says when the key is to end.
     fn time_word(&mut self, word: &[u8], next: Option<&'a [u8]>) -> Option<usize> {
-        let time = match word {
-            b"EX" => Time::Seconds,
-            b"PX" => Time::Milliseconds,
-            b"EXAT" => Time::UnixSeconds,
-            b"PXAT" => Time::UnixMilliseconds,
-            _ => return None,
+        let time = match choice(word, &["ex", "px", "exat", "pxat"])? {
+            0 => Time::Seconds,
+            1 => Time::Milliseconds,
+            2 => Time::UnixSeconds,
+            _ => Time::UnixMilliseconds,
         };
         let fits = !self.keep && !self.persist && self.time.is_none_or(|(before, _)| before == time);
         self.time = Some((time, next?));

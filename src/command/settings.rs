@@ -1,7 +1,7 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
 use super::sub::names;
-use super::{CommandError, Ctx, Flags, Flow, Outcome, echo, events, glob};
+use super::{CommandError, Ctx, Flags, Flow, Outcome, choice, echo, events, glob, short};
 use crate::limits::{
     CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, MATCH_STEPS_MAX,
     SLOW_ENTRIES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX, WORD_MEMORY_PART,
@@ -221,11 +221,15 @@ fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
     inside.then_some(number).ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
 }
 
+/// Reads one of these words, in any case: its place.
+fn one_of(text: &str, words: &[&str]) -> Result<usize, String> {
+    let place = choice(text.as_bytes(), words);
+    place.ok_or_else(|| format!("argument(s) must be one of the following: {}", words.join(", ")))
+}
+
 fn set_log_level(now: &mut Settings, text: &str) -> Result<(), String> {
-    let level = LOG_LEVELS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
-    let words = || LOG_LEVELS.map(|(name, _)| name).join(", ");
-    let (name, _) = level.ok_or_else(|| format!("argument(s) must be one of the following: {}", words()))?;
-    now.log_level = name;
+    let names = LOG_LEVELS.map(|(name, _)| name);
+    now.log_level = names[one_of(text, &names)?];
     Ok(())
 }
 
@@ -240,9 +244,7 @@ fn set_clients_memory(now: &mut Settings, text: &str) -> Result<(), String> {
 }
 
 fn set_policy(now: &mut Settings, text: &str) -> Result<(), String> {
-    let words = || Policy::ALL.map(Policy::name).join(", ");
-    now.memory_policy =
-        Policy::of(text).ok_or_else(|| format!("argument(s) must be one of the following: {}", words()))?;
+    now.memory_policy = Policy::ALL[one_of(text, &Policy::ALL.map(Policy::name))?];
     Ok(())
 }
 
@@ -304,18 +306,20 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     // A plain name is answered as it was asked.
     let mut found: Vec<(String, &Setting)> = Vec::new();
     // In order, and once, however often it was asked for.
-    let mut add = |name: String, setting| {
-        if let Err(place) = found.binary_search_by(|(known, _)| known.cmp(&name)) {
+    let mut add = |asked: &[u8]| {
+        let (name, setting) = (String::from_utf8_lossy(asked).into_owned(), find(asked));
+        if let (Some(setting), Err(place)) = (setting, found.binary_search_by(|(known, _)| known.cmp(&name))) {
             found.insert(place, (name, setting));
         }
     };
     let mut steps_left = MATCH_STEPS_MAX;
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
-            let fitting = glob::matching(pattern, SETTINGS, |setting| setting.name, &mut steps_left)?;
-            fitting.into_iter().for_each(|setting| add(setting.name.to_string(), setting));
-        } else if let Some(setting) = find(pattern) {
-            add(String::from_utf8_lossy(pattern).into_owned(), setting);
+            let mut known = SETTINGS.iter().map(|setting| setting.name);
+            let fitting = glob::matching(pattern, &mut known, &mut steps_left)?;
+            fitting.into_iter().for_each(|name| add(name.as_bytes()));
+        } else {
+            add(short(pattern));
         }
     }
     reply.map(found.len());

@@ -12,9 +12,9 @@ pub enum Shown {
     /// All of them.
     All,
     /// Those before this place; the others are secret.
-    Before(usize),
-    /// Those up to this word, in any case, and that; what follows it is secret.
-    UpTo(&'static str),
+    Before(u8),
+    /// Those up to the word AUTH, in any case, and that; what follows it is secret.
+    UpToAuth,
     /// The request is not shown at all: what it executes is shown for itself.
     Nothing,
 }
@@ -24,9 +24,9 @@ impl Shown {
     pub fn words(self, args: Args<'_>) -> usize {
         match self {
             Shown::All => args.len(),
-            Shown::Before(place) => place,
-            Shown::UpTo(word) => {
-                let place = args.from(1).position(|other| other.eq_ignore_ascii_case(word.as_bytes()));
+            Shown::Before(place) => place.into(),
+            Shown::UpToAuth => {
+                let place = args.from(1).position(|word| word.eq_ignore_ascii_case(b"auth"));
                 place.map_or(args.len(), |place| place + 2)
             }
             Shown::Nothing => 0,
@@ -69,7 +69,9 @@ impl SlowLog {
         let words = excerpt(args, spec.shown.words(args));
         self.entries.push_front(Entry { id: self.next_id, unix_s, us, words, address, name });
         self.next_id += 1;
-        self.entries.truncate(entries_max);
+        while self.entries.len() > entries_max {
+            self.entries.pop_back();
+        }
     }
 
     /// About what the log asks of the heap.
@@ -185,13 +187,13 @@ mod tests {
     fn secrets_do_not_get_in() {
         assert_eq!(words("AUTH secret", Shown::Before(1)), ["AUTH", "(redacted)"]);
         assert_eq!(words("AUTH user secret", Shown::Before(1)), ["AUTH", "(redacted)", "(redacted)"]);
-        let hello = words("HELLO 3 Auth user secret SETNAME me", Shown::UpTo("auth"));
+        let hello = words("HELLO 3 Auth user secret SETNAME me", Shown::UpToAuth);
         assert_eq!(hello[..3], ["HELLO", "3", "Auth"]);
         assert!(hello[3..].iter().all(|word| word == "(redacted)"));
         // A name that looks like the option hides more, never less.
-        let hello = words("HELLO 3 SETNAME auth AUTH user secret", Shown::UpTo("auth"));
+        let hello = words("HELLO 3 SETNAME auth AUTH user secret", Shown::UpToAuth);
         assert!(hello[4..].iter().all(|word| word == "(redacted)"), "{hello:?}");
-        assert_eq!(words("HELLO 3 SETNAME me", Shown::UpTo("auth")), ["HELLO", "3", "SETNAME", "me"]);
+        assert_eq!(words("HELLO 3 SETNAME me", Shown::UpToAuth), ["HELLO", "3", "SETNAME", "me"]);
     }
 
     #[test]

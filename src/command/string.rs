@@ -10,7 +10,7 @@ use crate::store::{EntryMut, Expiry, Key};
 /// `GET key`
 #[cfg_attr(memento_small, optimize(speed))]
 pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    answer(ctx, ctx.key(args), reply);
+    answer_here(ctx, ctx.key(args), reply);
     Ok(Flow::Continue)
 }
 
@@ -22,9 +22,15 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// Answers with the value of a key.
-#[inline(always)]
+#[cfg_attr(memento_small, inline(never))]
 pub(super) fn answer(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
-    match ctx.find(key) {
+    answer_here(ctx, key, reply);
+}
+
+/// As [`answer`], its code put where it is used.
+#[inline(always)]
+fn answer_here(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
+    match ctx.find_here(key) {
         Some(entry) => reply_value(reply, entry.value()),
         None => reply.null(),
     }

@@ -93,6 +93,8 @@ pub(super) fn unknown(spec: &CommandSpec, args: Args<'_>) -> CommandError {
 }
 
 /// `HELP` of a family, made from its rows.
+#[cold]
+#[inline(never)]
 pub(super) fn help(spec: &CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() > 2 {
         return Err(CommandError::Other(format!("ERR wrong number of arguments for '{}|help' command", spec.name)));

@@ -2,11 +2,11 @@
 
 use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
 use super::table::{Flags, Keys};
-use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, refuse, run};
+use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, refuse, run_apart};
 use crate::limits::{TRANSACTION_BYTES_MAX, WATCHED_KEYS_MAX};
 use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
 use crate::store::{SlotId, Store};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What a client has queued, and what it watches.
@@ -29,11 +29,11 @@ pub struct Transaction {
     /// Whether that node was lost, and with it what it knew: the keys count as changed.
     lost: bool,
     /// The watched keys, and whether there was such a key: its expiry then counts as a change.
-    watched: HashMap<Rc<[u8]>, bool>,
+    watched: Vec<(Rc<[u8]>, bool)>,
     watched_bytes: usize,
 }
 
-/// What a watched key costs besides its bytes, about: a place in the client's table and one in the common one.
+/// What a watched key costs besides its bytes, about: a place in the client's list and one in the common table.
 const WATCHED_KEY_BYTES: usize = 128;
 
 impl Transaction {
@@ -73,8 +73,30 @@ impl Transaction {
 /// Who watches which key, and whose keys have changed.
 #[derive(Debug, Default)]
 pub struct Watches {
-    clients: HashMap<Rc<[u8]>, Vec<u64>>,
-    changed: HashSet<u64>,
+    clients: HashMap<Rc<[u8]>, Numbers>,
+    changed: Numbers,
+}
+
+/// The numbers of clients, in order: what came last has the highest, and is added without moving others.
+#[derive(Debug, Default)]
+struct Numbers(Vec<u64>);
+
+impl Numbers {
+    fn has(&self, client: u64) -> bool {
+        self.0.binary_search(&client).is_ok()
+    }
+
+    fn add(&mut self, client: u64) {
+        if let Err(place) = self.0.binary_search(&client) {
+            self.0.insert(place, client);
+        }
+    }
+
+    fn remove(&mut self, client: u64) {
+        if let Ok(place) = self.0.binary_search(&client) {
+            self.0.remove(place);
+        }
+    }
 }
 
 impl Watches {
@@ -88,17 +110,22 @@ impl Watches {
         self.clients.keys().map(|key| &**key)
     }
 
+    /// Whether a client watches a key already.
+    fn has(&self, key: &[u8], client: u64) -> bool {
+        self.clients.get(key).is_some_and(|clients| clients.has(client))
+    }
+
     /// Notes a watched key, and gives it as it is kept here.
     fn add(&mut self, key: &[u8], client: u64) -> Rc<[u8]> {
         let kept = self.clients.get_key_value(key).map_or_else(|| key.into(), |(kept, _)| Rc::clone(kept));
-        self.clients.entry(Rc::clone(&kept)).or_default().push(client);
+        self.clients.entry(Rc::clone(&kept)).or_default().add(client);
         kept
     }
 
     fn remove(&mut self, key: &[u8], client: u64) {
         if let Some(clients) = self.clients.get_mut(key) {
-            clients.retain(|&other| other != client);
-            if clients.is_empty() {
+            clients.remove(client);
+            if clients.0.is_empty() {
                 self.clients.remove(key);
             }
         }
@@ -114,7 +141,7 @@ impl Watches {
     /// A key has changed.
     fn touch(&mut self, key: &[u8]) {
         if let Some(clients) = self.clients.get(key) {
-            self.changed.extend(clients);
+            clients.0.iter().for_each(|&client| self.changed.add(client));
         }
     }
 }
@@ -227,20 +254,21 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
         let text = "EXECABORT Transaction discarded because of previous errors.";
         return Err(CommandError::Other(text.into()));
     }
+    run_all(ctx, changed, &mut transaction.queue.iter().map(|(spec, owned)| (*spec, owned.args())), reply)
+}
+
+/// Executes queued requests, one after the other; none where a watched key has changed.
+fn run_all<'a>(
+    ctx: &mut Ctx<'_>,
+    changed: bool,
+    requests: &mut dyn ExactSizeIterator<Item = (&'static CommandSpec, Args<'a>)>,
+    reply: &mut Reply<'_>,
+) -> Outcome {
     if changed {
         reply.null_array();
         return Ok(Flow::Continue);
     }
-    reply.array(transaction.queue.len());
-    Ok(run_all(ctx, transaction.queue.iter().map(|(spec, owned)| (*spec, owned.args())), reply))
-}
-
-/// Executes queued requests, one after the other.
-fn run_all<'a>(
-    ctx: &mut Ctx<'_>,
-    requests: impl Iterator<Item = (&'static CommandSpec, Args<'a>)>,
-    reply: &mut Reply<'_>,
-) -> Flow {
+    reply.array(requests.len());
     let mut after = Flow::Continue;
     ctx.state.pubsub.in_transaction = true;
     for (spec, args) in requests {
@@ -254,14 +282,14 @@ fn run_all<'a>(
             refuse(ctx, &error, reply);
             continue;
         }
-        match run(spec, chosen, ctx, args, reply) {
+        match run_apart(spec, chosen, ctx, args, reply) {
             Flow::Continue => {}
             Flow::Wait(deferred) => at_once(ctx, *deferred, reply),
             other => after = other,
         }
     }
     ctx.state.pubsub.in_transaction = false;
-    after
+    Ok(after)
 }
 
 /// The slot that the transaction is to be executed at, if it is another node's. Where there is no such slot, because
@@ -297,13 +325,7 @@ pub(super) fn exec_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'
     }
     let changed = watched_changed(ctx);
     unwatch(ctx);
-    let requests = requests?;
-    if changed {
-        reply.null_array();
-        return Ok(Flow::Continue);
-    }
-    reply.array(requests.len());
-    Ok(run_all(ctx, requests.into_iter(), reply))
+    run_all(ctx, changed, &mut requests?.into_iter(), reply)
 }
 
 /// The requests in the words of a transaction. All that may be refused is refused before the first one is executed.
@@ -355,7 +377,7 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         }
     }
     for key in args.from(1) {
-        if transaction.watched.contains_key(key) {
+        if ctx.state.watches.has(key, ctx.session.id) {
             continue;
         }
         transaction.watched_bytes += key.len() + WATCHED_KEY_BYTES;
@@ -364,7 +386,7 @@ pub(super) fn watch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             return Err(too_large());
         }
         let existed = ctx.state.store.get(key, ctx.state.now.ms).is_some();
-        transaction.watched.insert(ctx.state.watches.add(key, ctx.session.id), existed);
+        transaction.watched.push((ctx.state.watches.add(key, ctx.session.id), existed));
     }
     ctx.state.store.track_changes(true);
     reply.ok();
@@ -392,23 +414,23 @@ pub(super) fn unwatch(ctx: &mut Ctx<'_>) {
 
 /// Takes a client's keys out of the table.
 pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, client: u64) {
-    for (key, _) in transaction.watched.drain() {
+    for (key, _) in std::mem::take(&mut transaction.watched) {
         watches.remove(&key, client);
     }
     transaction.watched_bytes = 0;
     (transaction.watched_slot, transaction.elsewhere, transaction.lost) = (None, false, false);
-    watches.changed.remove(&client);
+    watches.changed.remove(client);
 }
 
 /// Whether a key that the client watches was changed or has ended.
 fn watched_changed(ctx: &Ctx<'_>) -> bool {
     let Some(transaction) = &ctx.session.transaction else { return false };
     transaction.lost
-        || ctx.state.watches.changed.contains(&ctx.session.id)
+        || ctx.state.watches.changed.has(ctx.session.id)
         || transaction
             .watched
             .iter()
-            .any(|(key, &existed)| existed && ctx.state.store.get(key, ctx.state.now.ms).is_none())
+            .any(|(key, existed)| *existed && ctx.state.store.get(key, ctx.state.now.ms).is_none())
 }
 
 /// Marks the clients whose keys the last command has changed.
@@ -422,7 +444,7 @@ pub(super) fn mark_flush(ctx: &mut Ctx<'_>) {
         .state
         .watches
         .keys()
-        .filter(|key| ctx.state.store.get(key, ctx.state.now.ms).is_some())
+        .filter(|&key| ctx.state.store.get(key, ctx.state.now.ms).is_some())
         .map(Box::from)
         .collect();
     there.iter().for_each(|key| ctx.state.watches.touch(key));

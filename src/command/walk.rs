@@ -124,8 +124,7 @@ impl KeysWalk {
                 Err(error) => return reply.error(&error.to_string()),
             }
         }
-        reply.array(self.found.len());
-        (0..self.found.len()).for_each(|index| reply.bulk(self.found.key(index)));
+        self.found.answer(self.found.len(), reply);
     }
 
     /// Looks at about `entries_max` keys; gives where to go on.
@@ -183,9 +182,15 @@ impl Found {
         self.ends.len()
     }
 
-    pub(super) fn key(&self, index: usize) -> &[u8] {
+    fn key(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.bytes[start..self.ends[index]]
+    }
+
+    /// Answers with the first so many.
+    pub(super) fn answer(&self, count: usize, reply: &mut Reply<'_>) {
+        reply.array(count);
+        (0..count).for_each(|index| reply.bulk(self.key(index)));
     }
 
     /// How far the keys from `from` on, and before `to`, take no more than so many bytes: one at least.

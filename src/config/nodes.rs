@@ -82,6 +82,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Nodes, String> {
 
 impl Nodes {
     /// Takes one line, with or without a node in it.
+    #[inline(never)]
     fn add(&mut self, number: usize, line: &[u8]) -> Result<(), String> {
         let content = line.split(|&byte| byte == b'#').next().unwrap_or_default();
         let fields: Vec<&[u8]> =
@@ -123,6 +124,7 @@ impl Nodes {
     }
 
     /// Is there room beside the nodes before for one with this address and name?
+    #[inline(never)]
     fn check_unique(&self, address: SocketAddr, name: &str) -> Result<(), String> {
         for (node, line) in self.members.iter().zip(&self.lines) {
             // Each node connects to all others from the address that stands here.
@@ -178,6 +180,7 @@ impl Nodes {
     }
 
     /// The one line that fits what was given of address and port.
+    #[inline(never)]
     fn placed(&self, file: &str, hints: Hints<'_>) -> Result<usize, String> {
         const HOW: &str = "-i NAME, or -a ADDRESS and -p PORT, say which line is this node's";
         if hints.addresses.is_empty() && hints.port.is_none() {
@@ -185,7 +188,7 @@ impl Nodes {
                 None => format!("{file}: no line has SELF 1; {HOW}"),
                 Some(name) => format!(
                     "-i {name}: {file} has no node of that name, and no line with SELF 1; its nodes are {}",
-                    list(self.members.iter().map(|node| node.name.clone()))
+                    list(&mut self.members.iter().map(|node| node.name.clone()))
                 ),
             });
         }
@@ -202,7 +205,7 @@ impl Nodes {
             [] => Err(format!(
                 "{given}: no line of {file} has SELF 1 or is this address (PORT is the client port + \
                  {BUS_PORT_OFFSET}); its clients' addresses are {}",
-                list(self.members.iter().map(|node| node.client_address().to_string()))
+                list(&mut self.members.iter().map(|node| node.client_address().to_string()))
             )),
             several => Err(format!(
                 "{given}: this may be line {} of {file}, and none has SELF 1; {HOW}",
@@ -212,6 +215,7 @@ impl Nodes {
     }
 
     /// Address and port, where given, are those of the own line.
+    #[inline(never)]
     fn check_agreement(&self, file: &str, own: usize, hints: Hints<'_>) -> Result<(), String> {
         let (node, line) = (&self.members[own], self.lines[own]);
         let client = node.client_address();
@@ -251,7 +255,7 @@ fn given(hints: Hints<'_>) -> String {
 }
 
 /// The first few, and how many more there are: a message stays a line.
-fn list(items: impl ExactSizeIterator<Item = String>) -> String {
+fn list(items: &mut dyn ExactSizeIterator<Item = String>) -> String {
     let count = items.len();
     let first: Vec<String> = items.take(8).collect();
     let more = count - first.len();

@@ -66,6 +66,8 @@ impl<A> Batch<A> {
     }
 
     /// Lets go of the long words of a request that was executed: what is stored of them is the store's alone.
+    #[cold]
+    #[inline(never)]
     pub(super) fn let_go(&mut self, number: usize) {
         self.words.let_go(self.words_of(number));
     }

@@ -26,18 +26,19 @@ pub fn integer(text: &[u8]) -> Option<i64> {
 pub fn memory_size(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, unit) = text.split_at(digits);
-    let unit_bytes: u64 = match &*unit.to_ascii_lowercase() {
-        b"" | b"b" => 1,
-        b"k" => 1000,
-        b"kb" => 1 << 10,
-        b"m" => 1_000_000,
-        b"mb" => 1 << 20,
-        b"g" => 1_000_000_000,
-        b"gb" => 1 << 30,
-        _ => return None,
-    };
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("b", 1),
+        ("k", 1000),
+        ("kb", 1 << 10),
+        ("m", 1_000_000),
+        ("mb", 1 << 20),
+        ("g", 1_000_000_000),
+        ("gb", 1 << 30),
+    ];
+    let (_, unit_bytes) = UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(name.as_bytes()))?;
     let more = |sum: u64, &byte: &u8| sum.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-    Some(digits.iter().fold(0, more).saturating_mul(unit_bytes))
+    Some(digits.iter().fold(0, more).saturating_mul(*unit_bytes))
 }
 
 /// A signed 64-bit integer in decimal digits, without an allocation.

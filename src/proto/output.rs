@@ -46,15 +46,23 @@ impl Output {
     #[inline]
     #[cfg_attr(memento_small, optimize(speed))]
     pub fn push(&mut self, bytes: &[u8]) {
-        if bytes.len() <= self.bytes.capacity() - self.bytes.len() || self.grow(bytes.len()) {
+        if bytes.len() <= self.bytes.capacity() - self.bytes.len() {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.grow_and_push(bytes);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_push(&mut self, bytes: &[u8]) {
+        if self.grow(bytes.len()) {
             self.bytes.extend_from_slice(bytes);
         }
     }
 
     /// Makes room for so many more bytes: twice as much as there is, but never beyond the limit; so what fits the room
     /// that is there keeps to the limit.
-    #[cold]
-    #[inline(never)]
     fn grow(&mut self, more: usize) -> bool {
         let (len, capacity) = (self.bytes.len(), self.bytes.capacity());
         if len + more > OUTPUT_HARD_BYTES_MAX {
@@ -123,15 +131,15 @@ impl Output {
 
     /// Everything, in order.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let mut at = 0;
-        let shared = self.shared.iter().flat_map(move |(after, value)| {
-            let bytes = &self.bytes[at..*after];
-            at = *after;
-            [Piece::Bytes(bytes), Piece::Shared(value)]
-        });
-        let last = self.shared.last().map_or(0, |(after, _)| *after);
-        let pieces = shared.chain([Piece::Bytes(&self.bytes[last..])]);
-        pieces.filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()))
+        let (mut at, mut shared) = (0, self.shared.iter().peekable());
+        std::iter::from_fn(move || {
+            let end = shared.peek().map_or(self.bytes.len(), |(after, _)| *after);
+            if at < end {
+                let start = std::mem::replace(&mut at, end);
+                return Some(Piece::Bytes(&self.bytes[start..end]));
+            }
+            shared.next().map(|(_, value)| Piece::Shared(value))
+        })
     }
 
     /// How many bytes were copied here; stored values do not count.

@@ -315,6 +315,18 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A field of the map whose value is an integer.
+    pub fn named_integer(&mut self, name: &str, number: i64) {
+        self.field(name);
+        self.integer(number);
+    }
+
+    /// A field of the map whose value is these bytes.
+    pub fn named_bulk(&mut self, name: &str, bytes: &[u8]) {
+        self.field(name);
+        self.bulk(bytes);
+    }
+
     /// As [`Reply::field`], of a map from integers.
     pub fn integer_field(&mut self, number: i64) {
         let digits = Digits::of(number);
@@ -395,8 +407,13 @@ impl<'a> Reply<'a> {
     fn length(&mut self, mark: &[u8; 1], length: usize) {
         match short_line(mark[0], length) {
             Some((bytes, count)) => self.output.push_few(bytes, count),
-            None => self.output.push(Digits::of(length as i64).line(mark[0])),
+            None => self.long_length(mark[0], length),
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn long_length(&mut self, mark: u8, length: usize) {
+        self.output.push(Digits::of(length as i64).line(mark));
     }
 
     /// Begins a list that is announced with `announced` items and to which `values` values are still to be counted.
@@ -416,7 +433,7 @@ impl<'a> Reply<'a> {
     }
 
     /// A line of text.
-    #[cfg_attr(memento_small, optimize(speed))]
+    #[cfg_attr(memento_small, inline(never), optimize(speed))]
     fn text(&mut self, bytes: &[u8]) {
         self.begin_text();
         self.output.push(bytes);

@@ -251,7 +251,7 @@ impl<'a> TypedReader<'a> {
     }
 
     /// Shows each token of the next value to `see`.
-    fn value(&mut self, depth: usize, see: &mut impl FnMut(Token<'a>)) -> Result<(), Malformed> {
+    fn value(&mut self, depth: usize, see: &mut dyn FnMut(Token<'a>)) -> Result<(), Malformed> {
         let depth = depth.checked_sub(1).ok_or(Malformed)?;
         loop {
             let token = self.next()?.ok_or(Malformed)?;

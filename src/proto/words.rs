@@ -162,6 +162,7 @@ impl<'a> Args<'a> {
     }
 
     /// The words from `first` on.
+    #[cfg_attr(memento_small, inline(never))]
     pub fn from(&self, first: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let args = *self;
         let spans = self.spans.get(first..).unwrap_or(&[]);
@@ -207,9 +208,14 @@ impl<'a> Args<'a> {
     #[inline]
     fn slice(&self, span: Span) -> &'a [u8] {
         match span.start {
-            LONG => &self.long[span.end as usize],
+            LONG => self.long_word(span),
             start => &self.bytes[start as usize..span.end as usize],
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn long_word(&self, span: Span) -> &'a [u8] {
+        &self.long[span.end as usize]
     }
 }
 

@@ -8,9 +8,7 @@ use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, S
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, HeldUp, Place};
-use crate::limits::{
-    RECEIVE_BYTES, SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS,
-};
+use crate::limits::{SEND_PIECES_MAX, TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN, WRONG_PASSWORD_MS};
 use crate::proto::{Face, Lost, Output, Reply};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -18,9 +16,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a step of a walk counts for in a turn's share of bytes: about as long as moving so many takes.
 const WALK_STEP_BYTES: usize = 64 * 1024;
-
-/// So much of what nobody wants is read at a time.
-pub(super) const DISCARDED_BYTES: usize = RECEIVE_BYTES;
 
 /// One client.
 pub(super) struct Client {
@@ -244,6 +239,7 @@ impl Server {
     }
 
     /// Executes what waited for the end of a pause.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn end_pause(&mut self, token: Token) {
         let Server { reactor, engine, desk, bus, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
@@ -311,6 +307,7 @@ impl Server {
     }
 
     /// Does a piece of a client's walk, and sends what came of it.
+    #[cfg_attr(memento_small, inline(never))]
     fn step_walk(&mut self, token: Token) -> Result<(), End> {
         let Server { reactor, engine, desk, walk_bytes, .. } = self;
         let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
@@ -378,8 +375,7 @@ impl Server {
         if client.conn.is_done() && (self.stage == Stage::Serving || is_told_all) {
             // When the server ends, only those are waited for that have sent more than was read.
             let lingers = client.conn.is_closing()
-                || self.stage != Stage::Serving
-                    && client.socket.discard(&mut [0; DISCARDED_BYTES]).is_ok_and(|count| count > 0);
+                || self.stage != Stage::Serving && client.socket.discard().is_ok_and(|count| count > 0);
             return if lingers { self.begin_linger(token) } else { self.close(token, End::Done) };
         }
         let held_up = client.conn.held_up();
@@ -423,7 +419,7 @@ impl Server {
     /// Throws away what a peer still sends; closes when it has ended.
     fn linger(&mut self, token: Token) -> usize {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return 0 };
-        match client.socket.discard(&mut [0; DISCARDED_BYTES]) {
+        match client.socket.discard() {
             Ok(count) if count > 0 => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             _ => {
@@ -434,6 +430,7 @@ impl Server {
     }
 
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn client_deadline(&mut self, token: Token) {
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
         if client.lingering {

@@ -70,9 +70,13 @@ impl Server {
     /// What its client holds besides counts as everybody's.
     pub(super) fn evict_clients(&mut self) {
         self.spared_bytes = 0;
-        if !self.clients_hold_too_much() {
-            return;
+        if self.clients_hold_too_much() {
+            self.evict_holders();
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn evict_holders(&mut self) {
         let word_bytes_max = if self.engine.is_full { 0 } else { self.engine.state.settings.word_bytes_max() };
         let mut holders: Vec<(Reverse<u32>, Token)> = Vec::new();
         let mut spared = None;

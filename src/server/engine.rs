@@ -44,6 +44,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn new(node: Node, settings: Settings, access: Access, now_ms: u64) -> Engine {
         let now = Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 };
         let mut state = State::new(node, settings, access, now, &HOST);

@@ -24,6 +24,7 @@ impl Server {
     }
 
     /// Accepts the connections of other nodes.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn accept_links(&mut self, token: Token) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(Source::BusListener(listener)) = self.reactor.get_mut(token) else { return };
@@ -56,6 +57,7 @@ impl Server {
     }
 
     /// Connects to the nodes that the cluster wants to be connected to.
+    #[cfg_attr(memento_small, inline(never))]
     fn dial(&mut self) {
         while let Some(bus) = &mut self.bus
             && let Some(node) = bus.cluster.poll_connect(self.engine.state.now.ms)
@@ -73,6 +75,7 @@ impl Server {
     }
 
     /// A connection that was being made is there.
+    #[cfg_attr(memento_small, inline(never))]
     fn dialled(&mut self, token: Token, node: NodeId) {
         let link = self.with_cluster(|cluster, now_ms, _| cluster.handle_connected(now_ms, node));
         self.reactor.set_deadline(token, None);
@@ -131,6 +134,7 @@ impl Server {
     }
 
     /// Receives once, and does what the bytes say.
+    #[cfg_attr(memento_small, inline(never))]
     fn receive_link(&mut self, token: Token, link: LinkId) -> usize {
         let (Some(Source::Link(connection)), Some(bus)) = (self.reactor.get_mut(token), &mut self.bus) else {
             return 0;
@@ -206,6 +210,7 @@ impl Server {
     }
 
     /// Goes on with links whose requests were more than a turn's share.
+    #[cfg_attr(memento_small, inline(never))]
     fn resume_links(&mut self) {
         let Some(bus) = &mut self.bus else { return };
         for link in std::mem::take(&mut bus.stalled) {
@@ -269,9 +274,13 @@ impl Server {
     /// What is left to do for the cluster at the end of a turn: what is due, then what was made is sent, to each client
     /// and each node with one call.
     pub(super) fn serve_bus(&mut self) {
-        if self.bus.is_none() {
-            return;
+        if self.bus.is_some() {
+            self.serve_cluster();
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn serve_cluster(&mut self) {
         let keys = self.engine.state.store.len() as u64;
         self.resume_links();
         self.with_cluster(|cluster, now_ms, hands| {
@@ -300,6 +309,7 @@ impl Server {
     }
 
     /// Lets clients go on that waited for room on a link that has some again.
+    #[cfg_attr(memento_small, inline(never))]
     fn uncork(&mut self) {
         while let Some(bus) = &mut self.bus
             && let Some(node) = bus.cluster.poll_room()

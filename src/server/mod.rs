@@ -38,8 +38,8 @@ use bus::{Bus, Link};
 use client::{Client, End};
 use engine::{Ahead, Engine};
 use manager::Manager;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use refused::Addresses;
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -106,7 +106,7 @@ pub struct Server {
     /// Who started the server, and wants to hear of it.
     manager: Manager,
     /// How many clients each address has, where that is bounded.
-    addresses: HashMap<IpAddr, usize>,
+    addresses: Addresses,
     next_client_id: u64,
     stage: Stage,
     /// When the last turn ended: what the next wait counts from.
@@ -224,9 +224,13 @@ impl Server {
 
     /// Passes on settings that a client has changed. The others are read when they are needed.
     fn apply_settings(&mut self) {
-        if !std::mem::take(&mut self.engine.state.settings.changed) {
-            return;
+        if std::mem::take(&mut self.engine.state.settings.changed) {
+            self.apply_changes();
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn apply_changes(&mut self) {
         let options = TcpOptions { keepalive_s: self.engine.state.settings.keepalive_s };
         for &token in &self.listeners {
             if let Some(Source::Listener(listener)) = self.reactor.get_mut(token) {
@@ -381,6 +385,7 @@ impl Server {
         self.reactor.set_deadline(token, Some(self.engine.state.now.ms + ACCEPT_RETRY_MS));
     }
 
+    #[cfg_attr(memento_small, inline(never))]
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
         let State { stats, node, now, access, settings, .. } = &mut self.engine.state;
@@ -392,13 +397,11 @@ impl Server {
         // Only where it is bounded, the kernel is asked; a Unix socket has no address.
         let is_bounded = settings.clients_per_address_max > 0;
         let address = if is_bounded { socket.peer().map(|peer| peer.ip().to_canonical()) } else { None };
-        if let Some(address) = address {
-            let count = self.addresses.entry(address).or_default();
-            if *count >= settings.clients_per_address_max {
-                stats.rejected_by_address += 1;
-                return self.refuse(socket, "max number of clients of one address reached");
-            }
-            *count += 1;
+        if let Some(address) = address
+            && !self.addresses.add(address, settings.clients_per_address_max)
+        {
+            stats.rejected_by_address += 1;
+            return self.refuse(socket, "max number of clients of one address reached");
         }
         let denied = self.guarded && !socket.is_local();
         let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
@@ -421,13 +424,8 @@ impl Server {
 
     /// A client of this address has gone.
     fn leave_address(&mut self, address: Option<IpAddr>) {
-        if let Some(address) = address
-            && let Entry::Occupied(mut count) = self.addresses.entry(address)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if let Some(address) = address {
+            self.addresses.remove(address);
         }
     }
 
@@ -442,6 +440,7 @@ impl Server {
         }
     }
 
+    #[cfg_attr(memento_small, inline(never))]
     fn read_signals(&mut self, token: Token) {
         // Signals that came together, as from a supervisor that sends two, count as one.
         let mut last = None;

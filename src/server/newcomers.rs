@@ -19,9 +19,13 @@ impl Server {
     /// Closes clients that sent no request in time, when the first of them may be due.
     pub(super) fn serve_newcomers(&mut self) {
         let now_ms = self.engine.state.now.ms;
-        if self.newcomers_due_ms.is_none_or(|due_ms| due_ms > now_ms) {
-            return;
+        if self.newcomers_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+            self.close_late(now_ms);
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn close_late(&mut self, now_ms: u64) {
         let allowed_ms = self.first_request_timeout_ms();
         let (mut late, mut next_ms) = (Vec::new(), None);
         for (token, source) in self.reactor.sources() {

@@ -2,6 +2,7 @@
 
 use super::bus::Bus;
 use super::manager::Manager;
+use super::refused::Addresses;
 use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
@@ -14,8 +15,7 @@ use crate::log::{self, Level};
 use crate::store::Policy;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::TcpOptions;
-use crate::sys::{clock, reason, resolve, resource, service};
-use std::collections::HashMap;
+use crate::sys::{clock, reason, resolve, resource, sentence, service};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -103,7 +103,7 @@ impl Server {
             newcomers_due_ms: None,
             refused: 0,
             manager,
-            addresses: HashMap::new(),
+            addresses: Addresses::default(),
             next_client_id: 1,
             stage: Stage::Serving,
             turn_end_ms: started_ms,
@@ -112,12 +112,13 @@ impl Server {
 }
 
 /// What this node has of its cluster, and the listener for the other nodes.
+#[cfg_attr(memento_small, inline(never))]
 fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bus, Listener)> {
     let mut members: Vec<Member> =
         cluster.members.iter().map(|node| Member { address: node.address, name: node.name.clone() }).collect();
     members[cluster.own].name.clone_from(&cluster.name);
     let map = Map::new(members, cluster.own().address)
-        .map_err(|why| io::Error::other(format!("{}: {why}", cluster.file.display())))?;
+        .map_err(|why| sentence(io::ErrorKind::Other, format!("{}: {why}", cluster.file.to_string_lossy())))?;
     if !cluster.is_local() && cluster.secret.is_none() {
         log::write(
             Level::Warn,
@@ -137,11 +138,15 @@ fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bu
         secret: cluster.secret.clone(),
         seed: random.hash_one(1),
     };
-    log::write(Level::Info, format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.display()));
+    log::write(
+        Level::Info,
+        format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.to_string_lossy()),
+    );
     Ok((Bus::new(Cluster::new(map, identity, now_ms)), listener))
 }
 
 /// What is known of a node that has just started.
+#[cfg_attr(memento_small, inline(never))]
 pub(super) fn node(tcp_port: u16, started_ms: u64) -> Node {
     Node {
         tcp_port,
@@ -160,8 +165,9 @@ pub(super) fn node(tcp_port: u16, started_ms: u64) -> Node {
 }
 
 /// What clients may ask about and change later.
+#[cfg_attr(memento_small, inline(never))]
 fn settings(config: &Config) -> Settings {
-    let socket = config.socket.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let socket = config.socket.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     Settings {
         addresses: config.addresses.clone(),
         socket,
@@ -222,6 +228,7 @@ fn bound_clients(wanted: usize, reserved: usize) -> io::Result<usize> {
 
 /// Listens everywhere; gives the TCP port, which all addresses share. Where a service manager passes sockets, these are
 /// all: who may reach the server is then said there.
+#[cfg_attr(memento_small, inline(never))]
 fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
     let options = TcpOptions { keepalive_s: config.keepalive_s };
     let mut passed = service::passed_listeners()?;
@@ -256,7 +263,7 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
     }
     if let Some(path) = &config.socket {
         let listener = Listener::unix(path, config.socket_mode, config.backlog)
-            .map_err(|error| named(format_args!("cannot listen on {}", path.display()), &error))?;
+            .map_err(|error| named(format_args!("cannot listen on {}", path.to_string_lossy()), &error))?;
         listeners.push(listener);
     }
     Ok((listeners, port))
@@ -264,7 +271,7 @@ fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
 
 /// The error with what it concerns before it.
 fn named(what: std::fmt::Arguments<'_>, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {}", reason(error)))
+    sentence(error.kind(), format!("{what}: {}", reason(error)))
 }
 
 /// Forty hexadecimal digits that no other start will have.

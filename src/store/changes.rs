@@ -26,7 +26,7 @@ impl Changes {
     #[inline]
     pub(super) fn note<'k>(&mut self, key: impl FnOnce() -> &'k [u8]) {
         if self.tracking {
-            self.keys.push(key().into());
+            self.keep(key());
         }
     }
 
@@ -38,6 +38,18 @@ impl Changes {
                 self.ends.push(key.into());
             }
         }
+    }
+
+    /// Whether somebody wants to know.
+    #[inline]
+    pub(super) fn is_tracking(&self) -> bool {
+        self.tracking
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&mut self, key: &[u8]) {
+        self.keys.push(key.into());
     }
 
     /// What was noted, in the order of the changes.

@@ -366,14 +366,14 @@ impl Directory {
 
     fn double(&mut self) {
         count_copied(self.places.len() * 2);
-        self.places = self.places.iter().flat_map(|&number| [number, number]).collect();
+        self.places = (0..self.places.len() * 2).map(|place| self.places[place / 2]).collect();
         self.depth += 1;
     }
 
     fn halve_while_possible(&mut self) {
         while self.depth > 0 && self.leaves.iter().all(|leaf| leaf.depth < self.depth) {
             count_copied(self.places.len());
-            self.places = self.places.iter().copied().step_by(2).collect();
+            self.places = (0..self.places.len() / 2).map(|place| self.places[place * 2]).collect();
             self.depth -= 1;
         }
     }

@@ -120,6 +120,12 @@ impl Layout {
         if (key | value) < LENGTH_MORE as u64 {
             return Layout::ending(CREATED_END + 2 + late_bytes, key as usize, value as usize, false);
         }
+        Layout::read_long_lengths(block, late_bytes)
+    }
+
+    /// Goes on where a length has two bytes.
+    #[cfg_attr(memento_small, inline(never))]
+    fn read_long_lengths(block: &[u8], late_bytes: usize) -> Layout {
         let (key_bytes, at) = read_length(block, CREATED_END);
         let (value_bytes, at) = read_length(block, at);
         let is_long = key_bytes == LENGTH_LONG;
@@ -277,9 +283,14 @@ impl<'a> Entry<'a> {
     pub(super) fn has_key(&self, key: &[u8]) -> bool {
         let layout = self.layout();
         if layout.is_long {
-            return self.key() == key;
+            return self.has_long_key(key);
         }
         is_same(&self.block[layout.key_start..layout.key_end], key)
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn has_long_key(&self, key: &[u8]) -> bool {
+        self.key() == key
     }
 
     /// The value.
@@ -308,6 +319,7 @@ impl<'a> Entry<'a> {
     }
 
     /// When the entry ends, if that is late.
+    #[cfg_attr(memento_small, inline(never))]
     fn late_ms(&self) -> Option<u64> {
         let at = lengths_end(self.block);
         let is_late = self.block[0] & 1 == 1;

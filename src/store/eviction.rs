@@ -77,23 +77,22 @@ impl Store {
     /// As [`Store::get`]; the policy hears that the entry was used.
     pub fn read<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryRef<'_>> {
         let key = key.into();
-        if !self.tracks_use() {
-            return self.get(key, now_ms);
-        }
-        let root = self.slots.get_mut(key.slot)?;
-        let (page, hash, _) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
-        let (place, item) = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
+        if self.tracks_use() { self.read_and_mark(key, now_ms) } else { self.get(key, now_ms) }
+    }
+
+    fn read_and_mark(&mut self, key: Key<'_>, now_ms: u64) -> Option<EntryRef<'_>> {
+        let (page, _, place, item) = self.slots.find_apart(key, &self.heap, &self.tables, &self.state)?;
         page.mark_use(place, &mut self.tables);
         EntryRef::of_live(&self.heap, item, now_ms)
     }
 
     /// For how many milliseconds a key was not used, as far as the policy tells times apart.
-    pub fn idle_ms<'k>(&self, key: impl Into<Key<'k>>) -> Option<u64> {
+    pub fn idle_ms<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<u64> {
         self.mark(key.into()).map(|mark| self.tables.usage.idle_ms(mark))
     }
 
     /// How often a key is used, by the policy's counter.
-    pub fn use_count<'k>(&self, key: impl Into<Key<'k>>) -> Option<u8> {
+    pub fn use_count<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<u8> {
         self.mark(key.into())
     }
 
@@ -117,10 +116,8 @@ impl Store {
         }
     }
 
-    fn mark(&self, key: Key<'_>) -> Option<u8> {
-        let root = self.slots.get(key.slot)?;
-        let (page, hash) = root.page(key.fast, || hash::keyed(&self.state, key.bytes));
-        let (place, _) = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
+    fn mark(&mut self, key: Key<'_>) -> Option<u8> {
+        let (page, _, place, _) = self.slots.find_apart(key, &self.heap, &self.tables, &self.state)?;
         Some(page.mark(place, &self.tables))
     }
 
@@ -169,7 +166,7 @@ impl Store {
         let mut draws = self.tables.usage.draws();
         (0..SAMPLE_PAGES_MAX).find_map(|tried| {
             let page = self.some_page(of_ending, tried < PAGES_BLIND_MAX, &mut draws)?;
-            page.random(draws.next(), &self.tables, |item| !of_ending || item.time.is_some()).map(|item| item.handle)
+            page.random(draws.next(), &self.tables, &|item| !of_ending || item.time.is_some()).map(|item| item.handle)
         })
     }
 
@@ -183,7 +180,7 @@ impl Store {
         let (root, mut at) = (self.slots.get(slot)?, Some(Position::START));
         while let Some(position) = at {
             let (page, behind) = root.page_at(position);
-            if let Some(item) = page.random(0, &self.tables, |_| true) {
+            if let Some(item) = page.random(0, &self.tables, &|_| true) {
                 return Some(item.handle);
             }
             at = behind;

@@ -20,6 +20,11 @@ pub(super) fn keyed(state: &RandomState, key: &[u8]) -> u64 {
     state.hash_one(key)
 }
 
+/// A number that nobody can foresee: each state has a key of its own.
+pub fn unforeseen() -> u64 {
+    keyed(&RandomState::new(), &[])
+}
+
 /// Which of the two places entries in a page, and where those lie.
 #[derive(Clone, Copy)]
 pub(super) struct Hashing<'a> {

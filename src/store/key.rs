@@ -15,9 +15,17 @@ pub struct Key<'a> {
 }
 
 impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Key<'a> {
-    #[inline]
+    #[cfg_attr(memento_small, inline(never))]
+    #[cfg_attr(not(memento_small), inline)]
     fn from(bytes: &'a T) -> Key<'a> {
-        let bytes = bytes.as_ref();
+        Key::of(bytes.as_ref())
+    }
+}
+
+impl<'a> Key<'a> {
+    /// As `from`, its code put where it is used.
+    #[inline]
+    pub(super) fn of(bytes: &'a [u8]) -> Key<'a> {
         Key { bytes, slot: SlotId::of_key(bytes), fast: hash::fast(bytes) }
     }
 }

@@ -38,7 +38,12 @@ impl Edit<'_> {
     pub(super) fn change_buffer(self, buffer: &mut Vec<u8>, start: usize) {
         match self {
             Edit::Append(bytes) => buffer.extend_from_slice(bytes),
-            Edit::Prepend(bytes) => drop(buffer.splice(start..start, bytes.iter().copied())),
+            Edit::Prepend(bytes) => {
+                let (old_end, moved) = (buffer.len(), start + bytes.len());
+                buffer.resize(old_end + bytes.len(), 0);
+                buffer.copy_within(start..old_end, moved);
+                buffer[start..moved].copy_from_slice(bytes);
+            }
             Edit::WriteAt(offset, bytes) => {
                 let (from, to) = (start + offset, start + offset + bytes.len());
                 buffer.resize(buffer.len().max(to), 0);

@@ -50,6 +50,7 @@ pub use account::work::take as take_work;
 pub use cursor::Cursor;
 pub use directory::DirectoryPart;
 pub use entry::Value;
+pub use hash::unforeseen;
 pub use key::{Key, Probe};
 pub use slot::{SlotId, crc16};
 pub use usage::{Policy, Tracked};
@@ -73,7 +74,7 @@ use slots::Slots;
 use table::{Item, Place, Table};
 use tables::Tables;
 use tidy::{Round, Tidy};
-use view::{Books, column_time};
+use view::column_time;
 
 /// What a write does to a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,7 +228,7 @@ impl Store {
 
     /// The entry of a key, to be changed in place.
     pub fn get_mut<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> Option<EntryMut<'_>> {
-        self.any_mut(key.into()).filter(|entry| entry.is_live(now_ms))
+        self.any_mut_apart(key.into()).filter(|entry| entry.is_live(now_ms))
     }
 
     /// Sets a key's value. The entry is a new one: `now_ms` becomes its creation time.
@@ -308,7 +309,7 @@ impl Store {
     /// Begins to look for a key that will be asked for soon, and fetches its slot's record.
     #[inline]
     pub fn probe(&self, key: &[u8]) -> Probe {
-        let Key { slot, fast, .. } = Key::from(key);
+        let Key { slot, fast, .. } = Key::of(key);
         self.slots.prefetch(slot);
         Probe { slot, fast, home: Home::default() }
     }
@@ -422,7 +423,7 @@ impl Store {
             let root = self.slots.get(self.slots.of_nth((draw(0) % self.len() as u64) as usize))?;
             let (page, _) = root.page(draw(1), || draw(2));
             let of_live = |item| EntryRef::of_live(&self.heap, item, now_ms);
-            page.random(draw(3), &self.tables, |item| of_live(item).is_some()).and_then(of_live)
+            page.random(draw(3), &self.tables, &|item| of_live(item).is_some()).and_then(of_live)
         });
         tried.or_else(|| {
             let mut first = None;
@@ -449,20 +450,22 @@ impl Store {
     /// The entry of a key, ended or not.
     #[inline(always)]
     fn any_mut(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
-        let root = self.slots.get_mut(key.slot)?;
-        let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(&self.state, key.bytes));
-        let found = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key.bytes))?;
-        if self.tables.usage.tracked().is_some() {
-            page.mark_use(found.0, &mut self.tables);
-        }
-        let (heap, tables, due, changes) = (&mut self.heap, &mut self.tables, &mut self.due, &mut self.changes);
-        let at = Cursor::new(key.slot, position);
-        Some(EntryMut::new(page, found, Books { at, heap, tables, due, changes }))
+        let Store { slots, heap, tables, due, changes, state, .. } = self;
+        let found = slots.find(key, heap, tables, state)?;
+        Some(EntryMut::new(key.slot, found, heap, tables, due, changes))
+    }
+
+    /// As [`Store::any_mut`], for those to whom a call matters little.
+    #[cfg_attr(memento_small, inline(never))]
+    fn any_mut_apart(&mut self, key: Key<'_>) -> Option<EntryMut<'_>> {
+        let Store { slots, heap, tables, due, changes, state, .. } = self;
+        let found = slots.find_apart(key, heap, tables, state)?;
+        Some(EntryMut::new(key.slot, found, heap, tables, due, changes))
     }
 
     /// Stores an entry in the place of the one that has its key, if there is one.
     fn put(&mut self, key: Key<'_>, handle: Handle, expires_ms: Option<u64>) {
-        match self.any_mut(key) {
+        match self.any_mut_apart(key) {
             Some(mut old) => old.replace_whole(handle, expires_ms),
             None => self.insert(key, handle, expires_ms),
         }

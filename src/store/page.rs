@@ -87,13 +87,20 @@ impl Page {
     }
 
     /// The first entry at or behind a random lane that `accepts`.
-    pub(super) fn random(&self, random: u64, tables: &Tables, accepts: impl Fn(Item) -> bool) -> Option<Item> {
+    pub(super) fn random(&self, random: u64, tables: &Tables, accepts: &dyn Fn(Item) -> bool) -> Option<Item> {
         let skipped = if self.len == 0 { 0 } else { (random % u64::from(self.len)) as usize };
-        let items = || self.items(tables);
-        items().skip(skipped).chain(items().take(skipped)).find(|item| accepts(*item))
+        let mut before = None;
+        for (index, item) in self.items(tables).enumerate().filter(|&(_, item)| accepts(item)) {
+            if index >= skipped {
+                return Some(item);
+            }
+            before = before.or(Some(item));
+        }
+        before
     }
 
-    /// An entry that `accepts` among those that may have this hash, and where it stands.
+    /// An entry that `accepts` among those that may have this hash, and where it stands. (A closure of each caller's own
+    /// is put into its code, which one of all would not be.)
     #[inline(always)]
     #[cfg_attr(memento_small, optimize(speed))]
     pub(super) fn find(
@@ -111,6 +118,13 @@ impl Page {
         let (place, handle) = table.search(hash, wanted)?;
         let time = if self.expiring == 0 { None } else { table.time(place) };
         Some((place, Item { handle, time }))
+    }
+
+    /// The entry with this key, as [`Page::find`] finds it, for those to whom a call matters little: the code is there
+    /// once.
+    #[cfg_attr(memento_small, inline(never))]
+    pub(super) fn find_apart(&self, hash: u64, key: &[u8], heap: &Heap, tables: &Tables) -> Option<(Place, Item)> {
+        self.find(hash, heap, tables, |entry| entry.has_key(key))
     }
 
     /// Writes another handle for the entry at a place.
@@ -202,7 +216,7 @@ impl Page {
 
     /// Takes the entry with this key out.
     pub(super) fn remove(&mut self, hash: u64, key: &[u8], hashing: Hashing<'_>, tables: &mut Tables) -> Option<Item> {
-        let (place, item) = self.find(hash, hashing.heap, tables, |entry| entry.has_key(key))?;
+        let (place, item) = self.find_apart(hash, key, hashing.heap, tables)?;
         if item.time.is_some() {
             self.remove_time(place, tables);
         }
@@ -284,10 +298,16 @@ impl Page {
 
     /// Parts the page in two: the entries that `belong` to the second go there.
     pub(super) fn split(&mut self, hashing: Hashing<'_>, belongs: impl Fn(u64) -> bool, tables: &mut Tables) -> Page {
-        let moved = self.take(hashing, tables);
-        let belongs = &belongs;
-        let part = |second: bool| moved.iter().filter(move |moved| belongs(moved.hash) == second);
-        let (first, second) = (Page::with_room(part(false), tables), Page::with_room(part(true), tables));
+        let mut moved = self.take(hashing, tables);
+        let mut middle = 0;
+        for index in 0..moved.len() {
+            if !belongs(moved[index].hash) {
+                moved.swap(middle, index);
+                middle += 1;
+            }
+        }
+        let (first, second) = moved.split_at(middle);
+        let (first, second) = (Page::with_room(first, tables), Page::with_room(second, tables));
         tables.put_back(moved);
         *self = first;
         second
@@ -327,36 +347,27 @@ impl Page {
     }
 
     /// A page of these entries, with room for some more.
-    fn with_room<'a>(entries: impl Iterator<Item = &'a Moved> + Clone, tables: &mut Tables) -> Page {
-        let len = entries.clone().count();
-        let expiring = entries.clone().filter(|moved| moved.item.time.is_some()).count();
-        let shape = tables.shape(len.div_ceil(REBUILT_GROUP_ENTRIES), expiring);
-        Page::filled(shape, len as u64, entries, tables)
+    fn with_room(entries: &[Moved], tables: &mut Tables) -> Page {
+        let shape = tables.shape(entries.len().div_ceil(REBUILT_GROUP_ENTRIES), expiring(entries));
+        Page::filled(shape, entries.len() as u64, entries, tables)
     }
 
     /// A page of these entries. The limit lies between 29/32 and 31/32 of the lanes, differently by `stagger`: otherwise
     /// all pages of an evenly growing store would grow in the same moment.
-    fn filled<'a>(
-        shape: Shape,
-        stagger: u64,
-        entries: impl Iterator<Item = &'a Moved> + Clone,
-        tables: &mut Tables,
-    ) -> Page {
+    fn filled(shape: Shape, stagger: u64, entries: &[Moved], tables: &mut Tables) -> Page {
         let groups = shape.groups();
         if groups == 0 {
             return Page::default();
         }
         let limit = (groups * (2 * LANES - 1) - groups * 2 * (stagger % 16) as usize / 16) / 2;
-        let len = entries.clone().count();
-        let expiring = entries.clone().filter(|moved| moved.item.time.is_some()).count();
         let table = tables.fill(shape, entries);
-        Page { table, shape, len: len as u16, limit: limit as u16, expiring: expiring as u16 }
+        Page { table, shape, len: entries.len() as u16, limit: limit as u16, expiring: expiring(entries) as u16 }
     }
 
     /// Places all entries anew among so many groups, with room for so many times.
     fn rebuild(&mut self, groups: usize, times: usize, stagger: u64, hashing: Hashing<'_>, tables: &mut Tables) {
         let moved = self.take(hashing, tables);
-        *self = Page::filled(tables.shape(groups, times), stagger, moved.iter(), tables);
+        *self = Page::filled(tables.shape(groups, times), stagger, &moved, tables);
         tables.put_back(moved);
     }
 
@@ -423,6 +434,11 @@ impl Page {
     pub(super) fn home(&self, hash: u64) -> Home {
         Home { table: self.table, group: hash::home(hash, self.shape.groups()) as u16 }
     }
+}
+
+/// How many of these entries end.
+fn expiring(entries: &[Moved]) -> usize {
+    entries.iter().filter(|moved| moved.item.time.is_some()).count()
 }
 
 #[cfg(test)]

@@ -69,20 +69,16 @@ fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     Some(skipped + words.len() * 8 + at)
 }
 
-/// CRC16/XMODEM (polynomial 0x1021, start 0, nothing reflected), eight bytes a step.
+/// CRC16/XMODEM (polynomial 0x1021, start 0, nothing reflected), four bytes a step.
 pub fn crc16(bytes: &[u8]) -> u16 {
-    let (words, tail) = bytes.as_chunks::<8>();
+    let (words, tail) = bytes.as_chunks::<4>();
     let mut crc = 0u16;
     for word in words {
         let [high, low] = crc.to_be_bytes();
-        crc = CRC_TABLES[7][(word[0] ^ high) as usize]
-            ^ CRC_TABLES[6][(word[1] ^ low) as usize]
-            ^ CRC_TABLES[5][word[2] as usize]
-            ^ CRC_TABLES[4][word[3] as usize]
-            ^ CRC_TABLES[3][word[4] as usize]
-            ^ CRC_TABLES[2][word[5] as usize]
-            ^ CRC_TABLES[1][word[6] as usize]
-            ^ CRC_TABLES[0][word[7] as usize];
+        crc = CRC_TABLES[3][(word[0] ^ high) as usize]
+            ^ CRC_TABLES[2][(word[1] ^ low) as usize]
+            ^ CRC_TABLES[1][word[2] as usize]
+            ^ CRC_TABLES[0][word[3] as usize];
     }
     for &byte in tail {
         crc = crc << 8 ^ CRC_TABLES[0][(byte ^ (crc >> 8) as u8) as usize];
@@ -91,15 +87,15 @@ pub fn crc16(bytes: &[u8]) -> u16 {
 }
 
 /// `CRC_TABLES[k][b]` is the CRC of the byte `b` followed by `k` zero bytes.
-static CRC_TABLES: [[u16; 256]; 8] = crc_tables();
+static CRC_TABLES: [[u16; 256]; 4] = crc_tables();
 
-const fn crc_tables() -> [[u16; 256]; 8] {
-    let mut tables = [[0u16; 256]; 8];
+const fn crc_tables() -> [[u16; 256]; 4] {
+    let mut tables = [[0u16; 256]; 4];
     let mut byte = 0;
     while byte < 256 {
         let mut crc = (byte as u16) << 8;
         let mut zeros = 0;
-        while zeros < 8 {
+        while zeros < 4 {
             crc = crc_shift_byte(crc);
             tables[zeros][byte] = crc;
             zeros += 1;

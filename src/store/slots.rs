@@ -1,8 +1,17 @@
 //! The slots' indexes, side by side in blocks that are there only where one of them has entries.
 
+use std::collections::hash_map::RandomState;
+
 use super::account::Account;
+use super::cursor::Position;
+use super::hash;
+use super::heap::Heap;
+use super::key::Key;
 use super::node::Node;
+use super::page::Page;
 use super::slot::SlotId;
+use super::table::{Item, Place};
+use super::tables::Tables;
 use crate::limits::SLOTS;
 use crate::sys::simd::prefetch;
 
@@ -18,6 +27,9 @@ pub(super) struct Block {
 
 /// The blocks of a store that went.
 pub(super) type Blocks = [Option<Box<Block>>; BLOCKS];
+
+/// See [`Slots::find`].
+pub(super) type Found<'a> = (&'a mut Page, Position, Place, Item);
 
 /// All slots.
 pub(super) struct Slots {
@@ -49,6 +61,36 @@ impl Slots {
     pub(super) fn get_mut(&mut self, slot: SlotId) -> Option<&mut Node> {
         let block = self.blocks[slot.index() / BLOCK_SLOTS].as_mut()?;
         Some(&mut block.roots[slot.index() % BLOCK_SLOTS])
+    }
+
+    /// The entry of a key, ended or not: its page, that page's position, its place there, and what is there.
+    #[inline(always)]
+    pub(super) fn find(
+        &mut self,
+        key: Key<'_>,
+        heap: &Heap,
+        tables: &Tables,
+        state: &RandomState,
+    ) -> Option<Found<'_>> {
+        let root = self.get_mut(key.slot)?;
+        let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(state, key.bytes));
+        let (place, item) = page.find(hash, heap, tables, |entry| entry.has_key(key.bytes))?;
+        Some((page, position, place, item))
+    }
+
+    /// As [`Slots::find`], by [`Page::find_apart`].
+    #[cfg_attr(memento_small, inline(never))]
+    pub(super) fn find_apart(
+        &mut self,
+        key: Key<'_>,
+        heap: &Heap,
+        tables: &Tables,
+        state: &RandomState,
+    ) -> Option<Found<'_>> {
+        let root = self.get_mut(key.slot)?;
+        let (page, hash, position) = root.page_mut(key.fast, || hash::keyed(state, key.bytes));
+        let (place, item) = page.find_apart(hash, key.bytes, heap, tables)?;
+        Some((page, position, place, item))
     }
 
     /// Asks for a slot's index.

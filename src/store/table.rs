@@ -237,6 +237,7 @@ impl<'a> Table<'a> {
     }
 
     /// When the entry at a place ends, if it does.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn time(self, place: Place) -> Option<u64> {
         if self.shape.room == 0 {
             return None;

@@ -126,7 +126,7 @@ impl Tables {
     }
 
     /// A new table with these entries.
-    pub(super) fn fill<'a>(&mut self, shape: Shape, entries: impl Iterator<Item = &'a Moved>) -> Handle {
+    pub(super) fn fill(&mut self, shape: Shape, entries: &[Moved]) -> Handle {
         let handle = self.arena.take(shape.bytes());
         let mut table = TableMut::of(self.arena.block_mut(handle), shape);
         table.clear();

@@ -114,11 +114,9 @@ impl Store {
         self.heap.leave_thin(ENTRIES_MOVED_AT_ONCE, &mut leaving);
         leaving.iter().for_each(|&old| self.heap.prefetch(old));
         for &old in &leaving {
-            let Key { bytes: key, slot, fast } = Key::from(self.heap.entry(old).key());
-            let root = self.slots.get_mut(slot).expect("the slot of an entry");
-            let (page, hash, _) = root.page_mut(fast, || hash::keyed(&self.state, key));
-            let found = page.find(hash, &self.heap, &self.tables, |entry| entry.has_key(key));
-            let (place, _) = found.expect("a block in use is an entry's");
+            let key = Key::from(self.heap.entry(old).key());
+            let found = self.slots.find_apart(key, &self.heap, &self.tables, &self.state);
+            let (page, _, place, _) = found.expect("a block in use is an entry's");
             page.set_handle(place, self.heap.moved(old), &mut self.tables);
         }
         leaving.iter().for_each(|&old| self.heap.leave(old));

@@ -7,6 +7,8 @@ use super::entry::{Entry, Times, Value, late};
 use super::expiry::DueIndex;
 use super::heap::Heap;
 use super::page::Page;
+use super::slot::SlotId;
+use super::slots::Found;
 use super::table::{Item, Place, TIME_LATE};
 use super::tables::Tables;
 use crate::blob::OutOfMemory;
@@ -66,21 +68,32 @@ pub struct EntryMut<'a> {
 }
 
 /// What of the store an entry's changes go into.
-pub(super) struct Books<'a> {
+struct Books<'a> {
     /// Where the entry's page begins.
-    pub(super) at: Cursor,
-    pub(super) heap: &'a mut Heap,
-    pub(super) tables: &'a mut Tables,
-    pub(super) due: &'a mut DueIndex,
-    pub(super) changes: &'a mut Changes,
+    at: Cursor,
+    heap: &'a mut Heap,
+    tables: &'a mut Tables,
+    due: &'a mut DueIndex,
+    changes: &'a mut Changes,
 }
 
 impl<'a> EntryMut<'a> {
-    /// An entry that stands in a page, and what its changes go into.
+    /// An entry that was found in a slot, which the policy hears of, and what its changes go into.
     #[inline(always)]
-    pub(super) fn new(page: &'a mut Page, (place, item): (Place, Item), books: Books<'a>) -> EntryMut<'a> {
-        let expires_ms = books.heap.expires_ms(item);
-        EntryMut { page, place, handle: item.handle, expires_ms, noted: false, books }
+    pub(super) fn new(
+        slot: SlotId,
+        (page, position, place, item): Found<'a>,
+        heap: &'a mut Heap,
+        tables: &'a mut Tables,
+        due: &'a mut DueIndex,
+        changes: &'a mut Changes,
+    ) -> EntryMut<'a> {
+        if tables.usage.tracked().is_some() {
+            page.mark_use(place, tables);
+        }
+        let (handle, expires_ms) = (item.handle, heap.expires_ms(item));
+        let books = Books { at: Cursor::new(slot, position), heap, tables, due, changes };
+        EntryMut { page, place, handle, expires_ms, noted: false, books }
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -178,13 +191,20 @@ impl<'a> EntryMut<'a> {
     #[inline(always)]
     fn change(&mut self, change: impl FnOnce(&mut Heap, Handle) -> Handle) {
         let handle = change(self.books.heap, self.handle);
+        if handle != self.handle || self.books.changes.is_tracking() {
+            self.note_change(handle);
+        }
+    }
+
+    #[inline(never)]
+    fn note_change(&mut self, handle: Handle) {
+        let Books { heap, tables, changes, .. } = &mut self.books;
         if handle != self.handle {
-            self.page.set_handle(self.place, handle, self.books.tables);
+            self.page.set_handle(self.place, handle, tables);
             self.handle = handle;
         }
         if !self.noted {
             self.noted = true;
-            let Books { heap, changes, .. } = &mut self.books;
             changes.note(|| heap.entry(handle).key());
         }
     }

@@ -60,8 +60,8 @@ pub fn wait(fd: BorrowedFd<'_>, to_send: bool, timeout: Option<Duration>) -> io:
     let events = if to_send { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
     // Rounded up, since a wait that is too short by a part of a millisecond would become a busy one.
     let timeout = timeout.map_or(PollTimeout::NONE, |time| {
-        let ms = time.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
-        PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
+        let ms = time.as_secs().saturating_mul(1000).saturating_add(time.subsec_nanos().div_ceil(1_000_000).into());
+        PollTimeout::try_from(ms.min(i32::MAX as u64) as i32).unwrap_or(PollTimeout::MAX)
     });
     let mut asked = [PollFd::new(fd, events)];
     match poll(&mut asked, timeout) {

@@ -16,14 +16,12 @@ use std::ffi::c_void;
 use std::io;
 use std::num::NonZero;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::sys::mman::{MRemapFlags, mremap};
-use nix::unistd::{SysconfVar, sysconf};
 
-use super::pages::{map_anonymous, unmap};
-use super::{Call, fault};
+use super::pages::{map_anonymous, page_bytes, unmap};
+use super::{Call, Held, fault, held};
 
 /// From this size on, mappings begin at a multiple of it: so much a page of the kernel's tables tells of (where pages have
 /// 4 KiB), and between two such places the kernel moves whole tables, not single pages: 256 MiB in 0.1 ms instead of 0.8.
@@ -203,7 +201,7 @@ struct Waiting {
 
 thread_local! {
     // A mapping cannot leave its thread.
-    static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting::NONE) };
+    static WAITING: RefCell<Held<Waiting>> = const { RefCell::new(held(Waiting::NONE)) };
 }
 
 impl Waiting {
@@ -283,7 +281,7 @@ pub fn has_spares() -> bool {
 
 /// Has all spares wait to be given back.
 pub fn let_spares_go() {
-    WAITING.with_borrow_mut(Waiting::let_spares_go);
+    WAITING.with_borrow_mut(|waiting| waiting.let_spares_go());
 }
 
 /// Gives back up to so many bytes, and at least a page where `bytes_max` is one, of what this thread's mappings have
@@ -328,15 +326,6 @@ fn map_aligned(bytes: NonZero<usize>) -> io::Result<NonNull<c_void>> {
         }
     }
     Ok(start)
-}
-
-/// The size of a page: 4, 16 or 64 KiB on our machines.
-fn page_bytes() -> usize {
-    static PAGE_BYTES: OnceLock<usize> = OnceLock::new();
-    *PAGE_BYTES.get_or_init(|| {
-        let told = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|bytes| usize::try_from(bytes).ok());
-        told.filter(|bytes| bytes.is_power_of_two()).expect("the kernel tells the size of its pages")
-    })
 }
 
 /// The bytes of the pages that so many bytes need, one at least.

@@ -10,6 +10,8 @@
 
 #![allow(unsafe_code)]
 
+use std::{fmt, io};
+
 pub mod alarm;
 pub mod clock;
 mod descriptors;
@@ -17,8 +19,10 @@ pub mod dial;
 pub mod epoll;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod files;
 pub mod mapping;
 pub mod pages;
+pub mod program;
 pub mod reserve;
 pub mod resolve;
 pub mod resource;
@@ -26,7 +30,25 @@ pub mod service;
 pub mod signal;
 pub mod simd;
 pub mod socket;
+pub mod stdio;
 pub mod stdout;
+pub mod threads;
+
+/// What a thread has of its own until it ends. The static program has one thread that has any of it, and lets it go with
+/// the process; to end it before takes 3 kB of the C library and the standard one.
+#[cfg(memento_small)]
+type Held<T> = std::mem::ManuallyDrop<T>;
+#[cfg(not(memento_small))]
+type Held<T> = T;
+
+#[cfg(memento_small)]
+const fn held<T>(what: T) -> Held<T> {
+    std::mem::ManuallyDrop::new(what)
+}
+#[cfg(not(memento_small))]
+const fn held<T>(what: T) -> Held<T> {
+    what
+}
 
 /// Outside the tests no call is tampered with; the compiler removes this.
 #[cfg(not(test))]
@@ -60,11 +82,36 @@ pub(crate) enum Call {
     Watch,
 }
 
-/// What went wrong in the system's words, without the number that the standard library adds.
-pub fn reason(error: &std::io::Error) -> String {
+/// A sentence as an error. (One that the standard library makes of a text can also be written as {:?} writes it, for which
+/// there are 4 kB of tables.)
+struct Sentence(String);
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Sentence {}
+
+/// An error of this kind that says this.
+#[cold]
+#[inline(never)]
+pub fn sentence(kind: io::ErrorKind, text: String) -> io::Error {
+    io::Error::new(kind, Sentence(text))
+}
+
+/// What went wrong in the system's words, without the number that the standard library adds in parentheses behind them.
+pub fn reason(error: &io::Error) -> String {
     let mut text = error.to_string();
     if error.raw_os_error().is_some()
-        && let Some(at) = text.rfind("(os error ")
+        && let Some(at) = text.bytes().rposition(|byte| byte == b'(')
     {
         text.truncate(text[..at].trim_ascii_end().len());
     }
@@ -72,17 +119,17 @@ pub fn reason(error: &std::io::Error) -> String {
 }
 
 /// Makes a system call again for as long as a signal interrupts it.
-fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> std::io::Result<T> {
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(nix::errno::Errno::EINTR) => continue,
-            other => return other.map_err(std::io::Error::from),
+            other => return other.map_err(io::Error::from),
         }
     }
 }
 
 /// Makes a system call that moves at most `length` again for as long as a signal interrupts it. The tests may have it
 /// fail, and tell it to move less.
-fn retry_moving<T>(call: Call, length: usize, mut make: impl FnMut(usize) -> nix::Result<T>) -> std::io::Result<T> {
+fn retry_moving<T>(call: Call, length: usize, mut make: impl FnMut(usize) -> nix::Result<T>) -> io::Result<T> {
     retry(|| make(fault::allow(call, length)?))
 }

@@ -6,9 +6,9 @@ use std::ffi::c_void;
 use std::io;
 use std::num::NonZero;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
-use nix::unistd::{SysconfVar, sysconf};
 
 use super::{Call, fault};
 
@@ -17,6 +17,20 @@ use super::{Call, fault};
 pub const STEP_BYTES: usize = 64 * 1024;
 
 const STEP_SIZE: NonZero<usize> = NonZero::new(STEP_BYTES).expect("a step has bytes");
+
+/// The size of a page: 4, 16 or 64 KiB on our machines.
+pub(super) fn page_bytes() -> usize {
+    static PAGE_BYTES: AtomicUsize = AtomicUsize::new(0);
+    let known = PAGE_BYTES.load(Relaxed);
+    if known > 0 {
+        return known;
+    }
+    // SAFETY: getauxval(3) only looks for a number that the kernel has told.
+    let told = unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize;
+    assert!(told.is_power_of_two(), "the kernel tells the size of its pages");
+    PAGE_BYTES.store(told, Relaxed);
+    told
+}
 
 /// A mapping of [`STEP_BYTES`], zeros at first; dropping it gives the memory back.
 pub struct Pages {
@@ -45,8 +59,7 @@ impl Pages {
     /// Gives the memory behind the first so many bytes back, as far as whole pages of the machine can be: what is read
     /// there is zeros or what it was.
     pub fn forget_from(&mut self, bytes: usize) {
-        let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().map_or(STEP_BYTES, |bytes| bytes as usize);
-        let start = bytes.next_multiple_of(page_bytes);
+        let start = bytes.next_multiple_of(page_bytes());
         if start < STEP_BYTES {
             // SAFETY: the offset is within the mapping.
             let from = unsafe { self.start.cast::<u8>().add(start) };

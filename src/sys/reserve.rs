@@ -5,11 +5,14 @@
 //! which gets it by [`Allocator`] when the C library fails. Nothing of it is touched before, so that it takes addresses
 //! and no memory. Once some of it is used, memory [is short](is_short) until [`refill`] has got all of it back.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr;
 
 use super::mapping::{self, Mapping};
 use super::pages::{Pages, STEP_BYTES};
+use super::{Held, held};
 
 /// So many steps are for the store: what one request may take besides long values, many words in one request aside.
 const STEPS: usize = 64;
@@ -19,7 +22,8 @@ const BALLAST_STEPS: usize = 32;
 
 thread_local! {
     static SHORT: Cell<bool> = const { Cell::new(false) };
-    static KEPT: RefCell<Kept> = const { RefCell::new(Kept { steps: Vec::new(), ballast: Ballast::NONE }) };
+    static KEPT: RefCell<Held<Kept>> =
+        const { RefCell::new(held(Kept { steps: Vec::new(), ballast: Ballast::NONE })) };
 }
 
 struct Kept {
@@ -127,46 +131,89 @@ fn release_ballast() -> bool {
     released
 }
 
-/// The system's allocator, which is asked once more with the reserve given back before it fails.
+/// The C library's allocator, which is asked once more with the reserve given back before it fails.
 pub struct Allocator;
 
-// SAFETY: every call is the system allocator's own, with the layout and the pointer that the caller promises for; where
-// it fails it has changed nothing, and is called a second time.
+/// What malloc(3) gives is aligned to so much.
+const MALLOC_ALIGN: usize = 2 * size_of::<usize>();
+
+// SAFETY: a block is one of the C library's, or lies in one that is as much larger as its alignment may take, with the
+// address of that before it. Where the C library fails it has changed nothing, and is called a second time.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let block = unsafe { System.alloc(layout) };
-        if block.is_null() && release_ballast() {
-            // SAFETY: as before.
-            return unsafe { System.alloc(layout) };
+        if layout.align() > MALLOC_ALIGN {
+            return alloc_aligned(layout);
         }
-        block
+        // SAFETY: malloc(3) may be called with any number.
+        or_again(|| unsafe { libc::malloc(layout.size()) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let block = unsafe { System.alloc_zeroed(layout) };
-        if block.is_null() && release_ballast() {
-            // SAFETY: as before.
-            return unsafe { System.alloc_zeroed(layout) };
+        if layout.align() > MALLOC_ALIGN {
+            let block = alloc_aligned(layout);
+            if !block.is_null() {
+                // SAFETY: the block has these bytes.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
+            return block;
         }
-        block
+        // SAFETY: calloc(3) may be called with any number.
+        or_again(|| unsafe { libc::calloc(layout.size(), 1) })
     }
 
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(block, layout) }
+    unsafe fn dealloc(&self, mut block: *mut u8, layout: Layout) {
+        if layout.align() > MALLOC_ALIGN {
+            // SAFETY: the block is one of `alloc_aligned`, as the layout says.
+            block = unsafe { whole(block).read() };
+        }
+        // SAFETY: this is what malloc(3), calloc(3) or realloc(3) gave, and the caller gives it back.
+        unsafe { libc::free(block.cast()) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let moved = unsafe { System.realloc(block, layout, new_size) };
-        if moved.is_null() && release_ballast() {
-            // SAFETY: as before: a realloc that fails leaves the block as it is.
-            return unsafe { System.realloc(block, layout, new_size) };
+        if layout.align() > MALLOC_ALIGN {
+            // SAFETY: the caller promises that the new size makes a layout too.
+            let new = alloc_aligned(unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) });
+            if !new.is_null() {
+                // SAFETY: both blocks have so many bytes, and they are two.
+                unsafe { new.copy_from_nonoverlapping(block, new_size.min(layout.size())) };
+                // SAFETY: as the caller promises; nothing uses the old block any more.
+                unsafe { self.dealloc(block, layout) };
+            }
+            return new;
         }
-        moved
+        // SAFETY: as in `dealloc`. A realloc(3) that fails leaves the block as it is.
+        or_again(|| unsafe { libc::realloc(block.cast(), new_size) })
     }
+}
+
+/// What `ask` gives; where it is nothing, what it gives once the reserve was given back.
+#[inline(always)]
+fn or_again(ask: impl Fn() -> *mut c_void) -> *mut u8 {
+    let block = ask();
+    if block.is_null() && release_ballast() { ask().cast() } else { block.cast() }
+}
+
+/// A block that is more aligned than malloc's are. (aligned_alloc(3) of musl is 1 kB that nobody needs but this.)
+#[cold]
+#[inline(never)]
+fn alloc_aligned(layout: Layout) -> *mut u8 {
+    let Some(bytes) = layout.size().checked_add(layout.align()) else { return ptr::null_mut() };
+    // SAFETY: malloc(3) may be called with any number.
+    let block = or_again(|| unsafe { libc::malloc(bytes) });
+    if block.is_null() {
+        return block;
+    }
+    // There are `align` bytes more than asked for.
+    let aligned = block.wrapping_add(layout.align() - block.addr() % layout.align());
+    // SAFETY: what malloc(3) gives is aligned to two addresses, so that there is room for one before what is aligned to more.
+    unsafe { whole(aligned).write(block) };
+    aligned
+}
+
+/// Where a block of `alloc_aligned` has the address of the C library's, before itself.
+fn whole(aligned: *mut u8) -> *mut *mut u8 {
+    aligned.cast::<*mut u8>().wrapping_sub(1)
 }
 
 #[cfg(test)]
@@ -191,5 +238,34 @@ mod tests {
         fault::exhaust(false);
         assert!(release_ballast() && refill() && !is_short());
         drop(steps);
+    }
+
+    #[test]
+    fn blocks_are_as_aligned_as_asked_for_and_keep_their_bytes() {
+        for align in [1, 8, 16, 32, 64, 4096] {
+            for size in [1, 7, 100, 5000] {
+                let layout = Layout::from_size_align(size, align).expect("a layout");
+                // SAFETY: the layout is of more than nothing.
+                let block = unsafe { Allocator.alloc_zeroed(layout) };
+                assert_eq!(block.addr() % align, 0);
+                // SAFETY: the block has these bytes, which are zeros.
+                let bytes = unsafe { std::slice::from_raw_parts_mut(block, size) };
+                assert!(bytes.iter().all(|&byte| byte == 0));
+                bytes.fill(7);
+                // SAFETY: the block is one of this layout.
+                let larger = unsafe { Allocator.realloc(block, layout, 3 * size) };
+                assert_eq!(larger.addr() % align, 0);
+                // SAFETY: these were there before.
+                assert!(unsafe { std::slice::from_raw_parts(larger, size) }.iter().all(|&byte| byte == 7));
+                let layout = Layout::from_size_align(3 * size, align).expect("a layout");
+                // SAFETY: the block is one of this layout.
+                unsafe { Allocator.dealloc(larger, layout) };
+                // SAFETY: the layout is of more than nothing.
+                let block = unsafe { Allocator.alloc(layout) };
+                assert_eq!(block.addr() % align, 0);
+                // SAFETY: the block is one of this layout.
+                unsafe { Allocator.dealloc(block, layout) };
+            }
+        }
     }
 }

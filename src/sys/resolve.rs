@@ -3,8 +3,7 @@
 //! A numeric address always works, also in an empty chroot. A name is looked up in /etc/hosts; `localhost` needs
 //! not even that. There is no DNS: a store is told addresses.
 
-use super::reason;
-use std::fs;
+use super::{files, reason, sentence};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,7 +19,7 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let table = fs::read_to_string(HOSTS);
+    let table = files::read_text(HOSTS);
     let mut found = table.as_deref().map_or(Vec::new(), |table| in_table(table, host));
     if found.is_empty() && host.eq_ignore_ascii_case("localhost") {
         found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -33,7 +32,7 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
                 format!("host '{host}' cannot be looked up, {HOSTS}: {why}; give a numeric address")
             }
         };
-        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        return Err(sentence(io::ErrorKind::NotFound, why));
     }
     Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }
@@ -41,14 +40,15 @@ pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// The addresses that a table in the form of hosts(5) gives for `host`, IPv4 first, as most software has it.
 fn in_table(table: &str, host: &str) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
-    for line in table.lines() {
-        let mut words = line.split('#').next().unwrap_or("").split_ascii_whitespace();
-        let Some(Ok(ip)) = words.next().map(str::parse) else { continue };
-        if words.any(|name| name.eq_ignore_ascii_case(host)) && !found.contains(&ip) {
-            found.push(ip);
+    for family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+        for line in table.lines() {
+            let mut words = line.split('#').next().unwrap_or("").split_ascii_whitespace();
+            let Some(Ok(ip)) = words.next().map(str::parse) else { continue };
+            if family(&ip) && words.any(|name| name.eq_ignore_ascii_case(host)) && !found.contains(&ip) {
+                found.push(ip);
+            }
         }
     }
-    found.sort_by_key(IpAddr::is_ipv6);
     found
 }
 

@@ -1,6 +1,7 @@
 //! What the box and its limits allow: descriptors and memory.
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, rlim_t, setrlimit};
+use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use std::io;
 
@@ -8,15 +9,25 @@ use std::io;
 /// hard limit allows.
 ///
 /// # Errors
-/// Those of `getrlimit(2)`.
+/// Those of `prlimit(2)`.
 #[allow(clippy::unnecessary_cast, reason = "the kernel's number has 32 bits on some targets")]
 pub fn raise_descriptors(wanted: u64) -> io::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let raised = wanted.min(hard as u64);
-    if raised > soft as u64 && setrlimit(Resource::RLIMIT_NOFILE, raised as rlim_t, hard).is_ok() {
+    let limits = descriptors(None)?;
+    let (soft, raised) = (limits.rlim_cur as u64, wanted.min(limits.rlim_max as u64));
+    if raised > soft && descriptors(Some(libc::rlimit { rlim_cur: raised as libc::rlim_t, ..limits })).is_ok() {
         return Ok(raised);
     }
-    Ok(soft as u64)
+    Ok(soft)
+}
+
+/// This process's limits of descriptors, as they were before they became `new`. (setrlimit(3) of musl stops all threads
+/// first, for kernels older than `prlimit(2)`.)
+fn descriptors(new: Option<libc::rlimit>) -> nix::Result<libc::rlimit> {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the pointers are to live locals, or null, which changes nothing.
+    Errno::result(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, new, &mut before) })?;
+    Ok(before)
 }
 
 /// The box's memory in bytes, or 0 where the kernel does not say. Asked by `sysinfo(2)`, since /proc may be absent.

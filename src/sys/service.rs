@@ -2,13 +2,16 @@
 //! (sd_listen_fds(3)), and datagrams that tell how the service is (sd_notify(3)). All of it comes in the environment;
 //! where nothing is there, nothing is done.
 
+use super::program::variable;
+use super::sentence;
 use super::socket::{self, Listener};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket as open};
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The first descriptor that is passed, by the convention.
 const PASSED_FIRST: RawFd = 3;
@@ -17,12 +20,17 @@ const PASSED_FIRST: RawFd = 3;
 const PASSED_MAX: RawFd = 64;
 
 fn wrong(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, what)
+    sentence(io::ErrorKind::InvalidInput, what)
 }
 
 /// The number in an environment variable; `None` where it is absent, or no number.
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+fn number(name: &CStr) -> Option<u64> {
+    text(name)?.parse().ok()
+}
+
+/// The text in an environment variable; `None` where it is absent, or no text.
+fn text(name: &CStr) -> Option<String> {
+    variable(name)?.into_string().ok()
 }
 
 /// The listening sockets that were passed to this process, in their order; none where `LISTEN_PID` names another one.
@@ -30,10 +38,10 @@ fn number(name: &str) -> Option<u64> {
 /// # Errors
 /// A sentence, where `LISTEN_FDS` is no number or a descriptor is no stream socket that listens.
 pub fn passed_listeners() -> io::Result<Vec<Listener>> {
-    if number("LISTEN_PID") != Some(std::process::id().into()) {
+    if number(c"LISTEN_PID") != Some(std::process::id().into()) {
         return Ok(Vec::new());
     }
-    let Ok(text) = std::env::var("LISTEN_FDS") else { return Ok(Vec::new()) };
+    let Some(text) = text(c"LISTEN_FDS") else { return Ok(Vec::new()) };
     let count: RawFd = text
         .parse()
         .ok()
@@ -64,7 +72,7 @@ impl Notifier {
     /// # Errors
     /// A sentence, where it names no Unix socket; those of `socket(2)`.
     pub fn from_environment() -> io::Result<Option<Notifier>> {
-        let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
+        let Some(name) = variable(c"NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
         let address = notify_address(&name).map_err(|_| {
             let shown = name.as_encoded_bytes().escape_ascii();
             wrong(format!("NOTIFY_SOCKET is '{shown}': no path, and no @ with an abstract name"))
@@ -88,7 +96,7 @@ impl Notifier {
 fn notify_address(name: &OsStr) -> nix::Result<UnixAddr> {
     match name.as_bytes() {
         [b'@', name @ ..] if !name.is_empty() => UnixAddr::new_abstract(name),
-        [b'/', ..] => UnixAddr::new(name),
+        [b'/', ..] => UnixAddr::new(Path::new(name)),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -96,9 +104,8 @@ fn notify_address(name: &OsStr) -> nix::Result<UnixAddr> {
 /// How often the manager wants to hear `WATCHDOG=1`, in milliseconds: at least once in that time. `None` where it does
 /// not, or wants it of another process.
 pub fn watchdog_ms() -> Option<u64> {
-    let is_ours =
-        std::env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(std::process::id().into());
-    let us = number("WATCHDOG_USEC").filter(|&us| us > 0 && is_ours)?;
+    let is_ours = variable(c"WATCHDOG_PID").is_none() || number(c"WATCHDOG_PID") == Some(std::process::id().into());
+    let us = number(c"WATCHDOG_USEC").filter(|&us| us > 0 && is_ours)?;
     Some((us / 1000).max(1))
 }
 

@@ -1,19 +1,18 @@
 //! Nonblocking stream sockets, TCP and Unix: listen, accept, receive, send.
 
-use super::{Call, fault, retry_moving};
+use super::{Call, fault, retry_moving, sentence};
+use crate::limits::RECEIVE_BYTES;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
     self, AddressFamily, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, UnixAddr, getsockopt, setsockopt, sockopt,
 };
-use nix::sys::stat::{Mode, umask};
-use std::fs;
+use nix::sys::stat::{Mode, lstat, umask};
+use nix::unistd::unlink;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
@@ -55,14 +54,14 @@ pub struct Listener {
 /// A file that was made here; somebody may have put another one in its place since.
 struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    device: libc::dev_t,
+    inode: libc::ino_t,
 }
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<SocketFile> {
-        let found = fs::symlink_metadata(path)?;
-        Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+        let found = lstat(path)?;
+        Ok(SocketFile { path: path.to_owned(), device: found.st_dev, inode: found.st_ino })
     }
 }
 
@@ -113,9 +112,9 @@ impl Listener {
     /// # Errors
     /// Those of `fcntl(2)`.
     pub fn passed(fd: OwnedFd) -> io::Result<Listener> {
-        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        fcntl(fd.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        let flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
+        fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Listener { fd, file: None })
     }
 
@@ -127,7 +126,7 @@ impl Listener {
     /// Where it listens, as people write it: address and port, or a path.
     pub fn name(&self) -> String {
         match &self.file {
-            Some(file) => file.path.display().to_string(),
+            Some(file) => file.path.to_string_lossy().into_owned(),
             None => match address_of(self.fd.as_raw_fd(), socket::getsockname) {
                 Some(address) => address.to_string(),
                 None => unix_name(self.fd.as_raw_fd()),
@@ -165,7 +164,7 @@ impl Drop for Listener {
             && SocketFile::at(&file.path).is_ok_and(|now| now.device == file.device && now.inode == file.inode)
         {
             // A failure has nobody left to be told to.
-            let _ = fs::remove_file(&file.path);
+            let _ = unlink(file.path.as_path());
         }
     }
 }
@@ -178,17 +177,19 @@ impl AsFd for Listener {
 
 /// Removes a socket that nobody listens on from `path`.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    let in_use = |why: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, why.to_string()));
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-        Ok(found) if !found.file_type().is_socket() => return in_use("there is a file that is no socket"),
+    let in_use = |why: &str| Err(sentence(io::ErrorKind::AddrInUse, why.to_string()));
+    match lstat(path) {
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+        Ok(found) if found.st_mode & libc::S_IFMT != libc::S_IFSOCK => {
+            return in_use("there is a file that is no socket");
+        }
         Ok(_) => {}
     }
     // Nonblocking, since a listener whose queue is full would keep a connect waiting; it listens all the same.
     let probe = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
     match socket::connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
-        Err(Errno::ECONNREFUSED) => fs::remove_file(path),
+        Err(Errno::ECONNREFUSED) => Ok(unlink(path)?),
         Err(Errno::EAGAIN) | Ok(()) => in_use("another process listens on it"),
         Err(error) => Err(error.into()),
     }
@@ -213,7 +214,7 @@ pub(super) fn listens(raw: RawFd) -> bool {
 fn unix_name(fd: RawFd) -> String {
     let Ok(address) = socket::getsockname::<UnixAddr>(fd) else { return "a socket without a name".into() };
     match (address.path(), address.as_abstract()) {
-        (Some(path), _) => path.display().to_string(),
+        (Some(path), _) => path.to_string_lossy().into_owned(),
         (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
         (None, None) => "a socket without a name".into(),
     }
@@ -305,12 +306,14 @@ impl Socket {
         })
     }
 
-    /// Throws away what was received, at most about `buffer`'s length of it; 0 means the peer's end.
+    /// Throws away some of what was received, and says how much; 0 means the peer's end.
     /// On TCP the kernel does not even copy it (tcp(7), `MSG_TRUNC`).
     ///
     /// # Errors
     /// As [`Socket::receive`].
-    pub fn discard(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    #[inline(never)]
+    pub fn discard(&self) -> io::Result<usize> {
+        let mut buffer = [0; RECEIVE_BYTES];
         self.moving(Call::Receive, buffer.len(), |room| {
             socket::recv(self.fd.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC)
         })

@@ -105,7 +105,7 @@ fn with_a_secret_the_list_is_shown_to_those_who_know_it() {
 fn a_stranger_is_shown_no_list_and_no_proof() {
     let mut hello = Vec::new();
     let (address, name) = ("127.0.0.1:1001".parse().expect("an address"), "x");
-    let (digest, nonce) = ([7; 32], [8; 32]);
+    let (digest, nonce) = (&[7; 32], &[8; 32]);
     let (incarnation, has_password, has_secret) = (1, false, true);
     let words = wire::Hello { incarnation, address, name, digest, has_password, has_secret, nonce };
     wire::hello_frame(&mut hello, &words);
@@ -287,10 +287,10 @@ fn claim(world: &mut World, address: &str, from: [u8; 4]) -> Vec<String> {
         incarnation: 1,
         address: address.parse().expect("an address"),
         name: "x",
-        digest: cluster.map().digest(),
+        digest: &cluster.map().digest(),
         has_password: false,
         has_secret: false,
-        nonce: [0; 32],
+        nonce: &[0; 32],
     };
     wire::hello_frame(&mut frame, &hello);
     cluster.handle_bytes(now_ms, link, &frame, script);

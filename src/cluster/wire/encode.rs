@@ -43,8 +43,8 @@ pub fn hello_frame(out: &mut Vec<u8>, hello: &Hello<'_>) {
     put_address(out, hello.address);
     out.extend_from_slice(&(hello.name.len() as u16).to_le_bytes());
     out.extend_from_slice(hello.name.as_bytes());
-    out.extend_from_slice(&hello.digest);
-    out.extend_from_slice(&hello.nonce);
+    out.extend_from_slice(hello.digest);
+    out.extend_from_slice(hello.nonce);
     out.push(u8::from(hello.has_password) | u8::from(hello.has_secret) << 1);
     frame.finish(out);
 }

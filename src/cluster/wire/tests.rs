@@ -11,10 +11,10 @@ fn sample_hello(name: &str) -> Hello<'_> {
         incarnation: 0x0123_4567_89ab_cdef,
         address: address("10.1.2.3:6837"),
         name,
-        digest: [7; 32],
+        digest: &[7; 32],
         has_password: false,
         has_secret: true,
-        nonce: [9; 32],
+        nonce: &[9; 32],
     }
 }
 
