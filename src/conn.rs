@@ -90,6 +90,11 @@ pub enum HeldUp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u32);
 
+impl Place {
+    /// No place.
+    pub const NONE: Place = Place(u32::MAX);
+}
+
 /// How the conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -544,6 +549,7 @@ impl Connection {
     }
 
     /// Queues all of the desk's output, and empties it.
+    #[cfg_attr(memento_small, inline(never))]
     pub fn queue_output(&mut self, desk: &mut Desk) {
         self.queue_message(&desk.output, &mut desk.pool);
         desk.output.clear(TURN_REPLY_BYTES);

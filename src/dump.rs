@@ -1,12 +1,13 @@
 //! One value in Redis's serialised form, as DUMP answers it and RESTORE takes it: a type, of which there is strings here;
 //! the value, maybe as a number or packed; the version of the form; a checksum of all that. Knows neither commands nor
-//! the store. What reads allocates nothing; what writes takes a vector, in which its caller has made room.
+//! the store. What reads allocates nothing.
 
 mod crc64;
 mod lzf;
 
 pub use crc64::crc64;
 
+use crate::blob::{Blob, OutOfMemory};
 use crate::proto::{Digits, integer};
 
 /// The version that is written: that of Redis 7.0, which refuses later ones.
@@ -56,42 +57,61 @@ pub enum Value<'a> {
     Packed(&'a [u8], usize),
 }
 
-/// Appends a value's payload, of a value of less than 4 GiB: room for [`OVERHEAD_BYTES_MAX`] more bytes is enough.
-pub fn encode(value: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.push(STRING);
-    match integer(value).filter(|_| value.len() <= NUMBER_BYTES_MAX).and_then(|number| i32::try_from(number).ok()) {
-        Some(number) => {
-            let bytes = number.to_le_bytes();
+/// A value's payload, of a value of less than 4 GiB.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn encode(value: &[u8]) -> Result<Blob, OutOfMemory> {
+    let room = value.len() + OVERHEAD_BYTES_MAX;
+    let mut out = Blob::for_arrival(room, room)?;
+    let mut head = [STRING; 6];
+    // How much of it there is, and what follows as it is.
+    let (count, plain) = match integer(value).filter(|_| value.len() <= NUMBER_BYTES_MAX).map(i32::try_from) {
+        Some(Ok(number)) => {
             let (form, count) = match number {
                 -0x80..0x80 => (AS_I8, 1),
                 -0x8000..0x8000 => (AS_I16, 2),
                 _ => (AS_I32, 4),
             };
-            out.push(form);
-            out.extend_from_slice(&bytes[..count]);
+            head[1] = form;
+            head[2..].copy_from_slice(&number.to_le_bytes());
+            (2 + count, &[][..])
         }
-        None => {
+        _ => {
             let length = value.len() as u32;
-            match length {
-                0..0x40 => out.push(length as u8),
-                0x40..0x4000 => out.extend_from_slice(&(0x4000 | length as u16).to_be_bytes()),
-                _ => {
-                    out.push(LENGTH_32);
-                    out.extend_from_slice(&length.to_be_bytes());
+            head[2..].copy_from_slice(&length.to_be_bytes());
+            let count = match length {
+                0..0x40 => {
+                    head[1] = length as u8;
+                    2
                 }
-            }
-            out.extend_from_slice(value);
+                0x40..0x4000 => {
+                    head[1..3].copy_from_slice(&(0x4000 | length as u16).to_be_bytes());
+                    3
+                }
+                _ => {
+                    head[1] = LENGTH_32;
+                    6
+                }
+            };
+            (count, value)
         }
-    }
-    seal(out, start);
+    };
+    out.extend_from_slice(&head[..count]);
+    out.extend_from_slice(plain);
+    let seal = seal(&out);
+    out.extend_from_slice(&seal);
+    Ok(out)
 }
 
-/// Appends version and checksum of what stands there from `start` on.
-pub fn seal(out: &mut Vec<u8>, start: usize) {
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    let checksum = crc64(0, &out[start..]);
-    out.extend_from_slice(&checksum.to_le_bytes());
+/// Version and checksum, which follow on this.
+pub fn seal(body: &[u8]) -> [u8; SEAL_BYTES] {
+    let version = VERSION.to_le_bytes();
+    let checksum = crc64(crc64(0, body), &version);
+    let mut seal = [0; SEAL_BYTES];
+    seal[..2].copy_from_slice(&version);
+    seal[2..].copy_from_slice(&checksum.to_le_bytes());
+    seal
 }
 
 /// Finds the value in a payload. As in Redis, what stands between it and the version does not matter.
@@ -185,7 +205,7 @@ mod tests {
 
     fn sealed(body: &[u8]) -> Vec<u8> {
         let mut payload = body.to_vec();
-        seal(&mut payload, 0);
+        payload.extend(seal(&payload));
         payload
     }
 
@@ -202,9 +222,7 @@ mod tests {
             ("007", b"\x00\x03007\x0a\x00\x72\x58\xe2\x7b\x4c\x69\xba\xd9"),
         ];
         for (value, wanted) in redis {
-            let mut payload = b"before".to_vec();
-            encode(value.as_bytes(), &mut payload);
-            assert_eq!(payload[6..], *wanted, "{value}");
+            assert_eq!(encode(value.as_bytes()).expect("memory")[..], *wanted, "{value}");
             assert_eq!(read(wanted), Ok(value.into()));
         }
         // This one it packs.
@@ -216,23 +234,20 @@ mod tests {
     fn values_come_back() {
         for length in [0, 1, 11, 12, 63, 64, 16_383, 16_384, 70_000] {
             let value = vec![b'v'; length];
-            let mut payload = Vec::new();
-            encode(&value, &mut payload);
+            let payload = encode(&value).expect("memory").to_vec();
             assert!(payload.len() <= length + OVERHEAD_BYTES_MAX);
             assert_eq!(read(&payload), Ok(value));
         }
         for number in [0, 1, -1, 127, 128, -128, -129, 32_767, 32_768, -32_769, i64::from(i32::MIN), 1 << 31, i64::MIN]
         {
-            let mut payload = Vec::new();
-            encode(number.to_string().as_bytes(), &mut payload);
+            let payload = encode(number.to_string().as_bytes()).expect("memory").to_vec();
             assert_eq!(read(&payload), Ok(number.to_string().into_bytes()));
         }
     }
 
     #[test]
     fn what_is_sealed_otherwise_is_told() {
-        let mut payload = Vec::new();
-        encode(b"value", &mut payload);
+        let payload = encode(b"value").expect("memory").to_vec();
         for at in 0..payload.len() {
             assert_eq!(read(&payload[..at]), Err(Error::Seal));
             let mut spoilt = payload.clone();

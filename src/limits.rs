@@ -277,6 +277,13 @@ pub const MESSAGES_BYTES_MAX: usize = 4 << 20;
 /// In a turn, messages are given out for so long ...
 pub const MESSAGES_NS_MAX: u64 = 200_000;
 
+/// So many bytes of messages other nodes may have been told and not answered before who publishes waits: far from what
+/// fills a link ([`LINK_REQUESTS_MAX`], [`LINK_BYTES_MAX`]), since others have requests for these nodes, too ...
+pub const MESSAGES_TOLD_BYTES_MAX: usize = 1 << 20;
+
+/// ... where each counts as so many more.
+pub const MESSAGE_TOLD_BYTES: usize = 512;
+
 /// ... the clock is asked after so many ...
 pub const MESSAGES_AT_ONCE: usize = 16;
 
@@ -499,6 +506,8 @@ const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
 // Two of the largest find room beside what waits for the socket.
 const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
+const _: () = assert!(MESSAGES_TOLD_BYTES_MAX / MESSAGE_TOLD_BYTES <= LINK_REQUESTS_MAX / 8);
+const _: () = assert!(MESSAGES_TOLD_BYTES_MAX <= LINK_BYTES_MAX / 4);
 const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < SUBSCRIBER_STUCK_BYTES_MAX && MESSAGES_NS_MAX <= TURN_NS_MAX / 3);
 const _: () = assert!(SUBSCRIBER_STUCK_BYTES_MAX < SUBSCRIBER_UNSENT_BYTES_MAX);
 const _: () = assert!(REPLY_VALUES_MAX * 16 <= ANSWER_BYTES_MAX);

@@ -8,11 +8,12 @@
 
 use crate::blob::{Blob, OutOfMemory};
 use crate::limits::{
-    INLINE_VALUE_BYTES_MAX, MESSAGES_BYTES_MAX, MONITORS_MAX, PATTERN_STEPS_MAX, PATTERN_STEPS_PER_TURN,
-    SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_ENDED_AT_ONCE, SUBSCRIPTIONS_MAX,
+    INLINE_VALUE_BYTES_MAX, MESSAGES_BYTES_MAX, MESSAGES_TOLD_BYTES_MAX, MONITORS_MAX, PATTERN_STEPS_MAX,
+    PATTERN_STEPS_PER_TURN, SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_ENDED_AT_ONCE, SUBSCRIPTIONS_MAX,
 };
+use crate::names::Names;
 use crate::proto::{Encoding, Face, Output, OwnedArgs, PushWord, Reply, Word};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 
@@ -29,7 +30,7 @@ pub enum Kind {
 pub type Matches = fn(&[u8], &[u8], &mut usize) -> bool;
 
 /// What a subscription costs besides its name, about: a place with its client, one in the common table.
-const SUBSCRIPTION_BYTES: usize = 128;
+const SUBSCRIPTION_BYTES: usize = 160;
 
 /// To come to a pattern takes about as long as so many steps of matching it.
 const PATTERN_STEPS: usize = 8;
@@ -53,7 +54,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Subscriber {
     /// Each name with the number of the subscription.
-    names: [HashMap<Rc<[u8]>, u64>; 2],
+    names: [Names; 2],
     names_bytes: usize,
     /// Whether it is told what is executed.
     pub monitors: bool,
@@ -79,7 +80,14 @@ impl Subscriber {
 
     /// What it subscribes to, of which so many at most.
     pub fn names(&self, kind: Kind, most: usize) -> Vec<Rc<[u8]>> {
-        self.names[kind as usize].keys().take(most).cloned().collect()
+        let mut names = Vec::new();
+        for (name, _) in self.names[kind as usize].iter() {
+            if names.len() == most {
+                break;
+            }
+            names.push(Rc::clone(name));
+        }
+        names
     }
 
     /// The memory that its subscriptions take, in bytes.
@@ -155,7 +163,7 @@ pub enum Receiver {
 #[derive(Default)]
 pub struct PubSub {
     /// The subscriptions to each name: the number and the client of each, side by side, the oldest first.
-    names: [HashMap<Rc<[u8]>, Vec<u64>>; 2],
+    names: [Names; 2],
     /// How many subscriptions and messages there were.
     number: u64,
     queue: VecDeque<Message>,
@@ -176,37 +184,38 @@ pub struct PubSub {
     /// Messages of transactions, which the other nodes of a cluster are still to be told.
     for_others: Vec<OwnedArgs>,
     others_bytes: usize,
+    /// What other nodes were told and have not answered, in bytes.
+    pub told_bytes: usize,
     /// Which events of keys are published; 0: none.
     pub events: u16,
 }
 
 impl PubSub {
     /// Whether there is room for a client's subscriptions to these names, of which those count that are new.
-    pub fn has_room<'n>(&self, subscriber: &Subscriber, kind: Kind, names: impl Iterator<Item = &'n [u8]>) -> bool {
+    pub fn has_room(&self, subscriber: &Subscriber, kind: Kind, names: &mut dyn Iterator<Item = &[u8]>) -> bool {
         let (mut own, mut all) = (subscriber.total(), self.count(kind));
         for name in names {
-            own += usize::from(!subscriber.names[kind as usize].contains_key(name));
-            all += usize::from(!self.names[kind as usize].contains_key(name));
+            own += usize::from(subscriber.names[kind as usize].get(name).is_empty());
+            all += usize::from(self.names[kind as usize].get(name).is_empty());
         }
         own <= SUBSCRIPTIONS_MAX && all <= SUBSCRIPTION_NAMES_MAX
     }
 
     /// A client subscribes to a name. To do so twice is to do it once.
     pub fn subscribe(&mut self, client: u64, subscriber: &mut Subscriber, kind: Kind, name: &[u8]) {
-        if subscriber.names[kind as usize].contains_key(name) {
+        if !subscriber.names[kind as usize].get(name).is_empty() {
             return;
         }
         self.number += 1;
-        let names = &mut self.names[kind as usize];
-        let kept: Rc<[u8]> = names.get_key_value(name).map_or_else(|| name.into(), |(kept, _)| Rc::clone(kept));
-        names.entry(Rc::clone(&kept)).or_default().extend_from_slice(&[self.number, client]);
+        let (kept, clients) = self.names[kind as usize].add(name);
+        clients.extend_from_slice(&[self.number, client]);
         subscriber.names_bytes += name.len();
-        subscriber.names[kind as usize].insert(kept, self.number);
+        subscriber.names[kind as usize].add_kept(kept).push(self.number);
     }
 
     /// A client does not subscribe to a name any more.
     pub fn unsubscribe(&mut self, subscriber: &mut Subscriber, kind: Kind, name: &[u8]) {
-        let Some(number) = subscriber.names[kind as usize].remove(name) else { return };
+        let Some(&number) = subscriber.names[kind as usize].remove(name).first() else { return };
         subscriber.names_bytes -= name.len();
         let names = &mut self.names[kind as usize];
         let Some(clients) = names.get_mut(name) else { return };
@@ -284,12 +293,12 @@ impl PubSub {
 
     /// The channels that have subscribers.
     pub fn channels(&self) -> impl Iterator<Item = &[u8]> {
-        self.names[Kind::Channel as usize].keys().map(|name| &**name)
+        self.names[Kind::Channel as usize].iter().map(|(name, _)| &**name)
     }
 
     /// How many subscribers a channel has, those of patterns aside.
     pub fn subscribers(&self, channel: &[u8]) -> usize {
-        self.names[Kind::Channel as usize].get(channel).map_or(0, |clients| clients.len() / 2)
+        self.names[Kind::Channel as usize].get(channel).len() / 2
     }
 
     /// Whether nobody listens to any channel.
@@ -297,7 +306,13 @@ impl PubSub {
         self.count(Kind::Channel) + self.count(Kind::Pattern) == 0
     }
 
-    /// Whether so many bytes of messages wait, or patterns took so long in this turn, that who publishes has to wait.
+    /// Whether who publishes for itself has to wait: until there is room here, and other nodes have answered for what was
+    /// published before. So no more than a part of what a link may have unanswered is messages.
+    pub fn must_wait(&self) -> bool {
+        self.is_full() || self.told_bytes >= MESSAGES_TOLD_BYTES_MAX || !self.for_others.is_empty()
+    }
+
+    /// Whether so many bytes of messages wait, or patterns took so long in this turn, that there is no room for more.
     pub fn is_full(&self) -> bool {
         self.queue_bytes + self.others_bytes >= MESSAGES_BYTES_MAX || self.is_weary()
     }
@@ -345,7 +360,7 @@ impl PubSub {
         // They are looked for once: when the message's turn comes, only who they are is.
         let mut patterns = Vec::new();
         let mut steps_left = PATTERN_STEPS_MAX;
-        for (name, clients) in &self.names[Kind::Pattern as usize] {
+        for (name, clients) in self.names[Kind::Pattern as usize].iter() {
             steps_left = steps_left.saturating_sub(PATTERN_STEPS);
             if matches(name, channel, &mut steps_left) {
                 patterns.try_reserve(1).map_err(|_| Refusal::NoMemory)?;
@@ -389,7 +404,7 @@ impl PubSub {
                 self.front.place = 0;
                 continue;
             };
-            let clients = self.names[kind as usize].get(name).map_or(&[][..], |clients| &clients[..]);
+            let clients = self.names[kind as usize].get(name);
             if let Some(&[number, client]) = clients.as_chunks::<2>().0.get(since(clients, self.front.next))
                 && number < message.number
             {
@@ -578,8 +593,8 @@ mod tests {
         // What it has already is nothing new.
         let names: Vec<String> = (1..=SUBSCRIPTIONS_MAX).map(|number| number.to_string()).collect();
         let has_room = |kind, most| {
-            let names = names.iter().take(most).map(String::as_bytes).chain([&b"ch"[..]]);
-            desk.pubsub.has_room(&desk.clients[0], kind, names)
+            let mut names = names.iter().take(most).map(String::as_bytes).chain([&b"ch"[..]]);
+            desk.pubsub.has_room(&desk.clients[0], kind, &mut names)
         };
         assert!(has_room(Kind::Channel, SUBSCRIPTIONS_MAX - 1) && !has_room(Kind::Channel, SUBSCRIPTIONS_MAX));
         assert!(has_room(Kind::Pattern, SUBSCRIPTIONS_MAX - 2) && !has_room(Kind::Pattern, SUBSCRIPTIONS_MAX - 1));

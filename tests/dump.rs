@@ -140,7 +140,7 @@ fn what_is_too_long_is_refused() {
         payload.push(0x80);
         payload.extend((length as u32).to_be_bytes());
         payload.extend(&packed);
-        seal(&mut payload, 0);
+        payload.extend(seal(&payload));
         ask::<()>(con, &[b"RESTORE", b"packed", b"0", &payload, b"REPLACE"])
     };
     restore(&mut con, length).expect("OK");
@@ -162,7 +162,7 @@ fn what_is_too_long_is_refused() {
     let mut payload = vec![0, 0x80];
     payload.extend((BYTES_MAX as u32 + 1).to_be_bytes());
     payload.resize(payload.len() + BYTES_MAX + 1, b'v');
-    seal(&mut payload, 0);
+    payload.extend(seal(&payload));
     is_refused(ask::<()>(&mut con, &[b"RESTORE", b"new", b"0", &payload]).expect_err("too long"));
     client.expect("EXISTS new", "0");
 }

@@ -23,10 +23,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proto", &["blob"]),
     ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("pubsub", &["blob", "proto"]),
+    ("names", &[]),
+    ("pubsub", &["blob", "names", "proto"]),
     // Numbers are written as Redis writes them.
-    ("dump", &["proto::Digits", "proto::integer"]),
-    ("command", &["blob", "dump", "proto", "pubsub", "store"]),
+    ("dump", &["blob", "proto::Digits", "proto::integer"]),
+    ("command", &["blob", "dump", "names", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.

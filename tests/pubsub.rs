@@ -421,8 +421,7 @@ BITFIELD b INCRBY u8 800 0,BITFIELD_RO b GET u8 0,FLUSHALL,SET last 1";
 
 /// RESTORE of a short value, which no line can hold.
 fn restore(key: &str, ttl: &str, options: &[&str]) -> Vec<u8> {
-    let mut payload = Vec::new();
-    memento::dump::encode(b"a value", &mut payload);
+    let payload = memento::dump::encode(b"a value").expect("memory").to_vec();
     let mut request = format!("*{}\r\n", options.len() + 4).into_bytes();
     let words = ["RESTORE", key, ttl].map(str::as_bytes).into_iter().chain([&payload[..]]);
     for word in words.chain(options.iter().map(|word| word.as_bytes())) {

@@ -439,11 +439,6 @@ impl<T> Cluster<T> {
         Ok(Sent { bytes: put.bytes, long: put.long, full })
     }
 
-    /// Whether the node is linked, and has room for more requests.
-    pub fn has_room(&self, node: NodeId) -> bool {
-        self.nodes[node.index()].up.is_some() && !self.nodes[node.index()].is_full
-    }
-
     /// Sends a [`Purpose::Forget`], which is not answered; says whether the node is linked.
     pub fn tell<'w>(&mut self, node: NodeId, client: u64, mut words: impl Iterator<Item = Word<'w>>) -> bool {
         let Some(up) = self.nodes[node.index()].up else { return false };

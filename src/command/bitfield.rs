@@ -1,8 +1,8 @@
 //! Integers of any width up to 64 bits within values: BITFIELD, BITFIELD_RO. The highest bit of each comes first.
 
 use super::bits::{bit_offset, change};
-use super::events::STRING;
-use super::{CommandError, Ctx, Flow, Outcome, integer, which};
+use super::events::Event;
+use super::{CommandError, Ctx, Flow, Outcome, choice, integer};
 use crate::proto::{Args, Reply};
 use crate::store::EntryMut;
 
@@ -52,7 +52,7 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
         Ok(())
     })?;
     if grown || changed {
-        ctx.state.tell(STRING, "setbit", &args[1]);
+        ctx.state.tell(Event::SetBit, &args[1]);
     }
     Ok(Flow::Continue)
 }
@@ -110,11 +110,11 @@ impl<'a> Operations<'a> {
         loop {
             let Some(word) = self.args.get(self.place) else { return Ok(None) };
             let behind = self.args.len() - self.place - 1;
-            let verb = match which(word, &["GET", "SET", "INCRBY", "OVERFLOW"]) {
-                0 if behind >= 2 => Verb::Get,
-                1 if behind >= 3 => Verb::Set,
-                2 if behind >= 3 => Verb::Add,
-                3 if behind >= 1 => {
+            let verb = match choice(word, &["GET", "SET", "INCRBY", "OVERFLOW"]) {
+                Some(0) if behind >= 2 => Verb::Get,
+                Some(1) if behind >= 3 => Verb::Set,
+                Some(2) if behind >= 3 => Verb::Add,
+                Some(3) if behind >= 1 => {
                     self.overflow = overflow(&self.args[self.place + 1])?;
                     self.place += 2;
                     continue;
@@ -131,10 +131,10 @@ impl<'a> Operations<'a> {
 }
 
 fn overflow(word: &[u8]) -> Result<Overflow, CommandError> {
-    match which(word, &["WRAP", "SAT", "FAIL"]) {
-        0 => Ok(Overflow::Wrap),
-        1 => Ok(Overflow::Saturate),
-        2 => Ok(Overflow::Fail),
+    match choice(word, &["WRAP", "SAT", "FAIL"]) {
+        Some(0) => Ok(Overflow::Wrap),
+        Some(1) => Ok(Overflow::Saturate),
+        Some(2) => Ok(Overflow::Fail),
         _ => Err(CommandError::other("Invalid OVERFLOW type specified")),
     }
 }

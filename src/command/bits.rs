@@ -1,7 +1,7 @@
 //! Values as rows of bits: SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP. The highest bit of a byte is its first.
 
-use super::events::{GENERIC, STRING};
-use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, integer, which};
+use super::events::Event;
+use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, choice, integer};
 use crate::blob::{Blob, OutOfMemory};
 use crate::limits::{BITS_BYTES_MAX, BITS_BYTES_PER_TURN, VALUE_BYTES_MAX};
 use crate::proto::{Args, Encoding, Face, Output, Reply};
@@ -27,7 +27,7 @@ pub(super) fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         Ok(())
     })?;
     if grown || was != on {
-        ctx.state.tell(STRING, "setbit", &args[1]);
+        ctx.state.tell(Event::SetBit, &args[1]);
     }
     reply.integer(i64::from(was >> 7));
     Ok(Flow::Continue)
@@ -136,9 +136,9 @@ pub(super) fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 
 /// Whether a range is one of bits, as its unit says where there is one.
 fn counts_bits(args: Args<'_>, place: usize) -> Result<bool, CommandError> {
-    match args.get(place).map_or(1, |unit| which(unit, &["BIT", "BYTE"])) {
-        0 => Ok(true),
-        1 => Ok(false),
+    match args.get(place).map_or(Some(1), |unit| choice(unit, &["BIT", "BYTE"])) {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
         _ => Err(CommandError::Syntax),
     }
 }
@@ -255,8 +255,7 @@ fn count_set(bytes: &[u8], (from, to): (u64, u64)) -> u64 {
     count_all(bytes) - u64::from(before.count_ones() + behind.count_ones())
 }
 
-/// How many bits are set.
-#[cfg_attr(memento_small, optimize(speed))]
+/// How many bits are set: not marked as to be fast, since vectors gain little here and take half a kilobyte.
 #[inline(never)]
 fn count_all(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -301,26 +300,30 @@ fn dull_bytes(bytes: &[u8], dull: u8) -> usize {
     count
 }
 
-/// How BITOP makes one value of several.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    And,
-    Or,
-    Xor,
-    Not,
+/// How BITOP makes one value of several, by name: each byte is this one at first, and a value's `other` makes of it
+/// `byte & (other ^ turn | keep) ^ other & add`, so that one loop does for all.
+const OPERATORS: [&str; 4] = ["AND", "OR", "XOR", "NOT"];
+const MASKS: [Masks; 4] = [
+    Masks { first: 0xFF, turn: 0, keep: 0, add: 0 },
+    Masks { first: 0, turn: 0xFF, keep: 0, add: 0xFF },
+    Masks { first: 0, turn: 0, keep: 0xFF, add: 0xFF },
+    Masks { first: 0xFF, turn: 0, keep: 0xFF, add: 0xFF },
+];
+
+struct Masks {
+    first: u8,
+    turn: u8,
+    keep: u8,
+    add: u8,
 }
 
 /// `BITOP AND|OR|XOR|NOT destination key [key ...]`: the length of the result, which is that of the longest value; shorter
 /// ones are taken as if zeros followed.
 pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let operator = match which(&args[1], &["AND", "OR", "XOR", "NOT"]) {
-        0 => Operator::And,
-        1 => Operator::Or,
-        2 => Operator::Xor,
-        3 if args.len() == 4 => Operator::Not,
-        3 => return Err(CommandError::other("BITOP NOT must be called with a single source key.")),
-        _ => return Err(CommandError::Syntax),
-    };
+    let operator = choice(&args[1], &OPERATORS).ok_or(CommandError::Syntax)?;
+    if OPERATORS[operator] == "NOT" && args.len() > 4 {
+        return Err(CommandError::other("BITOP NOT must be called with a single source key."));
+    }
     let (destination, now_ms) = (&args[2], ctx.state.now.ms);
     let (mut longest, mut shortest, mut total) = (0, usize::MAX, 0);
     for key in args.from(3) {
@@ -329,7 +332,7 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     }
     if longest == 0 {
         if ctx.state.store.remove(destination, now_ms) {
-            ctx.state.tell(GENERIC, "del", destination);
+            ctx.state.tell(Event::Del, destination);
         }
         reply.integer(0);
         return Ok(Flow::Continue);
@@ -339,22 +342,18 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     }
     let mut result = Blob::for_arrival(longest, longest)?;
     result.lengthen(longest);
-    for place in 3..args.len() {
-        let value = ctx.state.store.get(&args[place], now_ms).map_or(&b""[..], |entry| entry.value().bytes());
-        if place == 3 {
-            result[..value.len()].copy_from_slice(value);
-            result[value.len()..].fill(0);
-        }
-        if place > 3 || operator == Operator::Not {
-            combine(&mut result, value, operator);
-        }
+    let masks = &MASKS[operator];
+    result.fill(masks.first);
+    for key in args.from(3) {
+        let value = ctx.state.store.get(key, now_ms).map_or(&b""[..], |entry| entry.value().bytes());
+        combine(&mut result, value, masks);
     }
-    if operator == Operator::And {
+    if OPERATORS[operator] == "AND" {
         result[shortest..].fill(0);
     }
     result.shrink_to_fit();
     ctx.state.store.upsert_shared(destination, result.into(), Expiry::Never, now_ms);
-    ctx.state.tell(STRING, "set", destination);
+    ctx.state.tell(Event::Set, destination);
     reply.integer(longest as i64);
     Ok(Flow::Continue)
 }
@@ -362,13 +361,10 @@ pub(super) fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 /// Combines the first bytes of `result` with those of a value that is not longer.
 #[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
-fn combine(result: &mut [u8], value: &[u8], operator: Operator) {
-    let pairs = result.iter_mut().zip(value);
-    match operator {
-        Operator::And => pairs.for_each(|(byte, other)| *byte &= other),
-        Operator::Or => pairs.for_each(|(byte, other)| *byte |= other),
-        Operator::Xor => pairs.for_each(|(byte, other)| *byte ^= other),
-        Operator::Not => pairs.for_each(|(byte, other)| *byte = !other),
+fn combine(result: &mut [u8], value: &[u8], masks: &Masks) {
+    let &Masks { turn, keep, add, .. } = masks;
+    for (byte, other) in result.iter_mut().zip(value) {
+        *byte = *byte & (other ^ turn | keep) ^ other & add;
     }
 }
 

@@ -1,12 +1,13 @@
 //! Values in Redis's serialised form: DUMP, RESTORE.
 
-use super::events::GENERIC;
-use super::{CommandError, Ctx, Flow, Outcome, integer, which};
+use super::events::Event;
+use super::{CommandError, Ctx, Flow, Outcome, choice, integer};
 use crate::blob::Blob;
 use crate::dump::{self, Error, OVERHEAD_BYTES_MAX};
-use crate::limits::DUMP_BYTES_MAX;
+use crate::limits::{DUMP_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
 use crate::proto::{Args, Reply};
 use crate::store::Expiry;
+use std::rc::Rc;
 
 /// `DUMP key`
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -16,12 +17,12 @@ pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     };
     let value = value.bytes();
     check_length(value.len())?;
-    let mut payload = Vec::new();
-    if payload.try_reserve_exact(value.len() + OVERHEAD_BYTES_MAX).is_err() {
-        return Err(CommandError::NoMemory);
+    let payload = dump::encode(value)?;
+    if payload.len() > INLINE_VALUE_BYTES_MAX {
+        reply.shared(&Rc::new(payload))
+    } else {
+        reply.bulk(&payload)
     }
-    dump::encode(value, &mut payload);
-    reply.bulk(&payload);
     Ok(Flow::Continue)
 }
 
@@ -58,7 +59,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
         // It has ended, and so has what it was to replace.
         Some(at_ms) if at_ms <= now.ms as i64 => {
             if ctx.state.store.remove(key, now.ms) {
-                ctx.state.tell(GENERIC, "del", key);
+                ctx.state.tell(Event::Del, key);
             }
         }
         _ => {
@@ -71,7 +72,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
             if let Some(count) = options.use_count {
                 ctx.state.store.set_use_count(key, count);
             }
-            ctx.state.tell(GENERIC, "restore", key);
+            ctx.state.tell(Event::Restore, key);
         }
     }
     reply.ok();
@@ -103,15 +104,15 @@ impl Options {
         let mut options = Options::default();
         let mut words = args.from(4);
         while let Some(word) = words.next() {
-            match which(word, &["REPLACE", "ABSTTL", "IDLETIME", "FREQ"]) {
-                0 => options.replace = true,
-                1 => options.absolute = true,
-                2 if options.use_count.is_none() => {
+            match choice(word, &["REPLACE", "ABSTTL", "IDLETIME", "FREQ"]) {
+                Some(0) => options.replace = true,
+                Some(1) => options.absolute = true,
+                Some(2) if options.use_count.is_none() => {
                     let seconds = integer(words.next().ok_or(CommandError::Syntax)?)?;
                     let wrong = |_| CommandError::other("Invalid IDLETIME value, must be >= 0");
                     options.idle_ms = Some(u64::try_from(seconds).map_err(wrong)?.saturating_mul(1000));
                 }
-                3 if options.idle_ms.is_none() => {
+                Some(3) if options.idle_ms.is_none() => {
                     let count = integer(words.next().ok_or(CommandError::Syntax)?)?;
                     let wrong = |_| CommandError::other("Invalid FREQ value, must be >= 0 and <= 255");
                     options.use_count = Some(u8::try_from(count).map_err(wrong)?);

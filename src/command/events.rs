@@ -10,16 +10,59 @@ use crate::pubsub::PubSub;
 use crate::stats::Stats;
 
 /// Events of keys, whatever they hold.
-pub(super) const GENERIC: u16 = 1;
+const GENERIC: u16 = 1;
 /// Events of strings.
-pub(super) const STRING: u16 = 1 << 1;
+const STRING: u16 = 1 << 1;
 /// Entries go since their time has come.
-pub(super) const EXPIRED: u16 = 1 << 6;
+const EXPIRED: u16 = 1 << 6;
 const EVICTED: u16 = 1 << 7;
 const KEYSPACE: u16 = 1 << 11;
 const KEYEVENT: u16 = 1 << 12;
 /// Keys are read that are not there.
 pub(super) const MISS: u16 = 1 << 13;
+
+/// What becomes of a key: those of a class stand side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    CopyTo,
+    Del,
+    Expire,
+    Persist,
+    RenameFrom,
+    RenameTo,
+    Restore,
+    Append,
+    IncrBy,
+    IncrByFloat,
+    Prepend,
+    Set,
+    SetBit,
+    SetRange,
+    Evicted,
+    Expired,
+    KeyMiss,
+}
+
+/// What they are called, in their order.
+const NAMES: &[u8] =
+    b"copy_to del expire persist rename_from rename_to restore append incrby incrbyfloat prepend set setbit \
+    setrange evicted expired keymiss";
+
+impl Event {
+    fn class(self) -> u16 {
+        match self {
+            Event::KeyMiss => MISS,
+            Event::Expired => EXPIRED,
+            Event::Evicted => EVICTED,
+            _ if self >= Event::Append => STRING,
+            _ => GENERIC,
+        }
+    }
+
+    fn name(self) -> &'static [u8] {
+        NAMES.split(|&byte| byte == b' ').nth(self as usize).unwrap_or_default()
+    }
+}
 
 /// The letters of Redis's classes, each for the bit of its place. Those of other types are accepted and never fire, and
 /// neither does `n`, for keys that are new; the first ten are in `A`, and `n` is told only where `A` is not, as in Redis.
@@ -64,11 +107,12 @@ impl State {
         self.store.follow_ends(self.pubsub.events & (EXPIRED | EVICTED) != 0);
     }
 
-    /// A key was changed: this event of this class, after it has taken effect.
-    #[inline(always)]
-    pub(super) fn tell(&mut self, class: u16, event: &'static str, key: &[u8]) {
-        if self.pubsub.events & class != 0 {
-            publish(&mut self.pubsub, &mut self.stats, event, key);
+    /// An event of a key, after it has taken effect.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell(&mut self, event: Event, key: &[u8]) {
+        if self.pubsub.events & event.class() != 0 {
+            publish(&mut self.pubsub, &mut self.stats, event.name(), key);
         }
     }
 
@@ -76,7 +120,7 @@ impl State {
     #[inline]
     pub fn tell_expired(&mut self) {
         if self.pubsub.events != 0 {
-            self.tell_ends(EXPIRED, "expired");
+            self.tell_ends(Event::Expired);
         }
     }
 
@@ -84,15 +128,15 @@ impl State {
     #[inline]
     pub(super) fn tell_evicted(&mut self) {
         if self.pubsub.events != 0 {
-            self.tell_ends(EVICTED, "evicted");
+            self.tell_ends(Event::Evicted);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn tell_ends(&mut self, class: u16, event: &'static str) {
+    fn tell_ends(&mut self, event: Event) {
         for key in self.store.take_ends() {
-            self.tell(class, event, &key);
+            self.tell(event, &key);
         }
     }
 }
@@ -104,23 +148,28 @@ pub(super) fn end_keys(state: &mut State, spec: &CommandSpec, args: Args<'_>) {
     for place in spec.key_places(args.len()) {
         if state.store.end(&args[place], state.now.ms) {
             state.stats.expired_keys += 1;
-            state.tell(EXPIRED, "expired", &args[place]);
+            state.tell(Event::Expired, &args[place]);
         }
     }
 }
 
-/// Publishes an event of a key; it is left out where too many messages are on their way.
+/// A key was looked for and is not there.
 #[cold]
 #[inline(never)]
-pub(super) fn publish(pubsub: &mut PubSub, stats: &mut Stats, event: &'static str, key: &[u8]) {
+pub(super) fn miss(pubsub: &mut PubSub, stats: &mut Stats, key: &[u8]) {
+    publish(pubsub, stats, Event::KeyMiss.name(), key);
+}
+
+/// Publishes an event of a key; it is left out where too many messages are on their way.
+fn publish(pubsub: &mut PubSub, stats: &mut Stats, event: &[u8], key: &[u8]) {
     if key.len() > EVENT_KEY_BYTES_MAX || pubsub.is_empty() {
         return;
     }
     for (class, begin, of, payload) in
-        [(KEYSPACE, "__keyspace@0__:", key, event.as_bytes()), (KEYEVENT, "__keyevent@0__:", event.as_bytes(), key)]
+        [(KEYSPACE, &b"__keyspace@0__:"[..], key, event), (KEYEVENT, b"__keyevent@0__:", event, key)]
     {
         if pubsub.events & class != 0 {
-            let channel = [begin.as_bytes(), of].concat();
+            let channel = [begin, of].concat();
             let is_lost = pubsub.is_full() || pubsub.publish(&channel, Word::Received(payload), glob::matches).is_err();
             stats.keyspace_events_lost += u64::from(is_lost);
         }
@@ -130,6 +179,20 @@ pub(super) fn publish(pubsub: &mut PubSub, stats: &mut Stats, event: &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_have_their_names_and_classes() {
+        for (event, name, class) in [
+            (Event::CopyTo, "copy_to", GENERIC),
+            (Event::Restore, "restore", GENERIC),
+            (Event::Append, "append", STRING),
+            (Event::SetRange, "setrange", STRING),
+            (Event::Evicted, "evicted", EVICTED),
+            (Event::KeyMiss, "keymiss", MISS),
+        ] {
+            assert_eq!((event.name(), event.class()), (name.as_bytes(), class));
+        }
+    }
 
     #[test]
     fn classes_have_redis_s_letters_in_its_order() {

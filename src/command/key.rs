@@ -1,6 +1,6 @@
 //! Keys, whatever they hold: DEL, EXISTS, RENAME, COPY, GETP, KEYS, SCAN, DBSIZE, FLUSH and their kin.
 
-use super::events::GENERIC;
+use super::events::Event;
 use super::glob::Matcher;
 use super::walk::{Found, KeysWalk};
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, choice, integer, reply_value};
@@ -13,7 +13,7 @@ pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     let mut deleted = 0;
     for key in args.from(1) {
         if ctx.state.store.remove(key, ctx.state.now.ms) {
-            ctx.state.tell(GENERIC, "del", key);
+            ctx.state.tell(Event::Del, key);
             deleted += 1;
         }
     }
@@ -80,8 +80,8 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 /// A key has another name; its own is none.
 fn tell_renamed(ctx: &mut Ctx<'_>, args: Args<'_>) {
     if args[1] != args[2] {
-        ctx.state.tell(GENERIC, "rename_from", &args[1]);
-        ctx.state.tell(GENERIC, "rename_to", &args[2]);
+        ctx.state.tell(Event::RenameFrom, &args[1]);
+        ctx.state.tell(Event::RenameTo, &args[2]);
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let free = replace || ctx.state.store.get(to, now_ms).is_none();
     let copied = found && free && ctx.state.store.copy(from, to, now_ms);
     if copied {
-        ctx.state.tell(GENERIC, "copy_to", to);
+        ctx.state.tell(Event::CopyTo, to);
     }
     reply.integer(copied.into());
     Ok(Flow::Continue)

@@ -122,7 +122,7 @@ impl Ctx<'_> {
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
         if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
-            events::publish(&mut self.state.pubsub, &mut self.state.stats, "keymiss", key.bytes);
+            events::miss(&mut self.state.pubsub, &mut self.state.stats, key.bytes);
         }
         found
     }
@@ -140,7 +140,7 @@ impl Ctx<'_> {
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
         if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
-            events::publish(&mut self.state.pubsub, &mut self.state.stats, "keymiss", key.bytes);
+            events::miss(&mut self.state.pubsub, &mut self.state.stats, key.bytes);
         }
         found
     }
@@ -596,12 +596,6 @@ fn choice(word: &[u8], choices: &[&str]) -> Option<usize> {
 /// one more of what may have half a gigabyte.
 fn short(word: &[u8]) -> &[u8] {
     &word[..word.len().min(ECHO_BYTES_MAX)]
-}
-
-/// Which of these words it is, in any case; as many as there are where it is none of them.
-#[inline(never)]
-fn which(word: &[u8], words: &[&str]) -> usize {
-    words.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(word)).unwrap_or(words.len())
 }
 
 /// Reads an argument as an integer.

@@ -31,7 +31,7 @@ fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut
     let names = few_names(args, 1, SUBSCRIPTIONS_MAX)?;
     ctx.state.want_room(args.len(), args.from(1).map(<[u8]>::len).sum())?;
     let (pubsub, subscriber) = subscriber_of(ctx, reply);
-    let has_room = pubsub.has_room(subscriber, kind, names.clone());
+    let has_room = pubsub.has_room(subscriber, kind, &mut names.clone());
     if has_room {
         for (place, name) in (1..args.len()).zip(names) {
             pubsub.subscribe(pubsub.asker, subscriber, kind, name);
@@ -57,18 +57,17 @@ pub(super) fn subscriber_of<'c>(ctx: &'c mut Ctx<'_>, reply: &Reply<'_>) -> (&'c
 
 /// Ends subscriptions, all of a kind where none is named.
 fn end(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let named = few_names(args, 1, SUBSCRIPTIONS_MAX)?;
-    let mut nothing = Subscriber::new(Encoding::default());
-    let subscriber = ctx.session.subscriber.as_deref_mut().unwrap_or(&mut nothing);
-    let all = subscriber.names(kind, if args.len() == 1 { usize::MAX } else { 0 });
-    let mut names: Vec<&[u8]> = all.iter().map(|name| &**name).collect();
-    named.for_each(|name| names.push(name));
-    if names.is_empty() {
+    drop(few_names(args, 1, SUBSCRIPTIONS_MAX)?);
+    let (pubsub, subscriber) = subscriber_of(ctx, reply);
+    let all = if args.len() == 1 { subscriber.names(kind, usize::MAX) } else { Vec::new() };
+    let count = all.len() + args.len() - 1;
+    if count == 0 {
         tell(told, PushWord::Null, subscriber.total(), false, reply);
     }
-    for (place, name) in names.iter().enumerate() {
-        ctx.state.pubsub.unsubscribe(subscriber, kind, name);
-        tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < names.len(), reply);
+    for place in 0..count {
+        let name = all.get(place).map_or_else(|| &args[place + 1], |name| &**name);
+        pubsub.unsubscribe(subscriber, kind, name);
+        tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < count, reply);
     }
     settle(ctx);
     Ok(Flow::Continue)
@@ -122,8 +121,9 @@ pub(super) fn publish(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
 }
 
 /// Whether a request has to wait, since too many messages are on their way. What another node sends has waited already.
+#[inline(never)]
 pub(super) fn has_to_wait(spec: &CommandSpec, ctx: &Ctx<'_>, reply: &Reply<'_>) -> bool {
-    ctx.state.pubsub.is_full()
+    ctx.state.pubsub.must_wait()
         && reply.encoding() != Encoding::Bus
         && (spec.flags.has(Flags::PUBLISHES) || spec.flags.has(Flags::ENDS_MULTI) && transaction::publishes(ctx))
 }

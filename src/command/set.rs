@@ -1,7 +1,7 @@
 //! Setting a whole value, under conditions and for a time: SET and its kin, and GETEX, whose options are of the same
 //! kind.
 
-use super::events::{EXPIRED, GENERIC, STRING};
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Now, Outcome, choice, integer, reply_value, string};
 use crate::proto::{Args, Reply, Word};
 use crate::store::{Expiry, Key, Value};
@@ -143,11 +143,11 @@ fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, ex
 #[cold]
 #[inline(never)]
 fn tell_set(ctx: &mut Ctx<'_>, key: Key<'_>, expiry: Expiry) {
-    ctx.state.tell(STRING, "set", key.bytes);
+    ctx.state.tell(Event::Set, key.bytes);
     if let Expiry::At(at_ms) = expiry {
-        ctx.state.tell(GENERIC, "expire", key.bytes);
+        ctx.state.tell(Event::Expire, key.bytes);
         if at_ms <= ctx.state.now.ms {
-            ctx.state.tell(EXPIRED, "expired", key.bytes);
+            ctx.state.tell(Event::Expired, key.bytes);
         }
     }
 }
@@ -169,7 +169,7 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     match time {
         Some(at_ms) if at_ms <= now.ms => {
             ctx.state.store.remove(key, now.ms);
-            ctx.state.tell(GENERIC, "del", key);
+            ctx.state.tell(Event::Del, key);
         }
         None if !options.persist || !expires => {}
         // To have no time is what PERSIST asks for.
@@ -177,7 +177,7 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             if let Some(mut entry) = ctx.state.store.get_mut(key, now.ms) {
                 entry.set_expires(time);
             }
-            ctx.state.tell(GENERIC, if time.is_some() { "expire" } else { "persist" }, key);
+            ctx.state.tell(if time.is_some() { Event::Expire } else { Event::Persist }, key);
         }
     }
     Ok(Flow::Continue)

@@ -1,6 +1,6 @@
 //! Values that are read, or changed in place: GET, APPEND, SETRANGE and their kin.
 
-use super::events::{GENERIC, STRING};
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
 use crate::blob::Blob;
 use crate::limits::VALUE_BYTES_MAX;
@@ -41,7 +41,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     let key = ctx.key(args);
     answer(ctx, key, reply);
     if ctx.state.store.remove(key, ctx.state.now.ms) {
-        ctx.state.tell(GENERIC, "del", key.bytes);
+        ctx.state.tell(Event::Del, key.bytes);
     }
     Ok(Flow::Continue)
 }
@@ -52,7 +52,7 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     let equal = ctx.state.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
     let deleted = equal && ctx.state.store.remove(key, now_ms);
     if deleted {
-        ctx.state.tell(GENERIC, "del", key);
+        ctx.state.tell(Event::Del, key);
     }
     reply.integer(deleted.into());
     Ok(Flow::Continue)
@@ -119,26 +119,26 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             ctx.state.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }
-    ctx.state.tell(STRING, "setrange", key);
+    ctx.state.tell(Event::SetRange, key);
     reply.integer(length.max(end) as i64);
     Ok(Flow::Continue)
 }
 
 /// `APPEND key value`: the new length.
 pub(super) fn append(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, "append", |entry, bytes| entry.append(bytes))
+    extend(ctx, args, reply, Event::Append, |entry, bytes| entry.append(bytes))
 }
 
 /// `PREPEND key value`: the new length.
 pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, "prepend", |entry, bytes| entry.prepend(bytes))
+    extend(ctx, args, reply, Event::Prepend, |entry, bytes| entry.prepend(bytes))
 }
 
 fn extend(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
     reply: &mut Reply<'_>,
-    event: &'static str,
+    event: Event,
     change: fn(&mut EntryMut<'_>, &[u8]),
 ) -> Outcome {
     let (key, more) = (ctx.key(args), &args[2]);
@@ -157,7 +157,7 @@ fn extend(
             more.len()
         }
     };
-    ctx.state.tell(STRING, event, key.bytes);
+    ctx.state.tell(event, key.bytes);
     reply.integer(length as i64);
     Ok(Flow::Continue)
 }

@@ -185,14 +185,15 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
     let subscriber = session.subscriber.as_deref();
     let subscriptions = |kind| subscriber.map_or(0, |subscriber| subscriber.count(kind));
     let subscriber_bytes = subscriber.map_or(0, Subscriber::bytes_used);
-    let of = |is: bool, letter| if is { letter } else { "" };
-    let (subscribes, monitors) = (session.is_subscriber(), subscriber.is_some_and(|subscriber| subscriber.monitors));
-    let (p, o, x) = (of(subscribes, "P"), of(monitors, "O"), of(queued.is_some(), "x"));
-    let n = of(!subscribes && !monitors && queued.is_none(), "N");
+    // Its bits: it has a transaction, subscribes, monitors.
+    const FLAGS: [&str; 8] = ["N", "x", "P", "Px", "O", "Ox", "OP", "OPx"];
+    let monitors = subscriber.is_some_and(|subscriber| subscriber.monitors);
+    let bits = [queued.is_some(), session.is_subscriber(), monitors];
+    let flags = FLAGS[bits.iter().rev().fold(0, |bits, &bit| 2 * bits + usize::from(bit))];
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={o}{p}{x}{n} db=0 sub={} psub={} ssub=0 multi={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub=0 multi={} \
          qbuf={input} qbuf-free={input_free} argv-mem=0 multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={} omem={} \
          tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         session.id,

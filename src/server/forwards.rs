@@ -8,6 +8,7 @@ use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
 use crate::conn::{Flow, Place};
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
 use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
+use crate::pubsub::PubSub;
 use crate::store::SlotId;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -26,6 +27,12 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
+    /// No reply: nobody waits.
+    pub(super) fn nobody() -> Awaited {
+        let client = Token::from_bits(u64::MAX);
+        Awaited { client, place: Place::NONE, encoding: Encoding::Bus, face: Face::Typed, muted: true, writes: false }
+    }
+
     /// The reply at `place` of a client that has asked for this command.
     pub(super) fn new(client: Token, place: Place, encoding: Encoding, row: &CommandSpec, muted: bool) -> Awaited {
         let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
@@ -42,8 +49,6 @@ pub(super) enum Ticket {
     Watch(NodeId, Awaited, u64),
     /// It is a part of one.
     Part { split: usize, part: usize },
-    /// Nobody waits for it.
-    Nobody,
 }
 
 /// What has come of a part.
@@ -116,6 +121,8 @@ pub(super) struct Split {
     waiting: usize,
     /// Bytes of long answers that are on their way to it, or have come.
     expected_bytes: u64,
+    /// So much of what is published it is, in bytes.
+    pub(super) told_bytes: usize,
 }
 
 /// A walk that another node, or a split of ours, has asked for.
@@ -123,9 +130,11 @@ pub(super) struct Errand {
     pub(super) walk: Walk,
     pub(super) output: Output,
     pub(super) origin: Origin,
+    /// The client for whom it is.
+    pub(super) asker: (NodeId, u64),
 }
 
-/// Who has asked.
+/// Where its answer goes.
 pub(super) enum Origin {
     Node(Caller),
     Part { split: usize, part: usize },
@@ -137,8 +146,11 @@ pub(super) struct Forwards {
     splits: Vec<Option<Split>>,
     free: Vec<usize>,
     errands: VecDeque<Errand>,
+    /// For whom the last piece of one was done.
+    last_asker: (NodeId, u64),
     /// What others publish, which waits until fewer messages are on their way.
     pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
+    pub(super) publishes_bytes: usize,
     /// What clients of other nodes watch here: a session for each.
     watchers: HashMap<(NodeId, u64), Session>,
     watcher_id: u64,
@@ -200,7 +212,9 @@ impl Forwards {
             splits: Vec::new(),
             free: Vec::new(),
             errands: VecDeque::new(),
+            last_asker: (map.own(), 0),
             publishes: Vec::new(),
+            publishes_bytes: 0,
             watchers: HashMap::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),
@@ -225,13 +239,21 @@ impl Forwards {
         keys: Vec<u16>,
     ) -> usize {
         let parts: Vec<Part> = nodes.map(|node| Part { node, outcome: Outcome::Waiting }).collect();
-        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0 };
+        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0, told_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
         if index == self.splits.len() {
             self.splits.push(None);
         }
         self.splits[index] = Some(split);
         index
+    }
+
+    /// A split, which is still waited for, is so much of what is published.
+    pub(super) fn weigh(&mut self, split: usize, told_bytes: usize, pubsub: &mut PubSub) {
+        if let Some(split) = &mut self.splits[split] {
+            split.told_bytes += told_bytes;
+            pubsub.told_bytes += told_bytes;
+        }
     }
 
     /// So many more bytes are offered for a split: who waits for it, unless they make it too large.
@@ -300,14 +322,18 @@ impl Forwards {
         self.bus_names[node.index()] = format!("node {name} ({})", member.address);
     }
 
-    /// Begins a walk that another node, or a split of ours, has asked for.
-    pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin) {
-        self.errands.push_back(Errand { walk, output: Output::default(), origin });
+    /// Begins a walk that a client of another node, or a split of ours, has asked for.
+    pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin, asker: (NodeId, u64)) {
+        self.errands.push_back(Errand { walk, output: Output::default(), origin, asker });
     }
 
-    /// The walk that goes on next.
+    /// The walk that goes on next: of another client than the last one, if there is such, so that who asks for many at once
+    /// does not hold up the others.
     pub(super) fn next_errand(&mut self) -> Option<Errand> {
-        self.errands.pop_front()
+        let other = self.errands.iter().position(|errand| errand.asker != self.last_asker).unwrap_or(0);
+        let errand = self.errands.remove(other)?;
+        self.last_asker = errand.asker;
+        Some(errand)
     }
 
     /// A walk that is not done: the others go on first.

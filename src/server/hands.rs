@@ -62,7 +62,6 @@ impl Host<Ticket> for Hands<'_> {
                 };
                 self.end_part(split, part, outcome);
             }
-            Ticket::Nobody => {}
         }
     }
 
@@ -70,7 +69,6 @@ impl Host<Ticket> for Hands<'_> {
         let awaited = match *ticket {
             Ticket::Whole(_, awaited) => Some(awaited),
             Ticket::Watch(..) => return true,
-            Ticket::Nobody => None,
             // A split counts as one answer.
             Ticket::Part { split, .. } => self.forwards.expect_more(split, offer.bytes),
         };
@@ -154,6 +152,7 @@ impl Hands<'_> {
             && row.is_some_and(|row| row.flags.has(Flags::PUBLISHES))
             && let Some(args) = OwnedArgs::new(request.args)
         {
+            self.forwards.publishes_bytes += args.bytes_used();
             self.forwards.publishes.push((request.caller, request.from, args));
             return Executed::Later;
         }
@@ -161,7 +160,7 @@ impl Hands<'_> {
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
         match serving.execute(row, request.args, None, output, Encoding::Bus).walk() {
             Some(walk) => {
-                self.forwards.begin_errand(walk, Origin::Node(request.caller));
+                self.forwards.begin_errand(walk, Origin::Node(request.caller), (request.from, request.client));
                 Executed::Later
             }
             None => Executed::Now,
@@ -277,6 +276,7 @@ impl Hands<'_> {
     /// A part of a split has come; the last one makes the answer.
     fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) {
         let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
+        self.engine.state.pubsub.told_bytes -= split.told_bytes;
         let Awaited { client, place, writes, .. } = split.awaited;
         if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
             self.engine.state.stats.cluster_outcomes_unknown += 1;
@@ -304,6 +304,7 @@ impl Hands<'_> {
             let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
             serving.execute(row, args.args(), None, &mut output, Encoding::Bus);
             cluster.reply(*caller, &output);
+            self.forwards.publishes_bytes -= args.bytes_used();
             done += 1;
         }
         self.forwards.publishes.drain(..done);
@@ -311,12 +312,12 @@ impl Hands<'_> {
 
     /// Does a piece of the walk that was asked for first.
     pub(super) fn step_errand(&mut self, cluster: &mut Cluster<Ticket>) {
-        let Some(Errand { mut walk, mut output, origin }) = self.forwards.next_errand() else { return };
+        let Some(Errand { mut walk, mut output, origin, asker }) = self.forwards.next_errand() else { return };
         *self.walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *self.walk_bytes;
         if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
             *self.walk_bytes += walk.bytes_used();
-            return self.forwards.go_on_errand(Errand { walk, output, origin });
+            return self.forwards.go_on_errand(Errand { walk, output, origin, asker });
         }
         match origin {
             Origin::Node(caller) => {

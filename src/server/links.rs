@@ -288,7 +288,7 @@ impl Server {
             cluster.handle_timeout(now_ms, hands);
             hands.step_errand(cluster);
             hands.step_publishes(cluster);
-            tell_of_transactions(hands.engine, cluster);
+            tell_of_transactions(hands.engine, cluster, hands.forwards);
             hands.decline(cluster);
             hands.forget_orphans(cluster);
         });

@@ -35,7 +35,7 @@ impl Server {
 
     /// Whether somebody waits to publish, and can.
     pub(super) fn publishers_go_on(&self) -> bool {
-        !self.publishers.is_empty() && self.engine.state.pause.is_none() && !self.engine.state.pubsub.is_full()
+        !self.publishers.is_empty() && self.engine.state.pause.is_none() && !self.engine.state.pubsub.must_wait()
     }
 
     fn serve_publishers(&mut self) {

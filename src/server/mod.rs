@@ -210,7 +210,7 @@ impl Server {
         let message_bytes = self.engine.state.pubsub.queue_bytes();
         let node = &mut self.engine.state.node;
         node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
-        let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used());
+        let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used() + bus.forwards.publishes_bytes);
         node.buffer_bytes = self.receive.len() + self.desk.pool.bytes() + bus_bytes + message_bytes;
         self.engine.end_turn(turn_ns);
         Ok(())

@@ -260,7 +260,7 @@ pub fn restore(server: &mut Server) {
     wrong(client, "0", &PAYLOAD[..12], "", spoilt);
     let sealed = |body: &[u8]| {
         let mut payload = body.to_vec();
-        memento::dump::seal(&mut payload, 0);
+        payload.extend(memento::dump::seal(&payload));
         payload
     };
     // A list, a string that ends too soon, one that was not packed.

@@ -848,18 +848,14 @@ impl Generator {
             return one(words!["DUMP", key]);
         }
         let payload = match self.random.below(20) {
-            0..12 => {
-                let mut payload = Vec::new();
-                encode(&self.value(), &mut payload);
-                payload
-            }
+            0..12 => encode(&self.value()).expect("memory").to_vec(),
             12..16 => self.packed(),
             16 => self.random.pick(JUNK).to_vec(),
             17 => {
                 // A string all the same, or none; nothing else that Redis knows.
                 let mut body = self.value();
                 body.insert(0, 0);
-                seal(&mut body, 0);
+                body.extend(seal(&body));
                 body
             }
             _ => {
@@ -918,7 +914,7 @@ impl Generator {
             payload.extend((0x4000 | length as u16).to_be_bytes());
         }
         payload.extend(packed);
-        seal(&mut payload, 0);
+        payload.extend(seal(&payload));
         payload
     }
 
