@@ -45,6 +45,7 @@
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
+//! | `pairs.rs` | an ordered set of pairs of numbers |
 //! | `names.rs` | names that are found by their bytes, with numbers of who refers to them |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `pubsub.rs` | who listens to what, and the messages on their way |
@@ -149,6 +150,7 @@ pub mod dump;
 pub mod limits;
 pub mod log;
 pub mod names;
+pub mod pairs;
 pub mod proto;
 pub mod pubsub;
 pub mod reactor;

@@ -5,8 +5,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Names(HashMap<Rc<[u8]>, Vec<u64>>);
+
+impl Default for Names {
+    #[inline(never)]
+    fn default() -> Names {
+        Names(HashMap::new())
+    }
+}
 
 impl Names {
     /// How many there are.

@@ -144,8 +144,18 @@ struct Front {
     place: usize,
     /// The first subscription that may not have got it.
     next: u64,
-    /// As it is sent to these, in the encodings that were asked for.
-    faces: [Output; 3],
+    /// As it is sent to these, in the encoding that was asked for last.
+    face: Output,
+    encoding: Option<Encoding>,
+}
+
+impl Front {
+    /// It is to be sent in this encoding, or is another one.
+    #[inline(never)]
+    fn begin(&mut self, encoding: Option<Encoding>) {
+        self.encoding = encoding;
+        self.face.clear(INLINE_VALUE_BYTES_MAX);
+    }
 }
 
 /// Who is to get a message.
@@ -413,7 +423,7 @@ impl PubSub {
             }
             self.front.place += 1;
             self.front.next = 0;
-            self.front.faces.iter_mut().for_each(|face| face.clear(INLINE_VALUE_BYTES_MAX));
+            self.front.begin(None);
         }
         Receiver::Later
     }
@@ -421,16 +431,12 @@ impl PubSub {
     /// The message for the client that was named last, as it is sent.
     pub fn message(&mut self, encoding: Encoding) -> Option<&Output> {
         let message = self.queue.front()?;
-        let face = match encoding {
-            Encoding::Text => 0,
-            Encoding::Resp2 => 1,
-            Encoding::Resp3 | Encoding::Bus => 2,
-        };
-        let output = &mut self.front.faces[face];
-        if output.is_empty() {
-            message.write(self.front.place, &mut Reply::new(output, encoding, Face::Typed));
+        let front = &mut self.front;
+        if front.encoding != Some(encoding) {
+            front.begin(Some(encoding));
+            message.write(front.place, &mut Reply::new(&mut front.face, encoding, Face::Typed));
         }
-        Some(output)
+        Some(&front.face)
     }
 }
 

@@ -18,10 +18,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &[]),
     // What a long value lies in, from the parser over the store to the reply.
     ("blob", &["sys::mapping"]),
-    ("timer", &[]),
+    ("pairs", &[]),
+    ("timer", &["pairs"]),
     ("buffer", &[]),
     ("proto", &["blob"]),
-    ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
+    ("store", &["blob", "pairs", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
     ("names", &[]),
     ("pubsub", &["blob", "names", "proto"]),
@@ -29,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dump", &["blob", "proto::Digits", "proto::integer"]),
     ("command", &["blob", "dump", "names", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
-    ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
+    ("cluster", &["blob", "buffer", "pairs", "proto", "store::slot", "timer"]),
     // An amount of memory is read alike on the command line and by CONFIG.
     ("config", &["proto::memory_size", "sys"]),
     ("client", &["proto", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
@@ -51,8 +52,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "blob", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn", "cluster",
-            "config",
+            "blob", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn",
+            "cluster", "config",
         ],
     ),
     ("main", &["config", "server", "cli", "benchmark", "program", "sys::reserve", "sys::stdio"]),

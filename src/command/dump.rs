@@ -66,11 +66,10 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
             value.shrink_to_fit();
             let expiry = at_ms.map_or(Expiry::Never, |at_ms| Expiry::At(at_ms as u64));
             ctx.state.store.upsert_shared(key, value.into(), expiry, now.ms);
-            if let Some(idle_ms) = options.idle_ms {
-                ctx.state.store.set_idle_ms(key, idle_ms);
-            }
-            if let Some(count) = options.use_count {
-                ctx.state.store.set_use_count(key, count);
+            match options.used {
+                Some((IDLETIME, seconds)) => ctx.state.store.set_idle_ms(key, seconds.saturating_mul(1000)),
+                Some((_, count)) => ctx.state.store.set_use_count(key, count as u8),
+                None => {}
             }
             ctx.state.tell(Event::Restore, key);
         }
@@ -95,27 +94,32 @@ struct Options {
     replace: bool,
     /// The time is one since the Unix epoch.
     absolute: bool,
-    idle_ms: Option<u64>,
-    use_count: Option<u8>,
+    /// How long it was not used in seconds, or how often, and which of these is told.
+    used: Option<(usize, u64)>,
 }
+
+/// The words that may stand behind the payload; and what is answered to a number behind the first two that is below 0, or
+/// above this.
+const WORDS: [&str; 4] = ["IDLETIME", "FREQ", "REPLACE", "ABSTTL"];
+const IDLETIME: usize = 0;
+const MOST: [(i64, &str); 2] =
+    [(i64::MAX, "Invalid IDLETIME value, must be >= 0"), (255, "Invalid FREQ value, must be >= 0 and <= 255")];
 
 impl Options {
     fn parse(args: Args<'_>) -> Result<Options, CommandError> {
         let mut options = Options::default();
         let mut words = args.from(4);
         while let Some(word) = words.next() {
-            match choice(word, &["REPLACE", "ABSTTL", "IDLETIME", "FREQ"]) {
-                Some(0) => options.replace = true,
-                Some(1) => options.absolute = true,
-                Some(2) if options.use_count.is_none() => {
-                    let seconds = integer(words.next().ok_or(CommandError::Syntax)?)?;
-                    let wrong = |_| CommandError::other("Invalid IDLETIME value, must be >= 0");
-                    options.idle_ms = Some(u64::try_from(seconds).map_err(wrong)?.saturating_mul(1000));
-                }
-                Some(3) if options.idle_ms.is_none() => {
-                    let count = integer(words.next().ok_or(CommandError::Syntax)?)?;
-                    let wrong = |_| CommandError::other("Invalid FREQ value, must be >= 0 and <= 255");
-                    options.use_count = Some(u8::try_from(count).map_err(wrong)?);
+            match choice(word, &WORDS) {
+                Some(2) => options.replace = true,
+                Some(3) => options.absolute = true,
+                Some(which) if options.used.is_none_or(|(told, _)| told == which) => {
+                    let number = integer(words.next().ok_or(CommandError::Syntax)?)?;
+                    let (most, wrong) = MOST[which];
+                    if !(0..=most).contains(&number) {
+                        return Err(CommandError::other(wrong));
+                    }
+                    options.used = Some((which, number as u64));
                 }
                 _ => return Err(CommandError::Syntax),
             }

@@ -1,6 +1,6 @@
 //! SUBSCRIBE, PUBLISH and their kin.
 
-use super::sub::{few_names, names};
+use super::sub::{few_names, names, not_so};
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flags, Flow, Outcome, glob, transaction};
 use crate::limits::{MATCH_STEPS_MAX, SUBSCRIPTION_NAMES_MAX, SUBSCRIPTIONS_MAX};
 use crate::proto::{Args, Encoding, OwnedArgs, PushWord, Reply};
@@ -140,8 +140,7 @@ pub(super) fn wait(spec: &'static CommandSpec, ctx: &mut Ctx<'_>, args: Args<'_>
 /// `PUBSUB CHANNELS [pattern]`
 pub(super) fn channels(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() > 3 {
-        let text = "unknown subcommand or wrong number of arguments for";
-        return Err(CommandError::Other(format!("ERR {text} '{}'. Try PUBSUB HELP.", super::echo(&args[1]))));
+        return Err(not_so(args, "PUBSUB"));
     }
     let pattern = args.get(2).unwrap_or(b"*");
     let mut steps_left = MATCH_STEPS_MAX;

@@ -63,6 +63,12 @@ pub(super) fn few_names<'a>(
     Ok(args.from(first))
 }
 
+/// A subcommand that there is not, or not with so many words.
+pub(super) fn not_so(args: Args<'_>, family: &str) -> CommandError {
+    let text = "unknown subcommand or wrong number of arguments for";
+    CommandError::Other(format!("ERR {text} '{}'. Try {family} HELP.", echo(&args[1])))
+}
+
 /// Which subcommand a request of a family means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meant {

@@ -122,6 +122,8 @@ impl Watches {
     }
 
     /// Marks the clients whose keys the store says were changed.
+    #[cold]
+    #[inline(never)]
     pub fn follow(&mut self, store: &mut Store) {
         for key in store.take_changes() {
             self.touch(&key);

@@ -128,7 +128,7 @@ impl Serving<'_> {
             return Err(self.not_linked(bus, node));
         }
         let Asked { merge, groups, keys } = asked;
-        let split = bus.forwards.begin(awaited, merge, groups.iter().map(|&(node, _)| node), keys);
+        let split = bus.forwards.begin(awaited, merge, &mut groups.iter().map(|&(node, _)| node), keys);
         if merge == Merge::Reached {
             bus.forwards.weigh(split, told_bytes(args), &mut self.engine.state.pubsub);
         }
@@ -215,12 +215,16 @@ pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ti
     while pubsub.told_bytes < MESSAGES_TOLD_BYTES_MAX
         && let Some(message) = messages.next()
     {
-        let own = cluster.map().own();
-        let nodes: Vec<NodeId> = cluster.map().ids().filter(|&node| node != own && cluster.is_up(node)).collect();
+        let mut nodes: Vec<NodeId> = Vec::new();
+        for node in cluster.map().ids() {
+            if node != cluster.map().own() && cluster.is_up(node) {
+                nodes.push(node);
+            }
+        }
         if nodes.is_empty() {
             continue;
         }
-        let split = forwards.begin(Awaited::nobody(), Merge::Reached, nodes.iter().copied(), vec![]);
+        let split = forwards.begin(Awaited::nobody(), Merge::Reached, &mut nodes.iter().copied(), vec![]);
         forwards.weigh(split, told_bytes(message.args()), pubsub);
         for (part, &node) in nodes.iter().enumerate() {
             match cluster.request(node, head, message.args().words(), Ticket::Part { split, part }) {

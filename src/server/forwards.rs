@@ -10,7 +10,7 @@ use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
 use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
 use crate::pubsub::PubSub;
 use crate::store::SlotId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// A client's reply that comes later, and how it is to be written.
@@ -151,8 +151,8 @@ pub(super) struct Forwards {
     /// What others publish, which waits until fewer messages are on their way.
     pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
     pub(super) publishes_bytes: usize,
-    /// What clients of other nodes watch here: a session for each.
-    watchers: HashMap<(NodeId, u64), Session>,
+    /// What clients of other nodes watch here: a session for each, in order.
+    watchers: Vec<((NodeId, u64), Session)>,
     watcher_id: u64,
     /// Clients that wait until the link to a node has room.
     pub(super) corked: Vec<(NodeId, Token)>,
@@ -215,7 +215,7 @@ impl Forwards {
             last_asker: (map.own(), 0),
             publishes: Vec::new(),
             publishes_bytes: 0,
-            watchers: HashMap::new(),
+            watchers: Vec::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),
             scratch: Output::default(),
@@ -235,10 +235,13 @@ impl Forwards {
         &mut self,
         awaited: Awaited,
         merge: Merge,
-        nodes: impl Iterator<Item = NodeId>,
+        nodes: &mut dyn Iterator<Item = NodeId>,
         keys: Vec<u16>,
     ) -> usize {
-        let parts: Vec<Part> = nodes.map(|node| Part { node, outcome: Outcome::Waiting }).collect();
+        let mut parts = Vec::new();
+        for node in nodes {
+            parts.push(Part { node, outcome: Outcome::Waiting });
+        }
         let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0, told_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
         if index == self.splits.len() {
@@ -330,10 +333,15 @@ impl Forwards {
     /// The walk that goes on next: of another client than the last one, if there is such, so that who asks for many at once
     /// does not hold up the others.
     pub(super) fn next_errand(&mut self) -> Option<Errand> {
-        let other = self.errands.iter().position(|errand| errand.asker != self.last_asker).unwrap_or(0);
-        let errand = self.errands.remove(other)?;
-        self.last_asker = errand.asker;
-        Some(errand)
+        for _ in 0..self.errands.len() {
+            let errand = self.errands.pop_front()?;
+            if errand.asker != self.last_asker {
+                self.last_asker = errand.asker;
+                return Some(errand);
+            }
+            self.errands.push_back(errand);
+        }
+        self.errands.pop_front()
     }
 
     /// A walk that is not done: the others go on first.
@@ -346,25 +354,38 @@ impl Forwards {
         !self.errands.is_empty()
     }
 
+    /// Where the session of a client of another node is, or belongs.
+    fn place_of(&self, node: NodeId, client: u64) -> Result<usize, usize> {
+        self.watchers.binary_search_by(|(of, _)| of.cmp(&(node, client)))
+    }
+
     /// The session of a client of another node: a new one, if it watches nothing.
     pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
-        self.watchers.remove(&(node, client)).unwrap_or_else(|| {
-            // Our own clients are counted up from 1; these get their numbers from the other end.
-            self.watcher_id -= 1;
-            Session::new(self.watcher_id, 0, true, false)
-        })
+        if let Ok(place) = self.place_of(node, client) {
+            return self.watchers.remove(place).1;
+        }
+        // Our own clients are counted up from 1; these get their numbers from the other end.
+        self.watcher_id -= 1;
+        Session::new(self.watcher_id, 0, true, false)
     }
 
     /// Keeps the session of a client of another node, if it watches something.
     pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        if session.transaction.is_some() {
-            self.watchers.insert((node, client), session);
+        if session.transaction.is_some()
+            && let Err(place) = self.place_of(node, client)
+        {
+            self.watchers.insert(place, ((node, client), session));
         }
     }
 
     /// A node has gone, and all its clients with it.
     pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Session> {
-        let gone: Vec<_> = self.watchers.keys().filter(|(of, _)| *of == node).copied().collect();
-        gone.iter().filter_map(|key| self.watchers.remove(key)).collect()
+        let mut gone = Vec::new();
+        while let Some(place) = self.place_of(node, u64::MAX).unwrap_or_else(|place| place).checked_sub(1)
+            && self.watchers[place].0.0 == node
+        {
+            gone.push(self.watchers.remove(place).1);
+        }
+        gone
     }
 }
