@@ -67,6 +67,7 @@ counters! {
     client_output_buffer_limit_disconnections, "connections", "Clients closed because one reply was too large.";
     closed_by_slow_subscription, "connections", "Clients closed because they did not take the messages they subscribed to.";
     keyspace_events_lost, "messages", "Events of keys that nobody was told of, since too many messages were on their way or patterns took too long.";
+    messages_refused, "messages", "Messages that nobody here was told of, since too many were on their way, patterns took too long or memory was short.";
     monitor_lines_lost, "lines", "Requests that no MONITOR was told of, since a turn had too many.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";

@@ -32,7 +32,7 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
         let value = ctx.find_value(ctx.key(args)).map_or(&b""[..], |value| value.bytes());
         reply.array(count);
         while let Some(operation) = operations.next()? {
-            reply.integer(operation.field.value_of(load(value, operation.offset), operation.offset));
+            reply.integer(operation.outcome(value).map_or(0, |(old, _)| old));
         }
         return Ok(Flow::Continue);
     }
@@ -44,8 +44,14 @@ fn execute(ctx: &mut Ctx<'_>, args: Args<'_>, may_write: bool, reply: &mut Reply
         entry.try_reserve(entry.value().bytes().len())?;
         reply.array(count);
         while let Ok(Some(operation)) = operations.next() {
-            match operation.run(entry, &mut changed) {
-                Some(number) => reply.integer(number),
+            match operation.outcome(entry.value().bytes()) {
+                Some((old, new)) => {
+                    if new != old {
+                        changed = true;
+                        operation.write(entry, new);
+                    }
+                    reply.integer(if operation.verb == Verb::Set { old } else { new });
+                }
                 None => reply.null(),
             }
         }
@@ -140,29 +146,28 @@ fn overflow(word: &[u8]) -> Result<Overflow, CommandError> {
 }
 
 impl Operation {
-    /// Does it, in a value that is long enough if this writes to it, and notes whether it changed any bit.
-    fn run(self, entry: &mut EntryMut<'_>, changed: &mut bool) -> Option<i64> {
-        let Operation { verb, overflow, field, offset, operand } = self;
-        let bits = load(entry.value().bytes(), offset);
-        let old = field.value_of(bits, offset);
-        if verb == Verb::Get {
-            return Some(old);
-        }
+    /// The number that is there, and the one that is to be; none where that is a failure.
+    #[inline(never)]
+    fn outcome(&self, value: &[u8]) -> Option<(i64, i64)> {
+        let Operation { verb, overflow, field, offset, operand } = *self;
+        let old = field.value_of(load(value, offset), offset);
         // As Redis, which sets an unsigned integer to what the bits of a negative number mean without a sign.
         let wanted = match verb {
+            Verb::Get => return Some((old, old)),
             Verb::Add => i128::from(old) + i128::from(operand),
             _ if field.signed => operand.into(),
             _ => i128::from(operand as u64),
         };
-        let new = field.fitted(wanted, overflow)?;
-        if new != old {
-            *changed = true;
-            let (shift, mask) = (field.shift(offset), field.mask());
-            let bits = bits & !(mask << shift) | (new as u128 & mask) << shift;
-            let bytes = (offset % 8 + u64::from(field.width)).div_ceil(8) as usize;
-            entry.write_at((offset / 8) as usize, &bits.to_be_bytes()[..bytes]);
-        }
-        Some(if verb == Verb::Set { old } else { new })
+        Some((old, field.fitted(wanted, overflow)?))
+    }
+
+    /// Writes a number into a value that is long enough.
+    fn write(&self, entry: &mut EntryMut<'_>, number: i64) {
+        let Operation { field, offset, .. } = *self;
+        let (shift, mask) = (field.shift(offset), field.mask());
+        let bits = load(entry.value().bytes(), offset) & !(mask << shift) | (number as u128 & mask) << shift;
+        let bytes = (offset % 8 + u64::from(field.width)).div_ceil(8) as usize;
+        entry.write_at((offset / 8) as usize, &bits.to_be_bytes()[..bytes]);
     }
 }
 

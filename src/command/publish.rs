@@ -103,6 +103,14 @@ pub(super) fn not_now(name: &str) -> CommandError {
 
 /// `PUBLISH channel message`: how many get it, a client once for each of its subscriptions that fit.
 pub(super) fn publish(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let told = queue(ctx, args);
+    // A client of another node is not told of that.
+    ctx.state.stats.messages_refused += u64::from(told.is_err());
+    reply.integer(told? as i64);
+    Ok(Flow::Continue)
+}
+
+fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<usize, CommandError> {
     ctx.state.want_room(1, args[1].len())?;
     let pubsub = &mut ctx.state.pubsub;
     // Who could wait has waited before; within a transaction nothing waits.
@@ -116,14 +124,15 @@ pub(super) fn publish(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
         Refusal::NoMemory => CommandError::NoMemory,
     })?;
     for_others.into_iter().for_each(|message| pubsub.keep_for_others(message));
-    reply.integer(receivers as i64);
-    Ok(Flow::Continue)
+    Ok(receivers)
 }
 
-/// Whether a request has to wait, since too many messages are on their way. What another node sends has waited already.
+/// Whether a request has to wait, since too many messages are on their way. What another node sends has waited already, and
+/// so has a transaction, amid which nothing can.
 #[inline(never)]
 pub(super) fn has_to_wait(spec: &CommandSpec, ctx: &Ctx<'_>, reply: &Reply<'_>) -> bool {
     ctx.state.pubsub.must_wait()
+        && !ctx.state.pubsub.in_transaction
         && reply.encoding() != Encoding::Bus
         && (spec.flags.has(Flags::PUBLISHES) || spec.flags.has(Flags::ENDS_MULTI) && transaction::publishes(ctx))
 }

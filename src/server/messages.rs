@@ -65,12 +65,8 @@ impl Server {
                 Receiver::Later => return true,
                 Receiver::Nobody => return false,
             };
-            if !self.takes(token) {
-                continue;
-            }
+            let Some(encoding) = self.takes(token) else { continue };
             let Some(Source::Client(client)) = self.reactor.get_mut(token) else { continue };
-            let Some(subscriber) = &client.session.subscriber else { continue };
-            let encoding = client.session.encoding.unwrap_or(subscriber.encoding);
             // One that is not whole, since its channel's name is too long or memory was short, is for nobody.
             let message = self.engine.state.pubsub.message(encoding).filter(|message| message.lost().is_none());
             if let Some(message) = message {
@@ -93,13 +89,10 @@ impl Server {
         let (lines, monitors) = self.engine.state.pubsub.take_lines();
         for &[monitor, from] in monitors.as_chunks::<2>().0 {
             let token = Token::from_bits(monitor);
-            if !self.takes(token) {
-                continue;
-            }
+            let Some(encoding) = self.takes(token) else { continue };
             let Some(Source::Client(client)) = self.reactor.get_mut(token) else { continue };
-            let Some(subscriber) = &client.session.subscriber else { continue };
             let bytes = &lines.bytes()[from as usize..];
-            if client.session.encoding.unwrap_or(subscriber.encoding) == Encoding::Text {
+            if encoding == Encoding::Text {
                 // Without the mark that a line of RESP begins with.
                 for line in bytes.split_inclusive(|&byte| byte == b'\n') {
                     client.conn.queue_bytes(&line[1..], &mut self.desk.pool);
@@ -111,25 +104,27 @@ impl Server {
         }
     }
 
-    /// Whether a client is to get messages: it is there and hears, and is not closed for what it has not taken.
-    fn takes(&mut self, token: Token) -> bool {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return false };
+    /// How a client is told messages, if it is there and hears, and is not closed for what it has not taken.
+    fn takes(&mut self, token: Token) -> Option<Encoding> {
+        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return None };
+        let session = &client.session;
+        let encoding = session.encoding.unwrap_or(session.subscriber.as_ref()?.encoding);
         // Who has said that it ends hears no more.
-        if client.session.subscriber.is_none() || client.conn.is_closing() {
-            return false;
+        if client.conn.is_closing() {
+            return None;
         }
         let (copied, pinned) = client.conn.output_bytes();
         if copied + pinned <= SUBSCRIBER_STUCK_BYTES_MAX {
-            return true;
+            return Some(encoding);
         }
         // A long value that is being sent does not count; nor is a client stuck whose next reply is not there yet.
         let bytes = copied + pinned - client.conn.first_pinned_bytes();
         let quiet_ms = self.engine.state.now.ms.saturating_sub(client.active_ms);
         let stuck = client.conn.wants_write() && quiet_ms >= SUBSCRIBER_STUCK_MS;
-        let takes = bytes <= if stuck { SUBSCRIBER_STUCK_BYTES_MAX } else { SUBSCRIBER_UNSENT_BYTES_MAX };
-        if !takes {
+        if bytes > if stuck { SUBSCRIBER_STUCK_BYTES_MAX } else { SUBSCRIBER_UNSENT_BYTES_MAX } {
             self.close(token, End::SlowSubscriber(bytes));
+            return None;
         }
-        takes
+        Some(encoding)
     }
 }

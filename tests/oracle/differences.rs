@@ -3,6 +3,15 @@
 //!
 //! A difference is as narrow as it can be said. The run counts how often each was needed, and names those that never
 //! were: an entry that no longer excuses anything is to be taken out.
+//!
+//! What the random requests do not ask for, each with a test of its own:
+//!
+//! - BITFIELD with OVERFLOW FAIL that makes a value, or a longer one, is a change to who watches the key: it is one. Redis
+//!   tells only of the operations.
+//! - A BITFIELD that would make a value of more than 512 MiB is refused, as SETBIT and SETRANGE are.
+//! - BITOP takes values of 8 MiB together, DUMP and RESTORE one of 4 MiB: more would make everybody wait.
+//! - RESTORE takes payloads of the versions 11 and 12 as well, since strings have not changed; Redis 7.0 refuses them.
+//! - RESTORE with a time whose sum with the clock is beyond 64 bits is refused, where Redis answers OK and stores nothing.
 
 use memento::dump::decode;
 
