@@ -592,7 +592,7 @@ impl Connection {
                 at = self.backlog.iter().position(waits).unwrap_or(at);
             }
             if whole {
-                if let Some(Part::Waiting(_, bytes)) = self.backlog.remove(at) {
+                if let Some(Part::Waiting(_, bytes)) = take(&mut self.backlog, at) {
                     self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
                 }
                 self.waiting -= 1;
@@ -616,7 +616,7 @@ impl Connection {
         } else {
             let mut buffer = pool.lend();
             if append(&mut buffer, bytes) && self.backlog.try_reserve(1).is_ok() {
-                return self.backlog.insert(at, Part::Bytes(buffer, 0));
+                return put(&mut self.backlog, at, Part::Bytes(buffer, 0));
             }
         }
         self.backlog_bytes = before;
@@ -629,7 +629,7 @@ impl Connection {
             return;
         }
         self.pinned_bytes += value.len();
-        self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
+        put(&mut self.backlog, at, Part::Shared(Rc::clone(value), 0));
     }
 
     /// The next pieces to send, in order, and how many: as much as one call is to send.
@@ -709,6 +709,26 @@ impl Connection {
         service.fetch(batch.requests());
         self.execute(fresh, share, &mut batch, desk, service)
     }
+}
+
+/// Puts a part where it belongs, mostly at one of the ends: there is room for it.
+#[inline(never)]
+fn put(parts: &mut VecDeque<Part>, at: usize, part: Part) {
+    let len = parts.len();
+    if at < len / 2 {
+        parts.push_front(part);
+        (0..at).for_each(|place| parts.swap(place, place + 1));
+    } else {
+        parts.push_back(part);
+        (at..len).rev().for_each(|place| parts.swap(place, place + 1));
+    }
+}
+
+/// Takes a part out, mostly the first one.
+#[inline(never)]
+fn take(parts: &mut VecDeque<Part>, at: usize) -> Option<Part> {
+    (0..at).rev().for_each(|place| parts.swap(place, place + 1));
+    parts.pop_front()
 }
 
 #[cfg(test)]

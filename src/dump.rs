@@ -114,17 +114,18 @@ pub fn seal(body: &[u8]) -> [u8; SEAL_BYTES] {
     seal
 }
 
-/// Finds the value in a payload. As in Redis, what stands between it and the version does not matter.
+/// Finds the value in a payload. As in Redis, what stands between it and the version does not matter, and one that is said
+/// to be longer goes on with version and checksum.
 ///
 /// # Errors
 /// When the bytes are no payload, or one of something else than a string.
 pub fn decode(payload: &[u8]) -> Result<Value<'_>, Error> {
     let (rest, checksum) = payload.split_last_chunk().ok_or(Error::Seal)?;
-    let (mut bytes, version) = rest.split_last_chunk().ok_or(Error::Seal)?;
+    let (_, version) = rest.split_last_chunk().ok_or(Error::Seal)?;
     if u16::from_le_bytes(*version) > VERSION_MAX || u64::from_le_bytes(*checksum) != crc64(0, rest) {
         return Err(Error::Seal);
     }
-    read_string(&mut bytes).ok_or(Error::Form)
+    read_string(&mut &*payload).ok_or(Error::Form)
 }
 
 fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<Value<'a>> {
@@ -264,18 +265,16 @@ mod tests {
 
     #[test]
     fn what_is_no_string_is_told() {
-        let wrong: [&[u8]; 14] = [
+        let wrong: [&[u8]; 12] = [
             b"",
             b"\x00",
             b"\x01\x01a",
-            b"\x00\x02a",
+            b"\x00\x0ca",
             b"\x00\x40",
             b"\x00\x80\x00\x00\x00",
             b"\x00\x80\xff\xff\xff\xffa",
             b"\x00\x81\xff\xff\xff\xff\xff\xff\xff\xffa",
             b"\x00\x82\x00",
-            b"\x00\xc0",
-            b"\x00\xc2\x00\x00\x00",
             b"\x00\xc4\x00",
             b"\x00\xc3\x03\x81\x00\x00\x00\x00\x20\x00\x00\x00\x00a\x00",
             b"\x00\xc3\x02\x03\x00a",
@@ -283,6 +282,9 @@ mod tests {
         for body in wrong {
             assert_eq!(read(&sealed(body)), Err(Error::Form), "{body:?}");
         }
+        // As Redis reads it.
+        assert_eq!(read(&sealed(b"\x00\x02a")), Ok(b"a\x0a".to_vec()));
+        assert_eq!(read(&sealed(b"\x00\xc0")), Ok(b"10".to_vec()));
         // What follows the value is nobody's.
         assert_eq!(read(&sealed(b"\x00\x01ajunk")), Ok(b"a".to_vec()));
         assert_eq!(read(&sealed(b"\x00\x81\x00\x00\x00\x00\x00\x00\x00\x01a")), Ok(b"a".to_vec()));
@@ -297,7 +299,7 @@ mod tests {
                 body.iter_mut().for_each(|byte| *byte = random.next() as u8 >> random.below(8));
                 (body[0], body[1]) = (0, [0x80, 0x81, 0xC0, 0xC1, 0xC2, 0xC3, 0xC3, 0xC3, 5][random.below(9)]);
                 if let Ok(value) = read(&sealed(&body)) {
-                    assert!(value.len() <= 40 * lzf::RATIO_MAX, "seed {seed}: {body:?}");
+                    assert!(value.len() <= 60 * lzf::RATIO_MAX, "seed {seed}: {body:?}");
                 }
             }
         }

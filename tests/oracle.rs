@@ -32,7 +32,7 @@ use support::reference::Reference;
 use support::{Client, Server, root, show};
 
 /// So many requests are held against each other where nothing else is said.
-const REQUESTS: usize = 300_000;
+const REQUESTS: usize = 360_000;
 
 /// So many make one run: enough that keys collide in every way, few enough that a failing one is soon made small.
 const REQUESTS_PER_RUN: usize = 1000;

@@ -28,12 +28,13 @@ pub(super) fn punsubscribe(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<
 
 /// Begins subscriptions; the client is told of each, with how many it has.
 fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let names = few_names(args, 1, SUBSCRIPTIONS_MAX)?;
+    drop(few_names(args, 1, SUBSCRIPTIONS_MAX)?);
     ctx.state.want_room(args.len(), args.from(1).map(<[u8]>::len).sum())?;
     let (pubsub, subscriber) = subscriber_of(ctx, reply);
-    let has_room = pubsub.has_room(subscriber, kind, &mut names.clone());
+    let has_room = pubsub.has_room(subscriber, kind, &mut args.from(1));
     if has_room {
-        for (place, name) in (1..args.len()).zip(names) {
+        for place in 1..args.len() {
+            let name = &args[place];
             pubsub.subscribe(pubsub.asker, subscriber, kind, name);
             tell(told, PushWord::Bytes(name), subscriber.total(), place + 1 < args.len(), reply);
         }
@@ -41,7 +42,7 @@ fn begin(ctx: &mut Ctx<'_>, kind: Kind, told: &[u8], args: Args<'_>, reply: &mut
     settle(ctx);
     if !has_room {
         return Err(CommandError::Other(format!(
-            "ERR too many subscriptions: a client has at most {SUBSCRIPTIONS_MAX}, and all together listen to at most \
+            "ERR too many subscriptions: a client has at most {SUBSCRIPTIONS_MAX}, all together \
              {SUBSCRIPTION_NAMES_MAX} channels and as many patterns"
         )));
     }
@@ -169,9 +170,10 @@ pub(super) fn channels(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 /// `PUBSUB NUMSUB [channel ...]`
 pub(super) fn count_subscribers(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let channels = names(args, 2)?;
+    drop(names(args, 2)?);
     reply.array(2 * (args.len() - 2));
-    for channel in channels {
+    for place in 2..args.len() {
+        let channel = &args[place];
         reply.bulk(channel);
         reply.integer(ctx.state.pubsub.subscribers(channel) as i64);
     }

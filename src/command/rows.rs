@@ -112,7 +112,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "bitfield",
         usage: "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset qty ...]",
-        summary: "Read and change integers of any width within a value",
+        summary: "Read and change integers of any width",
         arity: -2,
         flags: STORE,
         run: bitfield::bitfield,
@@ -121,7 +121,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "bitfield_ro",
         usage: "key [GET type offset ...]",
-        summary: "Read integers of any width within a value",
+        summary: "Read integers of any width",
         arity: -2,
         flags: READ_FAST,
         run: bitfield::bitfield_ro,
@@ -140,7 +140,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "bitpos",
         usage: "key bit [start [end [BYTE | BIT]]]",
-        summary: "Answer the place of the first bit that is set, or clear",
+        summary: "Find the first bit that is set, or clear",
         arity: -3,
         flags: READ,
         run: bits::bitpos,
@@ -273,7 +273,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "dump",
         usage: "key",
-        summary: "Answer a value in the form that RESTORE takes, here and in Redis",
+        summary: "Answer a value in the form that RESTORE takes",
         arity: 2,
         flags: READ,
         run: dump::dump,
@@ -635,7 +635,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "publish",
         usage: "channel message",
-        summary: "Tell all who listen to a channel; answer how many",
+        summary: "Tell all who listen to a channel",
         family: Family::Publish,
         arity: 3,
         rest: 2,
@@ -722,7 +722,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "restore",
         usage: "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
-        summary: "Set a value as DUMP has answered it, here or in Redis; a ttl of 0 milliseconds is none",
+        summary: "Set a value as DUMP has answered it, here or in Redis",
         arity: -4,
         flags: STORE,
         run: dump::restore,
@@ -760,7 +760,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "setbit",
         usage: "key offset bit",
-        summary: "Set or clear a bit of a value and answer what it was; what is missing before it becomes zeros",
+        summary: "Set or clear a bit and answer what it was; what is missing before it becomes zeros",
         arity: 4,
         flags: STORE,
         run: bits::setbit,

@@ -113,6 +113,8 @@ pub fn bitfield(server: &mut Server) {
     );
     check(client, &[("BITFIELD k OVERFLOW FAIL INCRBY i64 1 -1 INCRBY i64 1 1", "(null)\n-9223372036854775807")]);
     check(client, &[("BITFIELD k GET i8 4294967288", "0"), ("STRLEN k", "9")]);
+    let lowest = "BITFIELD low OVERFLOW SAT SET i8 0 -9223372036854775808 GET i8 0";
+    check(client, &[(lowest, "0\n-128"), ("DEL low", "OK")]);
     for call in ["FOO", "GET u8", "SET u8 0", "INCRBY u8 0", "OVERFLOW", "GET u8 0 GET"] {
         client.expect(&format!("BITFIELD k SET u8 0 1 {call}"), SYNTAX);
     }

@@ -264,7 +264,7 @@ pub fn restore(server: &mut Server) {
         payload
     };
     // A list, a string that ends too soon, one that was not packed.
-    for body in [&b"\x01\x01\x01a"[..], b"\x00\x05a", b"\x00\xc3\x02\x05\x20\x00", b""] {
+    for body in [&b"\x01\x01\x01a"[..], b"\x00\x0fa", b"\x00\xc3\x02\x05\x20\x00", b""] {
         wrong(client, "0", &sealed(body), "", "Bad data format");
     }
     assert_eq!(ask_restore(client, "k", "0", &sealed(b"\x00\xc3\x02\x02\x01ab"), "FREQ 3"), "-ERR Bad data format");

@@ -8,6 +8,8 @@
 //!
 //! - BITFIELD with OVERFLOW FAIL that makes a value, or a longer one, is a change to who watches the key: it is one. Redis
 //!   tells only of the operations.
+//! - BITFIELD with OVERFLOW SAT that sets a signed integer to less than -9,223,372,036,854,775,680 or so sets the least that
+//!   fits: Redis's own check overflows there, and it sets the most.
 //! - A BITFIELD that would make a value of more than 512 MiB is refused, as SETBIT and SETRANGE are.
 //! - BITOP takes values of 8 MiB together, DUMP and RESTORE one of 4 MiB: more would make everybody wait.
 //! - RESTORE takes payloads of the versions 11 and 12 as well, since strings have not changed; Redis 7.0 refuses them.

@@ -79,6 +79,16 @@ impl From<String> for Word {
     }
 }
 
+impl Word {
+    /// Its bytes, if it is no moment.
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Word::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
 impl From<Vec<u8>> for Word {
     fn from(bytes: Vec<u8>) -> Word {
         Word::Bytes(bytes)
@@ -843,6 +853,7 @@ impl Generator {
     }
 
     fn dumps(&mut self) -> Group {
+        const LONG_OVER_MS: &str = "100000000";
         let key = self.key();
         if self.random.percent(40) {
             return one(words!["DUMP", key]);
@@ -870,11 +881,13 @@ impl Generator {
             0..6 => "0".into(),
             6 => self.random.pick(&["x", "-1", "", "1.5"]).into(),
             7 => (10_000_000 + self.random.below(1_000_000_000)).to_string().into(),
-            8 => "1".into(),
+            8 => LONG_OVER_MS.into(),
             _ => Word::Moment { offset_ms: 10_000_000, unit_ms: 1 },
         });
-        // What ends in a moment would race; since 1970 it is long over.
-        let absolute = words[2] == "1".into() || matches!(words[2], Word::Moment { .. }) || self.random.percent(10);
+        // What ends in a moment would race, also where the last word is taken away: since 1970 it is long over, and from now
+        // on it is long to come.
+        let absolute =
+            words[2] == LONG_OVER_MS.into() || matches!(words[2], Word::Moment { .. }) || self.random.percent(10);
         words.push(payload.into());
         if self.random.percent(60) {
             words.push(self.random.pick(&["REPLACE", "replace"]).into());
@@ -953,7 +966,10 @@ impl Generator {
             };
             words.extend(words![verb, format!("{sign}{width}"), offset]);
             if !verb.eq_ignore_ascii_case("get") {
-                words.push(self.integer());
+                // Of so low a number Redis computes that it is too high.
+                let operand = self.integer();
+                let lowest = operand.bytes().is_some_and(|text| text.starts_with(b"-922337203685477"));
+                words.push(if lowest { "-4611686018427387904".into() } else { operand });
             }
         }
         let may_fail = words.iter().any(|word| *word == "FAIL".into() || *word == "fail".into());
