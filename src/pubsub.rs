@@ -338,7 +338,7 @@ impl PubSub {
     }
 
     /// Whether nothing is left to do.
-    #[inline]
+    #[inline(always)]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.lines.is_empty() && self.leaving.is_empty()
     }

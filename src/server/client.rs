@@ -371,8 +371,11 @@ impl Server {
             return;
         }
         // When the server ends, who listens gets what was published before.
-        let is_told_all = client.session.subscriber.is_none() || self.engine.state.pubsub.is_idle();
-        if client.conn.is_done() && (self.stage == Stage::Serving || is_told_all) {
+        if client.conn.is_done()
+            && (self.stage == Stage::Serving
+                || client.session.subscriber.is_none()
+                || self.engine.state.pubsub.is_idle())
+        {
             // When the server ends, only those are waited for that have sent more than was read.
             let lingers = client.conn.is_closing()
                 || self.stage != Stage::Serving && client.socket.discard().is_ok_and(|count| count > 0);

@@ -132,26 +132,35 @@ impl Engine {
     }
 
     /// Takes back what expired, for a bounded time; says whether that was all.
+    #[inline]
     fn sweep(&mut self) -> bool {
-        let (mut swept_all, mut until_ns) = (false, None);
-        while !swept_all {
+        let State { store, now, .. } = &mut self.state;
+        if store.next_expiry_ms().is_some_and(|due_ms| due_ms <= now.ms) {
+            return self.sweep_due();
+        }
+        // Nothing is due, as nearly always, so the clock is not asked.
+        store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
+        true
+    }
+
+    #[inline(never)]
+    fn sweep_due(&mut self) -> bool {
+        let until_ns = clock::monotonic_ns() + SWEEP_NS_MAX;
+        loop {
             let State { store, stats, now, .. } = &mut self.state;
-            let lag_ms = store.next_expiry_ms().and_then(|due_ms| now.ms.checked_sub(due_ms));
-            // The clock is not asked where nothing is due, which is nearly always.
-            let until_ns = *until_ns.get_or_insert_with(|| lag_ms.map_or(0, |_| clock::monotonic_ns() + SWEEP_NS_MAX));
+            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms.saturating_sub(due_ms));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
-            swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
+            let swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
             if swept > 0 {
-                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms.unwrap_or(0));
+                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
                 self.state.tell_expired();
             }
             // Where patterns take long, ends are told in later turns rather than not at all.
-            if !swept_all && (self.state.pubsub.is_weary() || clock::monotonic_ns() >= until_ns) {
-                break;
+            if swept_all || self.state.pubsub.is_weary() || clock::monotonic_ns() >= until_ns {
+                return swept_all;
             }
         }
-        swept_all
     }
 
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.

@@ -253,7 +253,8 @@ impl Server {
     #[cfg_attr(memento_small, optimize(speed))]
     fn wake_ms(&mut self) -> Option<u64> {
         let paused_go_on = self.engine.state.pause.is_none() && !self.paused.is_empty();
-        let messages_go_on = !self.engine.state.pubsub.is_idle() || self.publishers_go_on();
+        let messages_go_on =
+            !self.engine.state.pubsub.is_idle() || !self.publishers.is_empty() && self.publishers_go_on();
         if !self.resumes.is_empty()
             || paused_go_on
             || messages_go_on
