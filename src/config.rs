@@ -15,6 +15,9 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+/// Redis's letters of events.
+const EVENT_LETTERS: &str = "Ag$lshzxeKEtmdn";
+
 /// What may happen when the memory limit is reached; the first where nothing is said.
 const MEMORY_POLICIES: [&str; 8] = [
     "noeviction",
@@ -71,6 +74,8 @@ pub struct Config {
     pub memory_policy: String,
     /// What all clients together make the server hold may take so many bytes; 0: any number, none: a part of the memory.
     pub clients_bytes_max: Option<u64>,
+    /// Which events of keys are published, in Redis's letters.
+    pub events: String,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -122,6 +127,7 @@ impl Default for Config {
             memory_bytes_max: 0,
             memory_policy: MEMORY_POLICIES[0].into(),
             clients_bytes_max: None,
+            events: String::new(),
             cluster: None,
         }
     }
@@ -185,6 +191,9 @@ Options:
                         close who makes the server hold most, where all
                         clients together make it hold more (an eighth of
                         --maxmemory, or of the box's memory; 0: no limit)
+        --notify-keyspace-events CLASSES
+                        publish what becomes of keys, in Redis's letters, such
+                        as KEA (none)
         --enable-debug-command WHO
                         let clients use DEBUG, for tests (no): no, local, yes
     -c, --cluster       be a node of the cluster that a file tells of
@@ -285,6 +294,7 @@ impl Given<'_> {
         config.memory_bytes_max = self.memory("maxmemory").unwrap_or_default();
         config.memory_policy = self.word("maxmemory-policy", &MEMORY_POLICIES);
         config.clients_bytes_max = self.memory("maxmemory-clients");
+        config.events = self.events();
     }
 
     fn refuse(&mut self, what: String) {
@@ -317,6 +327,15 @@ impl Given<'_> {
         let text = self.matches.opt_str(name).unwrap_or_else(|| words[0].to_string());
         if !words.contains(&text.as_str()) {
             self.refuse(format!("--{name}: '{text}' is none of {}", words.join(", ")));
+        }
+        text
+    }
+
+    /// Which events are published; what the letters mean, the command CONFIG knows.
+    fn events(&mut self) -> String {
+        let text = self.matches.opt_str("notify-keyspace-events").unwrap_or_default();
+        if !text.bytes().all(|letter| EVENT_LETTERS.as_bytes().contains(&letter)) {
+            self.refuse(format!("--notify-keyspace-events: '{text}' has other letters than {EVENT_LETTERS}"));
         }
         text
     }
@@ -474,7 +493,7 @@ mod tests {
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
-             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7",
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -494,6 +513,7 @@ mod tests {
             memory_bytes_max: 64 << 20,
             memory_policy: "volatile-ttl".into(),
             clients_bytes_max: Some(2 << 20),
+            events: "KEA".into(),
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -518,6 +538,7 @@ mod tests {
             ("--maxmemory -1", "--maxmemory: '-1' is not an amount"),
             ("--maxmemory-clients 5%", "--maxmemory-clients: '5%' is not an amount"),
             ("--maxmemory-policy lru", "--maxmemory-policy: 'lru' is none of noeviction, allkeys-lru, "),
+            ("--notify-keyspace-events KEq", "--notify-keyspace-events: 'KEq' has other letters than Ag$lshzxeKEtmdn"),
             ("-c nodes", "unexpected argument 'nodes'; an address is given with -a, the cluster's file with -f"),
             ("-i x", "-i: this is for a node of a cluster; give -c or -f FILE too"),
             ("--cluster-secret-file x", "--cluster-secret-file: this is for a node of a cluster; give -c or -f"),

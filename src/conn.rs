@@ -90,6 +90,11 @@ pub enum HeldUp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u32);
 
+impl Place {
+    /// No place.
+    pub const NONE: Place = Place(u32::MAX);
+}
+
 /// How the conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -395,6 +400,15 @@ impl Connection {
         (self.backlog_bytes, self.pinned_bytes)
     }
 
+    /// Of these, those of the first stored value.
+    pub fn first_pinned_bytes(&self) -> usize {
+        let first = self
+            .backlog
+            .iter()
+            .find_map(|part| if let Part::Shared(value, _) = part { Some(value.len()) } else { None });
+        first.unwrap_or(0)
+    }
+
     /// Bytes of the requests whose replies are waited for, as far as those count who answer them.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes as usize
@@ -485,9 +499,10 @@ impl Connection {
             && self.pinned_bytes <= OUTPUT_PINNED_BYTES / 2
     }
 
-    /// Whether more of a waiting reply may be written now.
+    /// Whether more of a waiting reply may be written now. Where nothing stands before it, messages that wait behind it can go
+    /// only when it is written.
     pub fn has_room(&self) -> bool {
-        self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
+        !self.wants_write() || self.backlog_bytes <= OUTPUT_SOFT_BYTES_MAX / 2
     }
 
     /// Whether a reply is waited for.
@@ -534,15 +549,21 @@ impl Connection {
     }
 
     /// Queues all of the desk's output, and empties it.
+    #[cfg_attr(memento_small, inline(never))]
     pub fn queue_output(&mut self, desk: &mut Desk) {
-        self.lost = self.lost.or(desk.output.lost());
-        for piece in desk.output.pieces() {
+        self.queue_message(&desk.output, &mut desk.pool);
+        desk.output.clear(TURN_REPLY_BYTES);
+    }
+
+    /// Queues what comes beside the replies, behind those that there are, or that are waited for.
+    pub fn queue_message(&mut self, message: &Output, pool: &mut BufferPool) {
+        self.lost = self.lost.or(message.lost());
+        for piece in message.pieces() {
             match piece {
-                Piece::Bytes(bytes) => self.queue_bytes(bytes, &mut desk.pool),
+                Piece::Bytes(bytes) => self.queue_bytes(bytes, pool),
                 Piece::Shared(value) => self.insert_shared(self.backlog.len(), value),
             }
         }
-        desk.output.clear(TURN_REPLY_BYTES);
     }
 
     /// Puts the desk's output, more of the reply that waits at `place`, before what waits, and empties it. With
@@ -571,7 +592,7 @@ impl Connection {
                 at = self.backlog.iter().position(waits).unwrap_or(at);
             }
             if whole {
-                if let Some(Part::Waiting(_, bytes)) = self.backlog.remove(at) {
+                if let Some(Part::Waiting(_, bytes)) = take(&mut self.backlog, at) {
                     self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
                 }
                 self.waiting -= 1;
@@ -595,7 +616,7 @@ impl Connection {
         } else {
             let mut buffer = pool.lend();
             if append(&mut buffer, bytes) && self.backlog.try_reserve(1).is_ok() {
-                return self.backlog.insert(at, Part::Bytes(buffer, 0));
+                return put(&mut self.backlog, at, Part::Bytes(buffer, 0));
             }
         }
         self.backlog_bytes = before;
@@ -608,7 +629,7 @@ impl Connection {
             return;
         }
         self.pinned_bytes += value.len();
-        self.backlog.insert(at, Part::Shared(Rc::clone(value), 0));
+        put(&mut self.backlog, at, Part::Shared(Rc::clone(value), 0));
     }
 
     /// The next pieces to send, in order, and how many: as much as one call is to send.
@@ -688,6 +709,26 @@ impl Connection {
         service.fetch(batch.requests());
         self.execute(fresh, share, &mut batch, desk, service)
     }
+}
+
+/// Puts a part where it belongs, mostly at one of the ends: there is room for it.
+#[inline(never)]
+fn put(parts: &mut VecDeque<Part>, at: usize, part: Part) {
+    let len = parts.len();
+    if at < len / 2 {
+        parts.push_front(part);
+        (0..at).for_each(|place| parts.swap(place, place + 1));
+    } else {
+        parts.push_back(part);
+        (at..len).rev().for_each(|place| parts.swap(place, place + 1));
+    }
+}
+
+/// Takes a part out, mostly the first one.
+#[inline(never)]
+fn take(parts: &mut VecDeque<Part>, at: usize) -> Option<Part> {
+    (0..at).rev().for_each(|place| parts.swap(place, place + 1));
+    parts.pop_front()
 }
 
 #[cfg(test)]

@@ -47,7 +47,11 @@
 //! | `sys/simd.rs` | sixteen bytes compared at once |
 //! | `sys/fault.rs` | tests only: calls that fail, fall short or come late, by a seed |
 //! | `sys/allocations.rs` | no part of the library: the counting allocator of the test of this name |
+//! | `pairs.rs` | an ordered set of pairs of numbers |
+//! | `names.rs` | names that are found by their bytes, with numbers of who refers to them |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
+//! | `pubsub.rs` | who listens to what, and the messages on their way |
+//! | `dump.rs`, `dump/crc64.rs`, `dump/lzf.rs` | a value in Redis's serialised form; its checksum; how it is packed |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -61,16 +65,19 @@
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
-//! | `command/lcs.rs`, `object.rs` | commands with a file of their own |
+//! | `command/bits.rs`, `bitfield.rs` | values as rows of bits; integers of any width in them |
+//! | `command/lcs.rs`, `object.rs`, `command/dump.rs` | commands with a file of their own |
 //! | `command/tests.rs` | tests of what the text protocol cannot ask for |
 //! | `command/tests/cluster.rs` | tests of commands in a cluster |
 //! | `command/transaction.rs`, `command/client.rs` | MULTI and WATCH; CLIENT |
 //! | `command/sub.rs`, `families.rs` | families of subcommands, and HELP; their rows |
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
+//! | `command/publish.rs`, `events.rs` | SUBSCRIBE, PUBLISH and their kin; what becomes of keys, published |
+//! | `command/monitor.rs` | MONITOR |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
-//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | KEYS over many turns; patterns; exact decimal sums |
+//! | `command/walk.rs`, `glob.rs`, `decimal.rs` | what takes many turns; patterns; exact decimal sums |
 //! | `store/mod.rs`, `upkeep.rs` | the slot table: keys, values, times; taking memory back a piece at a time |
 //! | `store/slot.rs`, `hash.rs`, `key.rs` | key to slot; place and tag of a key in its slot; a key with both |
 //! | `store/slots.rs` | the slots' indexes, in blocks |
@@ -104,6 +111,7 @@
 //! | `server/bus.rs`, `server/links.rs`, `server/hands.rs` | what a server has of its cluster; its connections; what it does here |
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
+//! | `server/messages.rs` | published messages are given out |
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
@@ -147,9 +155,13 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod conn;
+pub mod dump;
 pub mod limits;
 pub mod log;
+pub mod names;
+pub mod pairs;
 pub mod proto;
+pub mod pubsub;
 pub mod reactor;
 pub mod secret;
 pub mod server;

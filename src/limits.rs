@@ -29,6 +29,14 @@
 //! | KEYS, SCAN | `WALK_BYTES_MAX`, `WALK_ENTRIES_PER_TURN`, `SCAN_ENTRIES_MAX`, `SCAN_BYTES_MAX` | `tests/bounded.rs`: walks_over_large_keys_are_answered_and_bounded, a_walk_that_nobody_reads_ends_with_the_timeout, scans_that_find_nothing_in_a_row_make_nobody_wait |
 //! | many names of commands, settings, clients | `NAMES_ASKED_MAX` | `tests/bounds.rs`: names_that_are_asked_for_are_few_and_patterns_cheap |
 //! | LCS | `LCS_STEPS_MAX` | `src/command/lcs.rs`: what_takes_too_long_is_refused |
+//! | subscriptions | `SUBSCRIPTIONS_MAX` of a client, `SUBSCRIPTION_NAMES_MAX` of all | `src/pubsub.rs`: what_waits_is_bounded_and_so_is_what_a_client_has, who_has_gone_leaves_a_piece_at_a_time; `tests/pubsub.rs`: subscriptions_are_bounded_and_counted |
+//! | messages | `MESSAGES_BYTES_MAX`, given out for `MESSAGES_NS_MAX` a turn; `PATTERN_STEPS_MAX` for all patterns, `PATTERN_STEPS_PER_TURN` | `tests/pubsub.rs`: ten_thousand_subscribers_make_nobody_wait, who_publishes_too_much_waits, what_a_transaction_publishes_is_bounded, many_patterns_make_nobody_wait; `src/pubsub.rs`: patterns_that_take_too_long_are_refused, a_message_for_many_patterns_takes_little |
+//! | messages that are not taken | `SUBSCRIBER_UNSENT_BYTES_MAX`, `SUBSCRIBER_STUCK_BYTES_MAX` | `tests/pubsub.rs`: a_slow_subscriber_is_closed_and_others_go_on, long_messages_close_nobody_who_takes_them |
+//! | messages for other nodes | `MESSAGES_TOLD_BYTES_MAX`, each `MESSAGE_TOLD_BYTES` more | `tests/pubsub.rs`: who_publishes_does_not_fill_the_links, what_a_transaction_publishes_reaches_all_in_order |
+//! | MONITOR | `MONITORS_MAX`; `MONITOR_BYTES_MAX` a line, `MONITOR_LINES_BYTES_MAX` a turn | `tests/pubsub.rs`: who_monitors_sees_what_is_executed; `src/pubsub.rs`: who_monitors_is_told_what_comes_later |
+//! | BITCOUNT, BITPOS, BITOP | `BITS_BYTES_PER_TURN`, `BITS_BYTES_MAX` | `tests/bounded.rs`: bits_of_long_values_make_nobody_wait, combining_long_values_in_a_row_makes_nobody_wait |
+//! | BITFIELD | `ARGS_MAX`; its key is noted once for who watches, however many operations there are | `tests/bounded.rs`: many_operations_on_a_long_key_note_it_once |
+//! | DUMP, RESTORE | `DUMP_BYTES_MAX`; what a payload announces is believed as far as its bytes can become that | `tests/dump.rs`: what_is_too_long_is_refused; `src/dump.rs`: what_is_no_string_is_told, any_sealed_bytes_are_read_without_harm; `tests/corpora.rs`: any_payload_is_a_value_or_a_mistake |
 //! | numbers | 64 bits, `DECIMAL_BYTES_MAX` | `src/proto/number.rs`: what_is_no_integer; `src/command/decimal.rs`: what_is_no_number |
 //! | MULTI, WATCH | `TRANSACTION_BYTES_MAX`, `WATCHED_KEYS_MAX` | `tests/bounds.rs`: what_a_client_queues_is_bounded, a_client_watches_no_more_keys_than_it_may |
 //! | CLIENT PAUSE | `PAUSE_MS_MAX`; what is held up counts as held | `tests/endings.rs`: who_goes_during_a_pause_waits_no_more; `tests/commands/connection.rs`: client |
@@ -245,6 +253,63 @@ pub const TRANSACTION_BYTES_MAX: usize = 64 << 20;
 /// A client may watch so many keys: to begin and to end that takes some microseconds a key, in one piece.
 pub const WATCHED_KEYS_MAX: usize = 10_000;
 
+/// A client may have so many subscriptions, and begin or end so many at a time: that takes some tenths of a microsecond each,
+/// in one piece.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Of the subscriptions of clients that have gone, so many are ended in a turn.
+pub const SUBSCRIPTIONS_ENDED_AT_ONCE: usize = 512;
+
+/// So many channels, and so many patterns, may have subscribers: PUBSUB CHANNELS and PUBLISH look at all, in one piece.
+pub const SUBSCRIPTION_NAMES_MAX: usize = 1 << 17;
+
+/// For one message, matching patterns may look at so many bytes: some milliseconds, in one piece.
+pub const PATTERN_STEPS_MAX: usize = 4 << 20;
+
+/// When it has looked at so many in a turn, who publishes waits for the next one, and events of keys are left out.
+pub const PATTERN_STEPS_PER_TURN: usize = 1 << 20;
+
+/// Keys of more bytes have no events: these would be copied several times.
+pub const EVENT_KEY_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages on their way may take about so many bytes; who publishes then waits, and events of keys are left out.
+pub const MESSAGES_BYTES_MAX: usize = 4 << 20;
+
+/// In a turn, messages are given out for so long ...
+pub const MESSAGES_NS_MAX: u64 = 200_000;
+
+/// So many bytes of messages other nodes may have been told and not answered before who publishes waits: far from what
+/// fills a link ([`LINK_REQUESTS_MAX`], [`LINK_BYTES_MAX`]), since others have requests for these nodes, too ...
+pub const MESSAGES_TOLD_BYTES_MAX: usize = 1 << 20;
+
+/// ... where each counts as so many more.
+pub const MESSAGE_TOLD_BYTES: usize = 512;
+
+/// ... the clock is asked after so many ...
+pub const MESSAGES_AT_ONCE: usize = 16;
+
+/// ... or after so many bytes.
+pub const MESSAGE_BYTES_AT_ONCE: usize = 128 * 1024;
+
+/// So many clients may monitor what is executed: each is sent all of it.
+pub const MONITORS_MAX: usize = 16;
+
+/// MONITOR shows so many bytes of a request's words, of which each takes up to four.
+pub const MONITOR_BYTES_MAX: usize = 16 * 1024;
+
+/// In a turn it tells of requests until its lines have so many bytes.
+pub const MONITOR_LINES_BYTES_MAX: usize = 256 * 1024;
+
+/// A subscriber is closed that is owed more bytes than this when the next message comes, the first of the values that are
+/// sent from where they are stored aside (Redis has the same bound) ...
+pub const SUBSCRIBER_UNSENT_BYTES_MAX: usize = 32 << 20;
+
+/// ... or so many, if it could take some ...
+pub const SUBSCRIBER_STUCK_BYTES_MAX: usize = 8 << 20;
+
+/// ... and has taken nothing for so long.
+pub const SUBSCRIBER_STUCK_MS: u64 = 1000;
+
 /// What memento-cli and memento-benchmark take for one answer, before it ends in their memory: a server that never ends one
 /// must not fill the box that asks. Answers that are copied through a pipe are not held, and so have no bound.
 pub const ANSWER_BYTES_MAX: usize = 1 << 30;
@@ -299,6 +364,16 @@ pub const DECIMAL_BYTES_MAX: usize = 5 * 1024;
 /// LCS compares at most so many pairs of bytes, with two bytes of memory each: it is done in one piece, and this takes
 /// some milliseconds.
 pub const LCS_STEPS_MAX: usize = 4 << 20;
+
+/// BITCOUNT and BITPOS look at so many bytes in a turn: some tenths of a millisecond.
+pub const BITS_BYTES_PER_TURN: usize = 1 << 20;
+
+/// BITOP combines values of at most so many bytes together, and within a transaction BITCOUNT and BITPOS look at no more:
+/// that is done in one piece, and takes some milliseconds, most of which the system needs to make the result's memory.
+pub const BITS_BYTES_MAX: usize = 8 << 20;
+
+/// DUMP and RESTORE take values of at most so many bytes: it is done in one piece, and this takes some ten milliseconds.
+pub const DUMP_BYTES_MAX: usize = 4 << 20;
 
 /// A reply between nodes is nested at most so deep; none of ours comes to half of it.
 pub const TYPED_DEPTH_MAX: usize = 16;
@@ -432,6 +507,10 @@ const _: () = assert!(NAME_BYTES_MAX + 256 < STRANGER_BYTES_MAX);
 // Two of the largest find room beside what waits for the socket.
 const _: () = assert!(2 * OUTPUT_HARD_BYTES_MAX + LINK_UNSENT_BYTES < LINK_HELD_BYTES_MAX);
 const _: () = assert!(LINK_REQUESTS_MAX < LINK_REQUESTS_HARD_MAX);
+const _: () = assert!(MESSAGES_TOLD_BYTES_MAX / MESSAGE_TOLD_BYTES <= LINK_REQUESTS_MAX / 8);
+const _: () = assert!(MESSAGES_TOLD_BYTES_MAX <= LINK_BYTES_MAX / 4);
+const _: () = assert!(OUTPUT_SOFT_BYTES_MAX < SUBSCRIBER_STUCK_BYTES_MAX && MESSAGES_NS_MAX <= TURN_NS_MAX / 3);
+const _: () = assert!(SUBSCRIBER_STUCK_BYTES_MAX < SUBSCRIBER_UNSENT_BYTES_MAX);
 const _: () = assert!(REPLY_VALUES_MAX * 16 <= ANSWER_BYTES_MAX);
 // Silence is noticed within two seconds, and one lost ping is not silence.
 const _: () = assert!(HEARTBEAT_MS * 2 < SILENCE_MS && SILENCE_MS < 2000);

@@ -23,11 +23,13 @@ pub struct Token {
 }
 
 impl Token {
-    fn to_bits(self) -> u64 {
+    /// As a number.
+    pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    fn from_bits(bits: u64) -> Token {
+    /// The token of a number that [`Token::to_bits`] has made.
+    pub fn from_bits(bits: u64) -> Token {
         Token { index: bits as u32, generation: (bits >> 32) as u32 }
     }
 }

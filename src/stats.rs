@@ -65,6 +65,10 @@ counters! {
     closed_by_first_request_timeout, "connections", "Clients closed because they had sent no whole request in time.";
     client_output_pauses, "times", "Times that a client's next requests waited because it had not taken its replies.";
     client_output_buffer_limit_disconnections, "connections", "Clients closed because one reply was too large.";
+    closed_by_slow_subscription, "connections", "Clients closed because they did not take the messages they subscribed to.";
+    keyspace_events_lost, "messages", "Events of keys that nobody was told of, since too many messages were on their way or patterns took too long.";
+    messages_refused, "messages", "Messages that nobody here was told of, since too many were on their way, patterns took too long or memory was short.";
+    monitor_lines_lost, "lines", "Requests that no MONITOR was told of, since a turn had too many.";
     closed_by_protocol_error, "connections", "Clients closed because what they sent was no request.";
     closed_by_peer_error, "connections", "Clients lost to a reset or another error of the connection.";
     cluster_forwarded, "requests", "Requests sent to other nodes, each part of one that was cut up counted.";

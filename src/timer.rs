@@ -1,6 +1,6 @@
 //! Deadlines: set, cancel, the earliest, the expired. Knows no clock; time comes in as milliseconds.
 
-use std::collections::BTreeSet;
+use crate::pairs::Pairs;
 
 /// The earlier of two times, where there is any.
 pub fn earlier_ms(one: Option<u64>, other: Option<u64>) -> Option<u64> {
@@ -11,10 +11,10 @@ pub fn earlier_ms(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 /// Deadlines in milliseconds, each for a key; a key may stand under several deadlines. A key is a number that the owner
-/// makes of whatever it names, so that all timers share one tree's code.
+/// makes of whatever it names, so that all timers share one set's code.
 #[derive(Default)]
 pub struct Timers {
-    deadlines: BTreeSet<(u64, u64)>,
+    deadlines: Pairs,
 }
 
 impl Timers {
@@ -25,21 +25,22 @@ impl Timers {
 
     /// Takes a deadline out; one that is not there is no error.
     pub fn cancel(&mut self, deadline_ms: u64, key: u64) {
-        self.deadlines.remove(&(deadline_ms, key));
+        self.deadlines.remove((deadline_ms, key));
     }
 
     /// The earliest deadline.
     pub fn earliest_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
+        self.deadlines.first().map(|(deadline_ms, _)| deadline_ms)
     }
 
     /// Takes out the earliest deadline if it is due, and gives its key.
     pub fn expired(&mut self, now_ms: u64) -> Option<u64> {
-        let &(deadline_ms, _) = self.deadlines.first()?;
+        let (deadline_ms, key) = self.deadlines.first()?;
         if deadline_ms > now_ms {
             return None;
         }
-        self.deadlines.pop_first().map(|(_, key)| key)
+        self.cancel(deadline_ms, key);
+        Some(key)
     }
 }
 

@@ -94,6 +94,74 @@ fn sums_of_many_digits_in_a_row_make_nobody_wait() {
 }
 
 #[test]
+fn bits_of_long_values_make_nobody_wait() {
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    client.expect("SETBIT k 1600000007 1", "0");
+    client.expect("CONFIG RESETSTAT", "OK");
+    for (request, wanted) in [("BITCOUNT k", "1"), ("BITPOS k 1", "1600000007"), ("BITPOS k 0 -1 -1", "1600000000")] {
+        let (elapsed, worst) = beside(&mut bystander, || {
+            let start = Instant::now();
+            client.expect(request, wanted);
+            start.elapsed()
+        });
+        println!("{request} in {elapsed:?}, bystander's worst {worst:?}");
+        assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+    }
+    let turn_worst_ms = client.info("turn_worst_us") as f64 / 1000.0;
+    println!("the longest turn {turn_worst_ms:.2} ms");
+    assert!(turn_worst_ms < 40.0, "a turn of {turn_worst_ms} ms");
+    // Who changes the value meanwhile neither waits nor copies it.
+    let resident_kb = server.resident_kb();
+    let ((), worst) = beside(&mut bystander, || {
+        client.send("BITCOUNT k\n");
+        let mut other = server.connect();
+        (0..200).for_each(|round| other.expect(&format!("SETBIT k {round} {}", round % 2), "0"));
+        assert!((1..=101).contains(&client.line().parse::<u64>().expect("a number")));
+    });
+    println!("beside a writer: bystander's worst {worst:?}");
+    assert!(worst < BYSTANDER, "a bystander waited {worst:?}");
+    let grown_kb = server.resident_kb() - resident_kb;
+    assert!(grown_kb < 50_000, "grown by {grown_kb} kB");
+    // What cannot be done in pieces is refused.
+    let bound = "they may have 8388608 bytes";
+    client.expect_line("MULTI", "OK");
+    client.expect_line("BITPOS k 1", "QUEUED");
+    client.expect_line("BITCOUNT k", "QUEUED");
+    let answer = client.ask_line("EXEC");
+    let refused = format!("(error) values too long for BITCOUNT and BITPOS within a transaction: {bound}");
+    assert_eq!(answer, format!("1\n{refused}"));
+    client.expect("BITOP NOT other k", &format!("(error) values too long for BITOP: {bound}"));
+}
+
+#[test]
+fn many_operations_on_a_long_key_note_it_once() {
+    const OPERATIONS: usize = 100_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let (mut client, mut watching) = (server.connect(), server.connect());
+    let key = "k".repeat(500_000);
+    watching.expect(&format!("WATCH {key}"), "OK");
+    client.expect(&format!("SETBIT {key} 7 0"), "0");
+    let mut request = format!("*{}\r\n$8\r\nBITFIELD\r\n${}\r\n{key}\r\n", 2 + 4 * OPERATIONS, key.len());
+    request += &"$6\r\nINCRBY\r\n$2\r\nu8\r\n$1\r\n0\r\n$1\r\n1\r\n".repeat(OPERATIONS);
+    let before_kb = server.peak_kb();
+    client.send(request);
+    client.skip_to(format!(":{}\r\n", OPERATIONS % 256).as_bytes());
+    let grown_kb = server.peak_kb() - before_kb;
+    println!("{OPERATIONS} operations: grown {grown_kb} kB");
+    assert!(grown_kb < 50_000, "grown by {grown_kb} kB");
+    watching.expect_line("MULTI", "OK");
+    watching.expect_line("EXEC", "(null)");
+}
+
+#[test]
+fn combining_long_values_in_a_row_makes_nobody_wait() {
+    costly(|client| client.expect("SETBIT k 67108863 1", "0"), "BITOP NOT other k", 50);
+}
+
+#[test]
 fn a_pattern_that_would_take_hours_is_refused() {
     let _machine = alone();
     let mut server = Server::start(&[]);
@@ -408,7 +476,13 @@ fn a_request_that_the_system_has_no_memory_for_is_refused_alone() {
     let (mut client, mut other) = (server.connect(), server.connect());
     client.expect("SET k value", "OK");
     let refused = "(error) OOM the system has no memory left for this";
-    for request in ["SETRANGE k 500000000 x", "SETRANGE new 500000000 x"] {
+    for request in [
+        "SETRANGE k 500000000 x",
+        "SETRANGE new 500000000 x",
+        "SETBIT k 4000000000 1",
+        "SETBIT new 4000000000 1",
+        "BITFIELD k SET u8 4000000000 1",
+    ] {
         let answer = client.ask(request);
         assert!(answer.starts_with(refused), "{request}: {answer}");
     }

@@ -93,6 +93,7 @@ fn the_crate_redis_is_content() {
         many(&mut con, protocol).unwrap_or_else(|error| panic!("{protocol}: {error}"));
         let mut other = target.connect(protocol);
         transactions(&mut con, &mut other, protocol).unwrap_or_else(|error| panic!("{protocol}: {error}"));
+        messages(&mut con, &mut other, protocol).unwrap_or_else(|error| panic!("{protocol}: {error}"));
     }
 }
 
@@ -156,6 +157,27 @@ fn transactions(con: &mut Connection, other: &mut Connection, prefix: &str) -> R
     assert_eq!((sum, tries), (11, 2));
     let (a, b): (i64, Option<String>) = redis::pipe().atomic().incr(&key, 1).get("rs:missing").query(con)?;
     assert_eq!((a, b), (12, None));
+    Ok(())
+}
+
+fn messages(con: &mut Connection, other: &mut Connection, prefix: &str) -> RedisResult<()> {
+    let channel = format!("rs:{prefix}:news");
+    let mut subscriber = con.as_pubsub();
+    subscriber.set_read_timeout(Some(support::DEADLINE))?;
+    subscriber.subscribe(&channel)?;
+    subscriber.psubscribe(format!("rs:{prefix}:n*"))?;
+    assert_eq!(other.publish::<_, _, i64>(&channel, "first")?, 2);
+    for pattern in [false, true] {
+        let message = subscriber.get_message()?;
+        assert_eq!((message.get_payload::<String>()?, message.get_channel_name()), ("first".into(), &*channel));
+        assert_eq!(message.from_pattern(), pattern);
+    }
+    subscriber.unsubscribe(&channel)?;
+    assert_eq!(other.publish::<_, _, i64>(&channel, "second")?, 1);
+    assert_eq!(subscriber.get_message()?.get_pattern::<String>()?, format!("rs:{prefix}:n*"));
+    // What is left is ended with this, and the connection is as any other.
+    drop(subscriber);
+    assert_eq!(con.get::<_, Option<String>>("rs:missing")?, None);
     Ok(())
 }
 

@@ -3,12 +3,16 @@
 //! A new command gets a line in `CASES` and a function, below or in a file of tests/commands/, which sends the command
 //! its good and its wrong arguments. The words of the errors are Redis 7.0's.
 
+#[path = "commands/bits.rs"]
+mod bits_cases;
 #[path = "commands/cluster.rs"]
 mod cluster_cases;
 #[path = "commands/connection.rs"]
 mod connection_cases;
 #[path = "commands/keys.rs"]
 mod keys_cases;
+#[path = "commands/publish.rs"]
+mod publish_cases;
 #[path = "commands/strings.rs"]
 mod string_cases;
 mod support;
@@ -27,6 +31,11 @@ const CASES: &[Case] = &[
     ("APPEND", append),
     ("ASKING", cluster_cases::asking),
     ("AUTH", connection_cases::auth),
+    ("BITCOUNT", bits_cases::bitcount),
+    ("BITFIELD", bits_cases::bitfield),
+    ("BITFIELD_RO", bits_cases::bitfield_ro),
+    ("BITOP", bits_cases::bitop),
+    ("BITPOS", bits_cases::bitpos),
     ("CLIENT", connection_cases::client),
     ("DISCARD", connection_cases::discard),
     ("EXEC", connection_cases::exec),
@@ -49,6 +58,7 @@ const CASES: &[Case] = &[
     ("DECRBY", string_cases::decrby),
     ("DEL", del),
     ("DELIFEQ", string_cases::delifeq),
+    ("DUMP", keys_cases::dump),
     ("ECHO", echo),
     ("EXISTS", exists),
     ("EXIT", exit),
@@ -59,6 +69,7 @@ const CASES: &[Case] = &[
     ("FLUSHALL", keys_cases::flushall),
     ("FLUSHDB", keys_cases::flushdb),
     ("GET", get),
+    ("GETBIT", bits_cases::getbit),
     ("GETDEL", string_cases::getdel),
     ("GETEX", string_cases::getex),
     ("GETP", getp),
@@ -75,6 +86,7 @@ const CASES: &[Case] = &[
     ("LATENCY", latency),
     ("MEMORY", memory),
     ("MGET", mget),
+    ("MONITOR", publish_cases::monitor),
     ("MSET", mset),
     ("MSETNX", string_cases::msetnx),
     ("OBJECT", keys_cases::object),
@@ -85,27 +97,35 @@ const CASES: &[Case] = &[
     ("PING", ping),
     ("PREPEND", prepend),
     ("PSETEX", psetex),
+    ("PSUBSCRIBE", publish_cases::psubscribe),
     ("PTTL", pttl),
+    ("PUBLISH", publish_cases::publish),
+    ("PUBSUB", publish_cases::pubsub),
+    ("PUNSUBSCRIBE", publish_cases::punsubscribe),
     ("QUIT", quit),
     ("RANDOMKEY", keys_cases::randomkey),
     ("READONLY", cluster_cases::readonly),
     ("READWRITE", cluster_cases::readwrite),
     ("RENAME", keys_cases::rename),
     ("RENAMENX", keys_cases::renamenx),
+    ("RESTORE", keys_cases::restore),
     ("SCAN", scan),
     ("SET", set),
+    ("SETBIT", bits_cases::setbit),
     ("SETEX", setex),
     ("SETNX", setnx),
     ("SETRANGE", string_cases::setrange),
     ("SHUTDOWN", shutdown),
     ("SLOWLOG", slowlog),
     ("STRLEN", strlen),
+    ("SUBSCRIBE", publish_cases::subscribe),
     ("SUBSTR", string_cases::substr),
     ("TIME", time),
     ("TOUCH", keys_cases::touch),
     ("TTL", ttl),
     ("TYPE", keys_cases::kind),
     ("UNLINK", keys_cases::unlink),
+    ("UNSUBSCRIBE", publish_cases::unsubscribe),
 ];
 
 const NOT_INTEGER: &str = "(error) value is not an integer or out of range";
@@ -161,7 +181,7 @@ const OF_A_NODE: &[&str] = &[
 ];
 
 /// Their cases have keys of several slots; with a tag they are tried in oracle.rs.
-const OF_SEVERAL_SLOTS: &[&str] = &["COPY", "LCS", "MSETNX", "MULTI", "RENAME", "RENAMENX", "WATCH"];
+const OF_SEVERAL_SLOTS: &[&str] = &["BITOP", "COPY", "LCS", "MSETNX", "MULTI", "RENAME", "RENAMENX", "WATCH"];
 
 #[test]
 fn every_case_holds_through_every_node_of_a_cluster() {

@@ -13,6 +13,8 @@ mod parser;
 mod parser_pieces;
 #[path = "fuzz/bodies/resp.rs"]
 mod resp;
+#[path = "fuzz/bodies/restore.rs"]
+mod restore;
 #[path = "fuzz/bodies/server.rs"]
 mod server;
 #[path = "fuzz/bodies/text.rs"]
@@ -60,6 +62,11 @@ fn frames_of_any_kind_keep_a_node_sound() {
 #[test]
 fn any_file_is_nodes_or_one_mistake() {
     replay("nodes", nodes::run);
+}
+
+#[test]
+fn any_payload_is_a_value_or_a_mistake() {
+    replay("restore", restore::run);
 }
 
 #[test]

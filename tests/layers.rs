@@ -18,14 +18,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &[]),
     // What a long value lies in, from the parser over the store to the reply.
     ("blob", &["sys::mapping"]),
-    ("timer", &[]),
+    ("pairs", &[]),
+    ("timer", &["pairs"]),
     ("buffer", &[]),
     ("proto", &["blob"]),
-    ("store", &["blob", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
+    ("store", &["blob", "pairs", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("command", &["blob", "proto", "store"]),
+    ("names", &[]),
+    ("pubsub", &["blob", "names", "proto"]),
+    // Numbers are written as Redis writes them.
+    ("dump", &["blob", "proto::Digits", "proto::integer"]),
+    ("command", &["blob", "dump", "names", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
-    ("cluster", &["blob", "buffer", "proto", "store::slot", "timer"]),
+    ("cluster", &["blob", "buffer", "pairs", "proto", "store::slot", "timer"]),
     // The server and its tools are told passwords in the same ways.
     ("secret", &["sys::files", "sys::program", "sys::reason"]),
     // An amount of memory is read alike on the command line and by CONFIG.
@@ -51,7 +56,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("benchmark", &["client", "secret", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
     (
         "server",
-        &["blob", "sys", "timer", "buffer", "proto", "store", "reactor", "command", "conn", "cluster", "config"],
+        &[
+            "blob", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn",
+            "cluster", "config",
+        ],
     ),
     ("main", &["config", "server", "cli", "benchmark", "program", "sys::reserve", "sys::stdio"]),
 ];

@@ -18,20 +18,21 @@ mod reply;
 #[path = "oracle/run.rs"]
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::time::Instant;
 
 use differences::DIFFERENCES;
 use generator::{Step, Word};
 use run::{Counts, Pair};
-use support::cluster::Cluster;
+use support::cluster::{Cluster, array};
 use support::reference::Reference;
-use support::{Server, show};
+use support::{Client, Server, root, show};
 
 /// So many requests are held against each other where nothing else is said.
-const REQUESTS: usize = 300_000;
+const REQUESTS: usize = 360_000;
 
 /// So many make one run: enough that keys collide in every way, few enough that a failing one is soon made small.
 const REQUESTS_PER_RUN: usize = 1000;
@@ -149,7 +150,7 @@ fn a_seed_is_a_run() {
 
 /// What wants all its keys in one slot of a cluster.
 const OF_ONE_SLOT: &[&str] =
-    &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS"];
+    &["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "MSETNX", "RENAME", "RENAMENX", "COPY", "LCS", "BITOP"];
 
 /// So many seeds for one way through a cluster, and others for the next.
 fn cluster_seeds(way: usize, count: u64) -> std::ops::Range<u64> {
@@ -265,4 +266,49 @@ fn a_cluster_answers_lines_as_one_server_does() {
         }
     }
     assert!(compared > 5_000 || number("MEMENTO_SEED").is_some(), "only {compared} requests");
+}
+
+/// The names that the real Redis answers such a request with, in upper case, subcommands as two words.
+fn redis_names(client: &mut Client, request: &[&str]) -> BTreeSet<String> {
+    client.send(array(request));
+    let count = client.line().strip_prefix('*').and_then(|count| count.parse().ok()).expect("a list");
+    let mut names = BTreeSet::new();
+    for _ in 0..count {
+        client.until(b"\r\n");
+        names.insert(client.line().replace('|', " ").to_uppercase());
+    }
+    names
+}
+
+/// The README names each command of Redis that is not here, other than those of types that are not, and no other.
+#[test]
+fn what_redis_has_besides_is_named() {
+    let Some(redis) = Reference::start() else { return };
+    let mut redis = redis.connect();
+    let mut missing = redis_names(&mut redis, &["COMMAND", "LIST"]);
+    for row in memento::command::COMMANDS {
+        missing.remove(&row.name.to_uppercase());
+        for sub in row.subcommands {
+            missing.remove(&sub.name.replace('|', " ").to_uppercase());
+        }
+        if !row.subcommands.is_empty() {
+            missing.remove(&format!("{} HELP", row.name.to_uppercase()));
+        }
+    }
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let table = readme.split("<!-- missing -->").nth(1).and_then(|rest| rest.split("<!-- /missing -->").next());
+    let named: BTreeSet<String> = table.expect("the table").split('`').skip(1).step_by(2).map(str::to_string).collect();
+    let wrong: Vec<_> = named.difference(&missing).collect();
+    assert!(wrong.is_empty(), "they are here, or Redis has them neither: {wrong:?}");
+    for kind in ["hash", "list", "set", "sortedset", "stream", "geo", "hyperloglog", "scripting"] {
+        for name in redis_names(&mut redis, &["COMMAND", "LIST", "FILTERBY", "ACLCAT", kind]) {
+            missing.remove(&name);
+        }
+    }
+    // A family that is named has no subcommand that need be.
+    let unnamed: Vec<_> = missing
+        .iter()
+        .filter(|name| !named.contains(*name) && !named.contains(name.split(' ').next().expect("a name")))
+        .collect();
+    assert!(unnamed.is_empty(), "neither here nor named: {unnamed:?}");
 }

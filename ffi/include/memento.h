@@ -277,7 +277,7 @@ typedef void (*memento_message_fn)(void *data, const memento_message *message);
  *
  * Where the connection breaks, memento_poll says so once, by an error: messages until it is made anew are lost. The
  * next memento_poll connects, and subscribes again to all that there was. So a loop goes on calling it; see
- * memento_poll. A server that has no SUBSCRIBE answers with an error, which is MEMENTO_EREPLY.
+ * memento_poll. What a server answers with an error, such as too many subscriptions, is MEMENTO_EREPLY.
  */
 int memento_subscribe(memento *c, const void *channel, size_t length, memento_message_fn fn, void *data);
 

@@ -3,7 +3,7 @@
 use super::inbox::Inbox;
 use super::outbox::{Outbox, OwnedReply};
 use super::{LinkId, NodeId, Reason};
-use std::collections::BTreeSet;
+use crate::pairs::Pairs;
 use std::net::IpAddr;
 
 /// How far a link is.
@@ -43,9 +43,9 @@ pub(super) struct Handshake {
 /// The requests of the peer that are not answered yet.
 #[derive(Default)]
 pub(super) struct Open {
-    /// Each with how it stands, in two numbers, so that the tree's code is that of the timers: [`EXECUTING`], or one more
+    /// Each with how it stands, in two numbers, as the sets of others have: [`EXECUTING`], or one more
     /// than the place of its answer.
-    ids: BTreeSet<(u64, u64)>,
+    ids: Pairs,
     /// The answers that wait for their grants.
     held: Vec<Option<Box<OwnedReply>>>,
     /// Places of it that are free.
@@ -67,7 +67,7 @@ impl Open {
     /// How it stands.
     fn how(&self, id: u32) -> Option<u64> {
         let id = u64::from(id);
-        self.ids.range((id, 0)..).next().filter(|&&(found, _)| found == id).map(|&(_, how)| how)
+        self.ids.since((id, 0)).filter(|&(found, _)| found == id).map(|(_, how)| how)
     }
 
     /// The host will answer it.
@@ -77,7 +77,7 @@ impl Open {
 
     /// The host answers it; whether it was to.
     pub(super) fn end(&mut self, id: u32) -> bool {
-        self.ids.remove(&(id.into(), EXECUTING))
+        self.ids.remove((id.into(), EXECUTING))
     }
 
     /// Its answer waits for the grant.
@@ -93,7 +93,7 @@ impl Open {
     /// The answer that waited.
     pub(super) fn release(&mut self, id: u32) -> Option<OwnedReply> {
         let how = self.how(id).filter(|&how| how != EXECUTING)?;
-        self.ids.remove(&(id.into(), how));
+        self.ids.remove((id.into(), how));
         let place = how as usize - 1;
         let reply = self.held[place].take()?;
         self.free.push(place);

@@ -1,7 +1,8 @@
 //! The node: TIME, ACL, DEBUG.
 
 use super::decimal::Decimal;
-use super::{CommandError, Ctx, DebugAccess, Flow, Outcome, echo};
+use super::sub::not_so;
+use super::{CommandError, Ctx, DebugAccess, Flow, Outcome};
 use crate::proto::{Args, Reply};
 use std::time::Duration;
 
@@ -49,9 +50,7 @@ fn duration(seconds: &[u8]) -> Option<Duration> {
 pub(super) fn debug(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let seconds = args.get(2).filter(|_| args[1].eq_ignore_ascii_case(b"sleep") && args.len() == 3);
     let Some(seconds) = seconds else {
-        let text =
-            format!("ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.", echo(&args[1]));
-        return Err(CommandError::Other(text));
+        return Err(not_so(args, "DEBUG"));
     };
     // What is no number is none at all, as in Redis.
     std::thread::sleep(duration(seconds).unwrap_or_default());

@@ -28,6 +28,17 @@ pub struct Pause {
     pub writes_only: bool,
 }
 
+/// What a client is to Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// One with requests.
+    Ordinary,
+    /// One with subscriptions.
+    Subscriber,
+    /// One that there is none of here.
+    Other,
+}
+
 /// Which clients are meant; what is `None` does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -37,8 +48,8 @@ pub struct Filter {
     pub address: Option<String>,
     /// Where they came to.
     pub local_address: Option<String>,
-    /// Whether they are ordinary clients; there are no others here.
-    pub ordinary: Option<bool>,
+    /// Whether they are ordinary clients, or subscribers; those of other kinds are not here.
+    pub kind: Option<ClientKind>,
     /// Whether they are the default user's; there are no others here.
     pub default_user: Option<bool>,
     /// Whether the asking one is left out.
@@ -178,7 +189,7 @@ fn list_filter(args: Args<'_>) -> Result<Filter, CommandError> {
     let mut filter = Filter::default();
     let Some(option) = args.get(2) else { return Ok(filter) };
     if option.eq_ignore_ascii_case(b"TYPE") && args.len() == 4 {
-        filter.ordinary = Some(is_ordinary(&args[3])?);
+        filter.kind = Some(client_kind(&args[3])?);
     } else if option.eq_ignore_ascii_case(b"ID") && args.len() > 3 {
         let mut ids = Vec::new();
         for id in names(args, 3)? {
@@ -203,7 +214,7 @@ fn kill_filter(args: Args<'_>) -> Result<Filter, CommandError> {
             let wrong = || CommandError::other("client-id should be greater than 0");
             filter.ids = Some(vec![client_id(value).ok_or_else(wrong)?]);
         } else if is("type") {
-            filter.ordinary = Some(is_ordinary(value)?);
+            filter.kind = Some(client_kind(value)?);
         } else if is("addr") {
             filter.address = Some(echo(value));
         } else if is("laddr") {
@@ -226,10 +237,12 @@ fn client_id(text: &[u8]) -> Option<u64> {
     crate::proto::integer(text).and_then(|id| u64::try_from(id).ok()).filter(|&id| id > 0)
 }
 
-/// Whether a client type is the ordinary one; others that Redis knows match nobody.
-fn is_ordinary(kind: &[u8]) -> Result<bool, CommandError> {
-    match choice(kind, &["normal", "master", "replica", "slave", "pubsub"]) {
-        Some(place) => Ok(place == 0),
+/// The kind of client that a word names.
+fn client_kind(kind: &[u8]) -> Result<ClientKind, CommandError> {
+    match choice(kind, &["normal", "pubsub", "master", "replica", "slave"]) {
+        Some(0) => Ok(ClientKind::Ordinary),
+        Some(1) => Ok(ClientKind::Subscriber),
+        Some(_) => Ok(ClientKind::Other),
         None => Err(CommandError::Other(format!("ERR Unknown client type '{}'", echo(kind)))),
     }
 }

@@ -1,6 +1,7 @@
 //! Values that are numbers: INC, DEC, INCF, DECF, and Redis's names for them.
 
 use super::decimal::Decimal;
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Outcome, integer};
 use crate::proto::{Args, Digits, Reply};
 use crate::store::{Expiry, Key};
@@ -32,7 +33,7 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, sum: fn(i64, i6
         None => 0,
     };
     let new = sum(old, quantity).ok_or(CommandError::Overflow)?;
-    put(ctx, key, Digits::of(new).bytes());
+    put(ctx, key, Digits::of(new).bytes(), Event::IncrBy);
     reply.integer(new);
     Ok(Flow::Continue)
 }
@@ -72,7 +73,7 @@ fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed:
         None => decimal(b"0")?,
     };
     let new = old.plus(signed(quantity)).rounded().ok_or(CommandError::FloatOverflow)?;
-    put(ctx, ctx.key(args), new.as_bytes());
+    put(ctx, ctx.key(args), new.as_bytes(), Event::IncrByFloat);
     reply.bulk(new.as_bytes());
     Ok(Flow::Continue)
 }
@@ -87,9 +88,12 @@ fn optional(args: Args<'_>) -> Result<Option<&[u8]>, CommandError> {
 }
 
 /// Changes a number in place, or makes the key.
-fn put(ctx: &mut Ctx<'_>, key: Key<'_>, number: &[u8]) {
+fn put(ctx: &mut Ctx<'_>, key: Key<'_>, number: &[u8], event: Event) {
     match ctx.state.store.get_mut(key, ctx.state.now.ms) {
         Some(mut entry) => entry.set_value(number),
         None => ctx.state.store.upsert(key, number, Expiry::Never, ctx.state.now.ms),
+    }
+    if ctx.state.pubsub.events != 0 {
+        ctx.state.tell(event, key.bytes);
     }
 }

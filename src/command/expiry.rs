@@ -1,5 +1,6 @@
 //! When keys end: EXPIRE, TTL and their kin.
 
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Now, Outcome, choice, echo, integer};
 use crate::proto::{Args, Reply};
 
@@ -44,6 +45,10 @@ fn expire_at(
         }
         Some(_) => ctx.state.store.remove(&args[1], ctx.state.now.ms),
     };
+    if set {
+        let event = if at_ms > ctx.state.now.ms as i64 { Event::Expire } else { Event::Del };
+        ctx.state.tell(event, &args[1]);
+    }
     reply.integer(set.into());
     Ok(Flow::Continue)
 }
@@ -146,6 +151,9 @@ pub(super) fn persist(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
         }
         _ => false,
     };
+    if had {
+        ctx.state.tell(Event::Persist, &args[1]);
+    }
     reply.integer(had.into());
     Ok(Flow::Continue)
 }

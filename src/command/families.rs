@@ -3,9 +3,10 @@
 use super::route::Reach;
 use super::sub::Subcommand;
 use super::table::{Flags, Keys};
-use super::{admin, client, cluster, docs, latency, memory, object, settings, slowlog};
+use super::{admin, client, cluster, docs, latency, memory, object, publish, settings, slowlog};
 
 const SUB: Subcommand = Subcommand::ROW;
+const SUB_PUBSUB: Subcommand = Subcommand { flags: Flags::PUBSUB, ..SUB };
 const SUB_ADMIN: Subcommand = Subcommand { flags: Flags::ADMIN, ..SUB };
 const SUB_KEY: Subcommand =
     Subcommand { arity: 3, keys: Keys::SECOND, reach: Reach::Slot, flags: Flags::READONLY, ..SUB };
@@ -33,7 +34,7 @@ pub(super) const CLIENT: &[Subcommand] = &[
     },
     Subcommand {
         name: "client|list",
-        usage: "[TYPE normal | ID <id> ...]",
+        usage: "[TYPE normal|pubsub | ID <id> ...]",
         summary: "Return what is known of connections, a line each",
         arity: -2,
         run: client::list,
@@ -314,6 +315,31 @@ pub(super) const MEMORY: &[Subcommand] = &[
         arity: -3,
         run: memory::usage,
         ..SUB_KEY
+    },
+];
+
+pub(super) const PUBSUB: &[Subcommand] = &[
+    Subcommand {
+        name: "pubsub|channels",
+        usage: "[<pattern>]",
+        summary: "Return the currently active channels matching a <pattern> (default: '*')",
+        arity: -2,
+        run: publish::channels,
+        ..SUB_PUBSUB
+    },
+    Subcommand {
+        name: "pubsub|numpat",
+        summary: "Return number of subscriptions to patterns",
+        run: publish::count_patterns,
+        ..SUB_PUBSUB
+    },
+    Subcommand {
+        name: "pubsub|numsub",
+        usage: "[<channel> ...]",
+        summary: "Return the number of subscribers for the specified channels, excluding pattern subscriptions",
+        arity: -2,
+        run: publish::count_subscribers,
+        ..SUB_PUBSUB
     },
 ];
 

@@ -46,7 +46,7 @@ pub(super) fn matching(
 
 /// Whether `text` matches `pattern`, wholly. Takes at most the product of the two lengths: only the last `*` is ever
 /// taken up again. Each byte that is looked at is a step.
-fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8], steps_left: &mut usize) -> bool {
     if text.is_empty() {
         // As in Redis, where only the pattern for everything is known to match nothing at all.
         return pattern.is_empty() || pattern == b"*";

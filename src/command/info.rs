@@ -5,6 +5,7 @@ use super::memory::{self, Usage};
 use super::{Ctx, Flow, Outcome, REDIS_VERSION};
 use crate::log;
 use crate::proto::{Args, Reply};
+use crate::pubsub::Kind;
 use crate::stats::{COUNTED, Fixed, Histogram};
 use std::fmt::Write;
 
@@ -163,6 +164,8 @@ fn stats(ctx: &Ctx<'_>, text: &mut String) {
     let exceeded_ms = ctx.state.node.exceeded_since_ms.map_or(0, |since_ms| ctx.state.now.ms - since_ms);
     number(text, "total_eviction_exceeded_time", ctx.state.stats.exceeded_ms + exceeded_ms);
     number(text, "current_eviction_exceeded_time", exceeded_ms);
+    number(text, "pubsub_channels", ctx.state.pubsub.count(Kind::Channel) as u64);
+    number(text, "pubsub_patterns", ctx.state.pubsub.count(Kind::Pattern) as u64);
     zeros(text, &["total_forks", "latest_fork_usec"]);
     number(text, "log_lines_dropped", log::dropped());
 }

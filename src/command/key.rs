@@ -1,7 +1,8 @@
 //! Keys, whatever they hold: DEL, EXISTS, RENAME, COPY, GETP, KEYS, SCAN, DBSIZE, FLUSH and their kin.
 
+use super::events::Event;
 use super::glob::Matcher;
-use super::walk::Found;
+use super::walk::{Found, KeysWalk};
 use super::{CommandError, Ctx, Deferred, Flow, Outcome, Walk, choice, integer, reply_value};
 use crate::limits::{SCAN_BYTES_MAX, SCAN_ENTRIES_MAX, SWEEP_ENTRIES_AT_ONCE};
 use crate::proto::{Args, Digits, Reply};
@@ -9,8 +10,14 @@ use crate::store::{Cursor, unforeseen};
 
 /// `DEL key [key ...]`, `UNLINK key [key ...]`: how many there were.
 pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let deleted = args.from(1).filter(|&key| ctx.state.store.remove(key, ctx.state.now.ms)).count();
-    reply.integer(deleted as i64);
+    let mut deleted = 0;
+    for key in args.from(1) {
+        if ctx.state.store.remove(key, ctx.state.now.ms) {
+            ctx.state.tell(Event::Del, key);
+            deleted += 1;
+        }
+    }
+    reply.integer(deleted);
     Ok(Flow::Continue)
 }
 
@@ -50,6 +57,7 @@ pub(super) fn rename(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     if !ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms) {
         return Err(CommandError::NoSuchKey);
     }
+    tell_renamed(ctx, args);
     reply.ok();
     Ok(Flow::Continue)
 }
@@ -62,8 +70,19 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     ctx.state.want_room(1, args[2].len())?;
     let free = ctx.state.store.get(&args[2], ctx.state.now.ms).is_none();
     let renamed = free && ctx.state.store.rename(&args[1], &args[2], ctx.state.now.ms);
+    if renamed {
+        tell_renamed(ctx, args);
+    }
     reply.integer(renamed.into());
     Ok(Flow::Continue)
+}
+
+/// A key has another name; its own is none.
+fn tell_renamed(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    if args[1] != args[2] {
+        ctx.state.tell(Event::RenameFrom, &args[1]);
+        ctx.state.tell(Event::RenameTo, &args[2]);
+    }
 }
 
 /// `COPY source destination [DB 0] [REPLACE]`: 1 when it was copied.
@@ -76,6 +95,9 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let found = ctx.find(from).is_some();
     let free = replace || ctx.state.store.get(to, now_ms).is_none();
     let copied = found && free && ctx.state.store.copy(from, to, now_ms);
+    if copied {
+        ctx.state.tell(Event::CopyTo, to);
+    }
     reply.integer(copied.into());
     Ok(Flow::Continue)
 }
@@ -126,6 +148,7 @@ pub(super) fn getp(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 pub(super) fn dbsize(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     // What has ended since the last sweep does not count, unless it is very much.
     ctx.state.stats.expired_keys += ctx.state.store.sweep(ctx.state.now.ms, SWEEP_ENTRIES_AT_ONCE) as u64;
+    ctx.state.tell_expired();
     reply.integer(ctx.state.store.len() as i64);
     Ok(Flow::Continue)
 }
@@ -152,7 +175,8 @@ pub(super) fn check_flush(args: Args<'_>) -> Result<(), CommandError> {
 
 /// `KEYS pattern`: a walk over all keys, made in slices.
 pub(super) fn keys(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::new(&args[1], reply.encoding())))))
+    let walk = KeysWalk::new(&args[1], reply.encoding());
+    Ok(Flow::Wait(Box::new(Deferred::Walk(Walk::Keys(walk)))))
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: the next cursor, and some keys.

@@ -91,12 +91,14 @@ impl State {
             for _ in 0..EVICTIONS_UNTIMED_MAX {
                 let expired = self.store.sweep(self.now.ms, EVICTIONS_UNTIMED_MAX);
                 self.stats.expired_keys += expired as u64;
+                self.tell_expired();
                 let freed = expired == 0 && self.store.free_buried(EVICTIONS_UNTIMED_MAX);
                 if expired == 0 && !freed {
                     if !self.store.evict() {
                         return Room::None;
                     }
                     self.stats.evicted_keys += 1;
+                    self.tell_evicted();
                 }
                 if self.has_room_for(extra_bytes) {
                     return Room::Enough;

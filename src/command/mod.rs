@@ -4,11 +4,15 @@
 //! sockets: what a handler wants of the connection or of the server it says as a [`Flow`].
 
 mod admin;
+mod bitfield;
+mod bits;
 mod client;
 mod cluster;
 mod counter;
 mod decimal;
 mod docs;
+mod dump;
+mod events;
 mod expiry;
 mod families;
 mod glob;
@@ -18,7 +22,9 @@ mod latency;
 mod lcs;
 mod measure;
 mod memory;
+mod monitor;
 mod object;
+mod publish;
 mod route;
 mod rows;
 mod session;
@@ -32,8 +38,9 @@ pub mod table;
 mod transaction;
 mod walk;
 
-pub use client::{Clients, Filter, Pause};
+pub use client::{ClientKind, Clients, Filter, Pause};
 pub use cluster::{NoCluster, NodeView, Topology};
+pub use events::parse as event_classes;
 pub use measure::Measures;
 pub use memory::Room;
 pub use route::{Merge, OwnSlots, Reach, Route};
@@ -114,14 +121,27 @@ impl Ctx<'_> {
         let found = if touches { self.state.store.read(key, now_ms) } else { self.state.store.get(key, now_ms) };
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
+        if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
+            events::miss(&mut self.state.pubsub, &mut self.state.stats, key.bytes);
+        }
         found
+    }
+
+    /// The value of `key`, as [`Ctx::find`] finds it: for commands to which one more call does not matter.
+    #[inline(never)]
+    fn find_value<'k>(&mut self, key: Key<'k>) -> Option<Value<'_>> {
+        self.find(key).map(|entry| entry.value())
     }
 
     /// The entry of `key` for a command that asks about it without using it, counted as a hit or a miss.
     fn peek<'k>(&mut self, key: impl Into<Key<'k>>) -> Option<EntryRef<'_>> {
+        let key = key.into();
         let found = self.state.store.get(key, self.state.now.ms);
         self.state.stats.keyspace_hits += u64::from(found.is_some());
         self.state.stats.keyspace_misses += u64::from(found.is_none());
+        if found.is_none() && self.state.pubsub.events & events::MISS != 0 {
+            events::miss(&mut self.state.pubsub, &mut self.state.stats, key.bytes);
+        }
         found
     }
 }
@@ -282,9 +302,9 @@ fn is_plain(spec: &CommandSpec, ctx: &Ctx<'_>, args: Args<'_>) -> bool {
     spec.subcommands.is_empty()
         && spec.takes(args.len())
         && session.authenticated
-        && !session.denied
+        && !session.guarded
         && session.transaction.is_none()
-        && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI))
+        && !spec.flags.has_any(Flags::DEBUG.and(Flags::ENDS_MULTI).and(Flags::PUBLISHES))
         && ctx.state.slots.is_none()
         && ctx.state.settings.memory_bytes_max == 0
         && !ctx.state.store.is_short()
@@ -315,6 +335,7 @@ fn execute_in_cluster(
     match aim.route {
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run_apart(spec, chosen, ctx, args, reply),
+        Some(_) if publish::has_to_wait(spec, ctx, reply) => publish::wait(spec, ctx, args, reply),
         Some(route) => match (spec.check)(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
@@ -365,11 +386,17 @@ fn run(
     reply: &mut Reply<'_>,
 ) -> Flow {
     ctx.state.stats.total_commands_processed += 1;
-    let brief = spec.flags.has(Flags::BRIEF) && !ctx.state.settings.wants_every_time(spec.flags) && !args.has_long();
+    let brief = spec.flags.has(Flags::BRIEF)
+        && !ctx.state.settings.wants_every_time(spec.flags)
+        && !args.has_long()
+        && !ctx.state.pubsub.is_monitored();
     if ctx.state.measures.is_amid_another_run(spec, brief) {
         ctx.state.measures.settle(ctx.state.host.clock_ns);
     }
     let began_ns = ctx.state.measures.ended_ns;
+    if ctx.state.pubsub.events != 0 {
+        events::end_keys(ctx.state, spec, args);
+    }
     let outcome = match handler {
         Some(handler) => handler(ctx, args, reply),
         None => sub::help(spec, args, reply),
@@ -381,8 +408,8 @@ fn run(
         ctx.state.measures.settle(ctx.state.host.clock_ns);
         let ended_ns = (ctx.state.host.clock_ns)();
         let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
-        if ctx.state.settings.is_slow(ns) {
-            slowlog::note(ctx, spec, args, ns);
+        if ctx.state.settings.is_slow(ns) || ctx.state.pubsub.is_monitored() {
+            note(ctx, (spec, sub), args, ns, matches!(outcome, Ok(Flow::Away(_))));
         }
     }
     match outcome {
@@ -393,7 +420,19 @@ fn run(
     }
 }
 
-/// As [`run`], where something was looked into before: its code is there once.
+/// Notes a request that was executed, as far as anybody wants to know. What is only passed on, its owner tells of.
+#[cold]
+#[inline(never)]
+fn note(ctx: &mut Ctx<'_>, (spec, sub): (&CommandSpec, Option<usize>), args: Args<'_>, ns: u64, is_passed_on: bool) {
+    if ctx.state.settings.is_slow(ns) {
+        slowlog::note(ctx, spec, args, ns);
+    }
+    if ctx.state.pubsub.is_monitored() && !is_passed_on {
+        monitor::tell(ctx, spec, sub, args);
+    }
+}
+
+/// As [`run`], where something was looked into before: its code is there once. Who publishes may have to wait.
 #[cfg_attr(memento_small, optimize(speed))]
 #[inline(never)]
 fn run_apart(
@@ -403,7 +442,10 @@ fn run_apart(
     args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Flow {
-    run(spec, chosen, ctx, args, reply)
+    match publish::has_to_wait(spec, ctx, reply) {
+        true => publish::wait(spec, ctx, args, reply),
+        false => run(spec, chosen, ctx, args, reply),
+    }
 }
 
 /// What runs a request: which subcommand, and its handler, none for HELP.
@@ -442,6 +484,11 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         && let Err(error) = admin::check_debug(ctx)
     {
         error
+    } else if ctx.session.is_subscriber()
+        && ctx.session.encoding != Some(Encoding::Resp3)
+        && !spec.flags.has(Flags::SUBSCRIBED)
+    {
+        publish::not_now(chosen.0.map_or(spec.name, |sub| spec.subcommands[sub].name))
     } else {
         return Ok(chosen);
     };

@@ -43,6 +43,8 @@ pub enum Merge {
     List,
     /// One that is not null is chosen.
     Any,
+    /// Integers of those nodes that answer are summed up: a lost one counts as 0.
+    Reached,
 }
 
 /// Where a request is to be executed that is not this node's alone.
@@ -169,6 +171,8 @@ pub(super) fn aim(
             let mine = places.all(|place| own.has(SlotId::of_key(&args[place])));
             Aim { route: (!mine).then_some(Route::Split(merge)), ..here(Span::of(keys, args)) }
         }
+        // In a transaction it goes where the keys are, and from there on to all.
+        Reach::Cluster(merge @ Merge::Reached) => Aim { route: Some(Route::Cluster(merge)), ..here(Span::None) },
         Reach::Cluster(merge) => Aim { route: Some(Route::Cluster(merge)), ..here(Span::Many) },
         // What is no cursor and no number this node refuses as well as any other.
         Reach::Scan => {

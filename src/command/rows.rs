@@ -4,7 +4,10 @@ use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys};
-use super::{Shown, admin, cluster, counter, docs, expiry, info, key, lcs, session, set, string, transaction};
+use super::{
+    Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
+    string, transaction,
+};
 use crate::proto::Face;
 
 const READ: Flags = Flags::READONLY;
@@ -15,7 +18,7 @@ const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
 const WRITE_BRIEF: Flags = WRITE_FAST.and(Flags::BRIEF);
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const FREE: Flags = Flags::FAST.and(Flags::NO_AUTH);
-const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE);
+const FREE_IMMEDIATE: Flags = FREE.and(Flags::IMMEDIATE).and(Flags::SUBSCRIBED);
 const IMMEDIATE: Flags = Flags::FAST.and(Flags::IMMEDIATE);
 const STORE_FAST: Flags = STORE.and(Flags::FAST);
 const STORE_BRIEF: Flags = STORE.and(Flags::BRIEF);
@@ -42,6 +45,7 @@ const ROW: CommandSpec = CommandSpec {
 const SLOT: CommandSpec = CommandSpec { keys: Keys::ONE, reach: Reach::Slot, ..ROW };
 const STRING: CommandSpec = CommandSpec { family: Family::String, arity: 2, ..SLOT };
 const COUNTER: CommandSpec = CommandSpec { family: Family::Counter, arity: -2, flags: STORE_FAST, ..SLOT };
+const BITS: CommandSpec = CommandSpec { family: Family::Bits, ..SLOT };
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..SLOT };
 /// Rows of the whole keyspace.
 const SPACE: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
@@ -57,6 +61,7 @@ const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flag
 const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
 const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags: Flags::FAST, ..ROW };
 const CLUSTER: CommandSpec = CommandSpec { family: Family::Cluster, ..ROW };
+const SUBSCRIBE: CommandSpec = CommandSpec { family: Family::Publish, arity: -2, flags: Flags::SUBSCRIBES, ..ROW };
 
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -94,6 +99,52 @@ pub static COMMANDS: &[CommandSpec] = &[
         shown: Shown::Before(1),
         run: session::auth,
         ..CONNECTION
+    },
+    CommandSpec {
+        name: "bitcount",
+        usage: "key [start end [BYTE | BIT]]",
+        summary: "Count the bits that are set",
+        arity: -2,
+        flags: READ,
+        run: bits::bitcount,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitfield",
+        usage: "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset qty ...]",
+        summary: "Read and change integers of any width",
+        arity: -2,
+        flags: STORE,
+        run: bitfield::bitfield,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitfield_ro",
+        usage: "key [GET type offset ...]",
+        summary: "Read integers of any width",
+        arity: -2,
+        flags: READ_FAST,
+        run: bitfield::bitfield_ro,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitop",
+        usage: "AND | OR | XOR | NOT destination key [key ...]",
+        summary: "Combine values bit by bit into another one",
+        arity: -4,
+        keys: Keys::FROM_SECOND,
+        flags: STORE,
+        run: bits::bitop,
+        ..BITS
+    },
+    CommandSpec {
+        name: "bitpos",
+        usage: "key bit [start [end [BYTE | BIT]]]",
+        summary: "Find the first bit that is set, or clear",
+        arity: -3,
+        flags: READ,
+        run: bits::bitpos,
+        ..BITS
     },
     CommandSpec {
         name: "client",
@@ -220,6 +271,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..TRANSACTION
     },
     CommandSpec {
+        name: "dump",
+        usage: "key",
+        summary: "Answer a value in the form that RESTORE takes",
+        arity: 2,
+        flags: READ,
+        run: dump::dump,
+        ..KEY
+    },
+    CommandSpec {
         name: "echo",
         usage: "message",
         summary: "Answer the message",
@@ -303,6 +363,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..FLUSH
     },
     CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_BRIEF, run: string::get, ..STRING },
+    CommandSpec {
+        name: "getbit",
+        usage: "key offset",
+        summary: "Answer a bit of a value",
+        arity: 3,
+        flags: READ_FAST,
+        run: bits::getbit,
+        ..BITS
+    },
     CommandSpec {
         name: "getdel",
         usage: "key",
@@ -443,6 +512,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "monitor",
+        summary: "Stream every request that this node executes",
+        flags: Flags::ADMIN,
+        run: monitor::monitor,
+        ..ROW
+    },
+    CommandSpec {
         name: "mset",
         usage: "key value [key value ...]",
         summary: "Set several values",
@@ -516,7 +592,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Answer PONG, or the message",
         arity: -1,
         reach: Reach::Anywhere,
-        flags: Flags::FAST.and(Flags::UNPROTECTED),
+        flags: Flags::FAST.and(Flags::UNPROTECTED).and(Flags::SUBSCRIBED),
         run: session::ping,
         ..CONNECTION
     },
@@ -542,12 +618,47 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
+        name: "psubscribe",
+        usage: "pattern [pattern ...]",
+        summary: "Listen to all channels that match",
+        run: publish::psubscribe,
+        ..SUBSCRIBE
+    },
+    CommandSpec {
         name: "pttl",
         usage: "key",
         summary: "Answer how many milliseconds a key has left",
         flags: READ_BRIEF,
         run: expiry::pttl,
         ..EXPIRY
+    },
+    CommandSpec {
+        name: "publish",
+        usage: "channel message",
+        summary: "Tell all who listen to a channel",
+        family: Family::Publish,
+        arity: 3,
+        rest: 2,
+        reach: Reach::Cluster(Merge::Reached),
+        flags: Flags::PUBLISHES.and(Flags::FAST),
+        run: publish::publish,
+        ..ROW
+    },
+    CommandSpec {
+        name: "pubsub",
+        usage: "CHANNELS [pattern] | HELP | NUMPAT | NUMSUB [channel ...]",
+        summary: "Tell who listens to what on this node",
+        family: Family::Publish,
+        subcommands: families::PUBSUB,
+        ..FAMILY
+    },
+    CommandSpec {
+        name: "punsubscribe",
+        usage: "[pattern ...]",
+        summary: "Stop listening to channels that match",
+        arity: -1,
+        run: publish::punsubscribe,
+        ..SUBSCRIBE
     },
     CommandSpec {
         name: "quit",
@@ -609,6 +720,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
+        name: "restore",
+        usage: "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
+        summary: "Set a value as DUMP has answered it, here or in Redis",
+        arity: -4,
+        flags: STORE,
+        run: dump::restore,
+        ..KEY
+    },
+    CommandSpec {
         name: "scan",
         usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
         summary: "List keys a few at a time; a key present throughout is listed",
@@ -636,6 +756,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: STORE_BRIEF,
         run: set::set,
         ..STRING
+    },
+    CommandSpec {
+        name: "setbit",
+        usage: "key offset bit",
+        summary: "Set or clear a bit and answer what it was; what is missing before it becomes zeros",
+        arity: 4,
+        flags: STORE,
+        run: bits::setbit,
+        ..BITS
     },
     CommandSpec {
         name: "setex",
@@ -690,6 +819,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: READ_BRIEF,
         run: string::strlen,
         ..STRING
+    },
+    CommandSpec {
+        name: "subscribe",
+        usage: "channel [channel ...]",
+        summary: "Listen to channels",
+        run: publish::subscribe,
+        ..SUBSCRIBE
     },
     CommandSpec {
         name: "substr",
@@ -747,6 +883,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         face: Face::OkOrNull,
         run: key::del,
         ..KEY
+    },
+    CommandSpec {
+        name: "unsubscribe",
+        usage: "[channel ...]",
+        summary: "Stop listening to channels",
+        arity: -1,
+        run: publish::unsubscribe,
+        ..SUBSCRIBE
     },
     CommandSpec {
         name: "unwatch",

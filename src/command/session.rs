@@ -3,7 +3,8 @@
 use super::transaction::{Transaction, unwatch};
 use super::{COMMANDS, CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, choice, echo as printable, integer};
 use crate::limits::NAME_BYTES_MAX;
-use crate::proto::{Args, Encoding, Form, Reply};
+use crate::proto::{Args, Encoding, Form, PushWord, Reply};
+use crate::pubsub::Subscriber;
 use crate::store::SlotId;
 
 /// What the server knows of a client. Small: what few clients have is boxed.
@@ -19,6 +20,8 @@ pub struct Session {
     pub authenticated: bool,
     /// Whether protected mode keeps it out.
     pub denied: bool,
+    /// Whether something is to be looked into before each of its requests: it is denied, or it subscribes to something.
+    pub guarded: bool,
     /// Which of its replies are sent.
     pub replies: Replies,
     /// Whether eviction passes it over (CLIENT NO-EVICT).
@@ -31,6 +34,8 @@ pub struct Session {
     last_row: Option<u16>,
     /// What it calls itself.
     pub names: Option<Box<Names>>,
+    /// What it subscribes to.
+    pub subscriber: Option<Box<Subscriber>>,
     /// What it has queued since MULTI, and what it watches.
     pub transaction: Option<Box<Transaction>>,
     /// The slot, another node's, whose keys it no longer watches: the server takes this and tells the owner.
@@ -74,6 +79,11 @@ impl Session {
         self.last_row.map(|row| &COMMANDS[usize::from(row)])
     }
 
+    /// Whether it subscribes to any channel or pattern.
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriber.as_deref().is_some_and(|subscriber| subscriber.total() > 0)
+    }
+
     /// It sends this command.
     #[inline(always)]
     pub(super) fn set_last(&mut self, spec: &'static CommandSpec) {
@@ -88,12 +98,14 @@ impl Session {
             encoding: None,
             authenticated,
             denied,
+            guarded: denied,
             replies: Replies::On,
             no_evict: false,
             no_touch: false,
             readonly: false,
             last_row: None,
             names: None,
+            subscriber: None,
             transaction: None,
             forget_elsewhere: None,
         }
@@ -114,10 +126,14 @@ impl Session {
 }
 
 /// `PING [message]`
-pub(super) fn ping(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
+pub(super) fn ping(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     match args.get(1) {
-        None => reply.simple("PONG"),
         Some(_) if args.len() > 2 => return Err(CommandError::Arity("ping")),
+        // So that a subscriber can tell it from a message.
+        message if ctx.session.is_subscriber() && reply.encoding() == Encoding::Resp2 => {
+            reply.push(&[PushWord::Bytes(b"pong"), PushWord::Bytes(message.unwrap_or_default())], false);
+        }
+        None => reply.simple("PONG"),
         Some(message) => reply.bulk(message),
     }
     Ok(Flow::Continue)
@@ -148,6 +164,7 @@ pub(super) fn quit(_ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
 /// `RESET`: as if the client had just come.
 pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     unwatch(ctx);
+    super::publish::leave(ctx);
     let session = &mut *ctx.session;
     let authenticated = ctx.state.access.password.is_none();
     let forget_elsewhere = session.forget_elsewhere;
@@ -317,6 +334,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<Session>() <= 48, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 56, "{} bytes", size_of::<Session>());
     }
 }

@@ -1,6 +1,7 @@
 //! Setting a whole value, under conditions and for a time: SET and its kin, and GETEX, whose options are of the same
 //! kind.
 
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Now, Outcome, choice, integer, reply_value, string};
 use crate::proto::{Args, Reply, Word};
 use crate::store::{Expiry, Key, Value};
@@ -123,12 +124,31 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 fn store_value(ctx: &mut Ctx<'_>, args: Args<'_>, key: Key<'_>, value: usize, expiry: Expiry) {
     let now_ms = ctx.state.now.ms;
     if matches!(expiry, Expiry::At(at_ms) if at_ms <= now_ms) {
-        ctx.state.store.remove(key, now_ms);
-        return;
+        if !ctx.state.store.remove(key, now_ms) {
+            // To who watches it, it was there for a moment.
+            ctx.state.store.note_change(key);
+        }
+        return tell_set(ctx, key, expiry);
     }
     match args.word(value) {
         Word::Received(bytes) => ctx.state.store.upsert(key, bytes, expiry, now_ms),
         Word::Long(value) => ctx.state.store.upsert_shared(key, Rc::clone(value), expiry, now_ms),
+    }
+    if ctx.state.pubsub.events != 0 {
+        tell_set(ctx, key, expiry);
+    }
+}
+
+/// The events of a value that was set, maybe for no time at all.
+#[cold]
+#[inline(never)]
+fn tell_set(ctx: &mut Ctx<'_>, key: Key<'_>, expiry: Expiry) {
+    ctx.state.tell(Event::Set, key.bytes);
+    if let Expiry::At(at_ms) = expiry {
+        ctx.state.tell(Event::Expire, key.bytes);
+        if at_ms <= ctx.state.now.ms {
+            ctx.state.tell(Event::Expired, key.bytes);
+        }
     }
 }
 
@@ -147,13 +167,17 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
     reply_value(reply, entry.value());
     let expires = entry.expires_ms().is_some();
     match time {
-        Some(at_ms) if at_ms <= now.ms => drop(ctx.state.store.remove(key, now.ms)),
+        Some(at_ms) if at_ms <= now.ms => {
+            ctx.state.store.remove(key, now.ms);
+            ctx.state.tell(Event::Del, key);
+        }
         None if !options.persist || !expires => {}
         // To have no time is what PERSIST asks for.
         time => {
             if let Some(mut entry) = ctx.state.store.get_mut(key, now.ms) {
                 entry.set_expires(time);
             }
+            ctx.state.tell(if time.is_some() { Event::Expire } else { Event::Persist }, key);
         }
     }
     Ok(Flow::Continue)

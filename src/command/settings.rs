@@ -1,7 +1,7 @@
 //! The settings by Redis's names, and CONFIG. A setting is a row: its name, what it is, how it is changed.
 
 use super::sub::names;
-use super::{CommandError, Ctx, Flags, Flow, Outcome, choice, echo, glob, short};
+use super::{CommandError, Ctx, Flags, Flow, Outcome, choice, echo, events, glob, short};
 use crate::limits::{
     CLIENTS_MEMORY_PART, EVICTION_SAMPLES, EVICTION_SAMPLES_MAX, FIRST_REQUEST_SECONDS, MATCH_STEPS_MAX,
     SLOW_ENTRIES_MAX, TIMEOUT_SECONDS_MAX, VALUE_BYTES_MAX, WORD_MEMORY_PART,
@@ -71,6 +71,8 @@ pub struct Settings {
     pub memory_samples: usize,
     /// What all clients together make the server hold may take so many bytes, 0: any number; none: a part of the memory.
     pub clients_bytes_max: Option<u64>,
+    /// Which events of keys are published, in Redis's classes; 0: none.
+    pub events: u16,
     /// The box's memory, 0 where it is not known.
     pub box_bytes: u64,
     /// The least that is logged, one of Redis's words.
@@ -105,6 +107,7 @@ impl Default for Settings {
             memory_policy: Policy::default(),
             memory_samples: EVICTION_SAMPLES,
             clients_bytes_max: None,
+            events: 0,
             box_bytes: 0,
             log_level: "notice",
             is_clustered: false,
@@ -197,6 +200,7 @@ settings! {
     "maxmemory-clients", Change::By(set_clients_memory), |now| now.clients_bytes_max().to_string();
     "maxmemory-policy", Change::By(set_policy), |now| now.memory_policy.name().into();
     "maxmemory-samples", Change::By(set_samples), |now| now.memory_samples.to_string();
+    "notify-keyspace-events", Change::By(set_events), |now| events::letters(now.events);
     "port", Change::Same, |now| now.port.to_string();
     "proto-max-bulk-len", Change::Same, |_| VALUE_BYTES_MAX.to_string();
     "save", Change::Same, |_| String::new();
@@ -241,6 +245,11 @@ fn set_clients_memory(now: &mut Settings, text: &str) -> Result<(), String> {
 
 fn set_policy(now: &mut Settings, text: &str) -> Result<(), String> {
     now.memory_policy = Policy::ALL[one_of(text, &Policy::ALL.map(Policy::name))?];
+    Ok(())
+}
+
+fn set_events(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.events = events::parse(text).ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
     Ok(())
 }
 
@@ -342,6 +351,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     ctx.state.settings = changed;
     apply_log_level(&ctx.state.settings);
     ctx.state.store.set_policy(ctx.state.settings.memory_policy, ctx.state.settings.memory_samples);
+    ctx.state.apply_events();
     reply.ok();
     Ok(Flow::Continue)
 }

@@ -2,6 +2,7 @@
 
 use super::{CommandError, CommandSpec, Measures, OwnSlots, Pause, Settings, SlowLog, Watches};
 use crate::proto::{Args, Word};
+use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::store::Store;
 
@@ -25,6 +26,8 @@ pub struct State {
     pub access: Access,
     /// Who watches which key.
     pub watches: Watches,
+    /// Who subscribes to what.
+    pub pubsub: PubSub,
     /// Until when which clients are held up.
     pub pause: Option<Pause>,
     /// The slots that are this node's; none where there is no cluster.
@@ -46,6 +49,7 @@ impl State {
             slowlog: SlowLog::default(),
             access,
             watches: Watches::default(),
+            pubsub: PubSub::default(),
             pause: None,
             slots: None,
             host,

@@ -1,5 +1,6 @@
 //! Values that are read, or changed in place: GET, APPEND, SETRANGE and their kin.
 
+use super::events::Event;
 use super::{CommandError, Ctx, Flow, Outcome, integer, reply_value};
 use crate::blob::Blob;
 use crate::limits::VALUE_BYTES_MAX;
@@ -39,7 +40,9 @@ fn answer_here(ctx: &mut Ctx<'_>, key: Key<'_>, reply: &mut Reply<'_>) {
 pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args);
     answer(ctx, key, reply);
-    ctx.state.store.remove(key, ctx.state.now.ms);
+    if ctx.state.store.remove(key, ctx.state.now.ms) {
+        ctx.state.tell(Event::Del, key.bytes);
+    }
     Ok(Flow::Continue)
 }
 
@@ -48,6 +51,9 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) 
     let (key, now_ms) = (&args[1], ctx.state.now.ms);
     let equal = ctx.state.store.get(key, now_ms).is_some_and(|entry| *entry.value().bytes() == args[2]);
     let deleted = equal && ctx.state.store.remove(key, now_ms);
+    if deleted {
+        ctx.state.tell(Event::Del, key);
+    }
     reply.integer(deleted.into());
     Ok(Flow::Continue)
 }
@@ -108,27 +114,33 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             entry.write_at(offset, part);
         }
         None => {
-            let mut value = Blob::default();
-            value.try_reserve(end)?;
+            let mut value = Blob::try_with_room(end)?;
             value.write_at(offset, part);
             ctx.state.store.upsert_shared(key, value.into(), Expiry::Never, now_ms);
         }
     }
+    ctx.state.tell(Event::SetRange, key);
     reply.integer(length.max(end) as i64);
     Ok(Flow::Continue)
 }
 
 /// `APPEND key value`: the new length.
 pub(super) fn append(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, |entry, bytes| entry.append(bytes))
+    extend(ctx, args, reply, Event::Append, |entry, bytes| entry.append(bytes))
 }
 
 /// `PREPEND key value`: the new length.
 pub(super) fn prepend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    extend(ctx, args, reply, |entry, bytes| entry.prepend(bytes))
+    extend(ctx, args, reply, Event::Prepend, |entry, bytes| entry.prepend(bytes))
 }
 
-fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&mut EntryMut<'_>, &[u8])) -> Outcome {
+fn extend(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+    event: Event,
+    change: fn(&mut EntryMut<'_>, &[u8]),
+) -> Outcome {
     let (key, more) = (ctx.key(args), &args[2]);
     let length = match ctx.state.store.get_mut(key, ctx.state.now.ms) {
         Some(mut entry) => {
@@ -145,6 +157,7 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, change: fn(&
             more.len()
         }
     };
+    ctx.state.tell(event, key.bytes);
     reply.integer(length as i64);
     Ok(Flow::Continue)
 }

@@ -48,10 +48,25 @@ impl Subcommand {
 
 /// The words from `first` on, names that are asked for, unless they are too many.
 pub(super) fn names<'a>(args: Args<'a>, first: usize) -> Result<impl Iterator<Item = &'a [u8]> + Clone, CommandError> {
-    if args.len() > first + NAMES_ASKED_MAX {
-        return Err(CommandError::Other(format!("ERR too many names, ask for at most {NAMES_ASKED_MAX} at a time")));
+    few_names(args, first, NAMES_ASKED_MAX)
+}
+
+/// As [`names`], so many at most.
+pub(super) fn few_names<'a>(
+    args: Args<'a>,
+    first: usize,
+    most: usize,
+) -> Result<impl Iterator<Item = &'a [u8]> + Clone + use<'a>, CommandError> {
+    if args.len() > first + most {
+        return Err(CommandError::Other(format!("ERR too many names, ask for at most {most} at a time")));
     }
     Ok(args.from(first))
+}
+
+/// A subcommand that there is not, or not with so many words.
+pub(super) fn not_so(args: Args<'_>, family: &str) -> CommandError {
+    let text = "unknown subcommand or wrong number of arguments for";
+    CommandError::Other(format!("ERR {text} '{}'. Try {family} HELP.", echo(&args[1])))
 }
 
 /// Which subcommand a request of a family means.

@@ -54,10 +54,14 @@ pub enum Family {
     String,
     /// Values that are numbers.
     Counter,
+    /// Values that are rows of bits.
+    Bits,
     /// Keys, whatever they hold.
     Key,
     /// When keys end.
     Expiry,
+    /// Messages.
+    Publish,
     /// Several requests as one.
     Transaction,
     /// The client's own connection.
@@ -74,8 +78,10 @@ impl Family {
         match self {
             Family::String => "string",
             Family::Counter => "counter",
+            Family::Bits => "bits",
             Family::Key => "key",
             Family::Expiry => "expiry",
+            Family::Publish => "publish",
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
@@ -87,7 +93,9 @@ impl Family {
     pub fn group(self) -> &'static str {
         match self {
             Family::String | Family::Counter => "string",
+            Family::Bits => "bitmap",
             Family::Key | Family::Expiry => "generic",
+            Family::Publish => "pubsub",
             Family::Transaction => "transactions",
             Family::Connection => "connection",
             Family::Server => "server",
@@ -99,7 +107,9 @@ impl Family {
     pub fn category(self) -> Option<&'static str> {
         match self {
             Family::String | Family::Counter => Some("@string"),
+            Family::Bits => Some("@bitmap"),
             Family::Key | Family::Expiry => Some("@keyspace"),
+            Family::Publish => Some("@pubsub"),
             Family::Transaction => Some("@transaction"),
             Family::Connection => Some("@connection"),
             Family::Server | Family::Cluster => None,
@@ -124,6 +134,7 @@ impl Keys {
     pub(super) const ONE: Keys = Keys { first: 1, last: 1, step: 1 };
     pub(super) const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
     pub(super) const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+    pub(super) const FROM_SECOND: Keys = Keys { first: 2, last: -1, step: 1 };
     pub(super) const TWO: Keys = Keys { first: 1, last: 2, step: 1 };
     pub(super) const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
@@ -174,13 +185,22 @@ impl Flags {
     pub const BRIEF: Flags = Flags(2048);
     /// It is refused between MULTI and EXEC.
     pub const NO_MULTI: Flags = Flags(256);
+    /// It may be used by who has subscriptions and does not speak RESP3.
+    pub const SUBSCRIBED: Flags = Flags(4096);
+    /// It concerns messages.
+    pub const PUBSUB: Flags = Flags(8192);
+    /// It begins or ends subscriptions, of which the client is told whatever replies it wants.
+    pub const SUBSCRIBES: Flags = Flags(4096 | 8192);
+    /// It publishes, and waits where too many messages are on their way.
+    pub const PUBLISHES: Flags = Flags(8192 | 16384);
 
-    const NAMES: [(Flags, &'static str); 7] = [
+    const NAMES: [(Flags, &'static str); 8] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
         (Flags::FAST, "fast"),
         (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_MULTI, "no_multi"),
     ];
@@ -406,6 +426,7 @@ mod tests {
         assert_eq!(places("get", 2), [1]);
         assert_eq!(places("mget", 4), [1, 2, 3]);
         assert_eq!(places("mset", 5), [1, 3]);
+        assert_eq!(places("bitop", 5), [2, 3, 4]);
         assert_eq!(places("ping", 1), [0; 0]);
         assert_eq!(places("get", 1), [0; 0]);
     }

@@ -6,6 +6,7 @@ mod cluster;
 
 use super::*;
 use crate::proto::{Encoding, Face, Output, Parsed, Parser, Words};
+use crate::pubsub::Receiver;
 
 #[test]
 fn what_is_echoed_is_cut_and_printable() {
@@ -241,6 +242,7 @@ fn only_what_changes_a_key_is_noted() {
         ("EXPIRE d -1", &["d"]),
         ("GETDEL c", &["c"]),
         ("GETDEL c", &[]),
+        ("SET gone 1 PXAT 1", &["gone"]),
         ("SET e 1", &["e"]),
         ("FLUSHALL", &[]),
     ] {
@@ -249,4 +251,27 @@ fn only_what_changes_a_key_is_noted() {
         let wanted = wanted.iter().map(|key| key.as_bytes());
         assert!(changes.iter().map(|key| &key[..]).eq(wanted), "{request}: {changes:?}");
     }
+}
+
+/// The sweep may not have come to it yet.
+#[test]
+fn a_key_s_end_is_told_before_what_becomes_of_it() {
+    let mut desk = Desk::new();
+    desk.state.settings.events = event_classes("EAm").expect("letters");
+    desk.state.apply_events();
+    assert_eq!(desk.ask("PSUBSCRIBE *"), "psubscribe * 1");
+    // Somebody else asks.
+    desk.session = Session::new(2, 0, true, false);
+    for request in ["PSETEX k 10 v", "SET k w", "PSETEX k 10 v", "DEL k", "GET k"] {
+        desk.ask(request);
+        desk.state.now.ms += 20;
+    }
+    let mut events = Vec::new();
+    while let Receiver::Client(_) = desk.state.pubsub.next_receiver() {
+        let message = desk.state.pubsub.message(Encoding::Text).expect("a message");
+        events.push(String::from_utf8_lossy(message.bytes()).trim_end().replace("pmessage * __keyevent@0__:", ""));
+    }
+    let wanted = ["set k", "expire k", "expired k", "set k", "set k", "expire k", "expired k", "keymiss k"];
+    assert_eq!(events, wanted);
+    assert_eq!((desk.state.stats.expired_keys, desk.state.store.len()), (2, 0));
 }

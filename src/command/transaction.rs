@@ -4,9 +4,9 @@ use super::route::{Aim, OwnSlots, Reach, Route, Span, cross_slot, one_slot};
 use super::table::{Flags, Keys};
 use super::{CommandError, CommandSpec, Ctx, Deferred, Flow, Outcome, Room, choose, lookup, refuse, run_apart};
 use crate::limits::{TRANSACTION_BYTES_MAX, WATCHED_KEYS_MAX};
+use crate::names::Names;
 use crate::proto::{Args, Digits, Encoding, Face, OwnedArgs, Reply, Word};
 use crate::store::{SlotId, Store};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What a client has queued, and what it watches.
@@ -73,29 +73,20 @@ impl Transaction {
 /// Who watches which key, and whose keys have changed.
 #[derive(Debug, Default)]
 pub struct Watches {
-    clients: HashMap<Rc<[u8]>, Numbers>,
-    changed: Numbers,
+    clients: Names,
+    changed: Vec<u64>,
 }
 
-/// The numbers of clients, in order: what came last has the highest, and is added without moving others.
-#[derive(Debug, Default)]
-struct Numbers(Vec<u64>);
-
-impl Numbers {
-    fn has(&self, client: u64) -> bool {
-        self.0.binary_search(&client).is_ok()
+/// Puts a client's number where it belongs: what came last has the highest, and is added without moving others.
+fn add(numbers: &mut Vec<u64>, client: u64) {
+    if let Err(place) = numbers.binary_search(&client) {
+        numbers.insert(place, client);
     }
+}
 
-    fn add(&mut self, client: u64) {
-        if let Err(place) = self.0.binary_search(&client) {
-            self.0.insert(place, client);
-        }
-    }
-
-    fn remove(&mut self, client: u64) {
-        if let Ok(place) = self.0.binary_search(&client) {
-            self.0.remove(place);
-        }
+fn remove(numbers: &mut Vec<u64>, client: u64) {
+    if let Ok(place) = numbers.binary_search(&client) {
+        numbers.remove(place);
     }
 }
 
@@ -107,31 +98,32 @@ impl Watches {
 
     /// The watched keys.
     fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.clients.keys().map(|key| &**key)
+        self.clients.iter().map(|(key, _)| &**key)
     }
 
     /// Whether a client watches a key already.
     fn has(&self, key: &[u8], client: u64) -> bool {
-        self.clients.get(key).is_some_and(|clients| clients.has(client))
+        self.clients.get(key).binary_search(&client).is_ok()
     }
 
     /// Notes a watched key, and gives it as it is kept here.
     fn add(&mut self, key: &[u8], client: u64) -> Rc<[u8]> {
-        let kept = self.clients.get_key_value(key).map_or_else(|| key.into(), |(kept, _)| Rc::clone(kept));
-        self.clients.entry(Rc::clone(&kept)).or_default().add(client);
+        let (kept, clients) = self.clients.add(key);
+        add(clients, client);
         kept
     }
 
     fn remove(&mut self, key: &[u8], client: u64) {
-        if let Some(clients) = self.clients.get_mut(key) {
-            clients.remove(client);
-            if clients.0.is_empty() {
-                self.clients.remove(key);
-            }
+        let Some(clients) = self.clients.get_mut(key) else { return };
+        remove(clients, client);
+        if clients.is_empty() {
+            self.clients.remove(key);
         }
     }
 
     /// Marks the clients whose keys the store says were changed.
+    #[cold]
+    #[inline(never)]
     pub fn follow(&mut self, store: &mut Store) {
         for key in store.take_changes() {
             self.touch(&key);
@@ -140,8 +132,8 @@ impl Watches {
 
     /// A key has changed.
     fn touch(&mut self, key: &[u8]) {
-        if let Some(clients) = self.clients.get(key) {
-            clients.0.iter().for_each(|&client| self.changed.add(client));
+        for &client in self.clients.get(key) {
+            add(&mut self.changed, client);
         }
     }
 }
@@ -149,6 +141,12 @@ impl Watches {
 /// Whether MULTI was said.
 pub(super) fn is_open(ctx: &Ctx<'_>) -> bool {
     ctx.session.transaction.as_ref().is_some_and(|transaction| transaction.open)
+}
+
+/// Whether anything that is queued publishes.
+pub(super) fn publishes(ctx: &Ctx<'_>) -> bool {
+    let transaction = ctx.session.transaction.as_deref();
+    transaction.is_some_and(|open| open.queue.iter().any(|(spec, _)| spec.flags.has(Flags::PUBLISHES)))
 }
 
 /// Whether a request of this row is to be queued instead of executed.
@@ -264,6 +262,7 @@ fn run_all<'a>(
     }
     reply.array(requests.len());
     let mut after = Flow::Continue;
+    ctx.state.pubsub.in_transaction = true;
     for (spec, args) in requests {
         reply.set_face(spec.face);
         // It was found before it was queued.
@@ -281,6 +280,7 @@ fn run_all<'a>(
             other => after = other,
         }
     }
+    ctx.state.pubsub.in_transaction = false;
     Ok(after)
 }
 
@@ -411,14 +411,14 @@ pub(super) fn forget(transaction: &mut Transaction, watches: &mut Watches, clien
     }
     transaction.watched_bytes = 0;
     (transaction.watched_slot, transaction.elsewhere, transaction.lost) = (None, false, false);
-    watches.changed.remove(client);
+    remove(&mut watches.changed, client);
 }
 
 /// Whether a key that the client watches was changed or has ended.
 fn watched_changed(ctx: &Ctx<'_>) -> bool {
     let Some(transaction) = &ctx.session.transaction else { return false };
     transaction.lost
-        || ctx.state.watches.changed.has(ctx.session.id)
+        || ctx.state.watches.changed.binary_search(&ctx.session.id).is_ok()
         || transaction
             .watched
             .iter()

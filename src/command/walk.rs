@@ -1,15 +1,67 @@
-//! A walk over all keys that takes many turns: KEYS.
+//! What takes many turns: KEYS, which is a walk over all keys; BITCOUNT and BITPOS of long values.
 
 use super::CommandError;
+use super::bits::Look;
 use super::glob::Matcher;
 use crate::limits::{TURN_REPLY_BYTES, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
 use crate::proto::{Encoding, Face, Output, Progress, Reply};
 use crate::store::{Cursor, Store};
 
+/// A command on its way that takes many turns.
+#[derive(Debug)]
+pub enum Walk {
+    /// KEYS.
+    Keys(KeysWalk),
+    /// BITCOUNT, BITPOS.
+    Bits(Look),
+}
+
+impl Walk {
+    /// Does a bounded piece of it, looking at or answering about `entries_max` keys; what is answered goes to
+    /// `output`. What it finds may take `bytes_max`, or the answer is an error. `true` when the reply is whole.
+    pub fn step(
+        &mut self,
+        store: &Store,
+        now_ms: u64,
+        entries_max: usize,
+        bytes_max: usize,
+        output: &mut Output,
+    ) -> bool {
+        match self {
+            Walk::Keys(walk) => walk.step(store, now_ms, entries_max, bytes_max, output),
+            Walk::Bits(look) => look.step(store, now_ms, output),
+        }
+    }
+
+    /// Does all of it in one step: inside a transaction nothing may come in between.
+    pub(super) fn answer_at_once(self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
+        match self {
+            Walk::Keys(walk) => walk.answer_at_once(store, now_ms, reply),
+            Walk::Bits(look) => look.answer_at_once(store, now_ms, reply),
+        }
+    }
+
+    /// Whether the answer is still being made; after that it is its client that is waited for.
+    pub fn is_searching(&self) -> bool {
+        match self {
+            Walk::Keys(walk) => matches!(walk.stage, Stage::Searching(_)),
+            Walk::Bits(_) => true,
+        }
+    }
+
+    /// The memory that what was found takes, in bytes.
+    pub fn bytes_used(&self) -> usize {
+        match self {
+            Walk::Keys(walk) => walk.found.bytes_used(),
+            Walk::Bits(_) => 0,
+        }
+    }
+}
+
 /// KEYS on its way. The client's next requests wait for its end, so to that client it is one moment; other clients'
 /// writes go on meanwhile, and a key that exists throughout is found.
 #[derive(Debug)]
-pub struct Walk {
+pub struct KeysWalk {
     pattern: Box<[u8]>,
     encoding: Encoding,
     found: Found,
@@ -26,22 +78,13 @@ enum Stage {
     Answering(usize, Progress),
 }
 
-impl Walk {
+impl KeysWalk {
     /// A walk for the keys that match `pattern`.
-    pub(super) fn new(pattern: &[u8], encoding: Encoding) -> Walk {
-        Walk { pattern: pattern.into(), encoding, found: Found::default(), stage: Stage::Searching(Cursor::START) }
+    pub(super) fn new(pattern: &[u8], encoding: Encoding) -> KeysWalk {
+        KeysWalk { pattern: pattern.into(), encoding, found: Found::default(), stage: Stage::Searching(Cursor::START) }
     }
 
-    /// Does a bounded piece of it, looking at or answering about `entries_max` keys; what is answered goes to
-    /// `output`. What it finds may take `bytes_max`, or the answer is an error. `true` when the reply is whole.
-    pub fn step(
-        &mut self,
-        store: &Store,
-        now_ms: u64,
-        entries_max: usize,
-        bytes_max: usize,
-        output: &mut Output,
-    ) -> bool {
+    fn step(&mut self, store: &Store, now_ms: u64, entries_max: usize, bytes_max: usize, output: &mut Output) -> bool {
         match self.stage {
             Stage::Searching(from) => {
                 match self.search(store, from, now_ms, entries_max, bytes_max) {
@@ -73,8 +116,7 @@ impl Walk {
         }
     }
 
-    /// Does all of it in one step: inside a transaction nothing may come in between.
-    pub(super) fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
+    fn answer_at_once(mut self, store: &Store, now_ms: u64, reply: &mut Reply<'_>) {
         let mut next = Some(Cursor::START);
         while let Some(from) = next {
             match self.search(store, from, now_ms, WALK_ENTRIES_PER_TURN, WALK_BYTES_MAX) {
@@ -94,7 +136,7 @@ impl Walk {
         entries_max: usize,
         bytes_max: usize,
     ) -> Result<Option<Cursor>, CommandError> {
-        let Walk { pattern, found, .. } = self;
+        let KeysWalk { pattern, found, .. } = self;
         let mut matcher = Matcher::new(pattern);
         let mut has_room = true;
         let next = store.scan(from, entries_max, now_ms, &mut |entry| {
@@ -114,16 +156,6 @@ impl Walk {
             return Err(CommandError::Other(text));
         }
         Ok(next)
-    }
-
-    /// Whether the store is still being looked through; after that it is its client that is waited for.
-    pub fn is_searching(&self) -> bool {
-        matches!(self.stage, Stage::Searching(_))
-    }
-
-    /// The memory that what was found takes, in bytes.
-    pub fn bytes_used(&self) -> usize {
-        self.found.bytes_used()
     }
 }
 

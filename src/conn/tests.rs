@@ -135,6 +135,23 @@ fn a_waiting_reply_keeps_its_place_and_holds_what_follows() {
 }
 
 #[test]
+fn messages_stand_behind_what_is_waited_for_and_do_not_hold_it_up() {
+    let (mut conn, mut desk, mut service) = start();
+    conn.take(b"a\nwait\n", &mut desk, &mut service);
+    let mut message = Output::default();
+    message.push(&[b'm'; OUTPUT_SOFT_BYTES_MAX]);
+    conn.queue_message(&message, &mut desk.pool);
+    assert!(!conn.has_room(), "what stands before it is to be sent first");
+    assert_eq!(send(&mut conn, &mut desk, 100), b"a+;");
+    assert!(conn.has_room() && conn.held_up() == Some(HeldUp::ByItself));
+    desk.output.push(b"r;");
+    conn.fill(service.waiting[0], &mut desk, true);
+    let sent = send(&mut conn, &mut desk, 50_000);
+    assert!(sent.starts_with(b"r;mm") && sent.len() == 2 + OUTPUT_SOFT_BYTES_MAX);
+    assert!(conn.is_idle());
+}
+
+#[test]
 fn replies_may_be_filled_in_any_order() {
     let (mut conn, mut desk, mut service) = start();
     conn.take(b"a\nlater\nb\nlater\nc\n", &mut desk, &mut service);

@@ -13,7 +13,7 @@ mod words;
 
 pub use number::{Digits, integer, memory_size, put_varint, short_line, varint};
 pub use output::{Lost, Output, Piece};
-pub use reply::{Encoding, Face, Progress, Reply};
+pub use reply::{Encoding, Face, Progress, PushWord, Reply};
 pub use typed::{Malformed, Token, Typed, TypedReader};
 pub use words::{Args, OwnedArgs, Word, Words};
 

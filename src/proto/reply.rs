@@ -37,6 +37,19 @@ pub enum Face {
     Silent,
 }
 
+/// A word of what a client is told beside its replies.
+#[derive(Clone, Copy, Debug)]
+pub enum PushWord<'a> {
+    /// Bytes, copied.
+    Bytes(&'a [u8]),
+    /// Bytes, sent from where they are stored.
+    Shared(&'a Rc<Blob>),
+    /// An integer.
+    Number(i64),
+    /// Nothing.
+    Null,
+}
+
 /// One reply being written. A command writes exactly one value: a scalar, or a list or map and then its items.
 pub struct Reply<'a> {
     output: &'a mut Output,
@@ -237,6 +250,48 @@ impl<'a> Reply<'a> {
     pub fn set(&mut self, length: usize) {
         let mark = if self.progress.encoding == Encoding::Resp3 { b"~" } else { b"*" };
         self.open(Token::Set(length), mark, length, length);
+    }
+
+    /// What a client is told beside its replies, or in the place of one: a push in RESP3, a list in RESP2, in text a line
+    /// of the words with a blank between each two. With `more`, another one follows in the place of the same reply.
+    pub fn push(&mut self, words: &[PushWord<'_>], more: bool) {
+        if self.progress.encoding == Encoding::Text {
+            return self.push_line(words, more);
+        }
+        self.progress.pending += usize::from(more);
+        let mark = if self.progress.encoding == Encoding::Resp3 { b">" } else { b"*" };
+        self.open(Token::Array(words.len()), mark, words.len(), words.len());
+        for word in words {
+            match *word {
+                PushWord::Bytes(bytes) => self.bulk(bytes),
+                PushWord::Shared(value) => self.shared(value),
+                PushWord::Number(number) => self.integer(number),
+                PushWord::Null => self.null(),
+            }
+        }
+    }
+
+    /// A line of its own, unless it is an item of the list that a transaction answers.
+    fn push_line(&mut self, words: &[PushWord<'_>], more: bool) {
+        let alone = self.progress.pending == 1 && !self.progress.begun;
+        self.begin_text();
+        for (place, word) in words.iter().enumerate() {
+            if place > 0 {
+                self.output.push(b" ");
+            }
+            match *word {
+                PushWord::Bytes(bytes) => self.output.push(bytes),
+                PushWord::Shared(value) => self.output.push_shared(value),
+                PushWord::Number(number) => self.output.push(Digits::of(number).bytes()),
+                PushWord::Null => self.output.push(b"(null)"),
+            }
+        }
+        if !more {
+            self.end_text();
+        } else if alone {
+            self.output.push(b"\r\n");
+            self.progress.begun = false;
+        }
     }
 
     /// A map; `length` times [`Reply::field`] and a value follow.
@@ -484,6 +539,28 @@ mod tests {
             },
             "*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*1\r\n+x\r\n",
             "%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n~1\r\n+x\r\n",
+        );
+    }
+
+    #[test]
+    fn what_comes_beside_replies_is_a_push_or_a_line() {
+        let write: fn(&mut Reply<'_>) = |reply| {
+            reply.push(&[PushWord::Bytes(b"subscribe"), PushWord::Bytes(b"a"), PushWord::Number(1)], true);
+            reply.push(&[PushWord::Bytes(b"x"), PushWord::Null], false);
+        };
+        check(write, "subscribe a 1\r\nx (null)\r\n");
+        let (resp2, resp3) = ("*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "*2\r\n$1\r\nx\r\n$-1\r\n");
+        let pushed = ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n>2\r\n$1\r\nx\r\n_\r\n";
+        check_resp(write, &format!("{resp2}{resp3}"), pushed);
+        // In a transaction's answer, which ends with the only CRLF.
+        check(
+            |reply| {
+                reply.array(2);
+                reply.bulk(b"v");
+                reply.push(&[PushWord::Bytes(b"a")], true);
+                reply.push(&[PushWord::Bytes(b"b")], false);
+            },
+            "v\na\nb\r\n",
         );
     }
 

@@ -237,6 +237,7 @@ pub struct OwnedArgs {
 
 impl OwnedArgs {
     /// A copy of these words; none where there is no memory for it.
+    #[inline(never)]
     pub fn new(args: Args<'_>) -> Option<OwnedArgs> {
         OwnedArgs::of(args.words())
     }

@@ -68,7 +68,10 @@ impl Bus {
 
     /// Until when the loop may sleep; `Some(0)` where something is left to do.
     pub(super) fn wake_ms(&self) -> Option<u64> {
-        let busy = !self.stalled.is_empty() || self.forwards.has_errands() || !self.forwards.declined.is_empty();
+        let busy = !self.stalled.is_empty()
+            || self.forwards.has_errands()
+            || !self.forwards.publishes.is_empty()
+            || !self.forwards.declined.is_empty();
         if busy { Some(0) } else { self.cluster.next_timeout_ms() }
     }
 

@@ -1,7 +1,7 @@
 //! Serving one client: read, execute, send, close.
 
 use super::clients;
-use super::engine::{Promise, Serving};
+use super::engine::{Promise, Serving, is_told};
 use super::forwards::Awaited;
 use super::offers::Offers;
 use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
@@ -81,7 +81,9 @@ impl Client {
             _ => 0,
         };
         let names = self.session.names.as_ref().map_or(0, |names| names.bytes_used());
-        let held_bytes = input + input_free + copied + transaction + paused + names + self.conn.waiting_bytes();
+        let subscriptions = self.session.subscriber.as_ref().map_or(0, |subscriber| subscriber.bytes_used());
+        let held_bytes =
+            input + input_free + copied + transaction + paused + names + subscriptions + self.conn.waiting_bytes();
         // A request may have a gigabyte, so that all together have less than four.
         u32::try_from(held_bytes).unwrap_or(u32::MAX)
     }
@@ -154,6 +156,8 @@ pub(super) enum End {
     NoMemory,
     /// It made the server hold so many bytes, and all clients together more than they may.
     Evicted(u32),
+    /// It was still owed so many bytes of its replies and messages.
+    SlowSubscriber(usize),
     /// It broke.
     Error(io::Error),
 }
@@ -223,7 +227,9 @@ impl Server {
             Deferred::WrongPassword => {
                 self.reactor.set_deadline(token, Some(self.engine.state.now.ms + WRONG_PASSWORD_MS));
             }
-            Deferred::Paused(..) => self.paused.push_back(token),
+            Deferred::Paused(row, _) if self.engine.is_paused(row) => self.paused.push_back(token),
+            // Nobody is held up: too many messages are on their way.
+            Deferred::Paused(..) => self.publishers.push_back(token),
             _ => {}
         }
         let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
@@ -257,7 +263,8 @@ impl Server {
             }
         }
         // CLIENT REPLY ON, held up, is answered.
-        if muted && !(before == Replies::Off && session.replies == Replies::On) {
+        let unmuted = before == Replies::Off && session.replies == Replies::On;
+        if muted && !unmuted && !is_told(Some(row), &desk.output, 0) {
             desk.output.clear(TURN_REPLY_BYTES);
         }
         let whole = !matches!(flow, command::Flow::Wait(_));
@@ -363,7 +370,12 @@ impl Server {
         if client.lingering {
             return;
         }
-        if client.conn.is_done() {
+        // When the server ends, who listens gets what was published before.
+        if client.conn.is_done()
+            && (self.stage == Stage::Serving
+                || client.session.subscriber.is_none()
+                || self.engine.state.pubsub.is_idle())
+        {
             // When the server ends, only those are waited for that have sent more than was read.
             let lingers = client.conn.is_closing()
                 || self.stage != Stage::Serving && client.socket.discard().is_ok_and(|count| count > 0);
@@ -436,8 +448,8 @@ impl Server {
         }
         let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
         // A walk waits for its client to read; other replies are waited for by the client.
-        if paused || client.conn.waits() && client.promise.is_none() {
-            // It is not idle, it is held up.
+        if paused || client.conn.waits() && client.promise.is_none() || client.session.subscriber.is_some() {
+            // It is not idle, it is held up, or listens.
             client.active_ms = self.engine.state.now.ms;
         }
         let now_ms = self.engine.state.now.ms;
@@ -465,12 +477,15 @@ impl Server {
     pub(super) fn close(&mut self, token: Token, end: End) {
         let Some(Source::Client(mut client)) = self.reactor.remove(token) else { return };
         self.leave_address(client.address.as_deref().copied());
-        let State { stats, node, watches, store, .. } = &mut self.engine.state;
+        let State { stats, node, watches, store, pubsub, .. } = &mut self.engine.state;
         node.clients -= 1;
         node.held_bytes -= client.held_bytes as usize;
         node.waiting -= usize::from(client.promise.is_some());
         self.walk_bytes -= client.walk().map_or(0, |walk| walk.bytes_used());
         command::forget(&mut client.session, watches, store);
+        if let Some(subscriber) = client.session.subscriber.take() {
+            pubsub.leave_later(token.to_bits(), subscriber);
+        }
         if let Some(bus) = &mut self.bus {
             if let Some(slot) = client.session.forget_elsewhere {
                 bus.tell_to_forget(slot, client.session.id);
@@ -516,6 +531,15 @@ impl Server {
                 self.noise.write(
                     self.engine.state.now.ms,
                     format_args!("{peer} is closed, it made the server hold {bytes} bytes, {text}"),
+                );
+            }
+            End::SlowSubscriber(bytes) => {
+                stats.closed_by_slow_subscription += 1;
+                let peer = clients::peer(&client);
+                let text = "bytes of the messages that it subscribed to and of its replies";
+                self.noise.write(
+                    self.engine.state.now.ms,
+                    format_args!("{peer} is closed, it was still owed {bytes} {text}"),
                 );
             }
             End::Error(error) => {

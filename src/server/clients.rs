@@ -2,9 +2,10 @@
 
 use super::client::{Client, End};
 use super::{Server, Source, Token};
-use crate::command::{Clients, Filter};
+use crate::command::{ClientKind, Clients, Filter};
 use crate::limits::CLIENTS_EVICTED_PER_TURN_MAX;
 use crate::proto::{Encoding, Reply};
+use crate::pubsub::{Kind, Subscriber};
 use std::cmp::Reverse;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -147,8 +148,12 @@ fn fits(client: &Client, filter: &Filter) -> bool {
     filter.ids.as_ref().is_none_or(|ids| ids.contains(&client.session.id))
         && is(&filter.address, peer(client))
         && is(&filter.local_address, local(client))
-        && filter.ordinary != Some(false)
+        && filter.kind.is_none_or(|kind| kind == kind_of(client))
         && filter.default_user != Some(false)
+}
+
+fn kind_of(client: &Client) -> ClientKind {
+    if client.session.is_subscriber() { ClientKind::Subscriber } else { ClientKind::Ordinary }
 }
 
 /// Where a client comes from.
@@ -177,11 +182,18 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
     let queue_bytes = transaction.map_or(0, |transaction| transaction.bytes_used());
     let (input, input_free) = client.conn.input_bytes();
     let (copied, pinned) = client.conn.output_bytes();
-    let flags = if queued.is_some() { "x" } else { "N" };
+    let subscriber = session.subscriber.as_deref();
+    let subscriptions = |kind| subscriber.map_or(0, |subscriber| subscriber.count(kind));
+    let subscriber_bytes = subscriber.map_or(0, Subscriber::bytes_used);
+    // Its bits: it has a transaction, subscribes, monitors.
+    const FLAGS: [&str; 8] = ["N", "x", "P", "Px", "O", "Ox", "OP", "OPx"];
+    let monitors = subscriber.is_some_and(|subscriber| subscriber.monitors);
+    let bits = [queued.is_some(), session.is_subscriber(), monitors];
+    let flags = FLAGS[bits.iter().rev().fold(0, |bits, &bit| 2 * bits + usize::from(bit))];
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub=0 psub=0 ssub=0 multi={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub=0 multi={} \
          qbuf={input} qbuf-free={input_free} argv-mem=0 multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={} omem={} \
          tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         session.id,
@@ -191,10 +203,12 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
         printable(session.name()),
         seconds(session.since_ms),
         seconds(client.active_ms),
+        subscriptions(Kind::Channel),
+        subscriptions(Kind::Pattern),
         queued.map_or(-1, |queued| queued as i64),
         usize::from(copied + pinned > 0),
         copied + pinned,
-        size_of::<Client>() + input + input_free + copied + queue_bytes,
+        size_of::<Client>() + input + input_free + copied + queue_bytes + subscriber_bytes,
         session.last().map_or("NULL", |spec| spec.name),
         if session.encoding == Some(Encoding::Resp3) { 3 } else { 2 },
         names.map_or_else(String::new, |names| printable(&names.library)),

@@ -49,6 +49,7 @@ impl Engine {
         let now = Now { ms: now_ms, wall_offset_ms: clock::wall_ms() - now_ms as i64 };
         let mut state = State::new(node, settings, access, now, &HOST);
         state.store.set_policy(state.settings.memory_policy, state.settings.memory_samples);
+        state.apply_events();
         // For when there is none: where it is missing now already, the first turn tells.
         state.store.refill();
         Engine {
@@ -77,6 +78,13 @@ impl Engine {
         }
     }
 
+    /// Where events of keys are wanted, those of entries that end come before those of the turn's requests.
+    pub(super) fn begin_events(&mut self) {
+        if self.state.pubsub.events != 0 {
+            self.sweep();
+        }
+    }
+
     /// Follows the wall clock where it is off by more than it may be.
     fn follow_wall(&mut self, wall_ms: i64) {
         let offset_ms = wall_ms.saturating_sub(self.state.now.ms as i64);
@@ -92,7 +100,7 @@ impl Engine {
     }
 
     /// Whether a request of this kind must wait.
-    fn is_paused(&self, row: &CommandSpec) -> bool {
+    pub(super) fn is_paused(&self, row: &CommandSpec) -> bool {
         // A transaction is not looked into: EXEC may write.
         let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
         self.state.pause.is_some_and(|pause| pause.until_ms > self.state.now.ms && (writes || !pause.writes_only))
@@ -124,24 +132,35 @@ impl Engine {
     }
 
     /// Takes back what expired, for a bounded time; says whether that was all.
+    #[inline]
     fn sweep(&mut self) -> bool {
-        let State { store, stats, now, .. } = &mut self.state;
-        let (mut swept_all, mut until_ns) = (false, None);
-        while !swept_all {
-            let lag_ms = store.next_expiry_ms().and_then(|due_ms| now.ms.checked_sub(due_ms));
-            // The clock is not asked where nothing is due, which is nearly always.
-            let until_ns = *until_ns.get_or_insert_with(|| lag_ms.map_or(0, |_| clock::monotonic_ns() + SWEEP_NS_MAX));
+        let State { store, now, .. } = &mut self.state;
+        if store.next_expiry_ms().is_some_and(|due_ms| due_ms <= now.ms) {
+            return self.sweep_due();
+        }
+        // Nothing is due, as nearly always, so the clock is not asked.
+        store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
+        true
+    }
+
+    #[inline(never)]
+    fn sweep_due(&mut self) -> bool {
+        let until_ns = clock::monotonic_ns() + SWEEP_NS_MAX;
+        loop {
+            let State { store, stats, now, .. } = &mut self.state;
+            let lag_ms = store.next_expiry_ms().map_or(0, |due_ms| now.ms.saturating_sub(due_ms));
             let swept = store.sweep(now.ms, SWEEP_ENTRIES_AT_ONCE);
             stats.expired_keys += swept as u64;
+            let swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
             if swept > 0 {
-                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms.unwrap_or(0));
+                stats.expire_lag_worst_ms = stats.expire_lag_worst_ms.max(lag_ms);
+                self.state.tell_expired();
             }
-            swept_all = store.next_expiry_ms().is_none_or(|due_ms| due_ms > now.ms);
-            if !swept_all && clock::monotonic_ns() >= until_ns {
-                break;
+            // Where patterns take long, ends are told in later turns rather than not at all.
+            if swept_all || self.state.pubsub.is_weary() || clock::monotonic_ns() >= until_ns {
+                return swept_all;
             }
         }
-        swept_all
     }
 
     /// Takes back a bounded amount of what expired and of what FLUSH has left, and makes room where memory is short.
@@ -193,6 +212,7 @@ impl Engine {
     /// A turn that took so long has ended.
     pub(super) fn end_turn(&mut self, turn_ns: u64) {
         self.end_share();
+        self.state.pubsub.end_turn();
         self.state.stats.turns += 1;
         self.state.stats.turn_worst_us = self.state.stats.turn_worst_us.max(turn_ns / 1000);
         self.state.measures.turns.record(turn_ns);
@@ -200,6 +220,13 @@ impl Engine {
         let bytes = self.state.store.bytes_used() + client_bytes + held_bytes + buffer_bytes;
         self.state.measures.peak_bytes = self.state.measures.peak_bytes.max(bytes);
     }
+}
+
+/// Whether what a request has written from this byte on is sent to who wants no replies: what a subscriber is told is none,
+/// as an error or a place in a transaction is.
+pub(super) fn is_told(row: Option<&CommandSpec>, output: &Output, from: usize) -> bool {
+    let told = matches!(output.bytes().get(from), Some(b'*' | b'>' | b's' | b'u' | b'p'));
+    told && row.is_some_and(|row| row.flags.has(Flags::SUBSCRIBES))
 }
 
 /// Takes a step for each request that has a key.
@@ -308,6 +335,7 @@ impl<'a> Serving<'a> {
         client: Token,
         bus: Option<&'a mut Bus>,
     ) -> Serving<'a> {
+        engine.state.pubsub.asker = client.to_bits();
         Serving { engine, session, peer, promise: None, http: false, client: Some(client), bus }
     }
 
@@ -327,7 +355,7 @@ impl<'a> Serving<'a> {
         output: &mut Output,
         place: Place,
     ) -> Flow {
-        let (before, mark) = (self.session.replies, output.mark());
+        let (before, mark, before_bytes) = (self.session.replies, output.mark(), output.copied_bytes());
         if before == Replies::SkipNext {
             self.session.replies = Replies::Skip;
         }
@@ -337,7 +365,7 @@ impl<'a> Serving<'a> {
         if skipped {
             self.session.replies = Replies::On;
         }
-        if muted {
+        if muted && !is_told(row, output, before_bytes) {
             output.truncate(mark);
         }
         self.follow(flow, (row, args), output, encoding, (place, muted))

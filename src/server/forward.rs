@@ -1,13 +1,13 @@
 //! Requests whose keys other nodes have: where they go.
 
 use super::bus::Bus;
-use super::engine::Serving;
-use super::forwards::{Awaited, Origin, Outcome, Ticket};
+use super::engine::{Engine, Serving};
+use super::forwards::{Awaited, Forwards, Origin, Outcome, Ticket};
 use super::merge;
-use crate::cluster::{NodeId, Purpose, RequestHead};
+use crate::cluster::{Cluster, NodeId, Purpose, RequestHead};
 use crate::command::{self, CommandSpec, Merge, NO_MEMORY, Route};
 use crate::conn::Flow;
-use crate::limits::{RECEIVED_WHOLE_BYTES_MAX, TURN_REPLY_BYTES};
+use crate::limits::{MESSAGE_TOLD_BYTES, MESSAGES_TOLD_BYTES_MAX, RECEIVED_WHOLE_BYTES_MAX, TURN_REPLY_BYTES};
 use crate::proto::{Args, Encoding, Output, OwnedArgs, Reply, Word};
 use crate::store::SlotId;
 use crate::sys::reserve;
@@ -46,7 +46,11 @@ impl Serving<'_> {
             }
             Route::Exec(slot) => self.send_transaction(bus, row, bus.map().owner(slot), awaited),
             Route::Cluster(merge) => {
-                let groups = bus.map().ids().map(|node| (node, all())).collect();
+                let mut groups: Vec<_> = bus.map().ids().map(|node| (node, all())).collect();
+                if merge == Merge::Reached {
+                    let own = bus.map().own();
+                    groups.retain(|&(node, _)| node == own || bus.cluster.is_up(node));
+                }
                 self.send_parts(bus, row, Asked { merge, groups, keys: vec![] }, args, output, awaited)
             }
             Route::Split(merge) => {
@@ -124,7 +128,10 @@ impl Serving<'_> {
             return Err(self.not_linked(bus, node));
         }
         let Asked { merge, groups, keys } = asked;
-        let split = bus.forwards.begin(awaited, merge, groups.iter().map(|&(node, _)| node), keys);
+        let split = bus.forwards.begin(awaited, merge, &mut groups.iter().map(|&(node, _)| node), keys);
+        if merge == Merge::Reached {
+            bus.forwards.weigh(split, told_bytes(args), &mut self.engine.state.pubsub);
+        }
         let head = RequestHead { purpose: Purpose::Plain, client: self.session.id, flags: row.flags.bits() };
         // Walks take many turns, and what the client asks for next must not be done before they are.
         let mut flow = if merge == Merge::List { Flow::Wait } else { Flow::Later(0) };
@@ -150,6 +157,7 @@ impl Serving<'_> {
             done = outcome.and_then(|outcome| bus.forwards.end_part(split, part, outcome));
         }
         let Some(split) = done else { return Ok(flow) };
+        self.engine.state.pubsub.told_bytes -= split.told_bytes;
         if let Some(error) = merge::answer(&split, &bus.forwards, output) {
             self.engine.state.stats.count_error(&error);
         }
@@ -168,7 +176,7 @@ impl Serving<'_> {
         let flow = self.execute(Some(row), args, None, &mut output, Encoding::Bus);
         let outcome = match flow.walk() {
             Some(walk) => {
-                bus.forwards.begin_errand(walk, origin);
+                bus.forwards.begin_errand(walk, origin, (bus.map().own(), self.session.id));
                 None
             }
             None => Some(Outcome::of(&mut output)),
@@ -191,6 +199,47 @@ impl Serving<'_> {
         self.engine.state.stats.cluster_down_replies += 1;
         format!("CLUSTERDOWN {} is not linked", bus.forwards.name(node))
     }
+}
+
+/// What counts of a message until all nodes have answered.
+fn told_bytes(args: Args<'_>) -> usize {
+    MESSAGE_TOLD_BYTES + args.from(0).map(<[u8]>::len).sum::<usize>()
+}
+
+/// Tells the other nodes what was published within transactions, as far as they are there, one message behind the other;
+/// nobody waits for what they answer.
+pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ticket>, forwards: &mut Forwards) {
+    let pubsub = &mut engine.state.pubsub;
+    let mut messages = pubsub.take_for_others().into_iter();
+    let head = RequestHead { purpose: Purpose::Plain, client: 0, flags: 0 };
+    while pubsub.told_bytes < MESSAGES_TOLD_BYTES_MAX
+        && let Some(message) = messages.next()
+    {
+        let mut nodes: Vec<NodeId> = Vec::new();
+        for node in cluster.map().ids() {
+            if node != cluster.map().own() && cluster.is_up(node) {
+                nodes.push(node);
+            }
+        }
+        if nodes.is_empty() {
+            continue;
+        }
+        let split = forwards.begin(Awaited::nobody(), Merge::Reached, &mut nodes.iter().copied(), vec![]);
+        forwards.weigh(split, told_bytes(message.args()), pubsub);
+        for (part, &node) in nodes.iter().enumerate() {
+            match cluster.request(node, head, message.args().words(), Ticket::Part { split, part }) {
+                // What travels in pieces must not be overtaken by what was published behind it.
+                Ok(sent) if sent.long => forwards.weigh(split, MESSAGES_TOLD_BYTES_MAX, pubsub),
+                Ok(_) => {}
+                Err(_) => {
+                    if let Some(split) = forwards.end_part(split, part, Outcome::Failed) {
+                        pubsub.told_bytes -= split.told_bytes;
+                    }
+                }
+            }
+        }
+    }
+    messages.for_each(|message| pubsub.keep_for_others(message));
 }
 
 /// Who is asked for which words of a request.

@@ -7,9 +7,10 @@ use crate::cluster::{Caller, Map, NodeId, Offer, Sent};
 use crate::command::{CommandSpec, Flags, Merge, Session, Walk};
 use crate::conn::{Flow, Place};
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
-use crate::proto::{Encoding, Face, Lost, Output, Reply, Typed};
+use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
+use crate::pubsub::PubSub;
 use crate::store::SlotId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// A client's reply that comes later, and how it is to be written.
@@ -26,6 +27,12 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
+    /// No reply: nobody waits.
+    pub(super) fn nobody() -> Awaited {
+        let client = Token::from_bits(u64::MAX);
+        Awaited { client, place: Place::NONE, encoding: Encoding::Bus, face: Face::Typed, muted: true, writes: false }
+    }
+
     /// The reply at `place` of a client that has asked for this command.
     pub(super) fn new(client: Token, place: Place, encoding: Encoding, row: &CommandSpec, muted: bool) -> Awaited {
         let writes = row.flags.has(Flags::WRITE) || row.flags.has(Flags::ENDS_MULTI);
@@ -114,6 +121,8 @@ pub(super) struct Split {
     waiting: usize,
     /// Bytes of long answers that are on their way to it, or have come.
     expected_bytes: u64,
+    /// So much of what is published it is, in bytes.
+    pub(super) told_bytes: usize,
 }
 
 /// A walk that another node, or a split of ours, has asked for.
@@ -121,9 +130,11 @@ pub(super) struct Errand {
     pub(super) walk: Walk,
     pub(super) output: Output,
     pub(super) origin: Origin,
+    /// The client for whom it is.
+    pub(super) asker: (NodeId, u64),
 }
 
-/// Who has asked.
+/// Where its answer goes.
 pub(super) enum Origin {
     Node(Caller),
     Part { split: usize, part: usize },
@@ -135,8 +146,13 @@ pub(super) struct Forwards {
     splits: Vec<Option<Split>>,
     free: Vec<usize>,
     errands: VecDeque<Errand>,
-    /// What clients of other nodes watch here: a session for each.
-    watchers: HashMap<(NodeId, u64), Session>,
+    /// For whom the last piece of one was done.
+    last_asker: (NodeId, u64),
+    /// What others publish, which waits until fewer messages are on their way.
+    pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
+    pub(super) publishes_bytes: usize,
+    /// What clients of other nodes watch here: a session for each, in order.
+    watchers: Vec<((NodeId, u64), Session)>,
     watcher_id: u64,
     /// Clients that wait until the link to a node has room.
     pub(super) corked: Vec<(NodeId, Token)>,
@@ -196,7 +212,10 @@ impl Forwards {
             splits: Vec::new(),
             free: Vec::new(),
             errands: VecDeque::new(),
-            watchers: HashMap::new(),
+            last_asker: (map.own(), 0),
+            publishes: Vec::new(),
+            publishes_bytes: 0,
+            watchers: Vec::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),
             scratch: Output::default(),
@@ -216,17 +235,28 @@ impl Forwards {
         &mut self,
         awaited: Awaited,
         merge: Merge,
-        nodes: impl Iterator<Item = NodeId>,
+        nodes: &mut dyn Iterator<Item = NodeId>,
         keys: Vec<u16>,
     ) -> usize {
-        let parts: Vec<Part> = nodes.map(|node| Part { node, outcome: Outcome::Waiting }).collect();
-        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0 };
+        let mut parts = Vec::new();
+        for node in nodes {
+            parts.push(Part { node, outcome: Outcome::Waiting });
+        }
+        let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0, told_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
         if index == self.splits.len() {
             self.splits.push(None);
         }
         self.splits[index] = Some(split);
         index
+    }
+
+    /// A split, which is still waited for, is so much of what is published.
+    pub(super) fn weigh(&mut self, split: usize, told_bytes: usize, pubsub: &mut PubSub) {
+        if let Some(split) = &mut self.splits[split] {
+            split.told_bytes += told_bytes;
+            pubsub.told_bytes += told_bytes;
+        }
     }
 
     /// So many more bytes are offered for a split: who waits for it, unless they make it too large.
@@ -252,6 +282,11 @@ impl Forwards {
     /// What clients are told that a node is called.
     pub(super) fn name(&self, node: NodeId) -> &str {
         &self.names[node.index()]
+    }
+
+    /// This node.
+    pub(super) fn own(&self) -> NodeId {
+        self.map.own()
     }
 
     /// Who owns a slot.
@@ -290,13 +325,22 @@ impl Forwards {
         self.bus_names[node.index()] = format!("node {name} ({})", member.address);
     }
 
-    /// Begins a walk that another node, or a split of ours, has asked for.
-    pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin) {
-        self.errands.push_back(Errand { walk, output: Output::default(), origin });
+    /// Begins a walk that a client of another node, or a split of ours, has asked for.
+    pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin, asker: (NodeId, u64)) {
+        self.errands.push_back(Errand { walk, output: Output::default(), origin, asker });
     }
 
-    /// The walk that goes on next.
+    /// The walk that goes on next: of another client than the last one, if there is such, so that who asks for many at once
+    /// does not hold up the others.
     pub(super) fn next_errand(&mut self) -> Option<Errand> {
+        for _ in 0..self.errands.len() {
+            let errand = self.errands.pop_front()?;
+            if errand.asker != self.last_asker {
+                self.last_asker = errand.asker;
+                return Some(errand);
+            }
+            self.errands.push_back(errand);
+        }
         self.errands.pop_front()
     }
 
@@ -310,25 +354,38 @@ impl Forwards {
         !self.errands.is_empty()
     }
 
+    /// Where the session of a client of another node is, or belongs.
+    fn place_of(&self, node: NodeId, client: u64) -> Result<usize, usize> {
+        self.watchers.binary_search_by(|(of, _)| of.cmp(&(node, client)))
+    }
+
     /// The session of a client of another node: a new one, if it watches nothing.
     pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
-        self.watchers.remove(&(node, client)).unwrap_or_else(|| {
-            // Our own clients are counted up from 1; these get their numbers from the other end.
-            self.watcher_id -= 1;
-            Session::new(self.watcher_id, 0, true, false)
-        })
+        if let Ok(place) = self.place_of(node, client) {
+            return self.watchers.remove(place).1;
+        }
+        // Our own clients are counted up from 1; these get their numbers from the other end.
+        self.watcher_id -= 1;
+        Session::new(self.watcher_id, 0, true, false)
     }
 
     /// Keeps the session of a client of another node, if it watches something.
     pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        if session.transaction.is_some() {
-            self.watchers.insert((node, client), session);
+        if session.transaction.is_some()
+            && let Err(place) = self.place_of(node, client)
+        {
+            self.watchers.insert(place, ((node, client), session));
         }
     }
 
     /// A node has gone, and all its clients with it.
     pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Session> {
-        let gone: Vec<_> = self.watchers.keys().filter(|(of, _)| *of == node).copied().collect();
-        gone.iter().filter_map(|key| self.watchers.remove(key)).collect()
+        let mut gone = Vec::new();
+        while let Some(place) = self.place_of(node, u64::MAX).unwrap_or_else(|place| place).checked_sub(1)
+            && self.watchers[place].0.0 == node
+        {
+            gone.push(self.watchers.remove(place).1);
+        }
+        gone
     }
 }

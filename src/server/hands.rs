@@ -5,10 +5,10 @@ use super::engine::{Engine, Serving};
 use super::forwards::{Awaited, Errand, Forwards, Origin, Outcome, Ticket, refuse_overflow};
 use super::{Level, Source, log, merge};
 use crate::cluster::{Answer, Cluster, Executed, Host, NodeId, Notice, Offer, Purpose, Request, Side};
-use crate::command::{self, Peer, Reach};
+use crate::command::{self, Flags, Peer, Reach};
 use crate::conn::Desk;
 use crate::limits::{FORWARDED_REPLY_BYTES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_PER_TURN};
-use crate::proto::{Encoding, Face, Output, Reply, Typed};
+use crate::proto::{Encoding, Face, Output, OwnedArgs, Reply, Typed};
 use crate::reactor::{Reactor, Token};
 use std::net::{IpAddr, SocketAddr};
 
@@ -147,11 +147,20 @@ impl Hands<'_> {
     fn execute_plain(&mut self, request: &Request<'_>, output: &mut Output) -> Executed {
         // What concerns more than the request itself has a purpose of its own.
         let row = command::lookup(request.args.name()).filter(|row| row.reach != Reach::Handled);
+        let waits = self.engine.state.pubsub.is_full() || !self.forwards.publishes.is_empty();
+        if waits
+            && row.is_some_and(|row| row.flags.has(Flags::PUBLISHES))
+            && let Some(args) = OwnedArgs::new(request.args)
+        {
+            self.forwards.publishes_bytes += args.bytes_used();
+            self.forwards.publishes.push((request.caller, request.from, args));
+            return Executed::Later;
+        }
         let peer = OtherNode(&self.forwards.names[request.from.index()]);
         let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
         match serving.execute(row, request.args, None, output, Encoding::Bus).walk() {
             Some(walk) => {
-                self.forwards.begin_errand(walk, Origin::Node(request.caller));
+                self.forwards.begin_errand(walk, Origin::Node(request.caller), (request.from, request.client));
                 Executed::Later
             }
             None => Executed::Now,
@@ -267,6 +276,7 @@ impl Hands<'_> {
     /// A part of a split has come; the last one makes the answer.
     fn end_part(&mut self, split: usize, part: usize, outcome: Outcome) {
         let Some(split) = self.forwards.end_part(split, part, outcome) else { return };
+        self.engine.state.pubsub.told_bytes -= split.told_bytes;
         let Awaited { client, place, writes, .. } = split.awaited;
         if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
             self.engine.state.stats.cluster_outcomes_unknown += 1;
@@ -280,14 +290,34 @@ impl Hands<'_> {
         waiting.touch(client, &mut self.forwards.touched);
     }
 
+    /// Executes what other nodes have published while too many messages were on their way here, in the order in which it
+    /// came, as far as there is room now.
+    pub(super) fn step_publishes(&mut self, cluster: &mut Cluster<Ticket>) {
+        let mut done = 0;
+        while (done == 0 || self.engine.has_time())
+            && !self.engine.state.pubsub.is_full()
+            && let Some((caller, from, args)) = self.forwards.publishes.get(done)
+        {
+            let mut output = Output::default();
+            let row = command::lookup(args.args().name());
+            let peer = OtherNode(&self.forwards.names[from.index()]);
+            let mut serving = Serving::of_node(self.engine, &mut self.forwards.session, &peer);
+            serving.execute(row, args.args(), None, &mut output, Encoding::Bus);
+            cluster.reply(*caller, &output);
+            self.forwards.publishes_bytes -= args.bytes_used();
+            done += 1;
+        }
+        self.forwards.publishes.drain(..done);
+    }
+
     /// Does a piece of the walk that was asked for first.
     pub(super) fn step_errand(&mut self, cluster: &mut Cluster<Ticket>) {
-        let Some(Errand { mut walk, mut output, origin }) = self.forwards.next_errand() else { return };
+        let Some(Errand { mut walk, mut output, origin, asker }) = self.forwards.next_errand() else { return };
         *self.walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *self.walk_bytes;
         if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
             *self.walk_bytes += walk.bytes_used();
-            return self.forwards.go_on_errand(Errand { walk, output, origin });
+            return self.forwards.go_on_errand(Errand { walk, output, origin, asker });
         }
         match origin {
             Origin::Node(caller) => {

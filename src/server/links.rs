@@ -1,6 +1,7 @@
 //! The connections to the other nodes, as more descriptors of the same loop: made, served and closed.
 
 use super::bus::{Link, Stage};
+use super::forward::tell_of_transactions;
 use super::forwards::Ticket;
 use super::hands::Hands;
 use super::{Bus, Event, Interest, Level, Server, Socket, Source, Token, log};
@@ -286,6 +287,8 @@ impl Server {
             cluster.set_keys(keys);
             cluster.handle_timeout(now_ms, hands);
             hands.step_errand(cluster);
+            hands.step_publishes(cluster);
+            tell_of_transactions(hands.engine, cluster, hands.forwards);
             hands.decline(cluster);
             hands.forget_orphans(cluster);
         });

@@ -15,7 +15,7 @@ pub(super) fn answer(split: &Split, forwards: &Forwards, output: &mut Output) ->
     let mark = output.mark();
     // Each state has a key of its own, which nobody can foresee.
     let random = RandomState::new().hash_one(0);
-    let outcomes = split.parts.iter().map(|part| &part.outcome);
+    let outcomes = split.parts.iter().map(|part| (&part.outcome, part.node == forwards.own()));
     let mut reply = Reply::new(output, encoding, face);
     let fault = write(split.merge, outcomes, &split.keys, random, &mut reply).err()?;
     output.truncate(mark);
@@ -60,28 +60,34 @@ enum Fault {
     TooLarge,
 }
 
-/// Writes the answer, or as much of it as there is before the fault shows.
+/// Writes the answer, or as much of it as there is before the fault shows. Of each outcome is said whether it is our own.
 fn write<'a>(
     merge: Merge,
-    outcomes: impl Iterator<Item = &'a Outcome>,
+    outcomes: impl Iterator<Item = (&'a Outcome, bool)>,
     keys: &[u16],
     random: u64,
     reply: &mut Reply<'_>,
 ) -> Result<(), Fault> {
     let mut parts = Vec::with_capacity(outcomes.size_hint().0);
-    for (place, outcome) in outcomes.enumerate() {
+    for (place, (outcome, is_own)) in outcomes.enumerate() {
         let typed = match outcome {
             Outcome::Whole { bytes, longs } => Typed::new(bytes, longs),
+            // A lost node has nobody who could be told.
+            Outcome::Waiting | Outcome::Failed if merge == Merge::Reached => continue,
             Outcome::Waiting | Outcome::Failed => return Err(Fault::Broken(place)),
         };
         typed.check().map_err(|Malformed| Fault::Strange(place))?;
         if let Some(text) = typed.error() {
+            // Nor has one whose own patterns take too long, or whose memory is short; of this node, the client is told.
+            if merge == Merge::Reached && !is_own {
+                continue;
+            }
             return Err(Fault::Refused(place, text.to_string()));
         }
         parts.push(typed);
     }
     match merge {
-        Merge::Sum => sum(&parts, reply),
+        Merge::Sum | Merge::Reached => sum(&parts, reply),
         Merge::Ok => all_done(&parts, reply),
         Merge::Items => items(&parts, keys, reply),
         Merge::List => list(&parts, reply),
@@ -185,7 +191,7 @@ mod tests {
     fn text(merge: Merge, outcomes: &[Outcome], keys: &[u16], random: u64) -> Result<String, Fault> {
         let mut output = Output::default();
         let mut reply = Reply::new(&mut output, Encoding::Resp2, Face::Typed);
-        write(merge, outcomes.iter(), keys, random, &mut reply)?;
+        write(merge, outcomes.iter().map(|outcome| (outcome, false)), keys, random, &mut reply)?;
         let flat = output.pieces().map(|piece| match piece {
             crate::proto::Piece::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             crate::proto::Piece::Shared(value) => format!("<{}>", value.len()),
@@ -233,6 +239,15 @@ mod tests {
         assert_eq!(merged(Merge::Ok, &[ok, ok], &[], 0), Ok("+OK\r\n".into()));
         assert_eq!(merged(Merge::Ok, &[ok, oom], &[], 0), Err(Fault::Refused(1, "OOM no".into())));
         assert_eq!(merged(Merge::Sum, &[ok, ok], &[], 0), Err(Fault::Strange(0)));
+        let two: Write = |reply| reply.integer(2);
+        assert_eq!(merged(Merge::Reached, &[two, oom, two], &[], 0), Ok(":4\r\n".into()));
+        let mut output = Output::default();
+        Reply::new(&mut output, Encoding::Bus, Face::Typed).error("OOM no");
+        let (own, mut unused) = (Outcome::of(&mut output), Output::default());
+        let mut reply = Reply::new(&mut unused, Encoding::Resp2, Face::Typed);
+        let answer = write(Merge::Reached, [(&Outcome::Failed, false), (&own, true)].into_iter(), &[], 0, &mut reply);
+        assert_eq!(answer, Err(Fault::Refused(1, "OOM no".into())));
+        assert_eq!(text(Merge::Reached, &[Outcome::Failed], &[], 0), Ok(":0\r\n".into()));
         assert_eq!(text(Merge::Ok, &[Outcome::Failed, Outcome::Failed], &[], 0), Err(Fault::Broken(0)));
         let junk = Outcome::Whole { bytes: vec![200, 1], longs: vec![] };
         assert_eq!(text(Merge::Ok, &[junk], &[], 0), Err(Fault::Strange(0)));

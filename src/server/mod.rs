@@ -14,6 +14,7 @@ mod hands;
 mod links;
 mod manager;
 mod merge;
+mod messages;
 mod newcomers;
 mod offers;
 mod refused;
@@ -81,6 +82,8 @@ pub struct Server {
     resumes: VecDeque<Token>,
     /// Clients with a request that waits for the end of a pause.
     paused: VecDeque<Token>,
+    /// Clients with a message that waits until fewer are on their way.
+    publishers: VecDeque<Token>,
     /// What the walks of all clients hold.
     walk_bytes: usize,
     /// Of what clients hold, so much does not count: a long word that one of them is sending.
@@ -184,6 +187,7 @@ impl Server {
         self.reactor.wait(self.turn_end_ms, until_ms)?;
         let (began_ms, began_ns) = (clock::boot_ms(), clock::monotonic_ns());
         self.engine.set_time(began_ms);
+        self.engine.begin_events();
         self.engine.state.measures.ended_ns = began_ns;
         // What has arrived and finds no time left is parsed once more: nobody is cut short for those who are not there.
         self.engine.until_ns = began_ns + if self.resumes.is_empty() { TURN_NS_MAX } else { TURN_NS_MAX / 2 };
@@ -193,6 +197,7 @@ impl Server {
         self.serve_deadlines();
         self.serve_newcomers();
         self.serve_paused();
+        self.serve_messages();
         self.serve_bus();
         // Before keys go for what clients hold.
         self.evict_clients();
@@ -202,10 +207,11 @@ impl Server {
         self.manager.tell_life(began_ms);
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
+        let message_bytes = self.engine.state.pubsub.queue_bytes();
         let node = &mut self.engine.state.node;
         node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
-        let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used());
-        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes() + bus_bytes;
+        let bus_bytes = self.bus.as_ref().map_or(0, |bus| bus.cluster.bytes_used() + bus.forwards.publishes_bytes);
+        node.buffer_bytes = self.receive.len() + self.desk.pool.bytes() + bus_bytes + message_bytes;
         self.engine.end_turn(turn_ns);
         Ok(())
     }
@@ -247,7 +253,14 @@ impl Server {
     #[cfg_attr(memento_small, optimize(speed))]
     fn wake_ms(&mut self) -> Option<u64> {
         let paused_go_on = self.engine.state.pause.is_none() && !self.paused.is_empty();
-        if !self.resumes.is_empty() || paused_go_on || self.engine.reclaiming || self.clients_hold_too_much() {
+        let messages_go_on =
+            !self.engine.state.pubsub.is_idle() || !self.publishers.is_empty() && self.publishers_go_on();
+        if !self.resumes.is_empty()
+            || paused_go_on
+            || messages_go_on
+            || self.engine.reclaiming
+            || self.clients_hold_too_much()
+        {
             return Some(0);
         }
         let ending_ms = match self.stage {
@@ -472,6 +485,10 @@ impl Server {
             self.begin_end("SHUTDOWN");
         }
         if let Stage::Ending(until_ms) = self.stage {
+            // Who waited for messages alone may go.
+            if self.engine.state.pubsub.is_idle() {
+                self.reactor.tokens().into_iter().for_each(|token| self.settle(token));
+            }
             let clients = self.engine.state.node.clients;
             if clients > 0 && self.engine.state.now.ms >= until_ms {
                 log::write(Level::Warn, format_args!("{clients} clients did not take what they are owed"));

@@ -64,7 +64,7 @@ impl Offers {
             self.coming.iter().filter(|(other, _)| (*other == place) == own).map(|(_, bytes)| bytes).sum::<u64>()
         };
         let others = (copied + pinned) as u64 + coming(false);
-        others + coming(true) + bytes <= bound || conn.is_next(place) && others <= bound
+        others + coming(true) + bytes <= bound || conn.is_next(place) && (others <= bound || !conn.wants_write())
     }
 }
 

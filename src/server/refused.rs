@@ -2,10 +2,10 @@
 
 use super::{Server, Source};
 use crate::limits::{LINGER_MS, RECEIVE_BYTES, REFUSED_MAX};
+use crate::pairs::Pairs;
 use crate::reactor::Token;
 use crate::sys::epoll::Interest;
 use crate::sys::socket::Socket;
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ pub(super) struct Addresses {
     /// Makes of an address a number that no other one has, as far as anybody can bring about.
     hasher: RandomState,
     /// That number, with how many there are.
-    counts: BTreeSet<(u64, u64)>,
+    counts: Pairs,
 }
 
 impl Addresses {
@@ -67,14 +67,14 @@ impl Addresses {
         if count >= most as u64 {
             return false;
         }
-        self.counts.remove(&(number, count));
+        self.counts.remove((number, count));
         self.counts.insert((number, count + 1))
     }
 
     /// Counts one less.
     pub(super) fn remove(&mut self, address: IpAddr) {
         let (number, count) = self.find(address);
-        if self.counts.remove(&(number, count)) && count > 1 {
+        if self.counts.remove((number, count)) && count > 1 {
             self.counts.insert((number, count - 1));
         }
     }
@@ -85,8 +85,7 @@ impl Addresses {
             IpAddr::V6(v6) => v6.octets(),
         };
         let number = self.hasher.hash_one(&octets[..]);
-        let found = self.counts.range((number, 0)..).next().filter(|(found, _)| *found == number);
-        found.copied().unwrap_or((number, 0))
+        self.counts.since((number, 0)).filter(|(found, _)| *found == number).unwrap_or((number, 0))
     }
 }
 
@@ -106,10 +105,10 @@ mod tests {
             for address in [a, a, b, c] {
                 addresses.remove(address);
             }
-            assert!(addresses.counts.is_empty());
+            assert!(addresses.counts.first().is_none());
             // One too many is none.
             addresses.remove(a);
-            assert!(addresses.counts.is_empty());
+            assert!(addresses.counts.first().is_none());
         }
     }
 }

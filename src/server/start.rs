@@ -5,7 +5,7 @@ use super::manager::Manager;
 use super::refused::Addresses;
 use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
 use crate::cluster::{Cluster, Identity, Map, Member};
-use crate::command::{self, Access, DebugAccess, OwnSlots, Settings};
+use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
 use crate::config::ClusterConfig;
 use crate::limits::{
     CLIENTS_MAX, DESCRIPTORS_RESERVED, EVENTS_MAX, LINE_BYTES_MAX, RECEIVE_BYTES, RECEIVE_BYTES_PER_BATCH,
@@ -91,6 +91,7 @@ impl Server {
             batch: Batch::default(),
             resumes: VecDeque::new(),
             paused: VecDeque::new(),
+            publishers: VecDeque::new(),
             walk_bytes: 0,
             spared_bytes: 0,
             listeners,
@@ -178,6 +179,7 @@ fn settings(config: &Config) -> Settings {
         timeout_s: config.timeout_s,
         keepalive_s: config.keepalive_s,
         memory_bytes_max: config.memory_bytes_max,
+        events: event_classes(&config.events).unwrap_or_default(),
         memory_policy: Policy::of(&config.memory_policy).unwrap_or_default(),
         clients_bytes_max: config.clients_bytes_max,
         box_bytes: resource::memory_bytes(),

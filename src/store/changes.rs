@@ -1,10 +1,16 @@
 //! Which keys were changed, for who asks: off, it costs a branch a change.
 
+use crate::limits::EVENT_KEY_BYTES_MAX;
+
 /// The keys that were changed since they were last asked for, while somebody wants to know.
 #[derive(Default)]
 pub(super) struct Changes {
     tracking: bool,
     keys: Vec<Box<[u8]>>,
+    /// Whether the keys of entries that go by themselves are noted.
+    pub(super) follows_ends: bool,
+    /// Those that went since they were last asked for.
+    pub(super) ends: Vec<Box<[u8]>>,
 }
 
 impl Changes {
@@ -21,6 +27,16 @@ impl Changes {
     pub(super) fn note<'k>(&mut self, key: impl FnOnce() -> &'k [u8]) {
         if self.tracking {
             self.keep(key());
+        }
+    }
+
+    /// An entry goes by itself. Of a long key nobody is told, as memory may be short.
+    pub(super) fn note_end<'k>(&mut self, key: impl FnOnce() -> &'k [u8]) {
+        if self.follows_ends {
+            let key = key();
+            if key.len() <= EVENT_KEY_BYTES_MAX {
+                self.ends.push(key.into());
+            }
         }
     }
 

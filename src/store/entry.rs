@@ -146,6 +146,20 @@ impl Layout {
         true
     }
 
+    /// Writes bytes over a part of a value that stands in its block; false, and nothing is written, where it does not, or
+    /// where they go beyond its end.
+    pub(super) fn write_within(block: &mut [u8], offset: usize, bytes: &[u8]) -> bool {
+        let layout = Layout::read(block);
+        let value = &mut block[layout.key_end..layout.value_end];
+        match value.get_mut(offset..offset + bytes.len()) {
+            Some(part) if !layout.is_long => {
+                part.copy_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline]
     fn ending(key_start: usize, key_bytes: usize, value_bytes: usize, is_long: bool) -> Layout {
         let key_end = key_start + key_bytes;

@@ -96,6 +96,26 @@ impl Store {
         self.mark(key.into())
     }
 
+    /// Tells for how long the entry of a key was not used, where the policy asks for that.
+    pub fn set_idle_ms(&mut self, key: &[u8], idle_ms: u64) {
+        if self.policy.tracks() == Some(Tracked::Lately) {
+            self.set_mark(key.into(), self.tables.usage.of_idle(idle_ms));
+        }
+    }
+
+    /// Tells how often the entry of a key is used, by the policy's counter, where there is one.
+    pub fn set_use_count(&mut self, key: &[u8], count: u8) {
+        if self.policy.tracks() == Some(Tracked::Often) {
+            self.set_mark(key.into(), count);
+        }
+    }
+
+    fn set_mark(&mut self, key: Key<'_>, mark: u8) {
+        if let Some(mut entry) = self.get_mut(key, 0) {
+            entry.set_mark(mark);
+        }
+    }
+
     fn mark(&mut self, key: Key<'_>) -> Option<u8> {
         let (page, _, place, _) = self.slots.find_apart(key, &self.heap, &self.tables, &self.state)?;
         Some(page.mark(place, &self.tables))
@@ -121,6 +141,7 @@ impl Store {
         self.take(Key::from(&key[..])).expect("an entry that was just seen");
         self.heap.free(handle);
         self.changes.note(|| &key);
+        self.changes.note_end(|| &key);
         self.evicted_key = bounded(key);
         true
     }

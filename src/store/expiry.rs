@@ -4,18 +4,17 @@
 //! page begins. Such a time is lowered by an earlier one that comes in; that the earliest entry goes leaves it, until the
 //! page is looked at because of it. So most changes of an expiry touch nothing here.
 
-use std::collections::BTreeSet;
-
 use super::cursor::Cursor;
+use crate::pairs::Pairs;
 
-/// What a record takes in the tree, by estimate: two words, and nodes are two thirds full.
+/// What a record takes in the index, by estimate: two words, and rows are two thirds full.
 const RECORD_BYTES: usize = 3 * size_of::<(u64, Cursor)>() / 2;
 
 /// The records of all pages that have entries that end, and what those entries are together.
 #[derive(Default)]
 pub(super) struct DueIndex {
-    /// Cursors as numbers, as which they have the same order: the tree's code is that of the timers.
-    records: BTreeSet<(u64, u64)>,
+    /// Cursors as numbers, as which they have the same order.
+    records: Pairs,
     /// How many entries end.
     entries: usize,
     /// All their times together: what the mean of them is made from.
@@ -57,7 +56,7 @@ impl DueIndex {
             return;
         }
         if let Some(before_ms) = before_ms {
-            let was_there = self.records.remove(&(before_ms, at.to_u64()));
+            let was_there = self.records.remove((before_ms, at.to_u64()));
             debug_assert!(was_there, "a page with entries that end has a record");
         }
         if let Some(after_ms) = after_ms {
@@ -68,30 +67,30 @@ impl DueIndex {
 
     /// The page that is due first, and when.
     pub(super) fn first(&self) -> Option<(u64, Cursor)> {
-        self.records.first().map(|&(due_ms, at)| (due_ms, Cursor::from_u64(at)))
+        self.records.first().map(|(due_ms, at)| (due_ms, Cursor::from_u64(at)))
     }
 
     /// Some page with entries that end, by two random numbers: one that is due about a time that is as likely as any
     /// other, and of many that are due then, any.
     pub(super) fn some(&self, time: u64, place: u64) -> Option<Cursor> {
-        let &(first_ms, first) = self.records.first()?;
-        let &(last_ms, _) = self.records.last()?;
+        let (first_ms, first) = self.records.first()?;
+        let (last_ms, _) = self.records.last()?;
         let at_ms = first_ms + time % (last_ms - first_ms).saturating_add(1);
-        let behind = self.records.range((at_ms, Cursor::from_u64(place).to_u64())..).next();
-        Some(Cursor::from_u64(behind.map_or(first, |&(_, at)| at)))
+        let behind = self.records.since((at_ms, Cursor::from_u64(place).to_u64()));
+        Some(Cursor::from_u64(behind.map_or(first, |(_, at)| at)))
     }
 
     /// Forgets a record of an index that is being freed; false when none is left.
     pub(super) fn pop(&mut self) -> bool {
-        self.records.pop_first().is_some()
+        self.records.last().is_some_and(|last| self.records.remove(last))
     }
 }
 
 #[cfg(test)]
 impl DueIndex {
     /// Asserts that the records are exactly these, and the sum of times is this one.
-    pub(super) fn check(&self, records: &BTreeSet<(u64, Cursor)>, sum_ms: u128) {
-        let own = self.records.iter().map(|&(due_ms, at)| (due_ms, Cursor::from_u64(at)));
+    pub(super) fn check(&self, records: &std::collections::BTreeSet<(u64, Cursor)>, sum_ms: u128) {
+        let own = self.records.iter().map(|(due_ms, at)| (due_ms, Cursor::from_u64(at)));
         assert!(own.eq(records.iter().copied()), "every page with a column has its record, and none else");
         assert_eq!(self.sum_ms, sum_ms);
     }

@@ -210,6 +210,11 @@ impl Heap {
     }
 
     fn edit(&mut self, handle: Handle, edit: Edit<'_>) -> Handle {
+        if let Edit::WriteAt(offset, bytes) = edit
+            && Layout::write_within(self.arena.block_mut(handle), offset, bytes)
+        {
+            return handle;
+        }
         let entry = self.entry(handle);
         let (key, value) = (entry.key(), entry.value().bytes());
         if let Some(place) = entry.place() {

@@ -8,7 +8,8 @@ use super::slot::SlotId;
 /// not computed again.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
-    pub(super) bytes: &'a [u8],
+    /// The key itself.
+    pub bytes: &'a [u8],
     pub(super) slot: SlotId,
     pub(super) fast: u64,
 }

@@ -269,6 +269,17 @@ impl Store {
         was_there
     }
 
+    /// Removes the entry of a key whose time has come. True when there was one.
+    pub fn end<'k>(&mut self, key: impl Into<Key<'k>>, now_ms: u64) -> bool {
+        let key = key.into();
+        if self.item(key).is_none() || self.get(key, now_ms).is_some() {
+            return false;
+        }
+        let ended = self.take(key);
+        ended.into_iter().for_each(|(handle, _)| self.heap.free(handle));
+        true
+    }
+
     /// Gives the entry of `from` the key `to`, whose own entry goes; value and times stay. True when there was one. A
     /// key that is given its own name is left as it is.
     pub fn rename<'k>(&mut self, from: impl Into<Key<'k>>, to: impl Into<Key<'k>>, now_ms: u64) -> bool {
@@ -343,9 +354,24 @@ impl Store {
         self.changes.track(on);
     }
 
+    /// A key counts as changed, though there is none.
+    pub fn note_change(&mut self, key: Key<'_>) {
+        self.changes.note(|| key.bytes);
+    }
+
     /// The keys that were changed since the last call, in the order of the changes; one may stand there more than once.
     pub fn take_changes(&mut self) -> Vec<Box<[u8]>> {
         self.changes.take()
+    }
+
+    /// Begins to note which keys go because their time has come, or since the policy lets them go; or ends it.
+    pub fn follow_ends(&mut self, on: bool) {
+        (self.changes.follows_ends, self.changes.ends) = (on, Vec::new());
+    }
+
+    /// The keys that went like this since the last call.
+    pub fn take_ends(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.changes.ends)
     }
 
     /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may

@@ -173,6 +173,12 @@ impl Page {
         tables.mark_use(self.table, self.shape, place);
     }
 
+    /// Gives the entry at a place this mark.
+    pub(super) fn set_mark(&mut self, place: Place, mark: u8, tables: &mut Tables) {
+        self.be_marked(tables);
+        tables.set_mark(self.table, self.shape, place, mark);
+    }
+
     /// The mark of the entry at a place.
     pub(super) fn mark(&self, place: Place, tables: &Tables) -> u8 {
         tables.mark(tables.table(self.table, self.shape), place)

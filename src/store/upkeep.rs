@@ -131,6 +131,7 @@ impl Store {
         let (root, mut growth) = self.grown(at.slot()).expect("a page with a record is there");
         root.sweep(at.position(), &mut Sweep { now_ms, entries_max, swept: &mut swept }, &mut growth);
         for &(_, handle, expires_ms) in &swept {
+            self.changes.note_end(|| self.heap.entry(handle).key());
             self.heap.free(handle);
             self.due.count(Some(expires_ms), None);
         }

@@ -240,6 +240,16 @@ impl Usage {
         ended_ms.map_or(0, |ended_ms| self.now_ms.saturating_sub(*ended_ms))
     }
 
+    /// The byte of an entry that was not used for so many milliseconds: that of the first tick that is as long ago, or of
+    /// the last one that is known.
+    pub(super) fn of_idle(&self, idle_ms: u64) -> u8 {
+        let mut byte = JUST_USED;
+        while byte > 0 && self.idle_ms(byte) < idle_ms {
+            byte -= 1;
+        }
+        byte
+    }
+
     #[cold]
     fn pass_tick(&mut self) {
         match self.tracked {
@@ -332,9 +342,11 @@ mod tests {
         let last = ticks.len() - 1;
         assert!(ticks[last] - ticks[last - 1] > 1000 && ticks.len() < 1000, "{} {:?}", ticks.len(), &ticks[last - 3..]);
         assert_eq!(usage.idle_ms(JUST_USED), 0);
+        assert_eq!((usage.of_idle(0), usage.of_idle(u64::MAX)), (JUST_USED, 0));
         for age in 1..=200 {
             let (after, at) = (ticks[last + 1 - age] * 1000, ticks[last - age] * 1000);
             assert_eq!(usage.idle_ms(JUST_USED - age as u8), used_ms - after);
+            assert_eq!(usage.of_idle(used_ms - after), JUST_USED - age as u8);
             assert!(after > at);
         }
     }

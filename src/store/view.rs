@@ -62,6 +62,8 @@ pub struct EntryMut<'a> {
     place: Place,
     handle: Handle,
     expires_ms: Option<u64>,
+    /// Whether its change is noted: once is enough, however many changes there are.
+    noted: bool,
     books: Books<'a>,
 }
 
@@ -91,7 +93,7 @@ impl<'a> EntryMut<'a> {
         }
         let (handle, expires_ms) = (item.handle, heap.expires_ms(item));
         let books = Books { at: Cursor::new(slot, position), heap, tables, due, changes };
-        EntryMut { page, place, handle, expires_ms, books }
+        EntryMut { page, place, handle, expires_ms, noted: false, books }
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -163,6 +165,11 @@ impl<'a> EntryMut<'a> {
         self.write_expiry(expires_ms);
     }
 
+    /// Sets what is remembered of its use.
+    pub(super) fn set_mark(&mut self, mark: u8) {
+        self.page.set_mark(self.place, mark, self.books.tables);
+    }
+
     /// Replaces value and times; `key` is the entry's own.
     #[inline(always)]
     pub(super) fn replace(&mut self, key: &[u8], value: &[u8], created_ms: u64, expires_ms: Option<u64>) {
@@ -196,7 +203,10 @@ impl<'a> EntryMut<'a> {
             self.page.set_handle(self.place, handle, tables);
             self.handle = handle;
         }
-        changes.note(|| heap.entry(handle).key());
+        if !self.noted {
+            self.noted = true;
+            changes.note(|| heap.entry(handle).key());
+        }
     }
 
     /// Writes when the entry ends, if that changes.

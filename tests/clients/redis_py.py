@@ -82,6 +82,27 @@ def use(r):
         assert r.execute_command("DELIFEQ", "py:lock", token) == 1
         assert r.get("py:lock") is None
 
+    subscriber = r.pubsub()
+    subscriber.subscribe("py:news")
+    subscriber.psubscribe("py:n*")
+    told = [subscriber.get_message(timeout=20) for _ in range(2)]
+    assert [message["type"] for message in told] == ["subscribe", "psubscribe"], told
+    assert r.publish("py:news", "rain") == 2
+    told = [subscriber.get_message(timeout=20) for _ in range(2)]
+    assert sorted(message["type"] for message in told) == ["message", "pmessage"], told
+    assert all(message["data"] == b"rain" and message["channel"] == b"py:news" for message in told), told
+    assert r.pubsub_channels("py:*") == [b"py:news"] and r.pubsub_numsub("py:news") == [(b"py:news", 1)]
+    assert r.pubsub_numpat() == 1
+    heard = []
+    listener = r.pubsub()
+    listener.subscribe(**{"py:thread": lambda message: heard.append(message["data"])})
+    thread = listener.run_in_thread(sleep_time=0.01)
+    while r.publish("py:thread", "x") == 0 or not heard:
+        time.sleep(0.005)
+    thread.stop()
+    thread.join()
+    subscriber.close()
+
     info = r.info()
     assert info["redis_version"].startswith("7.0.") and "used_memory" in info and "connected_clients" in info, info
     assert isinstance(r.info("keyspace").get("db0", {}), dict)

@@ -50,6 +50,31 @@ fn many_costly_requests_of_one_client_hold_up_no_other_one() {
 }
 
 #[test]
+fn long_looks_of_one_client_hold_up_no_other_one() {
+    const LOOKS: usize = 100;
+    let _machine = alone();
+    let cluster = Cluster::start(2);
+    let (long, short) = (cluster.key_of(1, 0), cluster.key_of(1, 1));
+    let mut bystander = cluster.connect(0);
+    // 32 MiB and 16 MiB: a piece of 1 MiB is looked at in a turn.
+    bystander.expect(&format!("SETBIT {long} 268435455 1"), "0");
+    bystander.expect(&format!("SETBIT {short} 134217727 1"), "0");
+    let mut greedy = cluster.connect(0);
+    let begun = Instant::now();
+    greedy.send(format!("BITCOUNT {long}\r\n").repeat(LOOKS));
+    std::thread::sleep(Duration::from_millis(20));
+    let asked = Instant::now();
+    bystander.expect(&format!("BITCOUNT {short}"), "1");
+    let waited = asked.elapsed();
+    for _ in 0..LOOKS {
+        assert_eq!(greedy.line(), "1");
+    }
+    let all = begun.elapsed();
+    println!("16 MiB in {waited:?}, beside {LOOKS} times 32 MiB in {all:?}");
+    assert!(5 * waited < all, "{waited:?} of {all:?}");
+}
+
+#[test]
 fn what_is_skipped_and_held_up_stays_without_an_answer() {
     let _machine = together();
     let cluster = Cluster::start(2);

@@ -125,7 +125,8 @@ fn a_transaction_crosses_no_slots() {
             client.expect_line("EXEC", crossing);
             client.expect_line(&format!("EXISTS {first} {other}"), "0");
             client.expect_line("EXEC", "(error) EXEC without MULTI");
-            for request in ["MSETNX a 1 b 2", "RENAME a b", "RENAMENX a b", "COPY a b", "LCS a b", "WATCH a b"] {
+            let of_two = ["MSETNX a 1 b 2", "RENAME a b", "RENAMENX a b", "COPY a b", "LCS a b", "WATCH a b"];
+            for request in [&of_two[..], &["BITOP OR a a b", "BITOP OR b a a"]].concat() {
                 let request = request.replace(" a", &format!(" {first}")).replace(" b", &format!(" {other}"));
                 client.expect_line(&request, crossing);
             }

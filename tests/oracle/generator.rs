@@ -6,6 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use memento::dump::{encode, seal};
+
 use super::differences::{ABSENT, ADDED};
 
 /// A small generator (splitmix64, Steele et al., OOPSLA 2014): one seed, one sequence, on every machine.
@@ -74,6 +76,16 @@ impl From<&str> for Word {
 impl From<String> for Word {
     fn from(text: String) -> Word {
         Word::Bytes(text.into_bytes())
+    }
+}
+
+impl Word {
+    /// Its bytes, if it is no moment.
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Word::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 }
 
@@ -285,17 +297,21 @@ const FIXED: &[&str] = &[
     "GETRANGE",
     "SUBSTR",
     "SETRANGE",
+    "SETBIT",
+    "GETBIT",
     "INCR",
     "DECR",
     "INCRBY",
     "DECRBY",
     "INCRBYFLOAT",
+    "DUMP",
     "TYPE",
     "KEYS",
     "RANDOMKEY",
     "RENAME",
     "RENAMENX",
     "DBSIZE",
+    "PUBLISH",
     "TTL",
     "PTTL",
     "EXPIRETIME",
@@ -318,11 +334,17 @@ const OPEN: &[&str] = &[
     "MSET",
     "MSETNX",
     "LCS",
+    "BITCOUNT",
+    "BITPOS",
+    "BITOP",
+    "BITFIELD",
+    "BITFIELD_RO",
     "DEL",
     "UNLINK",
     "EXISTS",
     "SCAN",
     "COPY",
+    "RESTORE",
     "TOUCH",
     "OBJECT",
     "EXPIRE",
@@ -411,6 +433,7 @@ const KEY_PLACES: &[(&str, usize, usize)] = &[
     ("EXISTS", 1, 1),
     ("TOUCH", 1, 1),
     ("WATCH", 1, 1),
+    ("BITOP", 2, 1),
     ("MSET", 1, 2),
     ("MSETNX", 1, 2),
     ("OBJECT", 2, 0),
@@ -645,13 +668,16 @@ impl Generator {
     fn group(&mut self) -> Group {
         let in_multi = self.in_multi[self.client];
         let mut group = match self.random.below(1000) {
-            0..330 => self.strings(),
-            330..450 => self.counters(),
-            450..650 => self.keys(),
-            650..780 => self.expiry(),
-            780..880 => self.transactions(),
-            880..930 => self.connection(),
-            930..960 => self.server(),
+            0..270 => self.strings(),
+            270..370 => self.counters(),
+            370..550 => self.keys(),
+            550..650 => self.expiry(),
+            650..760 => self.bits(),
+            760..800 => self.dumps(),
+            800..885 => self.transactions(),
+            885..930 => self.connection(),
+            930..952 => self.server(),
+            952..960 => self.messages(),
             960..990 => self.wrong(),
             _ if in_multi => one(words!["PING"]),
             _ => self.different(),
@@ -784,6 +810,172 @@ impl Generator {
             }
             _ => self.lcs(),
         }
+    }
+
+    fn bits(&mut self) -> Group {
+        let key = self.key();
+        match self.random.below(100) {
+            0..22 => {
+                let bit = self.random.pick(&["0", "1", "1", "1", "0", "1", "2", "x", "", "-1", "01"]);
+                one(words!["SETBIT", key, self.bit_offset(), bit])
+            }
+            22..32 => one(words!["GETBIT", key, self.bit_offset()]),
+            32..47 => {
+                let mut words = words!["BITCOUNT", key];
+                if self.random.percent(80) {
+                    words.extend([self.integer(), self.integer()]);
+                    words.extend(self.unit());
+                }
+                one(words)
+            }
+            47..62 => {
+                let mut words = words!["BITPOS", key, self.random.pick(&["0", "1", "0", "1", "2", "x", "-1", ""])];
+                for _ in 0..self.random.below(3) {
+                    words.push(self.integer());
+                }
+                if words.len() == 5 {
+                    words.extend(self.unit());
+                }
+                one(words)
+            }
+            62..75 => {
+                let operator = self.random.pick(&["AND", "OR", "XOR", "NOT", "and", "Xor", "not", "nor", ""]);
+                let mut words = words!["BITOP", operator, key];
+                let not = operator.eq_ignore_ascii_case("not") && self.random.percent(80);
+                for _ in 0..if not { 1 } else { 1 + self.random.below(4) } {
+                    words.push(self.key().into());
+                }
+                one(words)
+            }
+            75..80 => self.bitfield("BITFIELD_RO", key),
+            _ => self.bitfield("BITFIELD", key),
+        }
+    }
+
+    fn dumps(&mut self) -> Group {
+        const LONG_OVER_MS: &str = "100000000";
+        let key = self.key();
+        if self.random.percent(40) {
+            return one(words!["DUMP", key]);
+        }
+        let payload = match self.random.below(20) {
+            0..12 => encode(&self.value()).expect("memory").to_vec(),
+            12..16 => self.packed(),
+            16 => self.random.pick(JUNK).to_vec(),
+            17 => {
+                // A string all the same, or none; nothing else that Redis knows.
+                let mut body = self.value();
+                body.insert(0, 0);
+                body.extend(seal(&body));
+                body
+            }
+            _ => {
+                let mut payload = self.packed();
+                let place = self.random.below(payload.len());
+                payload[place] ^= 1 << self.random.below(8);
+                payload
+            }
+        };
+        let mut words = words!["RESTORE", key];
+        words.push(match self.random.below(10) {
+            0..6 => "0".into(),
+            6 => self.random.pick(&["x", "-1", "", "1.5"]).into(),
+            7 => (10_000_000 + self.random.below(1_000_000_000)).to_string().into(),
+            8 => LONG_OVER_MS.into(),
+            _ => Word::Moment { offset_ms: 10_000_000, unit_ms: 1 },
+        });
+        // What ends in a moment would race, also where the last word is taken away: since 1970 it is long over, and from now
+        // on it is long to come.
+        let absolute =
+            words[2] == LONG_OVER_MS.into() || matches!(words[2], Word::Moment { .. }) || self.random.percent(10);
+        words.push(payload.into());
+        if self.random.percent(60) {
+            words.push(self.random.pick(&["REPLACE", "replace"]).into());
+        }
+        if absolute {
+            words.push("ABSTTL".into());
+        }
+        match self.random.below(10) {
+            0 => words.extend(words!["FREQ", self.random.pick(&["0", "5", "255", "256", "-1", "x"])]),
+            1 => words.extend(words!["IDLETIME", self.random.pick(&["0", "5", "100000", "-1", "x"])]),
+            2 => words.extend(words!["IDLETIME", "1", "FREQ", "1"]),
+            3 => words.push(self.random.pick(&["FREQ", "IDLETIME", "NX", ""]).into()),
+            _ => {}
+        }
+        one(words)
+    }
+
+    /// A payload of the same byte again and again, packed as Redis might do it.
+    fn packed(&mut self) -> Vec<u8> {
+        let length = 1 + self.random.below(600);
+        let byte = self.random.bits() as u8;
+        let (mut packed, mut left) = (vec![0, byte], length - 1);
+        while left >= 3 {
+            let count = left.min(264).min(3 + self.random.below(300));
+            match count - 2 {
+                more @ 0..7 => packed.extend([(more as u8) << 5, 0]),
+                more => packed.extend([7 << 5, (more - 7) as u8, 0]),
+            }
+            left -= count;
+        }
+        if left > 0 {
+            packed.push(left as u8 - 1);
+            packed.resize(packed.len() + left, byte);
+        }
+        let mut payload = vec![0, 0xC3];
+        for length in [packed.len(), length] {
+            payload.extend((0x4000 | length as u16).to_be_bytes());
+        }
+        payload.extend(packed);
+        payload.extend(seal(&payload));
+        payload
+    }
+
+    fn bit_offset(&mut self) -> String {
+        match self.random.below(20) {
+            0..17 => self.random.below(700).to_string(),
+            17 => self.random.below(100_000).to_string(),
+            _ => self.random.pick(&["-1", "4294967296", "9223372036854775807", "x", "", "007", "#1"]).to_string(),
+        }
+    }
+
+    fn unit(&mut self) -> Vec<Word> {
+        let unit = self.random.pick(&["BIT", "bit", "BYTE", "Byte", "BIT", "", "bits"]);
+        if self.random.percent(60) { words![unit] } else { Vec::new() }
+    }
+
+    /// Where an operation may fail, its bits are there before: Redis makes a value longer for one that fails and does not
+    /// tell who watches it.
+    fn bitfield(&mut self, name: &str, key: Vec<u8>) -> Group {
+        let mut words = words![name, key.clone()];
+        for _ in 0..self.random.below(5) {
+            if self.random.percent(30) {
+                let overflow = self.random.pick(&["WRAP", "SAT", "FAIL", "sat", "fail", "WRAP", "FAIL", "none"]);
+                words.extend(words![self.random.pick(&["OVERFLOW", "overflow"]), overflow]);
+            }
+            let verb = match name {
+                "BITFIELD" => self.random.pick(&["GET", "SET", "INCRBY", "get", "Set", "incrby", "SET", "INCRBY", "x"]),
+                _ => self.random.pick(&["GET", "get", "GET", "GET", "GET", "GET", "SET"]),
+            };
+            let width = if self.random.percent(50) { self.random.below(66) } else { 8 };
+            let sign = self.random.pick(&["i", "u", "i", "u", "i", "u", "i", "u", "I", ""]);
+            let offset = match self.random.below(10) {
+                0..6 => self.random.below(300).to_string(),
+                6..9 => format!("#{}", self.random.below(10)),
+                _ => self.bit_offset(),
+            };
+            words.extend(words![verb, format!("{sign}{width}"), offset]);
+            if !verb.eq_ignore_ascii_case("get") {
+                // Of so low a number Redis computes that it is too high.
+                let operand = self.integer();
+                let lowest = operand.bytes().is_some_and(|text| text.starts_with(b"-922337203685477"));
+                words.push(if lowest { "-4611686018427387904".into() } else { operand });
+            }
+        }
+        let may_fail = words.iter().any(|word| *word == "FAIL".into() || *word == "fail".into());
+        let mut group = if may_fail { one(words!["SETBIT", key, "100100", "0"]) } else { Group::new() };
+        group.extend(one(words));
+        group
     }
 
     /// Its values are set just before, since what Redis takes for it is the product of their lengths.
@@ -1108,6 +1300,33 @@ impl Generator {
             97..98 => one(words!["DEBUG", "SLEEP", "0"]),
             98..99 => one(words!["INFO", "server"]),
             _ => one(words!["TIME"]),
+        }
+    }
+
+    /// Messages that nobody gets, and a subscriber that may use nothing but what begins and ends subscriptions, or in RESP3
+    /// all: a subscription ends in the group in which it begins.
+    fn messages(&mut self) -> Group {
+        let (one_name, other) = (self.key(), self.key());
+        match self.random.below(6) {
+            0..2 => one(words!["PUBLISH", one_name, self.value()]),
+            2 => one(words!["PUBSUB", "NUMSUB", one_name, other]),
+            3 => one(words!["PUBSUB", self.random.pick(&["CHANNELS", "NUMPAT", "nosuch", "NUMSUB"])]),
+            // Where keys are another node's, a transaction cannot have what concerns a connection.
+            _ if self.in_multi[self.client] => one(words!["PUBLISH", one_name, other]),
+            _ => {
+                let requests = [
+                    words!["SUBSCRIBE", one_name.clone()],
+                    words!["PSUBSCRIBE", other.clone()],
+                    words!["GET", one_name.clone()],
+                    words!["PING", self.value()],
+                    words![self.random.pick(&["PING", "UNWATCH", "nosuchcommand", "GET"])],
+                    words!["SUBSCRIBE", one_name],
+                    words!["UNSUBSCRIBE"],
+                    words!["PUNSUBSCRIBE", other],
+                    words!["PUNSUBSCRIBE"],
+                ];
+                requests.map(one).concat()
+            }
         }
     }
 

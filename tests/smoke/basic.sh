@@ -22,6 +22,21 @@ check 'HELLOO\r\nGET\r\nQUIT\r\n' "(Unknown command)\r\n(error) wrong number of 
 check 'SETEX k 100 v\r\nTTL k\r\nQUIT\r\n' 'OK\r\n100\r\n'
 check 'FLUSH\r\nDBSIZE\r\nKEYS *\r\nQUIT\r\n' 'OK\r\n0\r\n(empty)\r\n'
 
+# Messages, as the README shows them.
+mkfifo "$SCRATCH/lines"
+nc -w 10 127.0.0.1 "$PORT" <"$SCRATCH/lines" >"$SCRATCH/heard" &
+listener=$!
+exec 9>"$SCRATCH/lines"
+printf 'SUBSCRIBE news\r\n' >&9
+eventually 'the subscription' grep -q 'subscribe news 1' "$SCRATCH/heard"
+check 'PUBLISH news it rains\r\nQUIT\r\n' '1\r\n'
+eventually 'the message' grep -q 'message news it rains' "$SCRATCH/heard"
+printf 'QUIT\r\n' >&9
+exec 9>&-
+wait "$listener"
+printf 'subscribe news 1\r\nmessage news it rains\r\n' >"$SCRATCH/wanted"
+cmp -s "$SCRATCH/wanted" "$SCRATCH/heard" || fail 'SUBSCRIBE news' 'the message' "$(cat "$SCRATCH/heard")"
+
 # A line of half a megabyte goes through as well as a short one.
 {
     printf 'SET big '

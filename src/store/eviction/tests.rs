@@ -171,6 +171,29 @@ fn use_is_remembered_while_pages_change() {
 }
 
 #[test]
+fn use_may_be_told() {
+    let [mut store, mut often] = [Policy::AllKeysLru, Policy::AllKeysLfu].map(store);
+    (1..=300).for_each(|second| store.pass_time(second * 1000));
+    store.upsert(b"key", b"v", Expiry::Never, 300_000);
+    assert_eq!(store.idle_ms(b"key"), Some(0));
+    for idle_ms in [60_000, 5000, 0] {
+        store.set_idle_ms(b"key", idle_ms);
+        let told_ms = store.idle_ms(b"key").expect("a key");
+        assert!((idle_ms..=idle_ms + 20_000).contains(&told_ms), "{told_ms} of {idle_ms}");
+    }
+    // Longer than anything that is known.
+    store.set_idle_ms(b"key", u64::MAX);
+    assert!(store.idle_ms(b"key").is_some_and(|told_ms| told_ms >= 200_000));
+    store.set_idle_ms(b"other", 1000);
+    store.check();
+    often.upsert(b"key", b"v", Expiry::Never, 1000);
+    often.set_use_count(b"key", 77);
+    often.set_idle_ms(b"key", 60_000);
+    assert_eq!(often.use_count(b"key"), Some(77));
+    often.check();
+}
+
+#[test]
 fn marks_take_memory_only_while_they_are_needed() {
     let bytes = |policy: Option<Policy>| {
         let mut store = Store::new();
