@@ -45,11 +45,13 @@ impl AsFd for Link {
 }
 
 impl Bus {
-    pub(super) fn new(cluster: Cluster<Ticket>) -> Bus {
+    #[inline(never)]
+    pub(super) fn new(cluster: Cluster<Ticket>) -> Box<Bus> {
         let forwards = Forwards::new(cluster.map());
         let receive = vec![0; BUS_RECEIVE_BYTES].into();
         let missed = vec![false; cluster.map().len()];
-        let mut bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive, missed };
+        let bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive, missed };
+        let mut bus = Box::new(bus);
         bus.learn_names();
         bus
     }

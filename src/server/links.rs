@@ -319,7 +319,7 @@ impl Server {
             bus.forwards.corked = still;
             let free: Vec<(NodeId, Token)> = free;
             for (_, token) in free {
-                if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+                if let Some(client) = self.reactor.client(token) {
                     client.conn.uncork();
                     self.settle(token);
                 }
