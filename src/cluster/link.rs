@@ -117,8 +117,6 @@ pub(super) struct Link {
     pub(super) is_named: bool,
     /// Whether time was given, since something came last, for bytes that waited while we did not look.
     pub(super) was_waited_for: bool,
-    /// Where the peer is connected from, or was dialled.
-    pub(super) peer: IpAddr,
     /// Which node it is, once that is known: for one that we dialled at once, else when its hello said so.
     pub(super) node: Option<NodeId>,
     pub(super) outbox: Outbox,
@@ -127,6 +125,8 @@ pub(super) struct Link {
     pub(super) inbox: Inbox,
     /// That of its hello.
     pub(super) incarnation: u64,
+    /// Where the peer is connected from, or was dialled.
+    pub(super) peer: IpAddr,
     /// The order in which links began.
     pub(super) number: u64,
     /// When something came last.

@@ -6,20 +6,21 @@ use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::store::Store;
 
-/// What is there whoever asks. What is asked for most comes first, what is large last: the instructions that reach what lies
-/// near are shorter.
+/// What is there whoever asks. What is asked for most comes first: the instructions that reach what lies near are shorter.
 #[repr(C)]
 pub struct State {
     /// The turn's time.
     pub now: Now,
+    /// What is measured of commands.
+    pub measures: Measures,
+    /// The keys.
+    pub store: Store,
     /// What else the operating system knows.
     pub host: &'static Host,
     /// The slots that are this node's; none where there is no cluster.
     pub slots: Option<OwnSlots>,
     /// Until when which clients are held up.
     pub pause: Option<Pause>,
-    /// What is measured of commands.
-    pub measures: Measures,
     /// The node.
     pub node: Node,
     /// The settings.
@@ -34,8 +35,6 @@ pub struct State {
     pub pubsub: PubSub,
     /// What is counted.
     pub stats: Stats,
-    /// The keys.
-    pub store: Store,
 }
 
 impl State {
