@@ -170,6 +170,12 @@ impl Connection {
         if self.input.is_empty() {
             return self.parse_from(0, fresh, false, batch, service);
         }
+        self.parse_behind(fresh, batch, service)
+    }
+
+    /// The same where something is kept that comes before it.
+    #[cfg_attr(memento_small, inline(never))]
+    fn parse_behind<S: Service>(&mut self, fresh: &[u8], batch: &mut Batch<S::Ahead>, service: &mut S) -> Share {
         let mut input = mem::take(&mut self.input);
         if !append(&mut input, fresh) {
             // What it holds goes, so that the others have it.
@@ -236,15 +242,28 @@ impl Connection {
         desk: &mut Desk,
         service: &mut S,
     ) -> Option<ParseError> {
-        let mark = batch.requests.len();
-        if !share.kept {
-            let (left, broken) = self.run(fresh, share, batch, desk, service);
-            batch.truncate(mark);
-            if !self.keep(&fresh[left], &mut desk.pool) {
-                self.lose(Lost::NoMemory);
-            }
-            return broken;
+        if share.kept {
+            return self.execute_kept(share, batch, desk, service);
         }
+        let mark = batch.requests.len();
+        let (left, broken) = self.run(fresh, share, batch, desk, service);
+        batch.truncate(mark);
+        if !self.keep(&fresh[left], &mut desk.pool) {
+            self.lose(Lost::NoMemory);
+        }
+        broken
+    }
+
+    /// The same of what is kept.
+    #[cfg_attr(memento_small, inline(never))]
+    fn execute_kept<S: Service>(
+        &mut self,
+        share: Share,
+        batch: &mut Batch<S::Ahead>,
+        desk: &mut Desk,
+        service: &mut S,
+    ) -> Option<ParseError> {
+        let mark = batch.requests.len();
         let mut input = mem::take(&mut self.input);
         let (left, broken) = self.run(&input, share, batch, desk, service);
         batch.truncate(mark);
@@ -289,6 +308,7 @@ impl Connection {
     }
 
     /// What is left of the input is parsed again, once the client goes on.
+    #[cfg_attr(memento_small, inline(never))]
     fn stall(&mut self) {
         self.stalled = true;
         self.parser = Parser::default();

@@ -296,7 +296,7 @@ pub struct Cluster<T> {
     timers: Timers,
     closing: VecDeque<LinkId>,
     sending: VecDeque<LinkId>,
-    rooms: VecDeque<NodeId>,
+    rooms: Vec<NodeId>,
     desk: Desk,
     /// Of this node, for the others to know.
     keys: u64,
@@ -331,7 +331,7 @@ impl<T> Cluster<T> {
             timers: Timers::default(),
             closing: VecDeque::new(),
             sending: VecDeque::new(),
-            rooms: VecDeque::new(),
+            rooms: Vec::new(),
             desk: Desk::default(),
             keys: 0,
             random: identity.seed,

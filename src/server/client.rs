@@ -4,7 +4,7 @@ use super::clients;
 use super::engine::{Promise, Serving, is_told};
 use super::forwards::Awaited;
 use super::offers::Offers;
-use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
+use super::{Bus, Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, HeldUp, Place};
@@ -391,13 +391,10 @@ impl Server {
             client.queued = true;
             self.resumes.push_back(token);
         }
-        if let Some(offers) = &mut client.offers
-            && let Some(bus) = &mut self.bus
+        if let Some(bus) = &mut self.bus
+            && client.offers.is_some()
         {
-            while let Some(offer) = offers.next(&client.conn) {
-                bus.cluster.grant(offer.node, offer.id);
-            }
-            client.offers.take_if(|offers| offers.is_empty());
+            grant_offers(client, bus);
         }
         let interest = match (client.conn.wants_read(), client.conn.wants_write()) {
             (false, false) if client.gone => Interest::GONE,
@@ -408,6 +405,7 @@ impl Server {
 
     /// Ends our side, and listens until the peer ends its own: a close with bytes unread would be a reset, which
     /// takes away our last words where the peer has not read them yet (RFC 1122, 4.2.2.13).
+    #[cfg_attr(memento_small, inline(never))]
     fn begin_linger(&mut self, token: Token) {
         let Some(client) = self.reactor.client(token) else { return };
         client.lingering = true;
@@ -545,6 +543,16 @@ impl Server {
             }
         }
     }
+}
+
+/// Lets the long answers come that a client has room for now.
+#[cfg_attr(memento_small, inline(never))]
+fn grant_offers(client: &mut Client, bus: &mut Bus) {
+    let Some(offers) = &mut client.offers else { return };
+    while let Some(offer) = offers.next(&client.conn) {
+        bus.cluster.grant(offer.node, offer.id);
+    }
+    client.offers.take_if(|offers| offers.is_empty());
 }
 
 /// Sends the desk's output, or queues it behind what is already queued.

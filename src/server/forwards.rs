@@ -145,7 +145,7 @@ pub(super) struct Forwards {
     map: Rc<Map>,
     splits: Vec<Option<Split>>,
     free: Vec<usize>,
-    errands: VecDeque<Errand>,
+    errands: VecDeque<Box<Errand>>,
     /// For whom the last piece of one was done.
     last_asker: (NodeId, u64),
     /// What others publish, which waits until fewer messages are on their way.
@@ -330,12 +330,12 @@ impl Forwards {
 
     /// Begins a walk that a client of another node, or a split of ours, has asked for.
     pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin, asker: (NodeId, u64)) {
-        self.errands.push_back(Errand { walk, output: Output::default(), origin, asker });
+        self.errands.push_back(Box::new(Errand { walk, output: Output::default(), origin, asker }));
     }
 
     /// The walk that goes on next: of another client than the last one, if there is such, so that who asks for many at once
     /// does not hold up the others.
-    pub(super) fn next_errand(&mut self) -> Option<Errand> {
+    pub(super) fn next_errand(&mut self) -> Option<Box<Errand>> {
         for _ in 0..self.errands.len() {
             let errand = self.errands.pop_front()?;
             if errand.asker != self.last_asker {
@@ -348,7 +348,7 @@ impl Forwards {
     }
 
     /// A walk that is not done: the others go on first.
-    pub(super) fn go_on_errand(&mut self, errand: Errand) {
+    pub(super) fn go_on_errand(&mut self, errand: Box<Errand>) {
         self.errands.push_back(errand);
     }
 

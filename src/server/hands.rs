@@ -312,19 +312,20 @@ impl Hands<'_> {
 
     /// Does a piece of the walk that was asked for first.
     pub(super) fn step_errand(&mut self, cluster: &mut Cluster<Ticket>) {
-        let Some(Errand { mut walk, mut output, origin, asker }) = self.forwards.next_errand() else { return };
+        let Some(mut errand) = self.forwards.next_errand() else { return };
+        let Errand { walk, output, origin, .. } = &mut *errand;
         *self.walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *self.walk_bytes;
-        if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
+        if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, output) {
             *self.walk_bytes += walk.bytes_used();
-            return self.forwards.go_on_errand(Errand { walk, output, origin, asker });
+            return self.forwards.go_on_errand(errand);
         }
-        match origin {
+        match *origin {
             Origin::Node(caller) => {
-                refuse_overflow(&mut output);
-                cluster.reply(caller, &output);
+                refuse_overflow(output);
+                cluster.reply(caller, output);
             }
-            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(&mut output)),
+            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(output)),
         }
     }
 }
