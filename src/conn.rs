@@ -380,18 +380,22 @@ impl Connection {
         match flow {
             Flow::Continue => {}
             Flow::Close => self.phase = Phase::Closing,
-            Flow::Later(_) | Flow::Cork(_) | Flow::Wait => {
-                let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
-                self.next_place = self.next_place.wrapping_add(1);
-                self.queue_output(desk);
-                self.backlog.push_back(Part::Waiting(place, bytes));
-                self.waiting += 1;
-                self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
-                self.corked |= matches!(flow, Flow::Cork(_));
-                if flow == Flow::Wait {
-                    self.held = Some(place);
-                }
-            }
+            Flow::Later(_) | Flow::Cork(_) | Flow::Wait => self.wait(place, flow, desk),
+        }
+    }
+
+    /// The reply at `place` comes later.
+    #[cfg_attr(memento_small, inline(never))]
+    fn wait(&mut self, place: Place, flow: Flow, desk: &mut Desk) {
+        let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
+        self.next_place = self.next_place.wrapping_add(1);
+        self.queue_output(desk);
+        self.backlog.push_back(Part::Waiting(place, bytes));
+        self.waiting += 1;
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+        self.corked |= matches!(flow, Flow::Cork(_));
+        if flow == Flow::Wait {
+            self.held = Some(place);
         }
     }
 

@@ -62,6 +62,7 @@ impl Bus {
     }
 
     /// Lets the owner of `slot` forget what it watches for a client.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn tell_to_forget(&mut self, slot: SlotId, client: u64) {
         let node = self.map().owner(slot);
         // Who is not linked has forgotten it already.

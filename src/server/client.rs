@@ -352,11 +352,14 @@ impl Server {
     pub(super) fn finish(&mut self, token: Token, outcome: Result<(), End>) {
         match outcome {
             Ok(()) => self.settle(token),
-            Err(end) => {
-                self.desk.output.clear(TURN_REPLY_BYTES);
-                self.close(token, end);
-            }
+            Err(end) => self.fail(token, end),
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn fail(&mut self, token: Token, end: End) {
+        self.desk.output.clear(TURN_REPLY_BYTES);
+        self.close(token, end);
     }
 
     /// Decides what a client is watched for, whether it is queued to go on, or that it is done.

@@ -435,6 +435,7 @@ impl<'a> Serving<'a> {
     }
 
     /// Keeps a request until clients go on.
+    #[cfg_attr(memento_small, inline(never))]
     fn pause(&mut self, row: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> command::Flow {
         let Some(kept) = OwnedArgs::new(args) else {
             self.engine.state.stats.count_error(NO_MEMORY);

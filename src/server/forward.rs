@@ -42,7 +42,13 @@ impl Serving<'_> {
             }
             Route::Watch(slot) => {
                 let node = bus.map().owner(slot);
-                self.send_whole(bus, row, Purpose::Watch, &mut args.words(), Ticket::Watch(node, awaited, self.session.id))
+                self.send_whole(
+                    bus,
+                    row,
+                    Purpose::Watch,
+                    &mut args.words(),
+                    Ticket::Watch(node, awaited, self.session.id),
+                )
             }
             Route::Exec(slot) => self.send_transaction(bus, row, bus.map().owner(slot), awaited),
             Route::Cluster(merge) => {

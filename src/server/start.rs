@@ -3,7 +3,9 @@
 use super::bus::Bus;
 use super::manager::Manager;
 use super::refused::Addresses;
-use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, Token, VecDeque};
+use super::{
+    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, Token, VecDeque,
+};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
 use crate::config::ClusterConfig;
