@@ -460,8 +460,7 @@ impl Server {
     /// When a client is to be closed if it goes on to do nothing; none where it may do nothing for ever.
     fn client_due_ms(&mut self, token: Token) -> Option<u64> {
         let idle_timeout_ms = self.idle_timeout_ms()?;
-        let Some(client) = self.reactor.client(token) else { return None };
-        Some(client.active_ms + idle_timeout_ms)
+        Some(self.reactor.client(token)?.active_ms + idle_timeout_ms)
     }
 
     /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when

@@ -61,9 +61,9 @@ enum Fault {
 }
 
 /// Writes the answer, or as much of it as there is before the fault shows. Of each outcome is said whether it is our own.
-fn write<'a>(
+fn write(
     merge: Merge,
-    outcomes: &mut dyn Iterator<Item = (&'a Outcome, bool)>,
+    outcomes: &mut dyn Iterator<Item = (&Outcome, bool)>,
     keys: &[u16],
     random: u64,
     reply: &mut Reply<'_>,
