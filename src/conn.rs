@@ -170,6 +170,12 @@ impl Connection {
         if self.input.is_empty() {
             return self.parse_from(0, fresh, false, batch, service);
         }
+        self.parse_behind(fresh, batch, service)
+    }
+
+    /// The same where something is kept that comes before it.
+    #[cfg_attr(memento_small, inline(never))]
+    fn parse_behind<S: Service>(&mut self, fresh: &[u8], batch: &mut Batch<S::Ahead>, service: &mut S) -> Share {
         let mut input = mem::take(&mut self.input);
         if !append(&mut input, fresh) {
             // What it holds goes, so that the others have it.
@@ -236,15 +242,28 @@ impl Connection {
         desk: &mut Desk,
         service: &mut S,
     ) -> Option<ParseError> {
-        let mark = batch.requests.len();
-        if !share.kept {
-            let (left, broken) = self.run(fresh, share, batch, desk, service);
-            batch.truncate(mark);
-            if !self.keep(&fresh[left], &mut desk.pool) {
-                self.lose(Lost::NoMemory);
-            }
-            return broken;
+        if share.kept {
+            return self.execute_kept(share, batch, desk, service);
         }
+        let mark = batch.requests.len();
+        let (left, broken) = self.run(fresh, share, batch, desk, service);
+        batch.truncate(mark);
+        if !self.keep(&fresh[left], &mut desk.pool) {
+            self.lose(Lost::NoMemory);
+        }
+        broken
+    }
+
+    /// The same of what is kept.
+    #[cfg_attr(memento_small, inline(never))]
+    fn execute_kept<S: Service>(
+        &mut self,
+        share: Share,
+        batch: &mut Batch<S::Ahead>,
+        desk: &mut Desk,
+        service: &mut S,
+    ) -> Option<ParseError> {
+        let mark = batch.requests.len();
         let mut input = mem::take(&mut self.input);
         let (left, broken) = self.run(&input, share, batch, desk, service);
         batch.truncate(mark);
@@ -289,6 +308,7 @@ impl Connection {
     }
 
     /// What is left of the input is parsed again, once the client goes on.
+    #[cfg_attr(memento_small, inline(never))]
     fn stall(&mut self) {
         self.stalled = true;
         self.parser = Parser::default();
@@ -360,18 +380,22 @@ impl Connection {
         match flow {
             Flow::Continue => {}
             Flow::Close => self.phase = Phase::Closing,
-            Flow::Later(_) | Flow::Cork(_) | Flow::Wait => {
-                let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
-                self.next_place = self.next_place.wrapping_add(1);
-                self.queue_output(desk);
-                self.backlog.push_back(Part::Waiting(place, bytes));
-                self.waiting += 1;
-                self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
-                self.corked |= matches!(flow, Flow::Cork(_));
-                if flow == Flow::Wait {
-                    self.held = Some(place);
-                }
-            }
+            Flow::Later(_) | Flow::Cork(_) | Flow::Wait => self.wait(place, flow, desk),
+        }
+    }
+
+    /// The reply at `place` comes later.
+    #[cfg_attr(memento_small, inline(never))]
+    fn wait(&mut self, place: Place, flow: Flow, desk: &mut Desk) {
+        let bytes = if let Flow::Later(bytes) | Flow::Cork(bytes) = flow { bytes } else { 0 };
+        self.next_place = self.next_place.wrapping_add(1);
+        self.queue_output(desk);
+        self.backlog.push_back(Part::Waiting(place, bytes));
+        self.waiting += 1;
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+        self.corked |= matches!(flow, Flow::Cork(_));
+        if flow == Flow::Wait {
+            self.held = Some(place);
         }
     }
 

@@ -17,6 +17,8 @@
 //! nearly every request or turn goes through: these say `optimize(speed)`, which only that compiler knows. What they call
 //! is put into them as far as it is small; what is large and seldom called there says `inline(never)`, so that it stays
 //! small. `scripts/instructions.py` shows what a mark is worth, with `BIN=bin/static/x86_64`.
+//! Large structures say `repr(C)` where their order matters: what many places ask for lies at the front, where the instructions
+//! that reach it are shorter.
 //!
 //! What the standard library has for every program and takes much room is not asked for, so that it is not there: its start
 //! (`sys/program.rs`), threads (`sys/threads.rs`), standard output with a buffer (`sys/stdio.rs`), files (`sys/files.rs`),

@@ -105,31 +105,32 @@ impl Open {
     }
 }
 
-/// See the module.
+/// See the module. What is asked for most comes first: the instructions that reach what lies near are shorter.
+#[repr(C)]
 pub(super) struct Link {
+    pub(super) phase: Phase,
     /// Whether we dialled.
     pub(super) initiated: bool,
-    /// Where the peer is connected from, or was dialled.
-    pub(super) peer: IpAddr,
-    /// Which node it is, once that is known: for one that we dialled at once, else when its hello said so.
-    pub(super) node: Option<NodeId>,
-    /// That of its hello.
-    pub(super) incarnation: u64,
-    pub(super) phase: Phase,
-    /// Only until the link is up.
-    pub(super) handshake: Option<Box<Handshake>>,
-    pub(super) inbox: Inbox,
-    pub(super) outbox: Outbox,
-    /// The order in which links began.
-    pub(super) number: u64,
     /// Whether it stands among those to be closed.
     pub(super) is_closing: bool,
     /// Whether it stands among those that have something new to send.
     pub(super) is_named: bool,
+    /// Whether time was given, since something came last, for bytes that waited while we did not look.
+    pub(super) was_waited_for: bool,
+    /// Which node it is, once that is known: for one that we dialled at once, else when its hello said so.
+    pub(super) node: Option<NodeId>,
+    pub(super) outbox: Outbox,
+    /// Only until the link is up.
+    pub(super) handshake: Option<Box<Handshake>>,
+    pub(super) inbox: Inbox,
+    /// That of its hello.
+    pub(super) incarnation: u64,
+    /// Where the peer is connected from, or was dialled.
+    pub(super) peer: IpAddr,
+    /// The order in which links began.
+    pub(super) number: u64,
     /// When something came last.
     pub(super) heard_ms: u64,
-    /// Whether time was given, since then, for bytes that waited while we did not look.
-    pub(super) was_waited_for: bool,
     /// When the next ping is due; before the link is up, when it must have got further.
     pub(super) due_ms: u64,
     /// Its deadline among the timers.

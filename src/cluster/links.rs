@@ -277,7 +277,7 @@ impl<T> Cluster<T> {
         known.since_ms = now_ms;
         if known.is_full {
             known.is_full = false;
-            self.rooms.push_back(node);
+            self.rooms.push(node);
         }
         known.requests.drain().for_each(|ticket| host.answer(ticket, Answer::Failed { node }));
         #[cfg(test)]

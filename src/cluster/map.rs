@@ -52,22 +52,37 @@ pub struct Map {
 
 impl Map {
     /// The map of these nodes as the one whose bus is at `own` sees it; an error says what is wrong with the list.
-    pub fn new(mut members: Vec<Member>, own: SocketAddr) -> Result<Map, String> {
-        members.iter_mut().for_each(|member| member.address = canonical(member.address));
-        members.sort_unstable_by_key(|member| member.address);
-        if members.len() > NODES_MAX {
-            return Err(format!("{} nodes are more than {NODES_MAX}", members.len()));
+    #[inline(never)]
+    pub fn new(listed: Vec<Member>, own: SocketAddr) -> Result<Map, String> {
+        if listed.len() > NODES_MAX {
+            return Err(format!("{} nodes are more than {NODES_MAX}", listed.len()));
         }
-        if let Some(twice) = members.windows(2).find(|pair| pair[0].address == pair[1].address) {
-            return Err(format!("the address {} stands there twice", twice[0].address));
+        let mut map = Map { members: Vec::with_capacity(listed.len()), own: NodeId(0), digest: [0; 32] };
+        for mut member in listed {
+            let address = canonical(member.address);
+            member.address = address;
+            if address.port() <= BUS_PORT_OFFSET {
+                return Err(format!("{address}: a bus port is the client port plus {BUS_PORT_OFFSET}"));
+            }
+            let place = map.place(address);
+            if map.members.get(place).is_some_and(|other| other.address == address) {
+                return Err(format!("the address {address} stands there twice"));
+            }
+            map.members.insert(place, member);
         }
-        if let Some(low) = members.iter().find(|member| member.address.port() <= BUS_PORT_OFFSET) {
-            return Err(format!("{}: a bus port is the client port plus {BUS_PORT_OFFSET}", low.address));
+        map.own = map.find(own).ok_or_else(|| format!("{own} is not in the list of nodes"))?;
+        let mut addresses = String::new();
+        for member in &map.members {
+            addresses += &format!("{}\n", member.address);
         }
-        let own_at = members.binary_search_by_key(&canonical(own), |member| member.address);
-        let own = own_at.map_err(|_| format!("{own} is not in the list of nodes"))?;
-        let addresses: String = members.iter().map(|member| format!("{}\n", member.address)).collect();
-        Ok(Map { members, own: NodeId::new(own), digest: sha256(&[addresses.as_bytes()]) })
+        map.digest = sha256(&[addresses.as_bytes()]);
+        Ok(map)
+    }
+
+    /// Where a node with this address is, or belongs.
+    #[inline(never)]
+    fn place(&self, address: SocketAddr) -> usize {
+        self.members.partition_point(|member| member.address < address)
     }
 
     /// This node.
@@ -94,7 +109,8 @@ impl Map {
     /// The node whose bus is at this address.
     pub fn find(&self, address: SocketAddr) -> Option<NodeId> {
         let address = canonical(address);
-        self.members.binary_search_by_key(&address, |member| member.address).ok().map(NodeId::new)
+        let place = self.place(address);
+        (self.members.get(place)?.address == address).then_some(NodeId::new(place))
     }
 
     /// The bus addresses of all nodes, in order.

@@ -316,7 +316,7 @@ impl<T> Cluster<T> {
         let known = &mut self.nodes[node.index()];
         let Some(flight) = known.requests.remove(id) else { return Ok(()) };
         if known.has_room_again() {
-            self.rooms.push_back(node);
+            self.rooms.push(node);
         }
         let typed = match &mut partial {
             None => Typed::new(bytes, &[]),
@@ -377,7 +377,7 @@ impl<T> Cluster<T> {
         }
         let flight = known.requests.remove(id)?;
         if known.has_room_again() {
-            self.rooms.push_back(node);
+            self.rooms.push(node);
         }
         if let Some(link) = self.links.get_mut(up) {
             wire::decline_frame(link.outbox.frames(), id);
@@ -450,7 +450,7 @@ impl<T> Cluster<T> {
 
     /// A node that was full and has room again, or is no longer linked.
     pub fn poll_room(&mut self) -> Option<NodeId> {
-        self.rooms.pop_front()
+        if self.rooms.is_empty() { None } else { Some(self.rooms.remove(0)) }
     }
 }
 

@@ -42,6 +42,7 @@ use node::Node;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 /// A connection to another node, or to what may be one. Those of links that ended are never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -278,12 +279,14 @@ struct Desk {
     output: Output,
 }
 
-/// See the module. `T` is the ticket that comes back with an answer.
+/// See the module. `T` is the ticket that comes back with an answer. What is asked for most comes first: the instructions
+/// that reach what lies near are shorter.
+#[repr(C)]
 pub struct Cluster<T> {
-    map: Map,
-    identity: Identity,
     nodes: Vec<Node<T>>,
     links: Links,
+    map: Rc<Map>,
+    clock_us: u64,
     /// How many nodes have a link that is up.
     linked: usize,
     has_formed: bool,
@@ -293,27 +296,32 @@ pub struct Cluster<T> {
     timers: Timers,
     closing: VecDeque<LinkId>,
     sending: VecDeque<LinkId>,
-    rooms: VecDeque<NodeId>,
+    rooms: Vec<NodeId>,
     desk: Desk,
     /// Of this node, for the others to know.
     keys: u64,
     random: u64,
     nonces: u64,
     pings: u64,
-    clock_us: u64,
+    identity: Identity,
     #[cfg(test)]
     mutation: sim::Mutation,
 }
 
 impl<T> Cluster<T> {
     /// No link yet; every other node is dialled at once.
+    #[inline(never)]
     pub fn new(map: Map, identity: Identity, now_ms: u64) -> Cluster<T> {
-        let mut dials = Timers::default();
-        let others = map.ids().filter(|&node| node != map.own());
-        others.for_each(|node| dials.set(now_ms, node.index() as u64));
-        let mut nodes: Vec<Node<T>> = map.ids().map(|node| Node::new(map.member(node).name.clone(), now_ms)).collect();
-        nodes.iter_mut().for_each(|node| node.is_due = true);
-        nodes[map.own().index()].name.clone_from(&identity.name);
+        let (mut dials, mut nodes) = (Timers::default(), Vec::new());
+        for node in map.ids() {
+            let mut name = &map.member(node).name;
+            if node == map.own() {
+                name = &identity.name;
+            } else {
+                dials.set(now_ms, node.index() as u64);
+            }
+            nodes.push(Node::new(name.clone(), now_ms));
+        }
         Cluster {
             nodes,
             links: Links::default(),
@@ -323,7 +331,7 @@ impl<T> Cluster<T> {
             timers: Timers::default(),
             closing: VecDeque::new(),
             sending: VecDeque::new(),
-            rooms: VecDeque::new(),
+            rooms: Vec::new(),
             desk: Desk::default(),
             keys: 0,
             random: identity.seed,
@@ -332,7 +340,7 @@ impl<T> Cluster<T> {
             clock_us: 0,
             #[cfg(test)]
             mutation: sim::Mutation::default(),
-            map,
+            map: Rc::new(map),
             identity,
         }
     }
@@ -343,7 +351,7 @@ impl<T> Cluster<T> {
     }
 
     /// The static map.
-    pub fn map(&self) -> &Map {
+    pub fn map(&self) -> &Rc<Map> {
         &self.map
     }
 

@@ -17,6 +17,7 @@ pub(super) enum Attempt {
 
 /// See the module.
 pub(super) struct Node<T> {
+    /// What it calls itself; before it was linked, what the list calls it.
     pub(super) name: String,
     /// The link that is up.
     pub(super) up: Option<LinkId>,
@@ -48,13 +49,14 @@ impl<T> Node<T> {
         has_room && std::mem::take(&mut self.is_full)
     }
 
+    /// A node that is tried at once.
     pub(super) fn new(name: String, now_ms: u64) -> Node<T> {
         Node {
             name,
             up: None,
             attempt: Attempt::None,
             failures: 0,
-            is_due: false,
+            is_due: true,
             since_ms: now_ms,
             rtt_us: None,
             keys: 0,

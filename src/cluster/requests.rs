@@ -1,7 +1,8 @@
 //! The requests to one node that are not answered yet, found by their ids without a search.
 
 use crate::limits::LINK_REQUESTS_HARD_MAX;
-use std::mem;
+use crate::pairs::Pairs;
+use std::{iter, mem};
 
 /// So many bits of an id are the place in the table; the others count how often the place was used, so that the id of
 /// an answered request is not that of the next one.
@@ -109,10 +110,18 @@ impl<T> Requests<T> {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
         self.free = Vec::new();
         self.bytes = 0;
-        let places = mem::take(&mut self.places);
-        let mut flights: Vec<Flight<T>> = places.into_iter().filter_map(|place| place.flight).collect();
-        flights.sort_unstable_by_key(|flight| flight.number);
-        flights.into_iter().map(|flight| flight.ticket)
+        let mut places = mem::take(&mut self.places);
+        let mut order = Pairs::default();
+        for (place, index) in places.iter().zip(0..) {
+            if let Some(flight) = &place.flight {
+                order.insert((flight.number, index));
+            }
+        }
+        iter::from_fn(move || {
+            let first = order.first()?;
+            order.remove(first);
+            places[first.1 as usize].flight.take().map(|flight| flight.ticket)
+        })
     }
 
     /// An entry that stays, for a test to find.

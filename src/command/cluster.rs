@@ -138,24 +138,16 @@ pub(super) fn info(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
     let ok = slots(&mut nodes.iter().filter(|node| node.is_there()));
     let owners = nodes.iter().filter(|node| !node.slots.is_empty()).count();
     let epoch = ctx.topology.epoch();
-    let mut text = format!("cluster_state:{}\r\n", state(&nodes));
-    for (name, value) in [
-        ("cluster_slots_assigned", assigned as u64),
-        ("cluster_slots_ok", ok as u64),
-        ("cluster_slots_pfail", 0),
-        ("cluster_slots_fail", (assigned - ok) as u64),
-        ("cluster_known_nodes", nodes.len() as u64),
-        ("cluster_size", owners as u64),
-        ("cluster_current_epoch", epoch),
-        ("cluster_my_epoch", epoch),
-        ("cluster_stats_messages_sent", nodes.iter().map(|node| node.frames_sent).sum()),
-        ("cluster_stats_messages_received", nodes.iter().map(|node| node.frames_received).sum()),
-        ("total_cluster_links_buffer_limit_exceeded", 0),
-    ] {
-        // Writing into a String cannot fail, here and below.
-        let _ = write!(text, "{name}:{value}\r\n");
-    }
-    reply.verbatim(&text);
+    let (known, state, fail) = (nodes.len(), state(&nodes), assigned - ok);
+    let sent: u64 = nodes.iter().map(|node| node.frames_sent).sum();
+    let received: u64 = nodes.iter().map(|node| node.frames_received).sum();
+    reply.verbatim(&format!(
+        "cluster_state:{state}\r\ncluster_slots_assigned:{assigned}\r\ncluster_slots_ok:{ok}\r\n\
+         cluster_slots_pfail:0\r\ncluster_slots_fail:{fail}\r\ncluster_known_nodes:{known}\r\n\
+         cluster_size:{owners}\r\ncluster_current_epoch:{epoch}\r\ncluster_my_epoch:{epoch}\r\n\
+         cluster_stats_messages_sent:{sent}\r\ncluster_stats_messages_received:{received}\r\n\
+         total_cluster_links_buffer_limit_exceeded:0\r\n"
+    ));
     Ok(Flow::Continue)
 }
 
@@ -180,6 +172,7 @@ pub(super) fn nodes(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
         };
         let link = if node.is_there() { "connected" } else { "disconnected" };
         let (ping, pong) = (wall_ms(node.ping_sent_ms), wall_ms(node.pong_received_ms));
+        // Writing into a String cannot fail, here and below.
         let _ = write!(text, "{id} {ip}:{port}@{bus_port} {flags} - {ping} {pong} {epoch} {link}");
         for range in node.client_ranges() {
             let _ = write!(text, " {}", NodeView::write_range(&range));

@@ -131,25 +131,19 @@ pub(super) fn stats(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     let Usage { dataset, clients, total, .. } = taken(ctx);
     let peak = ctx.state.measures.peak_bytes.max(total);
     let keys = ctx.state.store.len();
-    let integers = [
-        ("peak.allocated", peak),
-        ("total.allocated", total),
-        ("replication.backlog", 0),
-        ("clients.slaves", 0),
-        ("clients.normal", clients),
-        ("cluster.links", 0),
-        ("aof.buffer", 0),
-        ("overhead.total", total - dataset),
-        ("keys.count", keys),
-        ("keys.bytes-per-key", dataset.checked_div(keys).unwrap_or(0)),
-        ("dataset.bytes", dataset),
-    ];
-    let percents = [("dataset.percentage", dataset, total), ("peak.percentage", total, peak)];
-    reply.map(integers.len() + percents.len());
-    for (name, value) in integers {
-        reply.named_integer(name, value as i64);
-    }
-    for (name, part, whole) in percents {
+    reply.map(13);
+    reply.named_integer("peak.allocated", peak as i64);
+    reply.named_integer("total.allocated", total as i64);
+    reply.named_integer("replication.backlog", 0);
+    reply.named_integer("clients.slaves", 0);
+    reply.named_integer("clients.normal", clients as i64);
+    reply.named_integer("cluster.links", 0);
+    reply.named_integer("aof.buffer", 0);
+    reply.named_integer("overhead.total", (total - dataset) as i64);
+    reply.named_integer("keys.count", keys as i64);
+    reply.named_integer("keys.bytes-per-key", dataset.checked_div(keys).unwrap_or(0) as i64);
+    reply.named_integer("dataset.bytes", dataset as i64);
+    for (name, part, whole) in [("dataset.percentage", dataset, total), ("peak.percentage", total, peak)] {
         reply.field(name);
         reply.double(&Fixed::<4>::near(part as f64 * 100.0 / whole as f64).to_string());
     }

@@ -404,19 +404,31 @@ fn run(
     if brief {
         ctx.state.measures.join(spec, outcome.is_err());
     } else {
-        // Those that it executed itself.
-        ctx.state.measures.settle(ctx.state.host.clock_ns);
-        let ended_ns = (ctx.state.host.clock_ns)();
-        let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
-        if ctx.state.settings.is_slow(ns) || ctx.state.pubsub.is_monitored() {
-            note(ctx, (spec, sub), args, ns, matches!(outcome, Ok(Flow::Away(_))));
-        }
+        book(ctx, (spec, sub), args, began_ns, &outcome);
     }
     match outcome {
         // Said again, since to move it would be to wait for what was written to it piece by piece.
         Ok(Flow::Continue) => Flow::Continue,
         Ok(flow) => flow,
-        Err(error) => refuse(ctx, &error, reply),
+        Err(error) => fail(ctx, error, reply),
+    }
+}
+
+/// Measures a request that has just been executed and began then.
+#[inline(never)]
+fn book(
+    ctx: &mut Ctx<'_>,
+    (spec, sub): (&'static CommandSpec, Option<usize>),
+    args: Args<'_>,
+    began_ns: u64,
+    outcome: &Outcome,
+) {
+    // Those that it executed itself.
+    ctx.state.measures.settle(ctx.state.host.clock_ns);
+    let ended_ns = (ctx.state.host.clock_ns)();
+    let ns = ctx.state.measures.record((spec.place(), sub), began_ns, ended_ns, outcome.is_err());
+    if ctx.state.settings.is_slow(ns) || ctx.state.pubsub.is_monitored() {
+        note(ctx, (spec, sub), args, ns, matches!(outcome, Ok(Flow::Away(_))));
     }
 }
 
@@ -530,6 +542,13 @@ fn reject(spec: &'static CommandSpec, (sub, error): Rejection, ctx: &mut Ctx<'_>
     refuse(ctx, &error, reply)
 }
 
+/// Answers with the error that a handler gave.
+#[cold]
+#[inline(never)]
+fn fail(ctx: &mut Ctx<'_>, error: CommandError, reply: &mut Reply<'_>) -> Flow {
+    refuse(ctx, &error, reply)
+}
+
 /// Answers with an error, and counts it.
 #[cold]
 fn refuse(ctx: &mut Ctx<'_>, error: &CommandError, reply: &mut Reply<'_>) -> Flow {
@@ -568,6 +587,7 @@ pub fn forget(session: &mut Session, watches: &mut Watches, store: &mut Store) {
 
 /// Whether a line is one of an HTTP request: a browser was tricked into talking to the port (cross-protocol
 /// scripting), and what follows it would be executed.
+#[cfg_attr(memento_small, inline(never))]
 pub fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }

@@ -6,20 +6,25 @@ use crate::pubsub::PubSub;
 use crate::stats::Stats;
 use crate::store::Store;
 
-/// What is there whoever asks.
+/// What is there whoever asks. What is asked for most comes first: the instructions that reach what lies near are shorter.
+#[repr(C)]
 pub struct State {
-    /// The keys.
-    pub store: Store,
     /// The turn's time.
     pub now: Now,
-    /// What is counted.
-    pub stats: Stats,
+    /// What is measured of commands.
+    pub measures: Measures,
+    /// The keys.
+    pub store: Store,
+    /// What else the operating system knows.
+    pub host: &'static Host,
+    /// The slots that are this node's; none where there is no cluster.
+    pub slots: Option<OwnSlots>,
+    /// Until when which clients are held up.
+    pub pause: Option<Pause>,
     /// The node.
     pub node: Node,
     /// The settings.
     pub settings: Settings,
-    /// What is measured of commands.
-    pub measures: Measures,
     /// The requests that took long.
     pub slowlog: SlowLog,
     /// Who may come in.
@@ -28,12 +33,8 @@ pub struct State {
     pub watches: Watches,
     /// Who subscribes to what.
     pub pubsub: PubSub,
-    /// Until when which clients are held up.
-    pub pause: Option<Pause>,
-    /// The slots that are this node's; none where there is no cluster.
-    pub slots: Option<OwnSlots>,
-    /// What else the operating system knows.
-    pub host: &'static Host,
+    /// What is counted.
+    pub stats: Stats,
 }
 
 impl State {

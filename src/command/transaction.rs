@@ -62,11 +62,19 @@ impl Transaction {
     pub fn words<'a>(&'a self, counts: &'a mut Vec<Digits>) -> impl Iterator<Item = Word<'a>> {
         counts.clear();
         counts.extend(self.queue.iter().map(|(_, owned)| Digits::of(owned.args().len() as i64)));
-        let requests =
-            self.queue.iter().zip(&*counts).flat_map(|((_, owned), count)| {
-                std::iter::once(Word::Received(count.bytes())).chain(owned.args().words())
-            });
-        std::iter::once(Word::Received(b"EXEC")).chain(requests)
+        let counts = &*counts;
+        let (mut exec, mut request, mut place) = (Some(Word::Received(b"EXEC")), 0, 0);
+        std::iter::from_fn(move || {
+            exec.take().or_else(|| {
+                let args = self.queue.get(request)?.1.args();
+                let word = match place {
+                    0 => Word::Received(counts[request].bytes()),
+                    _ => args.word(place - 1),
+                };
+                (request, place) = if place == args.len() { (request + 1, 0) } else { (request, place + 1) };
+                Some(word)
+            })
+        })
     }
 }
 

@@ -167,13 +167,21 @@ impl Output {
     /// turn usually overshoots by must not be given back and asked for again each time.
     pub fn clear(&mut self, bytes_max: usize) {
         self.bytes.clear();
+        self.lost = None;
+        if self.bytes.capacity() > 4 * bytes_max || self.shared.capacity() > 0 {
+            self.give_back(bytes_max);
+        }
+    }
+
+    /// What [`Output::clear`] seldom has to do.
+    #[cfg_attr(memento_small, inline(never))]
+    fn give_back(&mut self, bytes_max: usize) {
         if self.bytes.capacity() > 4 * bytes_max {
             self.bytes.shrink_to(bytes_max);
         }
         self.shared.clear();
         self.shared.shrink_to(SEND_PIECES_MAX);
         self.shared_bytes = 0;
-        self.lost = None;
     }
 }
 

@@ -89,7 +89,7 @@ impl Server {
     fn postpone(&mut self, arrival: Arrival) -> Result<(), End> {
         let Server { reactor, receive, desk, .. } = self;
         let Arrival { token, fresh, share } = arrival;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        let Some(client) = reactor.client(token) else { return Ok(()) };
         match client.conn.postpone(&receive[fresh.clone()], share, &mut desk.pool) {
             Ok(()) => Ok(()),
             Err(share) => self.execute(Arrival { token, fresh, share }),

@@ -45,11 +45,13 @@ impl AsFd for Link {
 }
 
 impl Bus {
-    pub(super) fn new(cluster: Cluster<Ticket>) -> Bus {
+    #[inline(never)]
+    pub(super) fn new(cluster: Cluster<Ticket>) -> Box<Bus> {
         let forwards = Forwards::new(cluster.map());
         let receive = vec![0; BUS_RECEIVE_BYTES].into();
         let missed = vec![false; cluster.map().len()];
-        let mut bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive, missed };
+        let bus = Bus { cluster, forwards, connections: Vec::new(), stalled: Vec::new(), receive, missed };
+        let mut bus = Box::new(bus);
         bus.learn_names();
         bus
     }
@@ -60,6 +62,7 @@ impl Bus {
     }
 
     /// Lets the owner of `slot` forget what it watches for a client.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn tell_to_forget(&mut self, slot: SlotId, client: u64) {
         let node = self.map().owner(slot);
         // Who is not linked has forgotten it already.

@@ -4,7 +4,7 @@ use super::clients;
 use super::engine::{Promise, Serving, is_told};
 use super::forwards::Awaited;
 use super::offers::Offers;
-use super::{Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
+use super::{Bus, Engine, Event, Interest, LINGER_MS, Level, Server, Socket, Source, Stage, Token, log};
 use crate::cluster::Offer;
 use crate::command::{self, Deferred, Peer, Replies, Session, State, WRONG_PASSWORD, Walk};
 use crate::conn::{self, Connection, Desk, HeldUp, Place};
@@ -196,7 +196,7 @@ impl Server {
 
     /// Goes on with a client that was cut short; gives about the bytes that were moved.
     pub(super) fn resume(&mut self, token: Token) -> usize {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return 0 };
+        let Some(client) = self.reactor.client(token) else { return 0 };
         client.queued = false;
         if !client.can_go_on() {
             return 0;
@@ -232,7 +232,7 @@ impl Server {
             Deferred::Paused(..) => self.publishers.push_back(token),
             _ => {}
         }
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return Ok(()) };
+        let Some(client) = self.reactor.client(token) else { return Ok(()) };
         client.promise = Some(Box::new(promise));
         self.engine.state.node.waiting += 1;
         Ok(())
@@ -242,7 +242,7 @@ impl Server {
     #[cfg_attr(memento_small, inline(never))]
     pub(super) fn end_pause(&mut self, token: Token) {
         let Server { reactor, engine, desk, bus, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return };
+        let Some(client) = reactor.client(token) else { return };
         let paused = client.promise.take_if(|promise| matches!(promise.deferred, Deferred::Paused(..)));
         let Some(Promise { place, deferred: Deferred::Paused(row, args), encoding, muted }) = paused.map(|it| *it)
         else {
@@ -289,7 +289,7 @@ impl Server {
     /// Writes a reply that was promised, and sends it.
     fn fulfil(&mut self, token: Token, place: Place, muted: bool, write: impl FnOnce(&mut Output)) -> Result<(), End> {
         let Server { reactor, engine, desk, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        let Some(client) = reactor.client(token) else { return Ok(()) };
         if !muted {
             write(&mut desk.output);
         }
@@ -310,7 +310,7 @@ impl Server {
     #[cfg_attr(memento_small, inline(never))]
     fn step_walk(&mut self, token: Token) -> Result<(), End> {
         let Server { reactor, engine, desk, walk_bytes, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        let Some(client) = reactor.client(token) else { return Ok(()) };
         let Some(Promise { place, deferred: Deferred::Walk(walk), muted, .. }) = client.promise.as_deref_mut() else {
             return Ok(());
         };
@@ -336,7 +336,7 @@ impl Server {
 
     /// Sends a client what other nodes have answered.
     pub(super) fn send_touched(&mut self, token: Token) {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
+        let Some(client) = self.reactor.client(token) else { return };
         client.touched = false;
         let outcome = self.send_backlog(token);
         self.finish(token, outcome);
@@ -344,7 +344,7 @@ impl Server {
 
     fn send_backlog(&mut self, token: Token) -> Result<(), End> {
         let Server { reactor, engine, desk, .. } = self;
-        let Some(Source::Client(client)) = reactor.get_mut(token) else { return Ok(()) };
+        let Some(client) = reactor.client(token) else { return Ok(()) };
         send(client, desk, engine)
     }
 
@@ -352,11 +352,14 @@ impl Server {
     pub(super) fn finish(&mut self, token: Token, outcome: Result<(), End>) {
         match outcome {
             Ok(()) => self.settle(token),
-            Err(end) => {
-                self.desk.output.clear(TURN_REPLY_BYTES);
-                self.close(token, end);
-            }
+            Err(end) => self.fail(token, end),
         }
+    }
+
+    #[cfg_attr(memento_small, inline(never))]
+    fn fail(&mut self, token: Token, end: End) {
+        self.desk.output.clear(TURN_REPLY_BYTES);
+        self.close(token, end);
     }
 
     /// Decides what a client is watched for, whether it is queued to go on, or that it is done.
@@ -394,13 +397,10 @@ impl Server {
             client.queued = true;
             self.resumes.push_back(token);
         }
-        if let Some(offers) = &mut client.offers
-            && let Some(bus) = &mut self.bus
+        if let Some(bus) = &mut self.bus
+            && client.offers.is_some()
         {
-            while let Some(offer) = offers.next(&client.conn) {
-                bus.cluster.grant(offer.node, offer.id);
-            }
-            client.offers.take_if(|offers| offers.is_empty());
+            grant_offers(client, bus);
         }
         let interest = match (client.conn.wants_read(), client.conn.wants_write()) {
             (false, false) if client.gone => Interest::GONE,
@@ -411,8 +411,9 @@ impl Server {
 
     /// Ends our side, and listens until the peer ends its own: a close with bytes unread would be a reset, which
     /// takes away our last words where the peer has not read them yet (RFC 1122, 4.2.2.13).
+    #[cfg_attr(memento_small, inline(never))]
     fn begin_linger(&mut self, token: Token) {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
+        let Some(client) = self.reactor.client(token) else { return };
         client.lingering = true;
         client.socket.end_sending();
         self.reactor.set_deadline(token, Some(self.engine.state.now.ms + LINGER_MS));
@@ -421,7 +422,7 @@ impl Server {
 
     /// Throws away what a peer still sends; closes when it has ended.
     fn linger(&mut self, token: Token) -> usize {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return 0 };
+        let Some(client) = self.reactor.client(token) else { return 0 };
         match client.socket.discard() {
             Ok(count) if count > 0 => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -435,7 +436,7 @@ impl Server {
     /// A client's deadline is due: the end of its lingering, or of our patience with an idle one.
     #[cfg_attr(memento_small, inline(never))]
     pub(super) fn client_deadline(&mut self, token: Token) {
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return };
+        let Some(client) = self.reactor.client(token) else { return };
         if client.lingering {
             return self.close(token, End::Done);
         }
@@ -462,8 +463,7 @@ impl Server {
     /// When a client is to be closed if it goes on to do nothing; none where it may do nothing for ever.
     fn client_due_ms(&mut self, token: Token) -> Option<u64> {
         let idle_timeout_ms = self.idle_timeout_ms()?;
-        let Some(Source::Client(client)) = self.reactor.get_mut(token) else { return None };
-        Some(client.active_ms + idle_timeout_ms)
+        Some(self.reactor.client(token)?.active_ms + idle_timeout_ms)
     }
 
     /// Lets a client be looked at when it is to be closed if it does nothing until then. It is not looked at earlier when
@@ -548,6 +548,16 @@ impl Server {
             }
         }
     }
+}
+
+/// Lets the long answers come that a client has room for now.
+#[cfg_attr(memento_small, inline(never))]
+fn grant_offers(client: &mut Client, bus: &mut Bus) {
+    let Some(offers) = &mut client.offers else { return };
+    while let Some(offer) = offers.next(&client.conn) {
+        bus.cluster.grant(offer.node, offer.id);
+    }
+    client.offers.take_if(|offers| offers.is_empty());
 }
 
 /// Sends the desk's output, or queues it behind what is already queued.

@@ -4,9 +4,9 @@ use super::client::{Client, End};
 use super::{Server, Source, Token};
 use crate::command::{ClientKind, Clients, Filter};
 use crate::limits::CLIENTS_EVICTED_PER_TURN_MAX;
+use crate::pairs::Pairs;
 use crate::proto::{Encoding, Reply};
 use crate::pubsub::{Kind, Subscriber};
-use std::cmp::Reverse;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -78,33 +78,38 @@ impl Server {
     #[cfg_attr(memento_small, inline(never))]
     fn evict_holders(&mut self) {
         let word_bytes_max = if self.engine.is_full { 0 } else { self.engine.state.settings.word_bytes_max() };
-        let mut holders: Vec<(Reverse<u32>, Token)> = Vec::new();
+        let mut holders = Pairs::default();
         let mut spared = None;
         for token in self.reactor.tokens() {
-            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+            if let Some(client) = self.reactor.client(token)
                 && client.held_bytes > 0
             {
-                holders.push((Reverse(client.held_bytes), token));
+                let holder = (client.held_bytes.into(), token.to_bits());
+                holders.insert(holder);
                 let long_bytes = client.conn.long_bytes();
                 if long_bytes > self.spared_bytes && long_bytes as u64 <= word_bytes_max {
-                    (spared, self.spared_bytes) = (Some(token), long_bytes);
+                    (spared, self.spared_bytes) = (Some(holder), long_bytes);
                 }
             }
         }
         if !self.clients_hold_too_much() {
             return;
         }
-        if let Some((Reverse(bytes), _)) = holders.iter_mut().find(|(_, token)| Some(*token) == spared) {
-            *bytes = bytes.saturating_sub(self.spared_bytes as u32);
+        if let Some((bytes, token)) = spared {
+            holders.remove((bytes, token));
+            let others = bytes.saturating_sub(self.spared_bytes as u64);
+            if others > 0 {
+                holders.insert((others, token));
+            }
         }
-        holders.retain(|(Reverse(bytes), _)| *bytes > 0);
-        holders.sort_unstable();
-        for (Reverse(bytes), token) in holders.into_iter().take(CLIENTS_EVICTED_PER_TURN_MAX) {
-            if Some(token) == spared {
+        for _ in 0..CLIENTS_EVICTED_PER_TURN_MAX {
+            let Some((bytes, token)) = holders.last() else { return };
+            holders.remove((bytes, token));
+            if spared.is_some_and(|(_, spared)| spared == token) {
                 // Its word goes with it.
                 self.spared_bytes = 0;
             }
-            self.close(token, End::Evicted(bytes));
+            self.close(Token::from_bits(token), End::Evicted(bytes as u32));
             if !self.clients_hold_too_much() {
                 return;
             }
@@ -116,7 +121,7 @@ impl Server {
         if token != asker {
             return self.close(token, End::Killed);
         }
-        if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+        if let Some(client) = self.reactor.client(token) {
             client.conn.close();
         }
     }
@@ -135,7 +140,7 @@ impl Server {
         let now_ms = self.engine.state.now.ms;
         let mut text = String::new();
         for &token in tokens {
-            if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+            if let Some(client) = self.reactor.client(token) {
                 describe(client, now_ms, &mut text);
             }
         }

@@ -21,24 +21,26 @@ static HOST: Host = Host { clock_ns: clock::monotonic_ns, wall_us: clock::wall_u
 /// in wall time is then shown again as it was given.
 const WALL_DRIFT_MS: i64 = 100;
 
+/// In this order for the reason that [`super::Server`] tells.
+#[repr(C)]
 pub(super) struct Engine {
-    pub(super) state: State,
+    /// Until when requests may be begun in this turn.
+    pub(super) until_ns: u64,
+    /// The row that the parser has asked for: that of the request that comes next.
+    row: Option<&'static CommandSpec>,
     /// Whether a flushed store is still being taken back.
     pub(super) reclaiming: bool,
     /// Whether the memory limit is reached, and nothing may go.
     pub(super) is_full: bool,
     /// Whether a client has asked for the server's end.
     pub(super) shutdown: bool,
-    /// How many keys were evicted before this turn's end was last seen to.
-    evicted_before: u64,
     /// Whether there is a shortage of memory, and whether the log was told of the last one.
     in_shortage: bool,
     shortage_told: bool,
+    pub(super) state: State,
     shortage_noise: Noise,
-    /// Until when requests may be begun in this turn.
-    pub(super) until_ns: u64,
-    /// The row that the parser has asked for: that of the request that comes next.
-    row: Option<&'static CommandSpec>,
+    /// How many keys were evicted before this turn's end was last seen to.
+    evicted_before: u64,
     /// When the wall clock was last compared.
     compared_ms: u64,
 }
@@ -442,6 +444,7 @@ impl<'a> Serving<'a> {
     }
 
     /// Keeps a request until clients go on.
+    #[cfg_attr(memento_small, inline(never))]
     fn pause(&mut self, row: &'static CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> command::Flow {
         let Some(kept) = OwnedArgs::new(args) else {
             self.engine.state.stats.count_error(NO_MEMORY);

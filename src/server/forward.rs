@@ -38,11 +38,17 @@ impl Serving<'_> {
             }
             Route::Slot(slot) => {
                 let node = bus.map().owner(slot);
-                self.send_whole(bus, row, Purpose::Plain, args.words(), Ticket::Whole(node, awaited))
+                self.send_whole(bus, row, Purpose::Plain, &mut args.words(), Ticket::Whole(node, awaited))
             }
             Route::Watch(slot) => {
                 let node = bus.map().owner(slot);
-                self.send_whole(bus, row, Purpose::Watch, args.words(), Ticket::Watch(node, awaited, self.session.id))
+                self.send_whole(
+                    bus,
+                    row,
+                    Purpose::Watch,
+                    &mut args.words(),
+                    Ticket::Watch(node, awaited, self.session.id),
+                )
             }
             Route::Exec(slot) => self.send_transaction(bus, row, bus.map().owner(slot), awaited),
             Route::Cluster(merge) => {
@@ -90,7 +96,7 @@ impl Serving<'_> {
         bus: &mut Bus,
         row: &CommandSpec,
         purpose: Purpose,
-        words: impl Iterator<Item = Word<'w>>,
+        words: &mut dyn Iterator<Item = Word<'w>>,
         ticket: Ticket,
     ) -> Decision {
         let (Ticket::Whole(node, awaited) | Ticket::Watch(node, awaited, _)) = ticket else { unreachable!("no part") };
@@ -109,7 +115,8 @@ impl Serving<'_> {
     fn send_transaction(&mut self, bus: &mut Bus, row: &CommandSpec, node: NodeId, awaited: Awaited) -> Decision {
         let Some(transaction) = self.session.transaction.take() else { return Ok(Flow::Continue) };
         let mut counts = Vec::new();
-        self.send_whole(bus, row, Purpose::Exec, transaction.words(&mut counts), Ticket::Whole(node, awaited))
+        let words = &mut transaction.words(&mut counts);
+        self.send_whole(bus, row, Purpose::Exec, words, Ticket::Whole(node, awaited))
     }
 
     /// Sends each owner its part, and executes our own at once.

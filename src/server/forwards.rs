@@ -142,10 +142,10 @@ pub(super) enum Origin {
 
 /// What is on its way to other nodes and back, and what they have asked for.
 pub(super) struct Forwards {
-    map: Map,
+    map: Rc<Map>,
     splits: Vec<Option<Split>>,
     free: Vec<usize>,
-    errands: VecDeque<Errand>,
+    errands: VecDeque<Box<Errand>>,
     /// For whom the last piece of one was done.
     last_asker: (NodeId, u64),
     /// What others publish, which waits until fewer messages are on their way.
@@ -179,36 +179,39 @@ pub(super) struct Forwards {
 /// another; all that is not in the list of nodes has one together.
 pub(super) struct Noises {
     pub(super) junk: Noise,
-    /// For each node, and behind them for strangers: that it is refused, and how its list differs.
-    of_nodes: Vec<[Noise; 2]>,
+    /// For each node, and behind them for strangers: that it is refused, then how its list differs.
+    of_nodes: Vec<Noise>,
 }
 
 impl Noises {
     pub(super) fn new(nodes: usize) -> Noises {
-        Noises { junk: Noise::fading(), of_nodes: vec![[Noise::fading(), Noise::fading()]; nodes + 1] }
+        Noises { junk: Noise::fading(), of_nodes: vec![Noise::fading(); 2 * (nodes + 1)] }
     }
 
-    fn of(&mut self, node: Option<NodeId>) -> &mut [Noise; 2] {
-        let strangers = self.of_nodes.len() - 1;
-        &mut self.of_nodes[node.map_or(strangers, NodeId::index)]
+    /// Where those of a node begin.
+    fn place(&self, node: Option<NodeId>) -> usize {
+        node.map_or(self.of_nodes.len() - 2, |node| 2 * node.index())
     }
 
     /// For lines that say that a node is refused, or refuses us.
     pub(super) fn refusals(&mut self, node: Option<NodeId>) -> &mut Noise {
-        &mut self.of(node)[0]
+        let place = self.place(node);
+        &mut self.of_nodes[place]
     }
 
     /// For lines that say how a node's list differs.
     pub(super) fn differences(&mut self, node: Option<NodeId>) -> &mut Noise {
-        &mut self.of(node)[1]
+        let place = self.place(node) + 1;
+        &mut self.of_nodes[place]
     }
 }
 
 impl Forwards {
     /// Nothing on its way, in a cluster of these nodes.
-    pub(super) fn new(map: &Map) -> Forwards {
+    #[inline(never)]
+    pub(super) fn new(map: &Rc<Map>) -> Forwards {
         Forwards {
-            map: map.clone(),
+            map: Rc::clone(map),
             splits: Vec::new(),
             free: Vec::new(),
             errands: VecDeque::new(),
@@ -327,12 +330,12 @@ impl Forwards {
 
     /// Begins a walk that a client of another node, or a split of ours, has asked for.
     pub(super) fn begin_errand(&mut self, walk: Walk, origin: Origin, asker: (NodeId, u64)) {
-        self.errands.push_back(Errand { walk, output: Output::default(), origin, asker });
+        self.errands.push_back(Box::new(Errand { walk, output: Output::default(), origin, asker }));
     }
 
     /// The walk that goes on next: of another client than the last one, if there is such, so that who asks for many at once
     /// does not hold up the others.
-    pub(super) fn next_errand(&mut self) -> Option<Errand> {
+    pub(super) fn next_errand(&mut self) -> Option<Box<Errand>> {
         for _ in 0..self.errands.len() {
             let errand = self.errands.pop_front()?;
             if errand.asker != self.last_asker {
@@ -345,7 +348,7 @@ impl Forwards {
     }
 
     /// A walk that is not done: the others go on first.
-    pub(super) fn go_on_errand(&mut self, errand: Errand) {
+    pub(super) fn go_on_errand(&mut self, errand: Box<Errand>) {
         self.errands.push_back(errand);
     }
 

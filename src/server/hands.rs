@@ -217,7 +217,7 @@ impl Hands<'_> {
     /// What a node has watched for our clients it has forgotten: their transactions do nothing.
     fn lose_watches(&mut self, node: NodeId) {
         for token in self.reactor.tokens() {
-            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+            if let Some(client) = self.reactor.client(token)
                 && let Some(transaction) = &mut client.session.transaction
                 && transaction.watch_elsewhere().is_some_and(|slot| self.forwards.owner(slot) == node)
             {
@@ -252,7 +252,7 @@ impl Hands<'_> {
     /// The answer to a request that went to one node.
     fn answer_whole(&mut self, node: NodeId, awaited: Awaited, answer: &Answer<'_>) {
         let Awaited { client, place, encoding, face, muted, writes } = awaited;
-        let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
+        let Some(waiting) = self.reactor.client(client) else { return };
         let mut reply = Reply::new(&mut self.desk.output, encoding, face);
         let error = match answer {
             _ if muted => None,
@@ -281,7 +281,7 @@ impl Hands<'_> {
         if writes && split.parts.iter().any(|part| matches!(part.outcome, Outcome::Failed)) {
             self.engine.state.stats.cluster_outcomes_unknown += 1;
         }
-        let Some(Source::Client(waiting)) = self.reactor.get_mut(client) else { return };
+        let Some(waiting) = self.reactor.client(client) else { return };
         if let Some(error) = merge::answer(&split, self.forwards, &mut self.desk.output) {
             self.engine.state.stats.count_error(&error);
         }
@@ -312,19 +312,20 @@ impl Hands<'_> {
 
     /// Does a piece of the walk that was asked for first.
     pub(super) fn step_errand(&mut self, cluster: &mut Cluster<Ticket>) {
-        let Some(Errand { mut walk, mut output, origin, asker }) = self.forwards.next_errand() else { return };
+        let Some(mut errand) = self.forwards.next_errand() else { return };
+        let Errand { walk, output, origin, .. } = &mut *errand;
         *self.walk_bytes -= walk.bytes_used();
         let room = WALK_BYTES_MAX - *self.walk_bytes;
-        if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, &mut output) {
+        if !walk.step(&self.engine.state.store, self.engine.state.now.ms, WALK_ENTRIES_PER_TURN, room, output) {
             *self.walk_bytes += walk.bytes_used();
-            return self.forwards.go_on_errand(Errand { walk, output, origin, asker });
+            return self.forwards.go_on_errand(errand);
         }
-        match origin {
+        match *origin {
             Origin::Node(caller) => {
-                refuse_overflow(&mut output);
-                cluster.reply(caller, &output);
+                refuse_overflow(output);
+                cluster.reply(caller, output);
             }
-            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(&mut output)),
+            Origin::Part { split, part } => self.end_part(split, part, Outcome::of(output)),
         }
     }
 }

@@ -314,12 +314,12 @@ impl Server {
         while let Some(bus) = &mut self.bus
             && let Some(node) = bus.cluster.poll_room()
         {
-            let corked = std::mem::take(&mut bus.forwards.corked);
-            let (free, still) = corked.into_iter().partition(|&(full, _)| full == node);
-            bus.forwards.corked = still;
-            let free: Vec<(NodeId, Token)> = free;
-            for (_, token) in free {
-                if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+            for (full, token) in std::mem::take(&mut bus.forwards.corked) {
+                if full != node {
+                    if let Some(bus) = &mut self.bus {
+                        bus.forwards.corked.push((full, token));
+                    }
+                } else if let Some(client) = self.reactor.client(token) {
                     client.conn.uncork();
                     self.settle(token);
                 }

@@ -18,6 +18,7 @@ pub(super) struct Manager {
 
 impl Manager {
     /// The manager that the environment names. A server that cannot tell how it is serves all the same.
+    #[cfg_attr(memento_small, inline(never))]
     pub(super) fn new(now_ms: u64) -> Manager {
         let notifier = Notifier::from_environment().unwrap_or_else(|error| {
             log::write(Level::Warn, format_args!("the service manager is told nothing: {error}"));

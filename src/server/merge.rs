@@ -15,9 +15,9 @@ pub(super) fn answer(split: &Split, forwards: &Forwards, output: &mut Output) ->
     let mark = output.mark();
     // Each state has a key of its own, which nobody can foresee.
     let random = RandomState::new().hash_one(0);
-    let outcomes = split.parts.iter().map(|part| (&part.outcome, part.node == forwards.own()));
+    let mut outcomes = split.parts.iter().map(|part| (&part.outcome, part.node == forwards.own()));
     let mut reply = Reply::new(output, encoding, face);
-    let fault = write(split.merge, outcomes, &split.keys, random, &mut reply).err()?;
+    let fault = write(split.merge, &mut outcomes, &split.keys, random, &mut reply).err()?;
     output.truncate(mark);
     let name = |place: usize| forwards.name(split.parts[place].node);
     let several = writes && split.parts.len() > 1;
@@ -61,14 +61,14 @@ enum Fault {
 }
 
 /// Writes the answer, or as much of it as there is before the fault shows. Of each outcome is said whether it is our own.
-fn write<'a>(
+fn write(
     merge: Merge,
-    outcomes: impl Iterator<Item = (&'a Outcome, bool)>,
+    outcomes: &mut dyn Iterator<Item = (&Outcome, bool)>,
     keys: &[u16],
     random: u64,
     reply: &mut Reply<'_>,
 ) -> Result<(), Fault> {
-    let mut parts = Vec::with_capacity(outcomes.size_hint().0);
+    let mut parts = Vec::new();
     for (place, (outcome, is_own)) in outcomes.enumerate() {
         let typed = match outcome {
             Outcome::Whole { bytes, longs } => Typed::new(bytes, longs),
@@ -118,14 +118,13 @@ fn all_done(parts: &[Typed<'_>], reply: &mut Reply<'_>) -> Result<(), Fault> {
 
 /// The readers of lists, each behind its length; and these lengths.
 fn open<'a>(parts: &[Typed<'a>]) -> Result<Vec<(TypedReader<'a>, usize)>, Fault> {
-    let open_one = |(place, part): (usize, &Typed<'a>)| {
+    let mut lists = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
         let mut reader = part.reader();
-        match reader.next() {
-            Ok(Some(Token::Array(length))) => Ok((reader, length)),
-            _ => Err(Fault::Strange(place)),
-        }
-    };
-    parts.iter().enumerate().map(open_one).collect()
+        let Ok(Some(Token::Array(length))) = reader.next() else { return Err(Fault::Strange(place)) };
+        lists.push((reader, length));
+    }
+    Ok(lists)
 }
 
 /// An item a key, in the order of the keys.
@@ -160,8 +159,12 @@ fn list(parts: &[Typed<'_>], reply: &mut Reply<'_>) -> Result<(), Fault> {
 
 /// One of the answers that are there; nothing where there is none.
 fn any(parts: &[Typed<'_>], random: u64, reply: &mut Reply<'_>) -> Result<(), Fault> {
-    let there: Vec<usize> =
-        (0..parts.len()).filter(|&place| parts[place].reader().next() != Ok(Some(Token::Null))).collect();
+    let mut there = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        if part.reader().next() != Ok(Some(Token::Null)) {
+            there.push(place);
+        }
+    }
     if there.is_empty() {
         reply.null();
         return Ok(());
@@ -191,7 +194,7 @@ mod tests {
     fn text(merge: Merge, outcomes: &[Outcome], keys: &[u16], random: u64) -> Result<String, Fault> {
         let mut output = Output::default();
         let mut reply = Reply::new(&mut output, Encoding::Resp2, Face::Typed);
-        write(merge, outcomes.iter().map(|outcome| (outcome, false)), keys, random, &mut reply)?;
+        write(merge, &mut outcomes.iter().map(|outcome| (outcome, false)), keys, random, &mut reply)?;
         let flat = output.pieces().map(|piece| match piece {
             crate::proto::Piece::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             crate::proto::Piece::Shared(value) => format!("<{}>", value.len()),
@@ -245,7 +248,8 @@ mod tests {
         Reply::new(&mut output, Encoding::Bus, Face::Typed).error("OOM no");
         let (own, mut unused) = (Outcome::of(&mut output), Output::default());
         let mut reply = Reply::new(&mut unused, Encoding::Resp2, Face::Typed);
-        let answer = write(Merge::Reached, [(&Outcome::Failed, false), (&own, true)].into_iter(), &[], 0, &mut reply);
+        let mut outcomes = [(&Outcome::Failed, false), (&own, true)].into_iter();
+        let answer = write(Merge::Reached, &mut outcomes, &[], 0, &mut reply);
         assert_eq!(answer, Err(Fault::Refused(1, "OOM no".into())));
         assert_eq!(text(Merge::Reached, &[Outcome::Failed], &[], 0), Ok(":0\r\n".into()));
         assert_eq!(text(Merge::Ok, &[Outcome::Failed, Outcome::Failed], &[], 0), Err(Fault::Broken(0)));

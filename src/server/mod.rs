@@ -54,6 +54,17 @@ enum Source {
     Link(Link),
 }
 
+impl Reactor<Source> {
+    /// The client of this name, if it is still there.
+    #[inline(never)]
+    fn client(&mut self, token: Token) -> Option<&mut Client> {
+        match self.get_mut(token) {
+            Some(Source::Client(client)) => Some(client),
+            _ => None,
+        }
+    }
+}
+
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
@@ -66,10 +77,17 @@ impl AsFd for Source {
     }
 }
 
-/// See the module.
+/// See the module. In this order: what is asked for in many places lies near the front, where instructions that reach it
+/// are short.
+#[repr(C)]
 pub struct Server {
-    reactor: Reactor<Source>,
+    /// The other nodes, where this one is in a cluster.
+    bus: Option<Box<Bus>>,
+    /// What the walks of all clients hold.
+    walk_bytes: usize,
+    stage: Stage,
     engine: Engine,
+    reactor: Reactor<Source>,
     desk: Desk,
     /// The one receive buffer, lent to whoever is read from.
     receive: Box<[u8]>,
@@ -84,13 +102,9 @@ pub struct Server {
     paused: VecDeque<Token>,
     /// Clients with a message that waits until fewer are on their way.
     publishers: VecDeque<Token>,
-    /// What the walks of all clients hold.
-    walk_bytes: usize,
     /// Of what clients hold, so much does not count: a long word that one of them is sending.
     spared_bytes: usize,
     listeners: Vec<Token>,
-    /// The other nodes, where this one is in a cluster.
-    bus: Option<Box<Bus>>,
     /// Whether a lack of descriptors was told of since the last connection was accepted.
     accept_failure_told: bool,
     /// For the lines that tell of it.
@@ -108,7 +122,6 @@ pub struct Server {
     /// How many clients each address has, where that is bounded.
     addresses: Addresses,
     next_client_id: u64,
-    stage: Stage,
     /// When the last turn ended: what the next wait counts from.
     turn_end_ms: u64,
 }
@@ -241,7 +254,7 @@ impl Server {
         // Each client's own deadline then finds out when it is really due.
         let deadline_ms = Some(self.engine.state.now.ms + 1);
         for token in self.reactor.tokens() {
-            if let Some(Source::Client(client)) = self.reactor.get_mut(token)
+            if let Some(client) = self.reactor.client(token)
                 && !client.has_deadline()
             {
                 self.reactor.set_deadline(token, deadline_ms);
@@ -473,7 +486,7 @@ impl Server {
             drop(self.reactor.remove(listener));
         }
         for token in self.reactor.tokens() {
-            if let Some(Source::Client(client)) = self.reactor.get_mut(token) {
+            if let Some(client) = self.reactor.client(token) {
                 client.conn.end();
                 self.settle(token);
             }

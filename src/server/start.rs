@@ -3,7 +3,9 @@
 use super::bus::Bus;
 use super::manager::Manager;
 use super::refused::Addresses;
-use super::{Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, VecDeque};
+use super::{
+    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, Token, VecDeque,
+};
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
 use crate::config::ClusterConfig;
@@ -43,40 +45,17 @@ impl Server {
             format_args!("at most {clients_max} clients, lines of {line_mb} MB, values of {value_mb} MB"),
         );
         tell_memory_limit(&settings, memory_bytes >> 20);
-        let mut reactor = Reactor::new(EVENTS_MAX)?;
-        let (listeners, tcp_port) = listen(config)?;
+        // All that can fail comes before what takes much to be taken back.
+        let Opened { reactor, map, listeners, tcp_port, guarded } = open(config)?;
         let started_ms = clock::boot_ms();
-        let bus = config.cluster.as_ref().map(|cluster| join(cluster, config, started_ms)).transpose()?;
-        let bus = match bus {
-            Some((bus, listener)) => {
-                log::write(Level::Info, format_args!("the bus listens on {}", listener.name()));
-                reactor.insert(Source::BusListener(listener), Interest::READ)?;
-                Some(Box::new(bus))
-            }
-            None => None,
-        };
-        // Only now: until here a signal ends the program by itself, also where listening hangs.
-        reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
-        let exposed = listeners.iter().any(|listener| !listener.is_local());
-        let guarded = exposed && config.protected && config.password.is_none();
-        if guarded {
-            log::write(
-                Level::Warn,
-                format_args!("protected mode: without a password, clients from elsewhere than this box are refused"),
-            );
-        }
-        // Last of all, since who reads the log takes these lines for the sign that the server serves.
-        for listener in &listeners {
-            log::write(Level::Info, format_args!("listening on {}", listener.name()));
-        }
-        let listeners = listeners
-            .into_iter()
-            .map(|listener| reactor.insert(Source::Listener(listener), Interest::READ))
-            .collect::<io::Result<_>>()?;
         settings.port = tcp_port;
         let mut manager = Manager::new(started_ms);
         manager.tell_ready(started_ms);
-        let slots = bus.as_ref().map(|bus| OwnSlots::new(bus.map().slots(bus.map().own())));
+        let slots = map.as_ref().map(|map| OwnSlots::new(map.slots(map.own())));
+        let bus = match (map, &config.cluster) {
+            (Some(map), Some(cluster)) => Some(Bus::new(Cluster::new(map, identity(cluster, config), started_ms))),
+            _ => None,
+        };
         let node = Node { memory_bytes, ..node(tcp_port, started_ms) };
         let access = Access { password: config.password.clone() };
         let mut engine = Engine::new(node, settings, access, started_ms);
@@ -111,12 +90,56 @@ impl Server {
     }
 }
 
-/// What this node has of its cluster, and the listener for the other nodes.
+/// What is listened on.
+struct Opened {
+    reactor: Reactor<Source>,
+    /// The nodes, where there is a cluster.
+    map: Option<Map>,
+    listeners: Vec<Token>,
+    tcp_port: u16,
+    /// Whether protected mode keeps out who is not local.
+    guarded: bool,
+}
+
+/// Listens for clients, other nodes and signals, and says so in the log.
 #[cfg_attr(memento_small, inline(never))]
-fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bus, Listener)> {
-    let mut members: Vec<Member> =
-        cluster.members.iter().map(|node| Member { address: node.address, name: node.name.clone() }).collect();
-    members[cluster.own].name.clone_from(&cluster.name);
+fn open(config: &Config) -> io::Result<Opened> {
+    let reactor = Reactor::new(EVENTS_MAX)?;
+    let mut opened = Opened { reactor, map: None, listeners: Vec::new(), tcp_port: 0, guarded: false };
+    let (listeners, tcp_port) = listen(config)?;
+    opened.tcp_port = tcp_port;
+    if let Some(cluster) = &config.cluster {
+        let (map, listener) = join(cluster, config)?;
+        opened.map = Some(map);
+        log::write(Level::Info, format_args!("the bus listens on {}", listener.name()));
+        opened.reactor.insert(Source::BusListener(listener), Interest::READ)?;
+    }
+    // Only now: until here a signal ends the program by itself, also where listening hangs.
+    opened.reactor.insert(Source::Signals(Signals::new()?), Interest::READ)?;
+    let exposed = listeners.iter().any(|listener| !listener.is_local());
+    opened.guarded = exposed && config.protected && config.password.is_none();
+    if opened.guarded {
+        log::write(
+            Level::Warn,
+            format_args!("protected mode: without a password, clients from elsewhere than this box are refused"),
+        );
+    }
+    // Last of all, since who reads the log takes these lines for the sign that the server serves.
+    for listener in listeners {
+        log::write(Level::Info, format_args!("listening on {}", listener.name()));
+        opened.listeners.push(opened.reactor.insert(Source::Listener(listener), Interest::READ)?);
+    }
+    Ok(opened)
+}
+
+/// The nodes, and the listener for the others of them.
+#[cfg_attr(memento_small, inline(never))]
+fn join(cluster: &ClusterConfig, config: &Config) -> io::Result<(Map, Listener)> {
+    let mut members = Vec::new();
+    for (place, node) in cluster.members.iter().enumerate() {
+        let name = if place == cluster.own { &cluster.name } else { &node.name };
+        members.push(Member { address: node.address, name: name.clone() });
+    }
     let map = Map::new(members, cluster.own().address)
         .map_err(|why| sentence(io::ErrorKind::Other, format_args!("{}: {why}", cluster.file.to_string_lossy())))?;
     if !cluster.is_local() && cluster.secret.is_none() {
@@ -129,20 +152,24 @@ fn join(cluster: &ClusterConfig, config: &Config, now_ms: u64) -> io::Result<(Bu
     // No probes of the kernel: the nodes ask each other whether they live, and sooner.
     let listener = Listener::tcp(own, config.backlog, TcpOptions { keepalive_s: 0 })
         .map_err(|error| named(format_args!("cannot listen on {own} for the other nodes"), &error))?;
+    log::write(
+        Level::Info,
+        format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.to_string_lossy()),
+    );
+    Ok((map, listener))
+}
+
+/// What this node tells the others of itself.
+fn identity(cluster: &ClusterConfig, config: &Config) -> Identity {
     // RandomState is keyed from the system's randomness.
     let random = RandomState::new();
-    let identity = Identity {
+    Identity {
         name: cluster.name.clone(),
         incarnation: random.hash_one(0),
         has_password: config.password.is_some(),
         secret: cluster.secret.clone(),
         seed: random.hash_one(1),
-    };
-    log::write(
-        Level::Info,
-        format_args!("node {} of {} in {}", cluster.name, map.len(), cluster.file.to_string_lossy()),
-    );
-    Ok((Bus::new(Cluster::new(map, identity, now_ms)), listener))
+    }
 }
 
 /// What is known of a node that has just started.

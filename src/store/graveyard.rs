@@ -4,93 +4,89 @@
 use super::account::Account;
 use super::expiry::DueIndex;
 use super::heap::Heap;
-use super::slots::{Block, Blocks};
+use super::slots::Block;
 use super::tables::Tables;
 
 /// Giving a step of memory back counts as the freeing of so many entries: about as long does it take.
 const STEP_ENTRIES: usize = 64;
 
-/// What flushed stores have left. Nobody looks at single entries or pages: what they lie in goes as a whole.
+/// What one flushed store has left. Nobody looks at single entries or pages: what they lie in goes as a whole.
 #[derive(Default)]
-pub(super) struct Graveyard {
+pub(super) struct Remains {
     #[expect(clippy::vec_box, reason = "they come boxed from their store; unboxing would copy each")]
-    blocks: Vec<Box<Block>>,
-    dues: Vec<DueIndex>,
-    tables: Vec<Tables>,
-    heaps: Vec<Heap>,
+    pub(super) blocks: Vec<Box<Block>>,
+    pub(super) due: DueIndex,
+    pub(super) tables: Tables,
+    pub(super) heap: Heap,
 }
 
-impl Graveyard {
-    /// Takes over all of a store.
-    pub(super) fn bury(&mut self, blocks: Blocks, due: DueIndex, tables: Tables, heap: Heap) {
-        self.blocks.extend(blocks.into_iter().flatten());
-        self.dues.push(due);
-        self.tables.push(tables);
-        self.heaps.push(heap);
-    }
-
-    /// Whether nothing is left to free.
-    pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.dues.is_empty() && self.tables.is_empty() && self.heaps.is_empty()
-    }
-
-    /// Bytes of what is buried, apart from what is in the account.
-    pub(super) fn bytes(&self) -> usize {
-        let dues: usize = self.dues.iter().map(DueIndex::bytes).sum();
-        let tables: usize = self.tables.iter().map(Tables::bytes).sum();
-        dues + tables + self.heaps.iter().map(Heap::bytes).sum::<usize>()
-    }
-
-    /// Frees about what so many entries take. True while there is more to free.
-    pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
-        if self.heaps.capacity() == 0 {
-            // Nothing was buried since all was freed, as nearly always.
-            return false;
-        }
-        let mut freed = 0;
-        while freed < entries_max {
-            let Some(entries) = self.free_some(account) else {
-                // A list that flushes made long is not kept for the next one.
-                *self = Graveyard::default();
-                return false;
-            };
-            freed += entries;
-        }
-        true
-    }
-
-    /// Frees a part, and tells about how many entries that is in time; none when nothing is left.
-    fn free_some(&mut self, account: &mut Account) -> Option<usize> {
+impl Remains {
+    /// Frees a part, and tells about how many entries that is in time; 0 when nothing is left.
+    fn free_some(&mut self, account: &mut Account) -> usize {
         if let Some(block) = self.blocks.last_mut() {
             if !block.free_some(account) {
                 account.sub(size_of::<Block>());
                 self.blocks.pop();
             }
-            return Some(1);
+            return 1;
         }
-        if let Some(due) = self.dues.last_mut() {
-            if !due.pop() {
-                self.dues.pop();
-            }
-            return Some(1);
+        if self.due.pop() {
+            return 1;
         }
-        if let Some(tables) = self.tables.last_mut() {
-            if tables.free_some() {
-                return Some(STEP_ENTRIES);
-            }
-            self.tables.pop();
-            return Some(1);
+        if self.tables.free_some() || self.heap.free_some() { STEP_ENTRIES } else { 0 }
+    }
+}
+
+/// What flushed stores have left.
+#[derive(Default)]
+pub(super) struct Graveyard {
+    #[expect(clippy::vec_box, reason = "a list that grows would copy each")]
+    stores: Vec<Box<Remains>>,
+}
+
+impl Graveyard {
+    /// Takes over all of a store.
+    pub(super) fn bury(&mut self, remains: Box<Remains>) {
+        self.stores.push(remains);
+    }
+
+    /// Whether nothing is left to free.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stores.is_empty()
+    }
+
+    /// Bytes of what is buried, apart from what is in the account.
+    pub(super) fn bytes(&self) -> usize {
+        self.stores.iter().map(|store| store.due.bytes() + store.tables.bytes() + store.heap.bytes()).sum()
+    }
+
+    /// Frees about what so many entries take. True while there is more to free.
+    pub(super) fn reclaim(&mut self, entries_max: usize, account: &mut Account) -> bool {
+        if self.stores.capacity() == 0 {
+            // Nothing was buried since all was freed, as nearly always.
+            return false;
         }
-        if self.heaps.last_mut()?.free_some() {
-            return Some(STEP_ENTRIES);
+        let mut freed = 0;
+        while freed < entries_max {
+            let Some(store) = self.stores.last_mut() else {
+                // A list that flushes made long is not kept for the next one.
+                self.stores = Vec::new();
+                return false;
+            };
+            freed += match store.free_some(account) {
+                0 => {
+                    self.stores.pop();
+                    1
+                }
+                entries => entries,
+            };
         }
-        self.heaps.pop();
-        Some(1)
+        true
     }
 
     /// The blocks that are not freed yet.
     #[cfg(test)]
     pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().map(|block| &**block)
+        self.stores.iter().flat_map(|store| &store.blocks).map(|block| &**block)
     }
 }

@@ -114,30 +114,32 @@ const FLUSHED_AT_ONCE_MAX: usize = 512;
 /// The memory of long values that went is kept for so long where no other comes.
 const SPARES_KEPT_MS: u64 = 50;
 
-/// All keys of a node with their values.
+/// All keys of a node with their values. What is asked for most comes first, what is large last: the instructions that reach
+/// what lies near are shorter.
+#[repr(C)]
 pub struct Store {
-    slots: Slots,
-    heap: Heap,
-    tables: Tables,
-    due: DueIndex,
-    graveyard: Graveyard,
     account: Account,
-    changes: Changes,
-    tidy: Tidy,
+    /// When a long value last took memory that is kept for such, or left some.
+    spares_ms: u64,
+    /// So many are looked at for one that goes.
+    samples: usize,
+    /// Which entries go when memory is short.
+    policy: Policy,
     /// The key of the keyed hash: one for the whole store.
     state: RandomState,
+    heap: Heap,
+    due: DueIndex,
+    tables: Tables,
+    changes: Changes,
+    tidy: Tidy,
+    graveyard: Graveyard,
     /// Which entries are being moved together.
     leaving: Vec<Handle>,
     /// What a sweep takes out of a page.
     swept: Vec<(Place, Handle, u64)>,
-    /// Which entries go when memory is short.
-    policy: Policy,
-    /// So many are looked at for one that goes.
-    samples: usize,
     /// The key of an entry that goes.
     evicted_key: Vec<u8>,
-    /// When a long value last took memory that is kept for such, or left some.
-    spares_ms: u64,
+    slots: Slots,
 }
 
 impl Default for Store {
@@ -148,6 +150,7 @@ impl Default for Store {
 
 impl Store {
     /// An empty store.
+    #[inline(never)]
     pub fn new() -> Store {
         Store {
             slots: Slots::default(),

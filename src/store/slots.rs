@@ -25,15 +25,12 @@ pub(super) struct Block {
     roots: [Node; BLOCK_SLOTS],
 }
 
-/// The blocks of a store that went.
-pub(super) type Blocks = [Option<Box<Block>>; BLOCKS];
-
 /// See [`Slots::find`].
 pub(super) type Found<'a> = (&'a mut Page, Position, Place, Item);
 
 /// All slots.
 pub(super) struct Slots {
-    blocks: Blocks,
+    blocks: [Option<Box<Block>>; BLOCKS],
     len: usize,
 }
 
@@ -151,8 +148,10 @@ impl Slots {
     }
 
     /// All blocks; none are left.
-    pub(super) fn take(&mut self) -> Blocks {
-        std::mem::take(self).blocks
+    #[expect(clippy::vec_box, reason = "unboxing would copy each")]
+    pub(super) fn take(&mut self) -> Vec<Box<Block>> {
+        self.len = 0;
+        self.blocks.iter_mut().filter_map(Option::take).collect()
     }
 }
 

@@ -1,15 +1,20 @@
 //! What the store does by itself: taking back the memory of what has ended, was flushed or deleted, a piece at a time.
 
+use super::graveyard::Remains;
 use super::*;
+use std::mem::swap;
 
 impl Store {
     /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
-        let (blocks, due) = (self.slots.take(), std::mem::take(&mut self.due));
-        let (mut tables, heap) = (std::mem::take(&mut self.tables), std::mem::take(&mut self.heap));
+        let mut remains = Box::<Remains>::default();
+        remains.blocks = self.slots.take();
+        swap(&mut remains.due, &mut self.due);
+        swap(&mut remains.tables, &mut self.tables);
+        swap(&mut remains.heap, &mut self.heap);
         // The time goes on.
-        self.tables.usage = std::mem::take(&mut tables.usage);
-        self.graveyard.bury(blocks, due, tables, heap);
+        swap(&mut remains.tables.usage, &mut self.tables.usage);
+        self.graveyard.bury(remains);
         self.tidy.go_on(None);
         // So that a client that sets and flushes in turn does not bury faster than is reclaimed.
         self.reclaim(FLUSHED_AT_ONCE_MAX);

@@ -10,7 +10,8 @@ impl Arena {
         let mut bytes = 0;
         let mut classes = vec![Class::EMPTY; CLASSES];
         for (number, info) in self.infos.iter().enumerate().filter(|(number, _)| self.steps[*number].is_some()) {
-            let blocks: Vec<Handle> = self.blocks_in_use(number as u32, 0).collect();
+            let mut blocks = Vec::new();
+            self.list_blocks(number as u32, 0, usize::MAX, &mut blocks);
             assert_eq!(blocks.len(), usize::from(info.used));
             assert!(info.used > 0, "an empty step goes back");
             bytes += blocks.len() * info.block_bytes();

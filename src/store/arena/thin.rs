@@ -57,7 +57,7 @@ impl Arena {
             self.emptying = self.thin_step();
         }
         match self.emptying {
-            Some(number) => blocks.extend(self.blocks_in_use(number, 0).take(blocks_max)),
+            Some(number) => self.list_blocks(number, 0, blocks_max, blocks),
             None => self.pack_loose_step(blocks_max, blocks),
         }
     }
@@ -67,12 +67,18 @@ impl Arena {
     pub(in crate::store) fn leave_thin_steps(&mut self) {
         for class in 0..self.classes.len() {
             let (mut counts, mut room) = ([0; FILLS + 1], 0);
-            for number in self.roomy_steps(class) {
-                let info = &self.infos[number as usize];
+            let mut next = self.classes[class].roomy;
+            while next != NONE {
+                let info = &self.infos[next as usize];
+                next = info.after;
                 counts[info.fill()] += 1;
                 room += info.step_blocks() - usize::from(info.used);
             }
-            (0..=FILLS).filter(|&fill| counts[fill] > 0).for_each(|fill| self.leave_steps(class, fill, &mut room));
+            for (fill, &count) in counts.iter().enumerate() {
+                if count > 0 {
+                    self.leave_steps(class, fill, &mut room);
+                }
+            }
         }
     }
 
@@ -110,8 +116,15 @@ impl Arena {
             self.thin = (0..self.classes.len()).find(|&class| self.is_thin(class));
         }
         let class = self.thin?;
-        let steps = self.roomy_steps(class).take(THIN_STEPS_SEEN);
-        let number = steps.min_by_key(|&number| self.infos[number as usize].used)?;
+        let mut number = self.classes[class].roomy;
+        let mut next = number;
+        for _ in 0..THIN_STEPS_SEEN {
+            let Some(info) = self.infos.get(next as usize) else { break };
+            if info.used < self.infos[number as usize].used {
+                number = next;
+            }
+            next = info.after;
+        }
         self.leave(number, class);
         Some(number)
     }
@@ -122,19 +135,13 @@ impl Arena {
         class.roomy != NONE && class.is_thin(self.infos[class.roomy as usize].block_bytes())
     }
 
-    /// The steps of a class that have room.
-    fn roomy_steps(&self, class: usize) -> impl Iterator<Item = u32> {
-        let there = |number: u32| Some(number).filter(|&number| number != NONE);
-        std::iter::successors(there(self.classes[class].roomy), move |&number| there(self.infos[number as usize].after))
-    }
-
     /// The blocks of a loose step that stand behind where all would end if they stood together; the next blocks of its
     /// class come into the room between the others. A loose step without such blocks gives the rest of its memory back.
     fn pack_loose_step(&mut self, blocks_max: usize, blocks: &mut Vec<Handle>) {
         while let Some(number) = self.loose {
             let info = self.infos[number as usize];
             if self.steps[number as usize].is_some() && info.is_loose() {
-                blocks.extend(self.blocks_in_use(number, info.packed()).take(blocks_max));
+                self.list_blocks(number, info.packed(), blocks_max, blocks);
                 if !blocks.is_empty() {
                     return self.order_free_blocks(number);
                 }
@@ -174,14 +181,19 @@ impl Arena {
         }
     }
 
-    /// The blocks of a step without those that are free, in order, from this unit on.
-    pub(super) fn blocks_in_use(&self, number: u32, from: u16) -> impl Iterator<Item = Handle> + use<> {
+    /// Adds the blocks of a step to `blocks`, without those that are free, in order, from this unit on; at most so many.
+    pub(super) fn list_blocks(&self, number: u32, from: u16, blocks_max: usize, blocks: &mut Vec<Handle>) {
         let free = self.free_blocks(number);
         let info = &self.infos[number as usize];
-        let first = number * STEP_UNITS as u32;
-        let places = (0..info.fresh).step_by(info.block_units.into()).enumerate();
-        let in_use = places.filter(move |&(place, unit)| unit >= from && !free.has(place));
-        in_use.map(move |(_, unit)| Handle(first + u32::from(unit)))
+        let (mut place, mut unit, mut left) = (0, 0, blocks_max);
+        while unit < info.fresh && left > 0 {
+            if unit >= from && !free.has(place) {
+                blocks.push(Handle(number * STEP_UNITS as u32 + u32::from(unit)));
+                left -= 1;
+            }
+            place += 1;
+            unit += info.block_units;
+        }
     }
 
     /// Which blocks of a step were freed.
