@@ -95,7 +95,7 @@ impl ClusterConfig {
         &self.members[self.own]
     }
 
-    /// Is the bus out of others' reach, or do they lack the secret?
+    /// Refuses a bus that others can reach where there is no secret; the error names the file.
     #[inline(never)]
     fn check_secrecy(&self, file: &str) -> Result<(), String> {
         match self.members.iter().find(|node| !node.address.ip().is_loopback()) {
