@@ -12,7 +12,6 @@ use crate::sys::{files, reason, resolve};
 use getopts::{HasArg, Matches, Occur, Options};
 use nodes::{Hints, NODES_FILE_BYTES_MAX};
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Redis's letters of events.
@@ -81,7 +80,7 @@ pub struct Config {
 }
 
 /// The cluster as its file and the command line tell of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// All nodes, in the order of the file; addresses and names are unique. One alone is a cluster too.
     pub members: Vec<Node>,
@@ -99,6 +98,19 @@ impl ClusterConfig {
     /// This node's own line.
     pub fn own(&self) -> &Node {
         &self.members[self.own]
+    }
+
+    /// Refuses a bus that others can reach where there is no secret; the error names the file.
+    #[inline(never)]
+    fn check_secrecy(&self, file: &str) -> Result<(), String> {
+        match self.members.iter().find(|node| !node.address.ip().is_loopback()) {
+            Some(node) if self.secret.is_none() => Err(format!(
+                "{file}: node {} ({}) is beyond loopback, and there is no secret: give every node the same \
+                 --cluster-secret-file, or --protected-mode no where all who can reach the bus are trusted",
+                node.name, node.address
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Is every node on this box's loopback? Then nobody on another box can reach the bus.
@@ -254,13 +266,13 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
     let mut config = Box::new(Config::default());
     let mut given = Given { matches: &matches, wrong: None };
     given.read(&mut config);
-    if let Some(wrong) = given.wrong {
-        return Err(wrong);
+    if given.wrong.is_none() {
+        given.wrong = given.join(&mut config).err();
     }
-    if let Some(file) = cluster_file(&matches, variable(c"HOME"))? {
-        config.join(&matches, file)?;
+    match given.wrong {
+        Some(wrong) => Err(wrong),
+        None => Ok(Action::Run(config)),
     }
-    Ok(Action::Run(config))
 }
 
 /// What was given, and what is wrong with the first option that is.
@@ -277,9 +289,12 @@ impl Given<'_> {
             config.addresses = addresses;
         }
         config.port = self.number("port", 0, u16::MAX.into(), config.port.into()) as u16;
-        config.socket = self.kept(socket(self.matches));
-        config.socket_mode = self.kept(mode(self.matches, config.socket_mode));
-        config.password = self.kept(secret::password(self.matches.opt_str("password-file").as_deref()));
+        config.socket = self.socket();
+        config.socket_mode = self.mode(config.socket_mode);
+        match secret::password(self.matches.opt_str("password-file").as_deref()) {
+            Ok(password) => config.password = password,
+            Err(what) => self.refuse(what),
+        }
         config.protected = self.word("protected-mode", &["yes", "no"]) == "yes";
         config.verbose = self.matches.opt_present("verbose");
         config.clients_max = self.number("maxclients", 1, 1_000_000, config.clients_max as u64) as usize;
@@ -301,12 +316,23 @@ impl Given<'_> {
         self.wrong.get_or_insert(what);
     }
 
-    /// What was read, or nothing where it is wrong.
-    fn kept<T: Default>(&mut self, read: Result<T, String>) -> T {
-        read.unwrap_or_else(|what| {
-            self.refuse(what);
-            T::default()
-        })
+    /// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).
+    fn socket(&mut self) -> Option<PathBuf> {
+        let path = self.matches.opt_str("socket")?;
+        if path.is_empty() {
+            self.refuse("--socket: the path is empty".into());
+        }
+        Some(path.into())
+    }
+
+    /// The file mode that `--socket-mode` gives, in octal digits.
+    fn mode(&mut self, default: u32) -> u32 {
+        let Some(text) = self.matches.opt_str("socket-mode") else { return default };
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode) if mode <= 0o777 && !text.starts_with('+') => return mode,
+            _ => self.refuse(format!("--socket-mode: '{text}' is not an octal mode from 0 to 0777")),
+        }
+        default
     }
 
     /// The number that option `name` gives, between `least` and `most`.
@@ -344,7 +370,7 @@ impl Given<'_> {
     #[inline(never)]
     fn memory(&mut self, name: &str) -> Option<u64> {
         let text = self.matches.opt_str(name)?;
-        let bytes = memory_size(text.as_bytes()).filter(|_| text.starts_with(|first: char| first.is_ascii_digit()));
+        let bytes = memory_size(text.as_bytes()).filter(|_| matches!(text.as_bytes(), [b'0'..=b'9', ..]));
         if bytes.is_none() {
             self.refuse(format!(
                 "--{name}: '{text}' is not an amount of memory: bytes, or a number with k, m, g (powers of 1000), kb, \
@@ -353,67 +379,78 @@ impl Given<'_> {
         }
         bytes
     }
-}
 
-impl Config {
-    /// Makes this the configuration of a node of the cluster that the file tells of.
+    /// Makes this the configuration of a node of a cluster, where one is asked for.
     #[inline(never)]
-    fn join(&mut self, matches: &Matches, file: PathBuf) -> Result<(), String> {
-        if matches.opt_present("port") && self.port == 0 {
-            return Err("-p 0: a node of a cluster has the port that its line in the file says; leave out -p".into());
+    fn join(&self, config: &mut Config) -> Result<(), String> {
+        let Some(file) = cluster_file(self.matches, variable(c"HOME"))? else { return Ok(()) };
+        let mut cluster = ClusterConfig { file, ..ClusterConfig::default() };
+        self.read_cluster(config, &mut cluster)?;
+        config.port = cluster.own().client_address().port();
+        config.cluster = Some(cluster);
+        Ok(())
+    }
+
+    /// Reads what there is to know of the cluster, and sees that it agrees with what was given.
+    #[inline(never)]
+    fn read_cluster(&self, config: &mut Config, cluster: &mut ClusterConfig) -> Result<(), String> {
+        let shown = cluster.file.to_string_lossy();
+        let mut hints = Hints::default();
+        self.hint(config.port, &mut hints)?;
+        let nodes = nodes::parse(&shown, &read_nodes(self.matches, &cluster.file)?)?;
+        cluster.own = nodes.own(&shown, &hints)?;
+        cluster.members = nodes.members;
+        cluster.secret = self.secret()?;
+        if config.protected {
+            cluster.check_secrecy(&shown)?;
         }
-        let name = matches.opt_str("node-name");
-        if let Some(name) = &name {
+        if hints.given.is_empty() {
+            config.addresses = vec![cluster.own().address.ip().to_string()];
+        }
+        cluster.name = hints.name.unwrap_or_else(|| cluster.own().name.clone());
+        Ok(())
+    }
+
+    /// What says which line of the cluster's file is this node's.
+    #[inline(never)]
+    fn hint(&self, port: u16, hints: &mut Hints) -> Result<(), String> {
+        if self.matches.opt_present("port") {
+            if port == 0 {
+                return Err(
+                    "-p 0: a node of a cluster has the port that its line in the file says; leave out -p".into()
+                );
+            }
+            hints.port = Some(port);
+        }
+        hints.name = self.matches.opt_str("node-name");
+        if let Some(name) = &hints.name {
             nodes::check_name(name).map_err(|why| format!("-i: {why}"))?;
         }
         // The default address says nothing about which line is meant; one that was given does.
-        let mut addresses: Vec<(String, Vec<IpAddr>)> = Vec::new();
-        for host in matches.opt_strs("a") {
-            let found = resolve::addresses(&host, 0).map_err(|error| format!("-a {host}: {error}"))?;
-            addresses.push((host, found.into_iter().map(|address| address.ip()).collect()));
+        for host in self.matches.opt_strs("a") {
+            for address in resolve::addresses(&host, 0).map_err(|error| format!("-a {host}: {error}"))? {
+                hints.addresses.push(address.ip());
+            }
+            hints.given += if hints.given.is_empty() { "-a " } else { " -a " };
+            hints.given += &host;
         }
-        let port = matches.opt_present("port").then_some(self.port);
-        let shown = file.to_string_lossy().into_owned();
-        let bytes = read_nodes(matches, &file)?;
-        let nodes = nodes::parse(&shown, &bytes)?;
-        let own = nodes.own(&shown, Hints { name: name.as_deref(), addresses: &addresses, port })?;
-        let secret = matches.opt_str("cluster-secret-file");
-        let secret = secret.map(|path| secret::first_line("cluster-secret-file", &path)).transpose()?;
-        let cluster = ClusterConfig {
-            own,
-            name: name.unwrap_or_else(|| nodes.members[own].name.clone()),
-            members: nodes.members,
-            secret,
-            file,
-        };
-        if let Some(secret) = &cluster.secret
-            && secret.len() < SECRET_BYTES_MIN
-        {
-            let path = matches.opt_str("cluster-secret-file").unwrap_or_default();
+        Ok(())
+    }
+
+    /// The secret that is given, which must be long enough.
+    #[inline(never)]
+    fn secret(&self) -> Result<Option<Vec<u8>>, String> {
+        const OPTION: &str = "cluster-secret-file";
+        let Some(path) = self.matches.opt_str(OPTION) else { return Ok(None) };
+        let secret = secret::first_line(OPTION, &path)?;
+        if secret.len() < SECRET_BYTES_MIN {
             return Err(format!(
-                "--cluster-secret-file: {path}: its first line has {} bytes; {SECRET_BYTES_MIN} are the least that \
-                 nobody guesses, such as those of 'head -c 24 /dev/urandom | base64'",
+                "--{OPTION}: {path}: its first line has {} bytes; {SECRET_BYTES_MIN} are the least that nobody guesses, \
+                 such as those of 'head -c 24 /dev/urandom | base64'",
                 secret.len()
             ));
         }
-        let reachable = cluster.members.iter().find(|node| !node.address.ip().is_loopback());
-        if let Some(node) = reachable
-            && self.protected
-            && cluster.secret.is_none()
-        {
-            return Err(format!(
-                "{shown}: node {} ({}) is beyond loopback, and there is no secret: give every node the same \
-                 --cluster-secret-file, or --protected-mode no where all who can reach the bus are trusted",
-                node.name, node.address
-            ));
-        }
-        let client = cluster.own().client_address();
-        if addresses.is_empty() {
-            self.addresses = vec![client.ip().to_string()];
-        }
-        self.port = client.port();
-        self.cluster = Some(cluster);
-        Ok(())
+        Ok(Some(secret))
     }
 }
 
@@ -429,45 +466,24 @@ fn cluster_file(matches: &Matches, home: Option<OsString>) -> Result<Option<Path
             home.ok_or("-c: HOME is not set, so there is no ~/.memento; name the cluster's file with -f FILE")?;
         return Ok(Some(Path::new(&home).join(CLUSTER_FILE)));
     }
-    match [("i", "-i"), ("cluster-secret-file", "--cluster-secret-file")]
-        .into_iter()
-        .find(|(option, _)| matches.opt_present(option))
-    {
-        Some((_, shown)) => Err(format!("{shown}: this is for a node of a cluster; give -c or -f FILE too")),
-        None => Ok(None),
+    for &(option, shown) in &[("i", "-i"), ("cluster-secret-file", "--cluster-secret-file")] {
+        if matches.opt_present(option) {
+            return Err(format!("{shown}: this is for a node of a cluster; give -c or -f FILE too"));
+        }
     }
+    Ok(None)
 }
 
 /// The bytes of the cluster's file; one too many where there are too many.
+#[inline(never)]
 fn read_nodes(matches: &Matches, file: &Path) -> Result<Vec<u8>, String> {
-    read_at_most(file, NODES_FILE_BYTES_MAX + 1).map_err(|why| {
+    files::read_at_most(file, NODES_FILE_BYTES_MAX + 1).map_err(|error| {
         let advice = match matches.opt_present("cluster-file") {
             true => "it is to have a line for every node (-f)",
             false => "-c alone reads this file; build_cluster.py makes such files, -f FILE names another",
         };
-        format!("{}: {why}; {advice}", file.to_string_lossy())
+        format!("{}: {}; {advice}", file.to_string_lossy(), reason(&error))
     })
-}
-
-/// The start of a file; the error is the reason alone.
-fn read_at_most(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
-    files::read_at_most(path, bytes_max).map_err(|error| reason(&error))
-}
-
-/// An empty path would be a name of the kernel's choice, which no file mode protects (unix(7), autobind).
-fn socket(matches: &Matches) -> Result<Option<PathBuf>, String> {
-    match matches.opt_str("socket") {
-        Some(path) if path.is_empty() => Err("--socket: the path is empty".into()),
-        path => Ok(path.map(PathBuf::from)),
-    }
-}
-
-/// The file mode that `--socket-mode` gives, in octal digits.
-fn mode(matches: &Matches, default: u32) -> Result<u32, String> {
-    let Some(text) = matches.opt_str("socket-mode") else { return Ok(default) };
-    let digits = Some(&text).filter(|text| !text.starts_with('+'));
-    let mode = digits.and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|&mode| mode <= 0o777);
-    mode.ok_or_else(|| format!("--socket-mode: '{text}' is not an octal mode from 0 to 0777"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 mod blocks;
 
-use std::fs;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::keys::{Scan, keys, lengths};
@@ -15,6 +14,7 @@ use super::{Failure, complain, failed, read_file, say, tell};
 use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::sys::files;
 use crate::sys::stdio::ERRORS;
 use blocks::{Blocks, Entry, HEAD, crc32, put_entry, take_entry};
 
@@ -199,17 +199,67 @@ pub(super) fn dump(request: &Request) -> Result<(), Failure> {
     say(format_args!("keys: {count}\n"))
 }
 
-/// What a note says when it is of this file and this server: where to go on, and how many entries, keys set and keys
-/// ended there were.
-#[inline(never)]
-fn noted(note: &str, whose: &str) -> Option<[u64; 4]> {
-    let text = read_file(note.as_ref()).ok()?;
-    let mut words = text.strip_prefix(whose.as_bytes())?.split(|&byte| byte == b' ');
-    let mut numbers = [0; 4];
-    for number in &mut numbers {
-        *number = str::from_utf8(words.next()?).ok()?.parse().ok()?;
+/// A dump being set.
+#[derive(Default)]
+struct Restored {
+    /// Entries of the file that are done: keys set, keys that had ended, or errors.
+    entries: u64,
+    set: u64,
+    ended: u64,
+    errors: u64,
+}
+
+impl Restored {
+    /// Goes on where a note says, when it is of this file and this server: how far it was, and what was done before.
+    #[inline(never)]
+    fn go_on(&mut self, note: &str, whose: &str, blocks: &mut Blocks<'_>) -> Option<()> {
+        let text = read_file(note.as_ref()).ok()?;
+        let mut words = str::from_utf8(text.strip_prefix(whose.as_bytes())?).ok()?.split(' ');
+        let mut numbers = [0; 4];
+        for number in &mut numbers {
+            *number = words.next()?.parse().ok()?;
+        }
+        let [at, entries, set, ended] = numbers;
+        if at > blocks.at && at <= blocks.length {
+            blocks.at = at;
+            *self = Restored { entries, set, ended, errors: 0 };
+            complain(format_args!("going on at byte {at} of '{}'", blocks.path));
+        }
+        Some(())
     }
-    Some(numbers)
+
+    /// Sets the keys of a block.
+    #[inline(never)]
+    fn set(&mut self, client: &mut RespClient, blocks: &Blocks<'_>, mut left: &[u8]) -> Result<(), Failure> {
+        let (mut commands, mut count, now) = (Vec::new(), 0, now_ms());
+        while !left.is_empty() {
+            let Some(entry) = take_entry(&mut left) else { return Err(blocks.wrong("a block is not whole")) };
+            let ends = entry.ends_ms.to_string();
+            let words = [b"SET", entry.key, entry.value, b"PXAT", ends.as_bytes()];
+            let gone = [b"DEL", entry.key];
+            let words = match entry.ends_ms {
+                0 => &words[..3],
+                // An entry of the same key before this one must not outlive it.
+                ends_ms if ends_ms <= now => &gone[..],
+                _ => &words[..],
+            };
+            write_command(&mut commands, words.iter().copied());
+            count += 1;
+        }
+        self.entries += count as u64;
+        client.exchange(&commands, count, Deadline::NEVER, &mut |view: View<'_>| match view.kind() {
+            Kind::Error => {
+                self.errors += 1;
+                if self.errors <= SHOWN_MAX {
+                    complain(format_args!("{}", escaped(view.bytes())));
+                }
+            }
+            // How many DEL has deleted.
+            Kind::Integer => self.ended += 1,
+            _ => self.set += 1,
+        })?;
+        Ok(())
+    }
 }
 
 /// Sets all keys of a file, and deletes those whose end has passed.
@@ -223,64 +273,30 @@ pub(super) fn restore(request: &Request) -> Result<(), Failure> {
     let note = format!("{path}.restored");
     let info = Info::ask(&mut client, CONNECT_TIMEOUT)?;
     let whose = format!("{} {} {}:", blocks.id, info.text("run_id"), client.address());
-    let (mut entries, mut set, mut ended, mut errors, mut whole) = (0_u64, 0_u64, 0_u64, 0_u64, false);
-    if let Some([at, entries_before, set_before, ended_before]) = noted(&note, &whose)
-        && at > blocks.at
-        && at <= blocks.length
-    {
-        blocks.at = at;
-        (entries, set, ended) = (entries_before, set_before, ended_before);
-        complain(format_args!("going on at byte {at} of '{path}'"));
-    }
-    let mut progress = Progress::default();
+    let (mut done, mut whole, mut progress) = (Restored::default(), false, Progress::default());
+    done.go_on(&note, &whose, &mut blocks);
     while let Some(block) = blocks.next()? {
         if block.letter == b'E' {
-            whole = block.number == entries;
+            whole = block.number == done.entries;
             break;
         }
-        let mut left = block.entries();
-        let (mut commands, mut count, now) = (Vec::new(), 0, now_ms());
-        while !left.is_empty() {
-            let Some(entry) = take_entry(&mut left) else { return Err(blocks.wrong("a block is not whole")) };
-            entries += 1;
-            let ends = entry.ends_ms.to_string();
-            let words = [b"SET", entry.key, entry.value, b"PXAT", ends.as_bytes()];
-            let gone = [b"DEL", entry.key];
-            let words = match entry.ends_ms {
-                0 => &words[..3],
-                // An entry of the same key before this one must not outlive it.
-                ends_ms if ends_ms <= now => &gone[..],
-                _ => &words[..],
-            };
-            write_command(&mut commands, words.iter().copied());
-            count += 1;
-        }
-        client.exchange(&commands, count, Deadline::NEVER, &mut |view: View<'_>| {
-            match view.kind() {
-                Kind::Error => {
-                    errors += 1;
-                    if errors <= SHOWN_MAX {
-                        complain(format_args!("{}", escaped(view.bytes())));
-                    }
-                }
-                // How many DEL has deleted.
-                Kind::Integer => ended += 1,
-                _ => set += 1,
-            }
-        })?;
+        done.set(&mut client, &blocks, block.entries())?;
+        let Restored { entries, set, ended, errors } = done;
         if errors > 0 {
             continue;
         }
         // Without the note it is begun anew the next time, which does no harm but takes longer.
-        let _ = fs::write(&note, format!("{whose}{} {entries} {set} {ended}", blocks.at));
+        let text = format!("{whose}{} {entries} {set} {ended}", blocks.at);
+        let _ = files::write(note.as_ref(), text.as_bytes());
         progress.tell(blocks.at, blocks.length, set);
     }
     tell(format_args!(""));
+    let Restored { set, ended, errors, .. } = done;
     if !whole {
         complain(format_args!("'{path}' is not whole: what is missing was not dumped"));
     }
     if errors == 0 && whole {
-        let _ = fs::remove_file(&note);
+        let _ = files::remove(note.as_ref());
     }
     say(format_args!("keys: {set}, ended meanwhile: {ended}, errors: {errors}\n"))?;
     failed(errors > 0 || !whole)

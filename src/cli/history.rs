@@ -1,11 +1,11 @@
 //! The lines typed before, kept in a file that nobody else may read.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::{read_file, words};
+use crate::sys::files;
 
 /// So many lines are remembered.
 const LINES_MAX: usize = 1000;
@@ -40,7 +40,12 @@ impl History {
         lines.drain(..lines.len().saturating_sub(LINES_MAX));
         if is_long {
             // It can be done the next time as well.
-            let _ = fs::write(&path, lines.join("\n") + "\n");
+            let mut text = String::new();
+            for line in &lines {
+                text += line;
+                text.push('\n');
+            }
+            let _ = files::write(&path, text.as_bytes());
         }
         History { lines, path: Some(path) }
     }
@@ -64,13 +69,10 @@ impl History {
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
+    let file = files::to_append(path)?;
+    files::close_to_others(file.as_fd())?;
     // In one call, since several tools may do so at once.
-    file.write_all(format!("{line}\n").as_bytes())
+    files::write_all(file.as_fd(), [line, "\n"].concat().as_bytes())
 }
 
 /// Where in a line a password begins: AUTH's arguments, HELLO's behind AUTH, the value of a setting that is one.
@@ -101,6 +103,8 @@ pub(super) fn secret(line: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     fn file(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("memento-history-{}-{name}", std::process::id()))

@@ -31,7 +31,7 @@ use crate::sys::{files, program, tty};
 use lines::Answer;
 use options::{Parsed, Request};
 use show::Style;
-use talk::Talk;
+use talk::{Batch, Talk};
 
 /// Runs the tool with the words after the program's name; gives back the exit status.
 pub fn main(args: Vec<String>) -> i32 {
@@ -64,6 +64,7 @@ struct Failure(Box<End>);
 impl Failure {
     /// An end with nothing to say: an answer was an error, and is printed (1); nobody reads the output any more, as in
     /// `memento-cli < file | head` (0); a signal (128 and its number).
+    #[inline(never)]
     fn status(status: i32) -> Failure {
         Failure(Box::new(End { status, text: String::new() }))
     }
@@ -82,6 +83,7 @@ impl Failure {
     ///
     /// # Errors
     /// Itself, where it has none.
+    #[inline(never)]
     fn sentence(self) -> Result<String, Failure> {
         if self.0.text.is_empty() { Err(self) } else { Ok(self.0.text) }
     }
@@ -182,6 +184,7 @@ fn style_here() -> Style {
     Style::People { colours: variable(c"NO_COLOR").is_none() && !is_dumb() }
 }
 
+#[inline(never)]
 fn run(request: &Request) -> Result<(), Failure> {
     if let Some(mode) = request.mode {
         return (mode.run)(request);
@@ -257,11 +260,10 @@ const UNCOUNTED: &str = "every answer is waited for here, so neither CLIENT REPL
 /// Lines from an input that is no terminal, whose answers are looked at: printed in another style, or for errors.
 #[inline(never)]
 fn framed(request: &Request) -> Result<(), Failure> {
-    let mut talk = connect(request)?;
-    let mut bytes = Vec::new();
-    let (mut failed, mut at_end) = (false, false);
+    let mut lines = Framed { talk: connect(request)?, batch: Batch::default(), failed: false };
     // One that cannot be painted on has a prompt too.
-    let prompt = if tty::is_here() { format!("{}> ", talk.client.address()) } else { String::new() };
+    let prompt = if tty::is_here() { format!("{}> ", lines.talk.client.address()) } else { String::new() };
+    let (mut bytes, mut at_end) = (Vec::new(), false);
     while !at_end {
         if !prompt.is_empty() {
             print(prompt.as_bytes())?;
@@ -270,31 +272,49 @@ fn framed(request: &Request) -> Result<(), Failure> {
         if at_end && !bytes.is_empty() {
             bytes.push(b'\n');
         }
-        let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else { continue };
-        let rest = bytes.split_off(end + 1);
-        let mut batch = talk::Batch::default();
-        for line in std::mem::replace(&mut bytes, rest).split_inclusive(|&byte| byte == b'\n') {
-            let line = &line[..line.len() - 1];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match lines::answer(line) {
-                Answer::None => {}
-                Answer::One if !talk::is_apart(line) => talk.put(line, &mut batch),
-                Answer::Unknown => return Err(Failure::message(format_args!("{UNCOUNTED}"))),
-                kind => {
-                    failed |= talk.run(&mut batch)?;
-                    // UNSUBSCRIBE is answered once for each channel.
-                    talk.forget_unasked()?;
-                    talk.send_line(line)?;
-                    failed |= answers(&mut talk, kind)?;
-                    if kind == Answer::End {
-                        at_end = true;
-                        break;
-                    }
-                    talk.greet_again()?;
+        let mut start = 0;
+        while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
+            let line = &bytes[start..start + length];
+            if lines.take(line.strip_suffix(b"\r").unwrap_or(line))? {
+                at_end = true;
+                break;
+            }
+            start += length + 1;
+        }
+        bytes.drain(..start);
+        lines.failed |= lines.talk.run(&mut lines.batch)?;
+    }
+    failed(lines.failed && request.errors)
+}
+
+/// Lines that are sent, and what their answers were.
+struct Framed {
+    talk: Box<Talk>,
+    /// Those that are sent together.
+    batch: Batch,
+    failed: bool,
+}
+
+impl Framed {
+    /// Takes a line; says whether it was the last one.
+    #[inline(never)]
+    fn take(&mut self, line: &[u8]) -> Result<bool, Failure> {
+        match lines::answer(line) {
+            Answer::None => {}
+            Answer::One if !talk::is_apart(line) => self.talk.put(line, &mut self.batch),
+            Answer::Unknown => return Err(Failure::message(format_args!("{UNCOUNTED}"))),
+            kind => {
+                self.failed |= self.talk.run(&mut self.batch)?;
+                // UNSUBSCRIBE is answered once for each channel.
+                self.talk.forget_unasked()?;
+                self.talk.send_line(line)?;
+                self.failed |= answers(&mut self.talk, kind)?;
+                if kind == Answer::End {
+                    return Ok(true);
                 }
+                self.talk.greet_again()?;
             }
         }
-        failed |= talk.run(&mut batch)?;
+        Ok(false)
     }
-    self::failed(failed && request.errors)
 }

@@ -86,7 +86,10 @@ static MODES: [Mode; 9] = [
     Mode { name: "restore", takes_pattern: false, run: dump::restore },
 ];
 
+static STYLES: [(&str, Style); 3] = [("raw", Style::Raw), ("json", Style::Json), ("csv", Style::Csv)];
+
 /// Whom to talk to, and what to say.
+#[derive(Default)]
 pub(super) struct Request {
     pub(super) target: Target,
     pub(super) mode: Option<&'static Mode>,
@@ -149,16 +152,19 @@ fn options() -> Options {
     options
 }
 
-/// The one option that was given of some of which one at most may be.
-fn one_of(matches: &Matches, names: &mut dyn Iterator<Item = &'static str>) -> Result<Option<&'static str>, String> {
+/// The place of the one option that was given, of some of which one at most may be.
+fn one_of(matches: &Matches, names: &mut dyn Iterator<Item = &'static str>) -> Result<Option<usize>, String> {
     let mut found = None;
-    for name in names.filter(|name| matches.opt_present(name)) {
-        if let Some(one) = found {
+    for (place, name) in names.enumerate() {
+        if !matches.opt_present(name) {
+            continue;
+        }
+        if let Some((_, one)) = found {
             return Err(format!("--{one} and --{name} cannot be both"));
         }
-        found = Some(name);
+        found = Some((place, name));
     }
-    Ok(found)
+    Ok(found.map(|(place, _)| place))
 }
 
 /// Reads the words; `is_command` says whether one is the name of a command, `style` how answers are printed where nothing
@@ -169,100 +175,118 @@ fn one_of(matches: &Matches, names: &mut dyn Iterator<Item = &'static str>) -> R
 #[inline(never)]
 pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool, style: Style) -> Result<Parsed, String> {
     let matches = options().parse(args).map_err(|fail| fail.to_string())?;
-    let text = |name: &str| matches.opt_str(name);
-    let has = |name: &str| matches.opt_present(name);
-    if has("help") || (has("h") && text("h").is_none()) {
+    if matches.opt_present("help") || (matches.opt_present("h") && matches.opt_str("h").is_none()) {
         return Ok(Parsed::Print(USAGE.to_string()));
     }
-    if has("version") {
+    if matches.opt_present("version") {
         return Ok(Parsed::Print(concat!("memento-cli ", env!("CARGO_PKG_VERSION"), "\n").to_string()));
     }
+    let mut request = Box::new(Request { style, ..Request::default() });
+    let words = request.target.read(&matches, is_command)?;
+    request.read(&matches, words)?;
+    Ok(Parsed::Talk(request))
+}
 
-    let mut words = matches.free.as_slice();
-    let (mut host, mut port) = (text("h"), text("p"));
-    if let Some((first, rest)) = words.split_first()
-        && host.is_none()
-        && port.is_none()
-        && !has("s")
-        && !is_command(first.as_bytes())
-    {
-        host = Some(first.clone());
-        words = rest;
-        if let Some((second, rest)) = words.split_first()
-            && second.bytes().all(|byte| byte.is_ascii_digit())
-            && !second.is_empty()
-        {
-            port = Some(second.clone());
-            words = rest;
+impl Target {
+    /// Reads where the server is; gives the words behind that.
+    #[inline(never)]
+    fn read<'a>(&mut self, matches: &'a Matches, is_command: fn(&[u8]) -> bool) -> Result<&'a [String], String> {
+        let text = |name: &str| matches.opt_str(name);
+        let mut words = matches.free.as_slice();
+        (self.port, self.socket, self.patience) = (PORT_DEFAULT, text("s"), CONNECT_TIMEOUT);
+        let (host, port) = (text("h"), text("p"));
+        self.host_given = host.is_some();
+        self.host = host.unwrap_or_else(|| HOST_DEFAULT.to_string());
+        if let Some(port) = &port {
+            self.port = parse_port(port)?;
         }
+        if let [first, rest @ ..] = words
+            && !(self.host_given || port.is_some() || self.socket.is_some() || is_command(first.as_bytes()))
+        {
+            (self.host_given, self.host, words) = (true, first.clone(), rest);
+            if let [second, rest @ ..] = words
+                && !second.is_empty()
+                && second.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                (self.port, words) = (parse_port(second)?, rest);
+            }
+        }
+        self.password = secret::password(text("password-file").as_deref())?;
+        if self.host.trim_ascii().is_empty() {
+            return Err("the host has no name".to_string());
+        }
+        if self.socket.as_ref().is_some_and(String::is_empty) {
+            return Err("--socket: the path is empty".to_string());
+        }
+        Ok(words)
     }
-    let target = Target {
-        host_given: host.is_some(),
-        host: host.unwrap_or_else(|| HOST_DEFAULT.to_string()),
-        port: port.map_or(Ok(PORT_DEFAULT), |port| parse_port(&port))?,
-        socket: text("s"),
-        password: secret::password(text("password-file").as_deref())?,
-        patience: CONNECT_TIMEOUT,
-    };
-    if target.host.trim_ascii().is_empty() {
-        return Err("the host has no name".to_string());
-    }
-    if target.socket.as_ref().is_some_and(String::is_empty) {
-        return Err("--socket: the path is empty".to_string());
-    }
-    let mode = one_of(&matches, &mut MODES.iter().map(|mode| mode.name))?;
-    let mode = MODES.iter().find(|known| Some(known.name) == mode);
-    if let (Some(word), true) = (words.first(), mode.is_some()) {
-        return Err(format!("'{word}' is one word too many"));
-    }
-    if has("pattern") && !mode.is_some_and(|mode| mode.takes_pattern) {
-        return Err("--pattern is for --scan, --bigkeys and --dump".to_string());
-    }
-    if has("x") && words.is_empty() {
-        return Err("-x is for a command, whose last argument it reads".to_string());
-    }
-    let style = match one_of(&matches, &mut ["raw", "json", "csv"].into_iter())? {
-        Some("raw") => Style::Raw,
-        Some("json") => Style::Json,
-        Some(_) => Style::Csv,
-        None => style,
-    };
-    Ok(Parsed::Talk(Box::new(Request {
-        target,
-        mode,
-        path: text("dump").or_else(|| text("restore")).unwrap_or_default(),
-        command: words.to_vec(),
-        style,
-        errors: has("e"),
-        from_stdin: has("x"),
-        repeat: repeat(text("r"))?,
-        interval: interval(text("i"))?,
-        pattern: text("pattern"),
-    })))
 }
 
-fn repeat(word: Option<String>) -> Result<Option<u64>, String> {
-    let Some(word) = word else { return Ok(None) };
-    if word == "-1" {
-        return Ok(Some(FOR_EVER));
+impl Request {
+    /// Reads what to say and how to print what is answered.
+    #[inline(never)]
+    fn read(&mut self, matches: &Matches, words: &[String]) -> Result<(), String> {
+        let text = |name: &str| matches.opt_str(name);
+        let has = |name: &str| matches.opt_present(name);
+        if let Some(place) = one_of(matches, &mut MODES.iter().map(|mode| mode.name))? {
+            self.mode = Some(&MODES[place]);
+            self.path = text(MODES[place].name).unwrap_or_default();
+            if let Some(word) = words.first() {
+                return Err(format!("'{word}' is one word too many"));
+            }
+        }
+        self.pattern = text("pattern");
+        if self.pattern.is_some() && !self.mode.is_some_and(|mode| mode.takes_pattern) {
+            return Err("--pattern is for --scan, --bigkeys and --dump".to_string());
+        }
+        (self.errors, self.from_stdin) = (has("e"), has("x"));
+        if self.from_stdin && words.is_empty() {
+            return Err("-x is for a command, whose last argument it reads".to_string());
+        }
+        if let Some(place) = one_of(matches, &mut STYLES.iter().map(|(name, _)| *name))? {
+            self.style = STYLES[place].1;
+        }
+        if let Some(word) = text("r") {
+            self.repeat = if word == "-1" { Some(FOR_EVER) } else { word.parse().ok() };
+            if self.repeat.is_none() {
+                return Err(format!("--repeat must be a number, or -1 for ever, not '{word}'"));
+            }
+        }
+        if let Some(word) = text("i") {
+            self.interval = milliseconds(&word);
+            if self.interval.is_none() {
+                return Err(format!("--interval must be a number of seconds, not '{word}'"));
+            }
+        }
+        self.command = words.to_vec();
+        Ok(())
     }
-    word.parse().map(Some).map_err(|_| format!("--repeat must be a number, or -1 for ever, not '{word}'"))
-}
-
-fn interval(word: Option<String>) -> Result<Option<Duration>, String> {
-    let Some(word) = word else { return Ok(None) };
-    milliseconds(&word).map(Some).ok_or_else(|| format!("--interval must be a number of seconds, not '{word}'"))
 }
 
 /// Seconds in digits, with as many behind a point as milliseconds have. (The standard library's way to read a number with
 /// a fraction takes 15 kB.)
 fn milliseconds(word: &str) -> Option<Duration> {
-    let (whole, part) = word.split_once('.').unwrap_or((word, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if word.len() > 15 || whole.len() + part.len() == 0 || !digits(whole) || !digits(part) {
+    let (mut ms, mut digits, mut point, mut unit) = (0, 0, false, 1000);
+    if word.len() > 15 {
         return None;
     }
-    format!("{whole}{:0<3.3}", part).parse().ok().map(Duration::from_millis)
+    for byte in word.bytes() {
+        match byte {
+            b'.' if !point => point = true,
+            b'0'..=b'9' => {
+                digits += 1;
+                let digit = u64::from(byte - b'0');
+                if point {
+                    unit /= 10;
+                    ms += digit * unit;
+                } else {
+                    ms = ms * 10 + digit * unit;
+                }
+            }
+            _ => return None,
+        }
+    }
+    (digits > 0).then_some(Duration::from_millis(ms))
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 //! Both directions run at once, since a server that stops reading from a client who does not take its answers would
 //! otherwise hold both for ever. Bytes are copied, not framed, so memory does not depend on what passes.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 
 use super::lines::Lines;
@@ -13,14 +12,15 @@ use super::talk::Target;
 use super::{Failure, print, read_input};
 use crate::client::reason;
 use crate::client::reply::Kind;
-use crate::client::resp::{Deadline, wants_no_password};
+use crate::client::resp::{Deadline, RespClient, wants_no_password};
 use crate::sys::tty;
 
 /// What is received at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The connection for the lines; a Unix socket is read, written and shut down in the same way.
-fn connect(target: &Target) -> Result<(String, TcpStream), Failure> {
+/// The connection for the lines.
+#[inline(never)]
+fn connect(target: &Target) -> Result<Box<RespClient>, Failure> {
     let mut client = target.dial()?;
     if let Some(password) = &target.password {
         // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
@@ -30,7 +30,7 @@ fn connect(target: &Target) -> Result<(String, TcpStream), Failure> {
             return Err(Failure::message(format_args!("{}", escaped(reply.bytes()))));
         }
     }
-    Ok((client.address().to_string(), client.as_fd().try_clone_to_owned()?.into()))
+    Ok(client)
 }
 
 /// Sends the lines of standard input, and prints each answer, followed by LF. Returns when the server has answered all
@@ -38,70 +38,105 @@ fn connect(target: &Target) -> Result<(String, TcpStream), Failure> {
 ///
 /// # Errors
 /// When input, output or connection fail; the last also when the server closes before the input's end, or owes answers.
-#[inline(never)]
 pub(super) fn run(target: &Target) -> Result<(), Failure> {
-    let (address, mut socket) = connect(target)?;
-    let (mut lines, mut ends) = (Lines::default(), ReplyEnds::default());
-    let (mut received, mut text) = (vec![0; CHUNK_BYTES], Vec::new());
-    // What was read, and how much of it is sent; whether there is no more to be read, which the server was told; why not.
-    let (mut piece, mut sent, mut over, mut told, mut unread) = (Vec::new(), 0, false, false, None);
-    let outcome = loop {
-        let to_send = sent < piece.len();
-        if tty::wait_for(socket.as_fd(), to_send, !to_send && !over)? {
-            piece.clear();
-            sent = 0;
-            match read_input(&mut piece) {
-                Ok(0) if lines.in_line() => piece.push(b'\n'),
-                Ok(count) => over = count == 0,
-                Err(failure) => (over, unread) = (true, Some(failure)),
-            }
-            // What follows the line that ends the connection is not sent.
-            piece.truncate(lines.feed(&piece));
-            over |= lines.ended();
-        }
-        if sent < piece.len() {
-            match socket.write(&piece[sent..]) {
-                Ok(count) => sent += count,
-                Err(error) if is_early(error.kind()) => {}
-                // The connection is gone, which is found and told below, after the last answer.
-                Err(_) => piece.clear(),
-            }
-        }
-        if over && !told && sent >= piece.len() {
-            // The server is to answer the rest, and close.
-            told = true;
-            let _ = socket.shutdown(Shutdown::Write);
-        }
-        match socket.read(&mut received) {
-            Ok(0) => break Ok(()),
-            Ok(count) => {
-                ends.translate(&received[..count], &mut text);
-                print(&text)?;
-                text.clear();
-            }
-            Err(error) if is_early(error.kind()) => {}
-            Err(error) => break Err(error),
-        }
-    };
-    ends.finish(&mut text);
-    print(&text)?;
-    if let Some(failure) = unread {
-        return Err(failure);
-    }
-    let why = match (outcome, lines.owed()) {
-        (Err(error), _) => reason(&error),
-        _ if ends.in_reply => "the server closed it in the middle of an answer".to_string(),
-        _ if !over && !lines.may_end() => "the server closed it before the input's end".to_string(),
-        (_, Some(owed)) if over && owed > ends.count => format!("{owed} were owed"),
-        _ => return Ok(()),
-    };
-    let count = ends.count;
-    Err(Failure::message(format_args!("the connection to {address} is lost (answers received: {count}): {why}")))
+    let client = connect(target)?;
+    let mut copy = Copying::default();
+    copy.run(&client)?;
+    copy.judge(client.address())
 }
 
-/// Whether it can be done later.
-fn is_early(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
+/// What is copied, and how far it is.
+#[derive(Default)]
+struct Copying {
+    lines: Lines,
+    /// What was read, and how much of it is sent.
+    piece: Vec<u8>,
+    sent: usize,
+    /// There is no more to be read, and why not.
+    over: bool,
+    unread: Option<Failure>,
+    /// The server was told so: it is to answer the rest, and close.
+    told: bool,
+    ends: ReplyEnds,
+    /// Answers that are to be printed.
+    text: Vec<u8>,
+    /// How the connection broke off.
+    broken: Option<io::Error>,
+}
+
+impl Copying {
+    /// Copies until the connection ends.
+    ///
+    /// # Errors
+    /// When there is nothing to wait for, or nobody reads.
+    #[inline(never)]
+    fn run(&mut self, client: &RespClient) -> Result<(), Failure> {
+        let mut received = vec![0; CHUNK_BYTES];
+        loop {
+            let to_send = self.sent < self.piece.len();
+            if tty::wait_for(client.as_fd(), to_send, !to_send && !self.over)? {
+                self.read();
+            }
+            if self.sent < self.piece.len() {
+                match client.socket().send(&self.piece[self.sent..]) {
+                    Ok(count) => self.sent += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    // The connection is gone, which is found and told below, after the last answer.
+                    Err(_) => self.piece.clear(),
+                }
+            }
+            if self.over && !self.told && self.sent >= self.piece.len() {
+                self.told = true;
+                client.socket().end_sending();
+            }
+            match client.socket().receive(&mut received) {
+                Ok(0) => break,
+                Ok(count) => {
+                    self.ends.translate(&received[..count], &mut self.text);
+                    print(&self.text)?;
+                    self.text.clear();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.broken = Some(error);
+                    break;
+                }
+            }
+        }
+        self.ends.finish(&mut self.text);
+        print(&self.text)
+    }
+
+    /// Reads a piece of what is to be sent.
+    fn read(&mut self) {
+        self.piece.clear();
+        self.sent = 0;
+        match read_input(&mut self.piece) {
+            Ok(0) if self.lines.in_line() => self.piece.push(b'\n'),
+            Ok(count) => self.over = count == 0,
+            Err(failure) => (self.over, self.unread) = (true, Some(failure)),
+        }
+        // What follows the line that ends the connection is not sent.
+        self.piece.truncate(self.lines.feed(&self.piece));
+        self.over |= self.lines.ended();
+    }
+
+    /// Whether all went as it should.
+    #[inline(never)]
+    fn judge(self, address: &str) -> Result<(), Failure> {
+        if let Some(failure) = self.unread {
+            return Err(failure);
+        }
+        let count = self.ends.count;
+        let why = match (&self.broken, self.lines.owed()) {
+            (Some(error), _) => reason(error),
+            _ if self.ends.in_reply => "the server closed it in the middle of an answer".to_string(),
+            _ if !self.over && !self.lines.may_end() => "the server closed it before the input's end".to_string(),
+            (_, Some(owed)) if self.over && owed > count => format!("{owed} were owed"),
+            _ => return Ok(()),
+        };
+        Err(Failure::message(format_args!("the connection to {address} is lost (answers received: {count}): {why}")))
+    }
 }
 
 /// Turns the CRLF at the end of each reply into LF, and counts the replies.

@@ -57,6 +57,7 @@ struct Prompt<'a> {
 ///
 /// # Errors
 /// When the terminal fails, or there is no server at the start.
+#[inline(never)]
 pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
     // Before the terminal is changed: who mistypes the host sees a message and the shell's prompt.
     let talk = Talk::connect(target, style)?;
@@ -85,6 +86,7 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
 }
 
 impl Prompt<'_> {
+    #[inline(never)]
     fn converse(&mut self) -> Result<(), Failure> {
         while let Some(line) = self.read_line()? {
             self.history.add(&line);

@@ -4,9 +4,10 @@ use crate::client::reply::{Kind, View};
 use crate::command::CommandSpec;
 
 /// For whom answers are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Style {
     /// As the text protocol writes them, values as their bytes.
+    #[default]
     Raw,
     /// For a terminal: what it would obey is escaped, times are dates too.
     People { colours: bool },

@@ -12,7 +12,7 @@ use crate::client::resp::{Deadline, RespClient, write_command};
 use crate::command::lookup;
 
 /// Where the server is, and what lets us in.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) host_given: bool,

@@ -83,7 +83,7 @@ impl Client {
     #[inline(never)]
     fn authenticate(&mut self, password: &[u8], timeout: Duration) -> io::Result<()> {
         self.set_reply_timeout(Some(timeout))?;
-        resp::write_command(&mut self.out, [b"AUTH".as_slice(), password].into_iter());
+        resp::write_command(&mut self.out, [b"AUTH", password].iter().copied());
         self.stream.write_all(&self.out).map_err(|error| self.broken(&error))?;
         let reply = self.read_reply()?;
         if !reply.starts_with(b"+") && !resp::wants_no_password(reply.get(1..).unwrap_or_default()) {
@@ -147,12 +147,9 @@ impl Client {
             if let Some(span) = self.replies.next_reply() {
                 break span;
             }
-            let space = self.replies.recv_space().map_err(|bytes| {
-                let what = format_args!("{} is not over after {bytes} bytes, and more cannot be held", self.address);
-                sentence(io::ErrorKind::OutOfMemory, format_args!("the answer of {what}"))
-            })?;
+            let space = self.replies.recv_space().map_err(|bytes| too_long(&self.address, bytes))?;
             match self.stream.read(space) {
-                Ok(0) => return Err(self.closed()),
+                Ok(0) => return Err(closed(&self.address, !self.replies.is_empty())),
                 Ok(count) => self.replies.recv_advance(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.broken(&error)),
@@ -179,11 +176,6 @@ impl Client {
         self.stream
     }
 
-    fn closed(&self) -> io::Error {
-        let when = if self.replies.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        sentence(io::ErrorKind::UnexpectedEof, format_args!("{} closed the connection {when}", self.address))
-    }
-
     fn broken(&self, error: &io::Error) -> io::Error {
         // A socket with a timeout tells of it as "would block".
         if let (io::ErrorKind::WouldBlock, Some(timeout)) = (error.kind(), self.reply_timeout) {
@@ -192,8 +184,47 @@ impl Client {
             let what = format_args!("{} did not answer within {seconds} s", self.address);
             return sentence(io::ErrorKind::TimedOut, what);
         }
-        sentence(error.kind(), format_args!("the connection to {} is lost: {}", self.address, reason(error)))
+        lost(&self.address, error)
     }
+}
+
+/// The server has closed the connection.
+#[inline(never)]
+fn closed(address: &str, in_answer: bool) -> io::Error {
+    let when = if in_answer { "in the middle of an answer" } else { "without an answer" };
+    sentence(io::ErrorKind::UnexpectedEof, format_args!("{address} closed the connection {when}"))
+}
+
+/// The connection broke off.
+#[inline(never)]
+fn lost(address: &str, error: &io::Error) -> io::Error {
+    sentence(error.kind(), format_args!("the connection to {address} is lost: {}", reason(error)))
+}
+
+/// There is no more room for an answer.
+#[inline(never)]
+fn too_long(address: &str, bytes: usize) -> io::Error {
+    let what = format_args!("the answer of {address} is not over after {bytes} bytes, and more cannot be held");
+    sentence(io::ErrorKind::OutOfMemory, what)
+}
+
+/// Room for at least one more byte behind `bytes[start..end]`, which is kept and moves to the front. The buffer doubles only
+/// when a reply fills it, so that memory follows the bytes that really came, and falls back after a big reply. The error is
+/// how many bytes are here when more cannot be.
+#[inline(never)]
+fn room<'a>(bytes: &'a mut Vec<u8>, start: usize, end: &mut usize, bytes_max: usize) -> Result<&'a mut [u8], usize> {
+    bytes.copy_within(start..*end, 0);
+    *end -= start;
+    if *end == bytes.len() {
+        let doubled = (*end * 2).min(bytes_max);
+        if doubled == *end || bytes.try_reserve_exact(doubled - *end).is_err() {
+            return Err(*end);
+        }
+        bytes.resize(doubled, 0);
+    } else if *end == 0 && bytes.len() > READ_BYTES {
+        *bytes = vec![0; READ_BYTES];
+    }
+    Ok(&mut bytes[*end..])
 }
 
 /// The same connection once more, of the standard library's kind, which waits. What reads, writes and shuts down is the
@@ -267,26 +298,10 @@ impl ReplyBuffer {
         None
     }
 
-    /// Room for at least one more byte. What is kept moves to the front; the buffer doubles only when a reply fills
-    /// it, so that memory follows the bytes that really came, and falls back after a big reply. The error is how many
-    /// bytes are here when more cannot be.
+    /// Room for at least one more byte, as [`room`] makes it.
     fn recv_space(&mut self) -> Result<&mut [u8], usize> {
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.scanned -= self.start;
-            self.start = 0;
-        }
-        if self.end == self.bytes.len() {
-            let doubled = (self.end * 2).min(self.bytes_max);
-            if doubled == self.end || self.bytes.try_reserve_exact(doubled - self.end).is_err() {
-                return Err(self.end);
-            }
-            self.bytes.resize(doubled, 0);
-        } else if self.end == 0 && self.bytes.len() > READ_BYTES {
-            self.bytes = vec![0; READ_BYTES];
-        }
-        Ok(&mut self.bytes[self.end..])
+        self.scanned -= self.start;
+        room(&mut self.bytes, std::mem::take(&mut self.start), &mut self.end, self.bytes_max)
     }
 
     fn recv_advance(&mut self, count: usize) {

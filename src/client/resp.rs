@@ -13,15 +13,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use super::reason;
 use super::reply::{Kind, Parser, Reply, Unparsed, View};
+use super::{READ_BYTES, closed, lost, reason, room, too_long};
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::proto::Digits;
 use crate::stats::Fixed;
 use crate::sys::{clock::monotonic_ns, dial, resolve, sentence, socket::Socket};
-
-/// The receive buffer at rest.
-const RECEIVE_BYTES: usize = 16 * 1024;
 
 /// Where a listener's queue is full, it is tried again so often.
 const QUEUE_RETRY: Duration = Duration::from_millis(5);
@@ -136,6 +133,11 @@ impl RespClient {
         &self.address
     }
 
+    /// The bare connection, which never blocks, for who copies bytes instead of framing them.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Sends a command and waits for its reply. Pushes that come before it are kept for [`RespClient::take_push`].
     ///
     /// # Errors
@@ -146,7 +148,7 @@ impl RespClient {
         write_command(&mut output, words.iter().copied());
         let sent = self.send(&output, deadline);
         // A long value's memory is not kept.
-        if output.capacity() <= RECEIVE_BYTES {
+        if output.capacity() <= READ_BYTES {
             self.output = output;
         }
         sent?;
@@ -380,15 +382,9 @@ impl RespClient {
 
     /// Receives what is there; false when nothing is.
     fn fill(&mut self) -> io::Result<bool> {
-        let space = match self.input.space() {
-            Ok(space) => space,
-            Err(bytes) => {
-                let what = format_args!("{} is not over after {bytes} bytes, and more cannot be held", self.address);
-                return Err(sentence(io::ErrorKind::OutOfMemory, format_args!("the answer of {what}")));
-            }
-        };
+        let space = self.input.space().map_err(|bytes| too_long(&self.address, bytes))?;
         match self.socket.receive(space) {
-            Ok(0) => Err(self.closed()),
+            Ok(0) => Err(closed(&self.address, !self.input.is_empty())),
             Ok(count) => {
                 self.input.end += count;
                 Ok(true)
@@ -411,13 +407,8 @@ impl RespClient {
         })
     }
 
-    fn closed(&self) -> io::Error {
-        let when = if self.input.is_empty() { "without an answer" } else { "in the middle of an answer" };
-        sentence(io::ErrorKind::UnexpectedEof, format_args!("{} closed the connection {when}", self.address))
-    }
-
     fn lost(&self, error: &io::Error) -> io::Error {
-        sentence(error.kind(), format_args!("the connection to {} is lost: {}", self.address, reason(error)))
+        lost(&self.address, error)
     }
 }
 
@@ -442,7 +433,8 @@ pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadl
     let address = address(host, port);
     let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
     let deadline = deadline(found.len());
-    let mut last = sentence(io::ErrorKind::NotFound, format_args!("the name has no address"));
+    // There is an address at least, so that what is said is another error.
+    let mut last = io::ErrorKind::NotFound.into();
     for (place, &peer) in found.iter().enumerate() {
         // An address that is silent leaves time for those behind it.
         let deadline = deadline.share(found.len() - place);
@@ -512,7 +504,7 @@ struct Input {
 impl Input {
     fn new() -> Input {
         Input {
-            bytes: vec![0; RECEIVE_BYTES],
+            bytes: vec![0; READ_BYTES],
             taken: 0,
             start: 0,
             end: 0,
@@ -548,7 +540,7 @@ impl Input {
         self.parser.forget();
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
-            self.bytes.truncate(RECEIVE_BYTES);
+            self.bytes.truncate(READ_BYTES);
             self.bytes.shrink_to_fit();
         }
     }
@@ -558,24 +550,9 @@ impl Input {
         self.parser.view(&self.bytes[self.start - self.taken..self.start])
     }
 
-    /// Room for at least one more byte. What is kept moves to the front; the buffer doubles only when a reply fills it, so
-    /// that memory follows the bytes that really came, and falls back after a big reply. The error is how many bytes are
-    /// here when more cannot be.
+    /// Room for at least one more byte, as [`room`] makes it.
     fn space(&mut self) -> Result<&mut [u8], usize> {
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            (self.start, self.taken) = (0, 0);
-        }
-        if self.end == self.bytes.len() {
-            let doubled = (self.end * 2).min(self.bytes_max);
-            if doubled == self.end || self.bytes.try_reserve_exact(doubled - self.end).is_err() {
-                return Err(self.end);
-            }
-            self.bytes.resize(doubled, 0);
-        } else if self.end == 0 && self.bytes.len() > RECEIVE_BYTES {
-            self.bytes = vec![0; RECEIVE_BYTES];
-        }
-        Ok(&mut self.bytes[self.end..])
+        self.taken = 0;
+        room(&mut self.bytes, std::mem::take(&mut self.start), &mut self.end, self.bytes_max)
     }
 }

@@ -4,6 +4,7 @@
 //! with the file's name and the line's number.
 
 use crate::limits::NODES_MAX;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The bus port of a node is its client port and so much more.
@@ -33,23 +34,43 @@ pub struct Node {
 impl Node {
     /// Where clients reach it.
     pub fn client_address(&self) -> SocketAddr {
-        SocketAddr::new(self.address.ip(), self.address.port() - BUS_PORT_OFFSET)
+        client_address(self.address)
     }
 }
 
+/// Where clients reach the node whose bus is there.
+#[inline(never)]
+fn client_address(bus: SocketAddr) -> SocketAddr {
+    SocketAddr::new(bus.ip(), bus.port() - BUS_PORT_OFFSET)
+}
+
 /// What the command line says about which line is this node's own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Hints<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
     /// `-i`.
-    pub name: Option<&'a str>,
-    /// `-a`: each as it was given, with what it stands for; none where it was not given.
-    pub addresses: &'a [(String, Vec<IpAddr>)],
+    pub name: Option<String>,
+    /// `-a`, each behind the option, as it was given; empty where it was not given.
+    pub given: String,
+    /// What they stand for.
+    pub addresses: Vec<IpAddr>,
     /// `-p`.
     pub port: Option<u16>,
 }
 
+impl Hints {
+    /// Is the address one of those given, or under a wildcard among them? A wildcard covers its own family alone, since
+    /// that is all that is listened on. Where none was given, any will do.
+    fn cover(&self, ip: IpAddr) -> bool {
+        self.addresses.is_empty()
+            || self.addresses.iter().any(|given| {
+                let given = given.to_canonical();
+                given == ip || (given.is_unspecified() && given.is_ipv4() == ip.is_ipv4())
+            })
+    }
+}
+
 /// A file that was understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nodes {
     /// In the order of the file.
     pub members: Vec<Node>,
@@ -63,13 +84,14 @@ pub struct Nodes {
 ///
 /// # Errors
 /// A sentence with file and line, for the first mistake in it.
+#[inline(never)]
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Nodes, String> {
     if bytes.len() > NODES_FILE_BYTES_MAX {
         return Err(format!("{file}: it is larger than 1 MiB, so it cannot be a list of at most {NODES_MAX} nodes"));
     }
     // Editors of another system begin a text with this mark.
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let mut nodes = Nodes { members: Vec::new(), lines: Vec::new(), marked: None };
+    let mut nodes = Nodes::default();
     for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let number = index + 1;
         nodes.add(number, line.strip_suffix(b"\r").unwrap_or(line)).map_err(|why| format!("{file}:{number}: {why}"))?;
@@ -84,22 +106,26 @@ impl Nodes {
     /// Takes one line, with or without a node in it.
     #[inline(never)]
     fn add(&mut self, number: usize, line: &[u8]) -> Result<(), String> {
-        let content = line.split(|&byte| byte == b'#').next().unwrap_or_default();
-        let fields: Vec<&[u8]> =
-            content.split(|&byte| matches!(byte, b' ' | b'\t')).filter(|field| !field.is_empty()).collect();
-        if fields.is_empty() {
-            return Ok(());
-        }
+        let end = line.iter().position(|&byte| byte == b'#').unwrap_or(line.len());
+        let content = &line[..end];
         // A byte that does not show would make every other message a riddle.
         if let Some(byte) = content.iter().find(|&&byte| byte != b'\t' && !(b' '..=b'~').contains(&byte)) {
             return Err(format!("byte 0x{byte:02x} is no printable ASCII character; only comments may have others"));
         }
-        let &[ip, port, name, marked] = fields.as_slice() else {
-            let count = fields.len();
+        let (mut fields, mut count) = ([""; 4], 0);
+        for field in str::from_utf8(content).unwrap_or_default().split_ascii_whitespace() {
+            if count < fields.len() {
+                fields[count] = field;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        if count != fields.len() {
             return Err(format!("{count} field{} instead of 4; {FORM}", if count == 1 { "" } else { "s" }));
-        };
-        // All bytes are ASCII by now.
-        let [ip, port, name, marked] = [ip, port, name, marked].map(|field| str::from_utf8(field).unwrap_or_default());
+        }
+        let [ip, port, name, marked] = fields;
         let address = SocketAddr::new(ip_of(ip)?, port_of(port)?);
         check_name(name)?;
         let marked = match marked {
@@ -136,21 +162,19 @@ impl Nodes {
                 ));
             }
             if node.address == address {
-                return Err(format!("the address {address} is on line {line} already; every node has its own"));
+                return taken(format_args!("the address {address}"), *line);
             }
             if node.name == name {
-                return Err(format!("the name '{name}' is on line {line} already; every node has its own"));
-            }
-            if node.address.ip() != address.ip() {
-                continue;
+                return taken(format_args!("the name '{name}'"), *line);
             }
             // They could never listen both.
-            for (bus, other) in [(node.address.port(), address.port()), (address.port(), node.address.port())] {
-                if bus == other - BUS_PORT_OFFSET {
+            for (bus, other) in [(node.address, address), (address, node.address)] {
+                if bus == client_address(other) {
                     return Err(format!(
-                        "port {bus} of {} is a bus port here or on line {line}, and a client port \
+                        "port {} of {} is a bus port here or on line {line}, and a client port \
                          (bus port - {BUS_PORT_OFFSET}) on the other; choose ports that do not meet",
-                        address.ip()
+                        bus.port(),
+                        bus.ip()
                     ));
                 }
             }
@@ -163,61 +187,20 @@ impl Nodes {
     ///
     /// # Errors
     /// A sentence that says what to do, where no line is this node's or something does not agree.
-    pub fn own(&self, file: &str, hints: Hints<'_>) -> Result<usize, String> {
-        let named = hints.name.and_then(|name| self.members.iter().position(|node| node.name == name));
+    #[inline(never)]
+    pub fn own(&self, file: &str, hints: &Hints) -> Result<usize, String> {
+        let named = hints.name.as_ref().and_then(|name| self.members.iter().position(|node| node.name == *name));
         let own = match self.marked.or(named) {
             Some(own) => own,
             None => self.placed(file, hints)?,
         };
-        if let (Some(name), Some(other)) = (hints.name, named.filter(|&other| other != own)) {
+        let (node, line) = (&self.members[own], self.lines[own]);
+        if let (Some(name), Some(other)) = (&hints.name, named.filter(|&other| other != own)) {
             return Err(format!(
-                "-i {name}: {file}:{} has this name for another node; this one is '{}' of line {}",
-                self.lines[other], self.members[own].name, self.lines[own]
+                "-i {name}: {file}:{} has this name for another node; this one is '{}' of line {line}",
+                self.lines[other], node.name
             ));
         }
-        self.check_agreement(file, own, hints)?;
-        Ok(own)
-    }
-
-    /// The one line that fits what was given of address and port.
-    #[inline(never)]
-    fn placed(&self, file: &str, hints: Hints<'_>) -> Result<usize, String> {
-        const HOW: &str = "-i NAME, or -a ADDRESS and -p PORT, say which line is this node's";
-        if hints.addresses.is_empty() && hints.port.is_none() {
-            return Err(match hints.name {
-                None => format!("{file}: no line has SELF 1; {HOW}"),
-                Some(name) => format!(
-                    "-i {name}: {file} has no node of that name, and no line with SELF 1; its nodes are {}",
-                    list(&mut self.members.iter().map(|node| node.name.clone()))
-                ),
-            });
-        }
-        let fitting: Vec<usize> = (0..self.members.len())
-            .filter(|&index| {
-                let client = self.members[index].client_address();
-                hints.port.is_none_or(|port| port == client.port())
-                    && (hints.addresses.is_empty() || covered(hints.addresses, client.ip()))
-            })
-            .collect();
-        let given = given(hints);
-        match fitting.as_slice() {
-            &[own] => Ok(own),
-            [] => Err(format!(
-                "{given}: no line of {file} has SELF 1 or is this address (PORT is the client port + \
-                 {BUS_PORT_OFFSET}); its clients' addresses are {}",
-                list(&mut self.members.iter().map(|node| node.client_address().to_string()))
-            )),
-            several => Err(format!(
-                "{given}: this may be line {} of {file}, and none has SELF 1; {HOW}",
-                several.iter().map(|&index| self.lines[index].to_string()).collect::<Vec<_>>().join(" or ")
-            )),
-        }
-    }
-
-    /// Address and port, where given, are those of the own line.
-    #[inline(never)]
-    fn check_agreement(&self, file: &str, own: usize, hints: Hints<'_>) -> Result<(), String> {
-        let (node, line) = (&self.members[own], self.lines[own]);
         let client = node.client_address();
         if let Some(port) = hints.port.filter(|&port| port != client.port()) {
             return Err(format!(
@@ -227,48 +210,86 @@ impl Nodes {
                 client.port()
             ));
         }
-        if !hints.addresses.is_empty() && !covered(hints.addresses, client.ip()) {
-            let given = given(Hints { port: None, ..hints });
+        if !hints.cover(client.ip()) {
             let wildcard = if client.is_ipv4() { "0.0.0.0" } else { "::" };
             return Err(format!(
-                "{given}: {file}:{line} says that this node is {}; leave out -a, or let it be that or {wildcard}",
+                "{}: {file}:{line} says that this node is {}; leave out -a, or let it be that or {wildcard}",
+                hints.given,
                 client.ip()
             ));
         }
-        Ok(())
+        Ok(own)
+    }
+
+    /// The one line that fits what was given of address and port.
+    #[inline(never)]
+    fn placed(&self, file: &str, hints: &Hints) -> Result<usize, String> {
+        const HOW: &str = "-i NAME, or -a ADDRESS and -p PORT, say which line is this node's";
+        let mut given = hints.given.clone();
+        if let Some(port) = hints.port {
+            given += if given.is_empty() { "-p " } else { " -p " };
+            given += &port.to_string();
+        }
+        if given.is_empty() {
+            return Err(match &hints.name {
+                None => format!("{file}: no line has SELF 1; {HOW}"),
+                Some(name) => format!(
+                    "-i {name}: {file} has no node of that name, and no line with SELF 1; its nodes are {}",
+                    self.list(|node| node.name.clone())
+                ),
+            });
+        }
+        let (mut own, mut count, mut lines) = (0, 0, String::new());
+        for (index, node) in self.members.iter().enumerate() {
+            let client = node.client_address();
+            if hints.port.is_none_or(|port| port == client.port()) && hints.cover(client.ip()) {
+                lines += if lines.is_empty() { "" } else { " or " };
+                lines += &self.lines[index].to_string();
+                (own, count) = (index, count + 1);
+            }
+        }
+        match count {
+            1 => Ok(own),
+            0 => Err(format!(
+                "{given}: no line of {file} has SELF 1 or is this address (PORT is the client port + \
+                 {BUS_PORT_OFFSET}); its clients' addresses are {}",
+                self.list(|node| node.client_address().to_string())
+            )),
+            _ => Err(format!("{given}: this may be line {lines} of {file}, and none has SELF 1; {HOW}")),
+        }
+    }
+
+    /// Something of the first few, and how many more there are: a message stays a line.
+    fn list(&self, show: fn(&Node) -> String) -> String {
+        const SHOWN_MAX: usize = 8;
+        let mut text = String::new();
+        for (place, node) in self.members.iter().take(SHOWN_MAX).enumerate() {
+            text += if place > 0 { ", " } else { "" };
+            text += &show(node);
+        }
+        match self.members.len().saturating_sub(SHOWN_MAX) {
+            0 => text,
+            more => format!("{text} and {more} more"),
+        }
     }
 }
 
-/// Is the address one of those given, or under a wildcard among them? A wildcard covers its own family alone, since
-/// that is all that is listened on.
-fn covered(addresses: &[(String, Vec<IpAddr>)], ip: IpAddr) -> bool {
-    addresses.iter().flat_map(|(_, given)| given).any(|given| {
-        let given = given.to_canonical();
-        given == ip || (given.is_unspecified() && given.is_ipv4() == ip.is_ipv4())
-    })
-}
-
-/// The options as they were given.
-fn given(hints: Hints<'_>) -> String {
-    let addresses = hints.addresses.iter().map(|(text, _)| format!("-a {text}"));
-    addresses.chain(hints.port.map(|port| format!("-p {port}"))).collect::<Vec<_>>().join(" ")
-}
-
-/// The first few, and how many more there are: a message stays a line.
-fn list(items: &mut dyn ExactSizeIterator<Item = String>) -> String {
-    let count = items.len();
-    let first: Vec<String> = items.take(8).collect();
-    let more = count - first.len();
-    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
+/// Something of a node's that an earlier line has.
+#[inline(never)]
+fn taken(what: fmt::Arguments<'_>, line: usize) -> Result<(), String> {
+    Err(format!("{what} is on line {line} already; every node has its own"))
 }
 
 /// An address that a node may have, in its canonical form.
+#[inline(never)]
 fn ip_of(text: &str) -> Result<IpAddr, String> {
-    if text.starts_with('[') {
-        return Err(format!("'{}' has brackets; an IPv6 address stands here as it is, such as ::1", cut(text)));
-    }
     let Ok(ip) = text.parse::<IpAddr>() else {
-        return Err(format!("'{}' is no numeric IP address; one such as 10.0.0.1 or fd00::1 is wanted", cut(text)));
+        let why = if text.starts_with('[') {
+            "has brackets; an IPv6 address stands here as it is, such as ::1"
+        } else {
+            "is no numeric IP address; one such as 10.0.0.1 or fd00::1 is wanted"
+        };
+        return Err(format!("'{}' {why}", cut(text)));
     };
     let ip = ip.to_canonical();
     let why = match ip {
@@ -285,16 +306,15 @@ fn ip_of(text: &str) -> Result<IpAddr, String> {
 
 /// A port that the bus may have.
 fn port_of(text: &str) -> Result<u16, String> {
-    // As people write numbers: `parse` would take a plus too.
-    let digits = Some(text).filter(|text| !text.starts_with('+'));
-    let port = digits.and_then(|text| text.parse().ok()).filter(|&port| port > BUS_PORT_OFFSET);
-    port.ok_or_else(|| {
-        let least = BUS_PORT_OFFSET + 1;
-        format!(
-            "PORT is '{}'; a number from {least} to 65535 is wanted: the client port + {BUS_PORT_OFFSET}",
-            cut(text)
-        )
-    })
+    match text.parse() {
+        // As people write numbers: `parse` would take a plus too.
+        Ok(port) if port > BUS_PORT_OFFSET && !text.starts_with('+') => Ok(port),
+        _ => Err(format!(
+            "PORT is '{}'; a number from {} to 65535 is wanted: the client port + {BUS_PORT_OFFSET}",
+            cut(text),
+            BUS_PORT_OFFSET + 1
+        )),
+    }
 }
 
 /// May a node be called so?
@@ -311,9 +331,14 @@ pub fn check_name(name: &str) -> Result<(), String> {
 
 /// What a message shows of a field: as much as fits into a line.
 fn cut(text: &str) -> String {
-    let plain = |char: char| if char.is_control() { '?' } else { char };
-    let shown: String = text.chars().take(NODE_NAME_BYTES_MAX).map(plain).collect();
-    if text.chars().count() > NODE_NAME_BYTES_MAX { format!("{shown}...") } else { shown }
+    let mut shown = String::new();
+    for (place, char) in text.chars().enumerate() {
+        if place == NODE_NAME_BYTES_MAX {
+            return shown + "...";
+        }
+        shown.push(if char.is_control() { '?' } else { char });
+    }
+    shown
 }
 
 #[cfg(test)]

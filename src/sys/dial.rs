@@ -4,9 +4,7 @@ use super::socket::Socket;
 use super::{Call, fault};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{
-    self, AddressFamily, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, UnixAddr, setsockopt, sockopt,
-};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -21,20 +19,7 @@ const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 /// # Errors
 /// Those of `socket(2)` and `connect(2)`, as far as they are known at once.
 pub fn tcp(peer: SocketAddr) -> io::Result<Socket> {
-    fault::allow(Call::Connect, 1)?;
-    let family = if peer.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
-    // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
-    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
-    let outcome = match peer {
-        SocketAddr::V4(v4) => socket::connect(fd.as_raw_fd(), &SockaddrIn::from(v4)),
-        SocketAddr::V6(v6) => socket::connect(fd.as_raw_fd(), &SockaddrIn6::from(v6)),
-    };
-    match outcome {
-        // Interrupted, it goes on all the same (connect(2)).
-        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(Socket::from(fd)),
-        Err(error) => Err(error.into()),
-    }
+    Socket::connect_from(None, peer)
 }
 
 /// Connects to the Unix socket at `path`.

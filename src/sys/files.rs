@@ -1,12 +1,13 @@
-//! Files by their descriptors, where the standard library takes more room for it.
+//! Files by their descriptors: the standard library takes more room for it. What is made here nobody else may read.
 
 use super::sentence;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use nix::unistd::read;
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::uio::pread;
+use nix::unistd::{fsync, ftruncate, read, unlink};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// So much is read at a time.
@@ -15,12 +16,45 @@ const PIECE_BYTES: usize = 4096;
 /// What a pipe holds.
 const READ_BYTES: usize = 64 * 1024;
 
+/// The mode of a file that nobody else may read.
+const OWN: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+#[inline(never)]
+fn opened(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    super::retry(|| open(path, flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
+}
+
 /// Opens a file to read it.
 ///
 /// # Errors
 /// Those of `open(2)`.
 pub fn to_read(path: &Path) -> io::Result<OwnedFd> {
-    super::retry(|| open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
+    opened(path, OFlag::O_RDONLY)
+}
+
+/// Opens a file to read it, and to write behind its end; makes one that is not there.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn to_append(path: &Path) -> io::Result<OwnedFd> {
+    opened(path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)
+}
+
+/// Writes a file anew.
+///
+/// # Errors
+/// Those of `open(2)` and `write(2)`.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = opened(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT)?;
+    write_all(file.as_fd(), bytes)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// Those of `unlink(2)`.
+pub fn remove(path: &Path) -> io::Result<()> {
+    Ok(unlink(path)?)
 }
 
 /// The first so many bytes of a file.
@@ -58,9 +92,62 @@ pub fn read_text(path: &str) -> io::Result<String> {
 pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let length = bytes.len();
     bytes.resize(length + READ_BYTES, 0);
-    let count = super::retry(|| nix::unistd::read(from, &mut bytes[length..]));
+    let count = super::retry(|| read(from, &mut bytes[length..]));
     bytes.truncate(length + *count.as_ref().unwrap_or(&0));
     count
+}
+
+/// Fills `bytes` with what the file has from `at` on.
+///
+/// # Errors
+/// Those of `pread(2)`; `UnexpectedEof` where the file ends before.
+pub fn read_at(file: BorrowedFd<'_>, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = super::retry(|| pread(file, bytes, at as libc::off_t))?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes = &mut bytes[count..];
+        at += count as u64;
+    }
+    Ok(())
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// Those of `write(2)`.
+#[inline(never)]
+pub fn write_all(to: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let count = super::retry(|| nix::unistd::write(to, rest))?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        rest = &rest[count..];
+    }
+    Ok(())
+}
+
+/// How long a file is; 0 for what is no file, such as a pipe.
+///
+/// # Errors
+/// Those of `fstat(2)`.
+pub fn length(file: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(fstat(file)?.st_size as u64)
+}
+
+/// Sees to it that nobody else may read a file of ours. What is no file, such as `/dev/null`, stays as it is.
+///
+/// # Errors
+/// Those of `fstat(2)` and `fchmod(2)`.
+pub fn close_to_others(file: BorrowedFd<'_>) -> io::Result<()> {
+    let mode = fstat(file)?.st_mode;
+    if mode & libc::S_IFMT == libc::S_IFREG && mode & 0o077 != 0 {
+        fchmod(file, OWN)?;
+    }
+    Ok(())
 }
 
 /// Cuts a file to this length.
@@ -68,7 +155,15 @@ pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize>
 /// # Errors
 /// Those of `ftruncate(2)`.
 pub fn truncate(file: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
-    super::retry(|| nix::unistd::ftruncate(file, bytes as libc::off_t))
+    super::retry(|| ftruncate(file, bytes as libc::off_t))
+}
+
+/// Returns when what was written is on the disk.
+///
+/// # Errors
+/// Those of `fsync(2)`.
+pub fn sync(file: BorrowedFd<'_>) -> io::Result<()> {
+    super::retry(|| fsync(file))
 }
 
 #[cfg(test)]
@@ -85,5 +180,32 @@ mod tests {
         assert_eq!(read_at_most("Cargo.lock".as_ref(), 5000).expect("its beginning"), whole[..5000]);
         assert_eq!(read_text("Cargo.lock").expect("text").into_bytes(), whole);
         assert_eq!(read_text("/no/such").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_made_is_for_nobody_else_and_is_read_where_it_was_written() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("memento-files-{}", std::process::id()));
+        let mode = || std::fs::metadata(&path).expect("the file").permissions().mode() & 0o777;
+        write(&path, b"what was there before").expect("a file");
+        assert_eq!(mode(), 0o600);
+        write(&path, b"012").expect("the same file");
+        let file = to_append(&path).expect("the same file");
+        write_all(file.as_fd(), b"345").expect("behind its end");
+        sync(file.as_fd()).expect("a disk");
+        assert_eq!(length(file.as_fd()).expect("a length"), 6);
+        let mut bytes = [0; 4];
+        read_at(file.as_fd(), &mut bytes, 2).expect("the end");
+        assert_eq!(&bytes, b"2345");
+        let short = read_at(file.as_fd(), &mut bytes, 3).unwrap_err();
+        assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
+        truncate(file.as_fd(), 2).expect("a shorter file");
+        assert_eq!(read_at_most(&path, 9).expect("what is left"), b"01");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("our own file");
+        close_to_others(file.as_fd()).expect("our own file");
+        assert_eq!(mode(), 0o600);
+        close_to_others(to_append("/dev/null".as_ref()).expect("it").as_fd()).expect("no file");
+        remove(&path).expect("the file");
+        assert!(!path.exists());
     }
 }

@@ -56,16 +56,22 @@ fn steps(count: usize) -> Option<Vec<Pages>> {
     if !has_room {
         return None;
     }
-    (0..count).map(|_| Pages::map().ok()).collect()
+    let mut steps = Vec::new();
+    for _ in 0..count {
+        steps.push(Pages::map().ok()?);
+    }
+    Some(steps)
 }
 
 /// As many bytes of the allocator's own.
 fn blocks(count: usize) -> Option<Vec<Vec<u8>>> {
-    let block = |_| {
+    let mut blocks = Vec::new();
+    for _ in 0..count {
         let mut block = Vec::new();
-        block.try_reserve_exact(STEP_BYTES).ok().map(|()| block)
-    };
-    (0..count).map(block).collect()
+        block.try_reserve_exact(STEP_BYTES).ok()?;
+        blocks.push(block);
+    }
+    Some(blocks)
 }
 
 /// Whether some of the reserve was used and is not there again.

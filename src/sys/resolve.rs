@@ -16,35 +16,48 @@ const HOSTS: &str = "/etc/hosts";
 /// `NotFound` with a sentence for a name that is not known; those of reading /etc/hosts.
 pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    if let Ok(ip) = bare.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+    let found = match bare.parse() {
+        Ok(ip) => vec![ip],
+        Err(_) => look_up(host)?,
+    };
+    let mut addresses = Vec::new();
+    for ip in found {
+        addresses.push(SocketAddr::new(ip, port));
     }
-    let table = files::read_text(HOSTS);
-    let mut found = table.as_deref().map_or(Vec::new(), |table| in_table(table, host));
+    Ok(addresses)
+}
+
+#[inline(never)]
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    let (mut found, mut unread) = (Vec::new(), None);
+    match files::read_text(HOSTS) {
+        Ok(table) => found = in_table(&table, host),
+        Err(error) => unread = Some(error),
+    }
     if found.is_empty() && host.eq_ignore_ascii_case("localhost") {
-        found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        found.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
     }
-    if found.is_empty() {
-        let why = match table {
-            Ok(_) => format!("no host '{host}' in {HOSTS}; give a numeric address"),
-            Err(error) => {
-                let why = reason(&error);
-                format!("host '{host}' cannot be looked up, {HOSTS}: {why}; give a numeric address")
-            }
-        };
-        return Err(sentence(io::ErrorKind::NotFound, format_args!("{why}")));
+    if !found.is_empty() {
+        return Ok(found);
     }
-    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    let why = match unread {
+        None => format!("no host '{host}' in {HOSTS}"),
+        Some(error) => format!("host '{host}' cannot be looked up, {HOSTS}: {}", reason(&error)),
+    };
+    Err(sentence(io::ErrorKind::NotFound, format_args!("{why}; give a numeric address")))
 }
 
 /// The addresses that a table in the form of hosts(5) gives for `host`, IPv4 first, as most software has it.
+#[inline(never)]
 fn in_table(table: &str, host: &str) -> Vec<IpAddr> {
-    let mut found: Vec<IpAddr> = Vec::new();
-    for family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+    let mut found = Vec::new();
+    for wants_v4 in [true, false] {
         for line in table.lines() {
-            let mut words = line.split('#').next().unwrap_or("").split_ascii_whitespace();
-            let Some(Ok(ip)) = words.next().map(str::parse) else { continue };
-            if family(&ip) && words.any(|name| name.eq_ignore_ascii_case(host)) && !found.contains(&ip) {
+            let (line, _comment) = line.split_once('#').unwrap_or((line, ""));
+            let mut words = line.split_ascii_whitespace();
+            let Some(Ok(ip)) = words.next().map(str::parse::<IpAddr>) else { continue };
+            let is_named = ip.is_ipv4() == wants_v4 && words.any(|name| name.eq_ignore_ascii_case(host));
+            if is_named && !found.contains(&ip) {
                 found.push(ip);
             }
         }

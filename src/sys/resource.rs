@@ -61,8 +61,12 @@ pub fn resident_peak_bytes() -> usize {
 /// The kernel's name and release and the machine, as `uname(2)` has them.
 pub fn kernel() -> String {
     let Ok(name) = nix::sys::utsname::uname() else { return "Linux".into() };
-    let words = [name.sysname(), name.release(), name.machine()];
-    words.map(|word| word.to_string_lossy().into_owned()).join(" ")
+    let mut text = name.sysname().to_string_lossy().into_owned();
+    for word in [name.release(), name.machine()] {
+        text.push(' ');
+        text += &word.to_string_lossy();
+    }
+    text
 }
 
 #[cfg(test)]

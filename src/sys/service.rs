@@ -17,7 +17,7 @@ use std::path::Path;
 const PASSED_FIRST: RawFd = 3;
 
 /// Nobody passes more; what is larger is nonsense that must not keep the start busy.
-const PASSED_MAX: RawFd = 64;
+const PASSED_MAX: usize = 64;
 
 fn wrong(what: String) -> io::Error {
     sentence(io::ErrorKind::InvalidInput, format_args!("{what}"))
@@ -42,22 +42,22 @@ pub fn passed_listeners() -> io::Result<Vec<Listener>> {
         return Ok(Vec::new());
     }
     let Some(text) = text(c"LISTEN_FDS") else { return Ok(Vec::new()) };
-    let count: RawFd = text
-        .parse()
-        .ok()
-        .filter(|count| (0..=PASSED_MAX).contains(count))
-        .ok_or_else(|| wrong(format!("LISTEN_FDS is '{text}', no number from 0 to {PASSED_MAX}")))?;
-    (PASSED_FIRST..PASSED_FIRST + count)
-        .map(|raw| {
-            if !socket::listens(raw) {
-                return Err(wrong(format!("LISTEN_FDS: the descriptor {raw} is no stream socket that listens")));
-            }
-            // SAFETY: the manager opened this descriptor for us, as LISTEN_PID says, and nothing in this process has
-            // taken it: the start calls this once.
-            let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-            Listener::passed(fd).map_err(|error| wrong(format!("LISTEN_FDS: the descriptor {raw}: {error}")))
-        })
-        .collect()
+    let count = match text.parse::<usize>() {
+        Ok(count) if count <= PASSED_MAX => count,
+        _ => return Err(wrong(format!("LISTEN_FDS is '{text}', no number from 0 to {PASSED_MAX}"))),
+    };
+    let mut listeners = Vec::new();
+    for raw in PASSED_FIRST..PASSED_FIRST + count as RawFd {
+        if !socket::listens(raw) {
+            return Err(wrong(format!("LISTEN_FDS: the descriptor {raw} is no stream socket that listens")));
+        }
+        // SAFETY: the manager opened this descriptor for us, as LISTEN_PID says, and nothing in this process has taken it:
+        // the start calls this once.
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let passed = Listener::passed(fd);
+        listeners.push(passed.map_err(|error| wrong(format!("LISTEN_FDS: the descriptor {raw}: {error}")))?);
+    }
+    Ok(listeners)
 }
 
 /// The way to the service manager.

@@ -13,6 +13,7 @@ use nix::unistd::unlink;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
@@ -212,12 +213,14 @@ pub(super) fn listens(raw: RawFd) -> bool {
 
 /// The path or abstract name of a Unix socket, as people write it.
 fn unix_name(fd: RawFd) -> String {
-    let Ok(address) = socket::getsockname::<UnixAddr>(fd) else { return "a socket without a name".into() };
-    match (address.path(), address.as_abstract()) {
-        (Some(path), _) => path.to_string_lossy().into_owned(),
-        (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
-        (None, None) => "a socket without a name".into(),
-    }
+    let address = socket::getsockname::<UnixAddr>(fd).ok();
+    let address = address.as_ref();
+    let (mark, name) = match (address.and_then(UnixAddr::path), address.and_then(UnixAddr::as_abstract)) {
+        (Some(path), _) => ("", path.as_os_str().as_bytes()),
+        (None, Some(name)) => ("@", name),
+        (None, None) => ("", &b"a socket without a name"[..]),
+    };
+    [mark, &String::from_utf8_lossy(name)].concat()
 }
 
 /// The internet address that `ask` gives for a socket.
@@ -239,13 +242,21 @@ impl Socket {
     /// # Errors
     /// Those of `socket(2)`, `bind(2)` and `connect(2)`, as far as they are known at once.
     pub fn connect(local: IpAddr, peer: SocketAddr) -> io::Result<Socket> {
+        Socket::connect_from(Some(local), peer)
+    }
+
+    /// The same from any address, of the kernel's choice, where `local` is none.
+    #[inline(never)]
+    pub(super) fn connect_from(local: Option<IpAddr>, peer: SocketAddr) -> io::Result<Socket> {
         fault::allow(Call::Connect, 1)?;
         let family = if peer.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let fd = socket::socket(family, SockType::Stream, FLAGS, SockProtocol::Tcp)?;
+        // Without this the kernel holds back a small request until the answer to the one before is acknowledged.
         setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
         match local {
-            IpAddr::V4(v4) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(v4, 0)))?,
-            IpAddr::V6(v6) => socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(v6, 0, 0, 0)))?,
+            None => {}
+            Some(IpAddr::V4(v4)) => socket::bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(v4, 0)))?,
+            Some(IpAddr::V6(v6)) => socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(v6, 0, 0, 0)))?,
         }
         let outcome = match peer {
             SocketAddr::V4(v4) => socket::connect(fd.as_raw_fd(), &SockaddrIn::from(v4)),

@@ -43,6 +43,10 @@ impl Write for Stream {
         super::retry(|| nix::unistd::write(self.0, bytes))
     }
 
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        super::files::write_all(self.0, bytes)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

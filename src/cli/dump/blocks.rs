@@ -14,10 +14,8 @@
 //! A key may be there twice, since a dump that goes on repeats a step: the later entry holds, also one that has ended
 //! meanwhile.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::super::Failure;
 use crate::client::reason;
@@ -83,8 +81,8 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// A file of blocks, as far as it was read or written.
 pub(super) struct Blocks<'a> {
-    file: File,
-    path: &'a str,
+    file: OwnedFd,
+    pub(super) path: &'a str,
     /// When it was begun, with which server and for which keys; empty for an empty file.
     pub(super) id: String,
     pub(super) length: u64,
@@ -111,9 +109,9 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// When this is no dump, or those of the file.
     pub(super) fn open(path: &'a str, to_write: bool) -> Result<Blocks<'a>, Failure> {
-        let file = OpenOptions::new().read(true).append(to_write).create(to_write).mode(0o600).open(path);
-        let opened = |file: &File| file.metadata().map(|found| found.len());
-        let (file, length) = file.and_then(|file| opened(&file).map(|length| (file, length))).map_err(failed(path))?;
+        let open = if to_write { files::to_append } else { files::to_read };
+        let file = open(path.as_ref()).map_err(|error| failed(path, error))?;
+        let length = files::length(file.as_fd()).map_err(|error| failed(path, error))?;
         let mut blocks = Blocks { file, path, id: String::new(), length, at: 0 };
         if length == 0 && to_write {
             return Ok(blocks);
@@ -130,7 +128,12 @@ impl<'a> Blocks<'a> {
     }
 
     fn read(&self, bytes: &mut [u8], at: u64) -> Result<(), Failure> {
-        self.file.read_exact_at(bytes, at).map_err(failed(self.path))
+        self.done(files::read_at(self.file.as_fd(), bytes, at))
+    }
+
+    /// What came of a call for the file; an error has its name.
+    fn done(&self, outcome: io::Result<()>) -> Result<(), Failure> {
+        outcome.map_err(|error| failed(self.path, error))
     }
 
     pub(super) fn wrong(&self, what: &str) -> Failure {
@@ -171,19 +174,19 @@ impl<'a> Blocks<'a> {
     ///
     /// # Errors
     /// Those of the file.
-    pub(super) fn cut(&mut self) -> Result<(), Failure> {
-        files::truncate(self.file.as_fd(), self.at).map_err(failed(self.path))
+    pub(super) fn cut(&self) -> Result<(), Failure> {
+        self.done(files::truncate(self.file.as_fd(), self.at))
     }
 
     /// # Errors
     /// Those of the file.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(failed(self.path))
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.done(files::write_all(self.file.as_fd(), bytes))
     }
 
     /// # Errors
     /// Those of the file.
-    pub(super) fn put(&mut self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
+    pub(super) fn put(&self, letter: u8, payload: &[u8]) -> Result<(), Failure> {
         let mut head = vec![letter];
         head.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         head.extend_from_slice(&crc32(&head).to_le_bytes());
@@ -195,12 +198,13 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// Those of the file.
     pub(super) fn end(&self) -> Result<(), Failure> {
-        self.file.sync_all().map_err(failed(self.path))
+        self.done(files::sync(self.file.as_fd()))
     }
 }
 
-fn failed(path: &str) -> impl Fn(io::Error) -> Failure {
-    move |error| Failure::message(format_args!("'{path}': {}", reason(&error)))
+#[inline(never)]
+fn failed(path: &str, error: io::Error) -> Failure {
+    Failure::message(format_args!("'{path}': {}", reason(&error)))
 }
 
 #[cfg(test)]

@@ -26,15 +26,15 @@ pub(super) struct Text {
     last: Last,
 }
 
-/// Whether a character belongs to a word, for the keys that go by words. (Beyond ASCII all do: which are letters would
-/// take a table.)
-fn in_word(char: char) -> bool {
-    char.is_ascii_alphanumeric() || !char.is_ascii()
+/// Whether a byte belongs to a word, for the keys that go by words. (Beyond ASCII all do: which are letters would take a
+/// table.)
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
 /// For those that go by blanks.
-fn no_blank(char: char) -> bool {
-    char != ' ' && char != '\t'
+fn no_blank(byte: u8) -> bool {
+    byte != b' ' && byte != b'\t'
 }
 
 impl Text {
@@ -74,7 +74,7 @@ impl Text {
 
     pub(super) fn insert(&mut self, char: char) {
         // A word is undone at a time.
-        if !no_blank(char) {
+        if matches!(char, ' ' | '\t') {
             self.last = Last::Other;
         }
         self.remember(Last::Typed);
@@ -101,14 +101,24 @@ impl Text {
         chars.find(|&(_, char)| width(char) > 0).map_or(self.line.len(), |(at, _)| self.at + at)
     }
 
-    fn word_before(&self, inside: fn(char) -> bool) -> usize {
-        let text = self.line[..self.at].trim_end_matches(|char| !inside(char));
-        text.trim_end_matches(inside).len()
+    fn word_before(&self, inside: fn(u8) -> bool) -> usize {
+        let (bytes, mut at) = (self.line.as_bytes(), self.at);
+        for wanted in [false, true] {
+            while at > 0 && inside(bytes[at - 1]) == wanted {
+                at -= 1;
+            }
+        }
+        at
     }
 
     fn word_behind(&self) -> usize {
-        let text = self.line[self.at..].trim_start_matches(|char| !in_word(char));
-        self.line.len() - text.trim_start_matches(in_word).len()
+        let (bytes, mut at) = (self.line.as_bytes(), self.at);
+        for wanted in [false, true] {
+            while at < bytes.len() && in_word(bytes[at]) == wanted {
+                at += 1;
+            }
+        }
+        at
     }
 
     fn go(&mut self, at: usize) {

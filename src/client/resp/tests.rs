@@ -258,7 +258,7 @@ fn a_reply_without_an_end_has_a_bound() {
         stream.write_all(b"$1000000\r\n").expect("to send");
         while stream.write_all(&[b'x'; 4096]).is_ok() {}
     });
-    client.input.bytes_max = 5 * RECEIVE_BYTES;
+    client.input.bytes_max = 5 * READ_BYTES;
     let error = client.receive(Deadline::after(SOON)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
     assert!(error.to_string().contains("is not over after 81920 bytes"), "{error}");
@@ -276,7 +276,7 @@ fn the_buffer_falls_back_after_a_big_reply() {
     assert_eq!(client.receive(Deadline::after(SOON)).unwrap().bytes().len(), 200_000);
     assert_eq!(client.receive(Deadline::after(SOON)).unwrap().bytes(), b"OK");
     assert!(client.receive(Deadline::after(SOON)).is_err());
-    assert_eq!(client.input.bytes.len(), RECEIVE_BYTES);
+    assert_eq!(client.input.bytes.len(), READ_BYTES);
     server.join().unwrap();
 }
 
@@ -294,7 +294,7 @@ fn a_reply_that_is_done_with_takes_no_memory() {
     assert!(client.input.bytes.len() > 400_000);
     client.forget();
     assert!(client.last().is_none());
-    assert_eq!(client.input.bytes.capacity(), RECEIVE_BYTES);
+    assert_eq!(client.input.bytes.capacity(), READ_BYTES);
     client.send(b".", deadline).unwrap();
     assert_eq!(client.receive(deadline).unwrap().bytes(), b"a");
     // What came of the next one stays.

@@ -19,7 +19,7 @@ pub fn run(input: &[u8]) {
         let others = nodes.members.iter().enumerate().filter(|(other, _)| *other != index);
         assert!(others.into_iter().all(|(_, other)| other.address != node.address && other.name != node.name));
     }
-    let own = nodes.own(FILE, Hints::default());
+    let own = nodes.own(FILE, &Hints::default());
     if let Err(why) = &own {
         assert!(why.contains(FILE) && !why.contains('\n'), "{why:?}");
     }
@@ -31,6 +31,6 @@ pub fn run(input: &[u8]) {
     let again = parse(FILE, lines.as_bytes()).expect("its own lines");
     assert_eq!(again.members, nodes.members);
     if own.is_ok() {
-        assert_eq!(again.own(FILE, Hints::default()), own);
+        assert_eq!(again.own(FILE, &Hints::default()), own);
     }
 }
