@@ -135,7 +135,7 @@ const SYNTAX: &str = "(error) syntax error";
 
 #[test]
 fn every_row_has_a_case() {
-    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name.to_uppercase()).collect();
+    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name().to_uppercase()).collect();
     let cases: BTreeSet<String> = CASES.iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(rows.len(), COMMANDS.len(), "a name stands in two rows");
     assert_eq!(cases.len(), CASES.len(), "a name has two cases");
@@ -209,8 +209,8 @@ fn names_are_found_in_any_case() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     for row in COMMANDS {
-        for name in [format!("{}x", row.name), format!("x{}", row.name), row.name[1..].to_string()] {
-            if !COMMANDS.iter().any(|row| row.name.eq_ignore_ascii_case(&name)) {
+        for name in [format!("{}x", row.name()), format!("x{}", row.name()), row.name()[1..].to_string()] {
+            if !COMMANDS.iter().any(|row| row.name().eq_ignore_ascii_case(&name)) {
                 client.expect(&format!("{name} a b"), "(Unknown command)");
             }
         }
@@ -634,7 +634,7 @@ fn command(server: &mut Server) {
     client.expect("COMMAND COUNT x", "(error) wrong number of arguments for 'command|count' command");
     let answer = client.ask("COMMAND LIST");
     let listed: BTreeSet<String> = answer.split('\n').map(str::to_ascii_lowercase).collect();
-    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name.to_ascii_lowercase()).collect();
+    let rows: BTreeSet<String> = COMMANDS.iter().map(|row| row.name().to_ascii_lowercase()).collect();
     assert_eq!(listed, rows);
     let whole = client.ask("COMMAND");
     for name in &rows {

@@ -287,12 +287,12 @@ fn what_redis_has_besides_is_named() {
     let mut redis = redis.connect();
     let mut missing = redis_names(&mut redis, &["COMMAND", "LIST"]);
     for row in memento::command::COMMANDS {
-        missing.remove(&row.name.to_uppercase());
+        missing.remove(&row.name().to_uppercase());
         for sub in row.subcommands {
-            missing.remove(&sub.name.replace('|', " ").to_uppercase());
+            missing.remove(&sub.name().replace('|', " ").to_uppercase());
         }
         if !row.subcommands.is_empty() {
-            missing.remove(&format!("{} HELP", row.name.to_uppercase()));
+            missing.remove(&format!("{} HELP", row.name().to_uppercase()));
         }
     }
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md");

@@ -32,12 +32,12 @@ impl Advice for Table {
     fn hint(&self, line: &str) -> String {
         let words = words(line);
         let Some(row) = words.first().and_then(|(_, name)| lookup(name.as_bytes())) else { return String::new() };
-        let (mut usage, mut given) = (row.usage, words.len() - 1);
+        let (mut usage, mut given) = (row.text.usage(), words.len() - 1);
         if given > 0 && !row.subcommands.is_empty() {
             let Some(sub) = row.subcommands.iter().find(|sub| sub.word().eq_ignore_ascii_case(words[1].1)) else {
                 return String::new();
             };
-            (usage, given) = (sub.usage, given - 1);
+            (usage, given) = (sub.text.usage(), given - 1);
         }
         let mut arguments = arguments(usage);
         if row.rest > 0 {
@@ -82,7 +82,7 @@ impl Advice for Table {
             }
             first => {
                 for row in COMMANDS {
-                    offer(row.name);
+                    offer(row.name());
                 }
                 if first.is_none() {
                     offer("help");
@@ -135,7 +135,7 @@ fn overview() -> String {
             if row.family.name() != family {
                 continue;
             }
-            if text.len() + 1 + row.name.len() > start + COLUMNS {
+            if text.len() + 1 + row.name().len() > start + COLUMNS {
                 text.push('\n');
                 start = text.len();
             }
@@ -143,7 +143,7 @@ fn overview() -> String {
                 text.push(' ');
             }
             text.push(' ');
-            text += &row.name.to_ascii_uppercase();
+            text += &row.name().to_ascii_uppercase();
         }
         text.push('\n');
     }
@@ -153,19 +153,19 @@ fn overview() -> String {
 }
 
 fn describe(row: &CommandSpec) -> String {
-    let mut text = format!("{} {}\n{}.\n", row.name.to_ascii_uppercase(), row.usage, row.summary);
+    let mut text = format!("{} {}\n{}.\n", row.name().to_ascii_uppercase(), row.text.usage(), row.text.summary());
     if row.rest > 0 {
         text += "Typed as a line, its last argument is the rest of the line, with all its blanks.\n";
     }
     for sub in row.subcommands {
         text += "  ";
         text += &sub.word().to_ascii_uppercase();
-        if !sub.usage.is_empty() {
+        if !sub.text.usage().is_empty() {
             text.push(' ');
-            text += sub.usage;
+            text += sub.text.usage();
         }
         text += ": ";
-        text += sub.summary;
+        text += sub.text.summary();
         text.push('\n');
     }
     text
@@ -206,7 +206,7 @@ mod tests {
         // Whatever is typed, a hint is one line.
         for row in COMMANDS {
             for end in ["", " ", " a", " a b c d e f "] {
-                assert!(!Table.hint(&format!("{}{end}", row.name)).contains('\n'), "{}", row.name);
+                assert!(!Table.hint(&format!("{}{end}", row.name())).contains('\n'), "{}", row.name());
             }
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     fn help_tells_of_all_commands_or_of_one() {
         let overview = help(" help ").expect("help");
         for row in COMMANDS {
-            assert!(overview.contains(&format!(" {}", row.name.to_uppercase())), "{}", row.name);
+            assert!(overview.contains(&format!(" {}", row.name().to_uppercase())), "{}", row.name());
         }
         assert!(overview.lines().all(|line| line.len() <= 79), "{overview}");
         let get = help("? get").expect("help");

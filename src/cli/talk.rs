@@ -215,7 +215,8 @@ impl Talk {
     /// # Errors
     /// When the connection breaks.
     pub(super) fn greet_again(&mut self) -> Result<(), Failure> {
-        let was_auth = self.row.is_some_and(|row| row.name == "auth" || row.name == "hello" || row.name == "reset");
+        let was_auth =
+            self.row.is_some_and(|row| row.name() == "auth" || row.name() == "hello" || row.name() == "reset");
         if was_auth { self.greet(None) } else { Ok(()) }
     }
 }
@@ -232,7 +233,7 @@ pub(super) fn is_apart(line: &[u8]) -> bool {
 #[inline(never)]
 fn answered(view: View<'_>, style: Style, row: Row, queued: &mut Option<Vec<Row>>, out: &mut Vec<u8>) -> bool {
     let error = show::is_error(view);
-    match (queued.as_mut(), row.map(|row| row.name)) {
+    match (queued.as_mut(), row.map(|row| row.name())) {
         (None, Some("multi")) if !error => *queued = Some(Vec::new()),
         (Some(rows), _) if view.bytes() == b"QUEUED" => {
             rows.push(row);

@@ -81,7 +81,7 @@ fn add_decimal(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>, signed:
 /// The quantity, where one is given; more words than that are too many.
 fn optional(args: Args<'_>) -> Result<Option<&[u8]>, CommandError> {
     if args.len() > 3 {
-        let name = super::lookup(args.name()).map_or("", |spec| spec.name);
+        let name = super::lookup(args.name()).map_or("", |spec| spec.name());
         return Err(CommandError::Arity(name));
     }
     Ok(args.get(2))

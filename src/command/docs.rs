@@ -37,7 +37,7 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
 pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let mut all = COMMANDS.iter().map(|spec| spec.name);
+    let mut all = COMMANDS.iter().map(|spec| spec.name());
     let found: Vec<&str> = match (args.get(2), args.get(3), args.get(4)) {
         (None, ..) => all.collect(),
         (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
@@ -47,7 +47,7 @@ pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             } else if is("aclcat") {
                 let is = |category: &&str| category.as_bytes()[1..].eq_ignore_ascii_case(what);
                 let has = |spec: &&CommandSpec| categories(spec.family, spec.flags).iter().any(is);
-                COMMANDS.iter().filter(has).map(|spec| spec.name).collect()
+                COMMANDS.iter().filter(has).map(|spec| spec.name()).collect()
             } else if is("module") {
                 // Modules there are none.
                 Vec::new()
@@ -68,16 +68,16 @@ pub(super) fn docs(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         if args.len() == 2 { COMMANDS.iter().collect() } else { names(args, 2)?.filter_map(lookup).collect() };
     reply.map(known.len());
     for spec in known {
-        reply.field(spec.name);
+        reply.field(spec.name());
         reply.map(if spec.subcommands.is_empty() { 3 } else { 4 });
-        document(spec.summary, spec.family, spec.usage, reply);
+        document(spec.text.summary(), spec.family, spec.text.usage(), reply);
         if !spec.subcommands.is_empty() {
             reply.field("subcommands");
             reply.map(spec.subcommands.len());
             for sub in spec.subcommands {
-                reply.field(sub.name);
+                reply.field(sub.name());
                 reply.map(3);
-                document(sub.summary, spec.family, sub.usage, reply);
+                document(sub.text.summary(), spec.family, sub.text.usage(), reply);
             }
         }
     }
@@ -135,7 +135,7 @@ fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
 /// A row as Redis 7 describes it, in ten elements: name, arity, flags, first key, last key, step, categories, tips, key
 /// specifications, subcommands.
 fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
-    begin(spec.name, spec.arity, (spec.family, spec.flags), spec.keys, reply);
+    begin(spec.name(), spec.arity, (spec.family, spec.flags), spec.keys, reply);
     reply.set(spec.subcommands.len());
     for sub in spec.subcommands {
         describe_one_sub(spec, sub, reply);
@@ -143,7 +143,7 @@ fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
 }
 
 fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>) {
-    begin(sub.name, sub.arity, (spec.family, sub.flags), sub.keys, reply);
+    begin(sub.name(), sub.arity, (spec.family, sub.flags), sub.keys, reply);
     reply.set(0);
 }
 
@@ -151,7 +151,7 @@ fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>)
 fn describe_sub(name: &[u8], reply: &mut Reply<'_>) {
     let spec = name.split(|&byte| byte == b'|').next().and_then(lookup);
     let found = spec.and_then(|spec| {
-        let sub = spec.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name.as_bytes()))?;
+        let sub = spec.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name().as_bytes()))?;
         Some((spec, sub))
     });
     match found {

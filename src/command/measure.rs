@@ -159,9 +159,9 @@ impl Measures {
     /// The same of one row and its subcommands.
     pub(super) fn each_of<'a>(&'a self, spec: &'static CommandSpec, see: &mut dyn FnMut(&'static str, &'a CallStats)) {
         let RowStats { own, subs } = &self.rows[spec.place()];
-        see(spec.name, own);
+        see(spec.name(), own);
         for (sub, stats) in spec.subcommands.iter().zip(subs) {
-            see(sub.name, stats);
+            see(sub.name(), stats);
         }
     }
 

@@ -469,7 +469,7 @@ type Rejection = (Option<usize>, CommandError);
 /// Finds what runs a request; the errors are those that come before any handler.
 fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
     if !spec.takes(args.len()) {
-        return Err((None, CommandError::Arity(spec.name)));
+        return Err((None, CommandError::Arity(spec.name())));
     }
     match sub::find(spec, args) {
         sub::Meant::Itself => Ok((None, Some(spec.run))),
@@ -478,7 +478,7 @@ fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
         sub::Meant::Sub(index) => {
             let sub = &spec.subcommands[index];
             let fits = table::fits(sub.arity, args.len());
-            if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name))) }
+            if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name()))) }
         }
     }
 }
@@ -500,7 +500,7 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         && ctx.session.encoding != Some(Encoding::Resp3)
         && !spec.flags.has(Flags::SUBSCRIBED)
     {
-        publish::not_now(chosen.0.map_or(spec.name, |sub| spec.subcommands[sub].name))
+        publish::not_now(chosen.0.map_or(spec.name(), |sub| spec.subcommands[sub].name()))
     } else {
         return Ok(chosen);
     };

@@ -3,7 +3,7 @@
 use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
-use super::table::{CommandSpec, Family, Flags, Keys};
+use super::table::{CommandSpec, Family, Flags, Keys, text};
 use super::{
     Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
     string, transaction,
@@ -25,9 +25,7 @@ const STORE_BRIEF: Flags = STORE.and(Flags::BRIEF);
 
 /// What a row says where it says nothing.
 const ROW: CommandSpec = CommandSpec {
-    name: "",
-    usage: "",
-    summary: "",
+    text: text!("", "", ""),
     family: Family::Server,
     arity: 1,
     keys: Keys::NONE,
@@ -49,13 +47,7 @@ const BITS: CommandSpec = CommandSpec { family: Family::Bits, ..SLOT };
 const KEY: CommandSpec = CommandSpec { family: Family::Key, ..SLOT };
 /// Rows of the whole keyspace.
 const SPACE: CommandSpec = CommandSpec { family: Family::Key, ..ROW };
-const FLUSH: CommandSpec = CommandSpec {
-    summary: "Delete every key",
-    reach: Reach::Cluster(Merge::Ok),
-    flags: WRITE,
-    run: key::flush,
-    ..SPACE
-};
+const FLUSH: CommandSpec = CommandSpec { reach: Reach::Cluster(Merge::Ok), flags: WRITE, run: key::flush, ..SPACE };
 const EXPIRY: CommandSpec = CommandSpec { family: Family::Expiry, arity: 2, ..SLOT };
 const TRANSACTION: CommandSpec = CommandSpec { family: Family::Transaction, flags: IMMEDIATE, ..ROW };
 const FAMILY: CommandSpec = CommandSpec { arity: -2, run: sub::alone, ..ROW };
@@ -66,16 +58,12 @@ const SUBSCRIBE: CommandSpec = CommandSpec { family: Family::Publish, arity: -2,
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
-        name: "acl",
-        usage: "WHOAMI | HELP",
-        summary: "Answer which user the client is: default, there is no other",
+        text: text!("acl", "WHOAMI | HELP", "Answer which user the client is: default, there is no other"),
         subcommands: families::ACL,
         ..FAMILY
     },
     CommandSpec {
-        name: "append",
-        usage: "key value",
-        summary: "Append to a value; a missing key counts as empty",
+        text: text!("append", "key value", "Append to a value; a missing key counts as empty"),
         arity: 3,
         rest: 2,
         flags: STORE_FAST,
@@ -84,16 +72,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "asking",
-        summary: "Do nothing: any node takes any command for any key",
+        text: text!("asking", "", "Do nothing: any node takes any command for any key"),
         flags: Flags::FAST,
         run: cluster::asking,
         ..CLUSTER
     },
     CommandSpec {
-        name: "auth",
-        usage: "[user] password",
-        summary: "Authenticate; the only user is default",
+        text: text!("auth", "[user] password", "Authenticate; the only user is default"),
         arity: -2,
         flags: FREE,
         shown: Shown::Before(1),
@@ -101,36 +86,36 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "bitcount",
-        usage: "key [start end [BYTE | BIT]]",
-        summary: "Count the bits that are set",
+        text: text!("bitcount", "key [start end [BYTE | BIT]]", "Count the bits that are set"),
         arity: -2,
         flags: READ,
         run: bits::bitcount,
         ..BITS
     },
     CommandSpec {
-        name: "bitfield",
-        usage: "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset qty ...]",
-        summary: "Read and change integers of any width",
+        text: text!(
+            "bitfield",
+            "key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset qty ...]",
+            "Read and change integers of any width"
+        ),
         arity: -2,
         flags: STORE,
         run: bitfield::bitfield,
         ..BITS
     },
     CommandSpec {
-        name: "bitfield_ro",
-        usage: "key [GET type offset ...]",
-        summary: "Read integers of any width",
+        text: text!("bitfield_ro", "key [GET type offset ...]", "Read integers of any width"),
         arity: -2,
         flags: READ_FAST,
         run: bitfield::bitfield_ro,
         ..BITS
     },
     CommandSpec {
-        name: "bitop",
-        usage: "AND | OR | XOR | NOT destination key [key ...]",
-        summary: "Combine values bit by bit into another one",
+        text: text!(
+            "bitop",
+            "AND | OR | XOR | NOT destination key [key ...]",
+            "Combine values bit by bit into another one"
+        ),
         arity: -4,
         keys: Keys::FROM_SECOND,
         flags: STORE,
@@ -138,41 +123,44 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..BITS
     },
     CommandSpec {
-        name: "bitpos",
-        usage: "key bit [start [end [BYTE | BIT]]]",
-        summary: "Find the first bit that is set, or clear",
+        text: text!("bitpos", "key bit [start [end [BYTE | BIT]]]", "Find the first bit that is set, or clear"),
         arity: -3,
         flags: READ,
         run: bits::bitpos,
         ..BITS
     },
     CommandSpec {
-        name: "client",
-        usage: "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT | NO-TOUCH | REPLY | SETINFO | SETNAME",
-        summary: "Tell of clients, name this one, close others",
+        text: text!(
+            "client",
+            "GETNAME | HELP | ID | INFO | KILL ... | LIST ... | NO-EVICT | NO-TOUCH | REPLY | SETINFO | SETNAME",
+            "Tell of clients, name this one, close others"
+        ),
         family: Family::Connection,
         subcommands: families::CLIENT,
         ..FAMILY
     },
     CommandSpec {
-        name: "cluster",
-        usage: "COUNTKEYSINSLOT ... | GETKEYSINSLOT ... | HELP | INFO | KEYSLOT | LINKS | MYID | NODES | SHARDS | SLOTS",
-        summary: "Tell of the cluster as Redis Cluster does",
+        text: text!(
+            "cluster",
+            "COUNTKEYSINSLOT ... | GETKEYSINSLOT ... | HELP | INFO | KEYSLOT | LINKS | MYID | NODES | SHARDS | SLOTS",
+            "Tell of the cluster as Redis Cluster does"
+        ),
         arity: -2,
         subcommands: families::CLUSTER,
         run: sub::alone,
         ..CLUSTER
     },
     CommandSpec {
-        name: "clusterinfo",
-        summary: "Show the nodes of the cluster in a table",
+        text: text!("clusterinfo", "", "Show the nodes of the cluster in a table"),
         run: cluster::table,
         ..CLUSTER
     },
     CommandSpec {
-        name: "command",
-        usage: "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
-        summary: "Tell of the commands that there are",
+        text: text!(
+            "command",
+            "[COUNT | LIST | INFO [name ...] | DOCS [name ...] | GETKEYS command [arg ...] | HELP]",
+            "Tell of the commands that there are"
+        ),
         arity: -1,
         reach: Reach::Anywhere,
         subcommands: families::COMMAND,
@@ -180,16 +168,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..ROW
     },
     CommandSpec {
-        name: "config",
-        usage: "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | HELP",
-        summary: "Answer or change settings, by Redis's names; forget what was counted",
+        text: text!(
+            "config",
+            "GET pattern [pattern ...] | SET name value [name value ...] | RESETSTAT | HELP",
+            "Answer or change settings, by Redis's names; forget what was counted"
+        ),
         subcommands: families::CONFIG,
         ..FAMILY
     },
     CommandSpec {
-        name: "copy",
-        usage: "source destination [DB 0] [REPLACE]",
-        summary: "Copy a value and its expiry to another key",
+        text: text!("copy", "source destination [DB 0] [REPLACE]", "Copy a value and its expiry to another key"),
         arity: -3,
         keys: Keys::TWO,
         flags: STORE,
@@ -197,56 +185,38 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "dbsize",
-        summary: "Count the keys",
+        text: text!("dbsize", "", "Count the keys"),
         reach: Reach::Cluster(Merge::Sum),
         flags: READ_FAST,
         run: key::dbsize,
         ..SPACE
     },
     CommandSpec {
-        name: "debug",
-        usage: "SLEEP seconds",
-        summary: "Hold up the whole server, for tests; only with --enable-debug-command",
+        text: text!("debug", "SLEEP seconds", "Hold up the whole server, for tests; only with --enable-debug-command"),
         arity: -2,
         flags: Flags::ADMIN.and(Flags::DEBUG),
         run: admin::debug,
         ..ROW
     },
     CommandSpec {
-        name: "dec",
-        usage: "key [qty]",
-        summary: "Subtract from an integer, 1 where nothing is said",
+        text: text!("dec", "key [qty]", "Subtract from an integer, 1 where nothing is said"),
         run: counter::dec,
         ..COUNTER
     },
     CommandSpec {
-        name: "decf",
-        usage: "key [qty]",
-        summary: "Subtract from a decimal number, exactly, 1.0 where nothing is said",
+        text: text!("decf", "key [qty]", "Subtract from a decimal number, exactly, 1.0 where nothing is said"),
         run: counter::decf,
         ..COUNTER
     },
+    CommandSpec { text: text!("decr", "key", "Subtract 1 from an integer"), arity: 2, run: counter::dec, ..COUNTER },
     CommandSpec {
-        name: "decr",
-        usage: "key",
-        summary: "Subtract 1 from an integer",
-        arity: 2,
-        run: counter::dec,
-        ..COUNTER
-    },
-    CommandSpec {
-        name: "decrby",
-        usage: "key qty",
-        summary: "Subtract from an integer",
+        text: text!("decrby", "key qty", "Subtract from an integer"),
         arity: 3,
         run: counter::decrby,
         ..COUNTER
     },
     CommandSpec {
-        name: "del",
-        usage: "key [key ...]",
-        summary: "Delete keys",
+        text: text!("del", "key [key ...]", "Delete keys"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Sum),
@@ -256,33 +226,26 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "delifeq",
-        usage: "key value",
-        summary: "Delete a key if it has this value",
+        text: text!("delifeq", "key value", "Delete a key if it has this value"),
         arity: 3,
         flags: WRITE_FAST,
         run: string::delifeq,
         ..STRING
     },
     CommandSpec {
-        name: "discard",
-        summary: "Forget what was queued since MULTI",
+        text: text!("discard", "", "Forget what was queued since MULTI"),
         run: transaction::discard,
         ..TRANSACTION
     },
     CommandSpec {
-        name: "dump",
-        usage: "key",
-        summary: "Answer a value in the form that RESTORE takes",
+        text: text!("dump", "key", "Answer a value in the form that RESTORE takes"),
         arity: 2,
         flags: READ,
         run: dump::dump,
         ..KEY
     },
     CommandSpec {
-        name: "echo",
-        usage: "message",
-        summary: "Answer the message",
+        text: text!("echo", "message", "Answer the message"),
         arity: 2,
         reach: Reach::Anywhere,
         rest: 1,
@@ -290,18 +253,15 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "exec",
+        text: text!("exec", "", "Execute what was queued since MULTI, as one"),
         shown: Shown::Nothing,
-        summary: "Execute what was queued since MULTI, as one",
         reach: Reach::Handled,
         flags: Flags::IMMEDIATE.and(Flags::ENDS_MULTI),
         run: transaction::exec,
         ..TRANSACTION
     },
     CommandSpec {
-        name: "exists",
-        usage: "key [key ...]",
-        summary: "Count how many of the keys exist",
+        text: text!("exists", "key [key ...]", "Count how many of the keys exist"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Sum),
@@ -310,9 +270,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "exit",
-        usage: "[anything ...]",
-        summary: "Close the connection",
+        text: text!("exit", "[anything ...]", "Close the connection"),
         arity: -1,
         flags: FREE_IMMEDIATE,
         face: Face::Silent,
@@ -320,97 +278,85 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "expire",
-        usage: "key seconds [NX | XX | GT | LT]",
-        summary: "Let a key end after seconds",
+        text: text!("expire", "key seconds [NX | XX | GT | LT]", "Let a key end after seconds"),
         arity: -3,
         flags: WRITE_BRIEF,
         run: expiry::expire,
         ..EXPIRY
     },
     CommandSpec {
-        name: "expireat",
-        usage: "key unix-seconds [NX | XX | GT | LT]",
-        summary: "Let a key end at a time in seconds since the Unix epoch",
+        text: text!(
+            "expireat",
+            "key unix-seconds [NX | XX | GT | LT]",
+            "Let a key end at a time in seconds since the Unix epoch"
+        ),
         arity: -3,
         flags: WRITE_FAST,
         run: expiry::expireat,
         ..EXPIRY
     },
     CommandSpec {
-        name: "expiretime",
-        usage: "key",
-        summary: "Answer when a key ends, in seconds since the Unix epoch",
+        text: text!("expiretime", "key", "Answer when a key ends, in seconds since the Unix epoch"),
         flags: READ_BRIEF,
         run: expiry::expiretime,
         ..EXPIRY
     },
-    CommandSpec { name: "flush", ..FLUSH },
+    CommandSpec { text: text!("flush", "", "Delete every key"), ..FLUSH },
     CommandSpec {
-        name: "flushall",
-        usage: "[ASYNC | SYNC]",
+        text: text!("flushall", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
         check: key::check_flush,
         run: key::flush_all,
         ..FLUSH
     },
     CommandSpec {
-        name: "flushdb",
-        usage: "[ASYNC | SYNC]",
+        text: text!("flushdb", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
         check: key::check_flush,
         run: key::flush_all,
         ..FLUSH
     },
-    CommandSpec { name: "get", usage: "key", summary: "Answer a value", flags: READ_BRIEF, run: string::get, ..STRING },
+    CommandSpec { text: text!("get", "key", "Answer a value"), flags: READ_BRIEF, run: string::get, ..STRING },
     CommandSpec {
-        name: "getbit",
-        usage: "key offset",
-        summary: "Answer a bit of a value",
+        text: text!("getbit", "key offset", "Answer a bit of a value"),
         arity: 3,
         flags: READ_FAST,
         run: bits::getbit,
         ..BITS
     },
     CommandSpec {
-        name: "getdel",
-        usage: "key",
-        summary: "Answer a value and delete it",
+        text: text!("getdel", "key", "Answer a value and delete it"),
         flags: WRITE_BRIEF,
         run: string::getdel,
         ..STRING
     },
     CommandSpec {
-        name: "getex",
-        usage: "key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]",
-        summary: "Answer a value and change when it ends",
+        text: text!(
+            "getex",
+            "key [EX s | PX ms | EXAT unix-s | PXAT unix-ms | PERSIST]",
+            "Answer a value and change when it ends"
+        ),
         arity: -2,
         flags: WRITE_FAST,
         run: set::getex,
         ..STRING
     },
     CommandSpec {
-        name: "getp",
-        usage: "key",
-        summary: "Answer a key's properties: value, creation and expiry time",
+        text: text!("getp", "key", "Answer a key's properties: value, creation and expiry time"),
         arity: 2,
         flags: READ_FAST,
         run: key::getp,
         ..KEY
     },
     CommandSpec {
-        name: "getrange",
-        usage: "key start end",
-        summary: "Answer a part of a value, both ends included",
+        text: text!("getrange", "key start end", "Answer a part of a value, both ends included"),
         arity: 4,
         flags: READ,
         run: string::getrange,
         ..STRING
     },
     CommandSpec {
-        name: "getset",
-        usage: "key value",
-        summary: "Set a value and answer the old one",
+        text: text!("getset", "key value", "Set a value and answer the old one"),
         arity: 3,
         rest: 2,
         flags: STORE_FAST.and(Flags::BRIEF),
@@ -418,9 +364,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "hello",
-        usage: "[2 | 3 [AUTH user password] [SETNAME name]]",
-        summary: "Choose the version of RESP, authenticate, and learn of the server",
+        text: text!(
+            "hello",
+            "[2 | 3 [AUTH user password] [SETNAME name]]",
+            "Choose the version of RESP, authenticate, and learn of the server"
+        ),
         arity: -1,
         flags: FREE,
         shown: Shown::UpToAuth,
@@ -428,48 +376,31 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "inc",
-        usage: "key [qty]",
-        summary: "Add to an integer, 1 where nothing is said",
+        text: text!("inc", "key [qty]", "Add to an integer, 1 where nothing is said"),
         run: counter::inc,
         ..COUNTER
     },
     CommandSpec {
-        name: "incf",
-        usage: "key [qty]",
-        summary: "Add to a decimal number, exactly, 1.0 where nothing is said",
+        text: text!("incf", "key [qty]", "Add to a decimal number, exactly, 1.0 where nothing is said"),
         run: counter::incf,
         ..COUNTER
     },
-    CommandSpec { name: "incr", usage: "key", summary: "Add 1 to an integer", arity: 2, run: counter::inc, ..COUNTER },
+    CommandSpec { text: text!("incr", "key", "Add 1 to an integer"), arity: 2, run: counter::inc, ..COUNTER },
+    CommandSpec { text: text!("incrby", "key qty", "Add to an integer"), arity: 3, run: counter::inc, ..COUNTER },
     CommandSpec {
-        name: "incrby",
-        usage: "key qty",
-        summary: "Add to an integer",
-        arity: 3,
-        run: counter::inc,
-        ..COUNTER
-    },
-    CommandSpec {
-        name: "incrbyfloat",
-        usage: "key qty",
-        summary: "Add to a decimal number, exactly",
+        text: text!("incrbyfloat", "key qty", "Add to a decimal number, exactly"),
         arity: 3,
         run: counter::incrbyfloat,
         ..COUNTER
     },
     CommandSpec {
-        name: "info",
-        usage: "[section ...]",
-        summary: "Tell of the node: version, clients, memory, counters, keys",
+        text: text!("info", "[section ...]", "Tell of the node: version, clients, memory, counters, keys"),
         arity: -1,
         run: info::info,
         ..ROW
     },
     CommandSpec {
-        name: "keys",
-        usage: "pattern",
-        summary: "List the keys that match a glob pattern",
+        text: text!("keys", "pattern", "List the keys that match a glob pattern"),
         arity: 2,
         reach: Reach::Cluster(Merge::List),
         flags: READ,
@@ -477,16 +408,20 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..SPACE
     },
     CommandSpec {
-        name: "latency",
-        usage: "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
-        summary: "Answer how long commands took",
+        text: text!(
+            "latency",
+            "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
+            "Answer how long commands took"
+        ),
         subcommands: families::LATENCY,
         ..FAMILY
     },
     CommandSpec {
-        name: "lcs",
-        usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]",
-        summary: "Answer the longest common subsequence of two values",
+        text: text!(
+            "lcs",
+            "key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]",
+            "Answer the longest common subsequence of two values"
+        ),
         arity: -3,
         keys: Keys::TWO,
         flags: READ,
@@ -494,16 +429,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "memory",
-        usage: "USAGE key [SAMPLES count] | STATS | DOCTOR | HELP",
-        summary: "Answer what a key or the server takes, in bytes",
+        text: text!(
+            "memory",
+            "USAGE key [SAMPLES count] | STATS | DOCTOR | HELP",
+            "Answer what a key or the server takes, in bytes"
+        ),
         subcommands: families::MEMORY,
         ..FAMILY
     },
     CommandSpec {
-        name: "mget",
-        usage: "key [key ...]",
-        summary: "Answer several values",
+        text: text!("mget", "key [key ...]", "Answer several values"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Items),
@@ -512,16 +447,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "monitor",
-        summary: "Stream every request that this node executes",
+        text: text!("monitor", "", "Stream every request that this node executes"),
         flags: Flags::ADMIN,
         run: monitor::monitor,
         ..ROW
     },
     CommandSpec {
-        name: "mset",
-        usage: "key value [key value ...]",
-        summary: "Set several values",
+        text: text!("mset", "key value [key value ...]", "Set several values"),
         arity: -3,
         keys: Keys::PAIRS,
         check: set::check_mset,
@@ -531,20 +463,20 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "msetnx",
-        usage: "key value [key value ...]",
-        summary: "Set several values if none of the keys exists",
+        text: text!("msetnx", "key value [key value ...]", "Set several values if none of the keys exists"),
         arity: -3,
         keys: Keys::PAIRS,
         flags: STORE,
         run: set::msetnx,
         ..STRING
     },
-    CommandSpec { name: "multi", summary: "Queue what follows until EXEC", run: transaction::multi, ..TRANSACTION },
+    CommandSpec { text: text!("multi", "", "Queue what follows until EXEC"), run: transaction::multi, ..TRANSACTION },
     CommandSpec {
-        name: "object",
-        usage: "ENCODING key | REFCOUNT key | IDLETIME key | FREQ key | HELP",
-        summary: "Tell how a value is stored, in the terms of Redis",
+        text: text!(
+            "object",
+            "ENCODING key | REFCOUNT key | IDLETIME key | FREQ key | HELP",
+            "Tell how a value is stored, in the terms of Redis"
+        ),
         family: Family::Key,
         keys: Keys::SECOND,
         reach: Reach::Slot,
@@ -553,43 +485,37 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..FAMILY
     },
     CommandSpec {
-        name: "persist",
-        usage: "key",
-        summary: "Let a key not end any more",
+        text: text!("persist", "key", "Let a key not end any more"),
         flags: WRITE_BRIEF,
         run: expiry::persist,
         ..EXPIRY
     },
     CommandSpec {
-        name: "pexpire",
-        usage: "key milliseconds [NX | XX | GT | LT]",
-        summary: "Let a key end after milliseconds",
+        text: text!("pexpire", "key milliseconds [NX | XX | GT | LT]", "Let a key end after milliseconds"),
         arity: -3,
         flags: WRITE_BRIEF,
         run: expiry::pexpire,
         ..EXPIRY
     },
     CommandSpec {
-        name: "pexpireat",
-        usage: "key unix-milliseconds [NX | XX | GT | LT]",
-        summary: "Let a key end at a time in milliseconds since the Unix epoch",
+        text: text!(
+            "pexpireat",
+            "key unix-milliseconds [NX | XX | GT | LT]",
+            "Let a key end at a time in milliseconds since the Unix epoch"
+        ),
         arity: -3,
         flags: WRITE_FAST,
         run: expiry::pexpireat,
         ..EXPIRY
     },
     CommandSpec {
-        name: "pexpiretime",
-        usage: "key",
-        summary: "Answer when a key ends, in milliseconds since the Unix epoch",
+        text: text!("pexpiretime", "key", "Answer when a key ends, in milliseconds since the Unix epoch"),
         flags: READ_BRIEF,
         run: expiry::pexpiretime,
         ..EXPIRY
     },
     CommandSpec {
-        name: "ping",
-        usage: "[message]",
-        summary: "Answer PONG, or the message",
+        text: text!("ping", "[message]", "Answer PONG, or the message"),
         arity: -1,
         reach: Reach::Anywhere,
         flags: Flags::FAST.and(Flags::UNPROTECTED).and(Flags::SUBSCRIBED),
@@ -597,9 +523,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "prepend",
-        usage: "key value",
-        summary: "Put something before a value; a missing key counts as empty",
+        text: text!("prepend", "key value", "Put something before a value; a missing key counts as empty"),
         arity: 3,
         rest: 2,
         flags: STORE,
@@ -608,9 +532,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "psetex",
-        usage: "key milliseconds value",
-        summary: "Set a value that ends after milliseconds",
+        text: text!("psetex", "key milliseconds value", "Set a value that ends after milliseconds"),
         arity: 4,
         rest: 3,
         flags: STORE_BRIEF,
@@ -618,24 +540,18 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "psubscribe",
-        usage: "pattern [pattern ...]",
-        summary: "Listen to all channels that match",
+        text: text!("psubscribe", "pattern [pattern ...]", "Listen to all channels that match"),
         run: publish::psubscribe,
         ..SUBSCRIBE
     },
     CommandSpec {
-        name: "pttl",
-        usage: "key",
-        summary: "Answer how many milliseconds a key has left",
+        text: text!("pttl", "key", "Answer how many milliseconds a key has left"),
         flags: READ_BRIEF,
         run: expiry::pttl,
         ..EXPIRY
     },
     CommandSpec {
-        name: "publish",
-        usage: "channel message",
-        summary: "Tell all who listen to a channel",
+        text: text!("publish", "channel message", "Tell all who listen to a channel"),
         family: Family::Publish,
         arity: 3,
         rest: 2,
@@ -645,25 +561,23 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..ROW
     },
     CommandSpec {
-        name: "pubsub",
-        usage: "CHANNELS [pattern] | HELP | NUMPAT | NUMSUB [channel ...]",
-        summary: "Tell who listens to what on this node",
+        text: text!(
+            "pubsub",
+            "CHANNELS [pattern] | HELP | NUMPAT | NUMSUB [channel ...]",
+            "Tell who listens to what on this node"
+        ),
         family: Family::Publish,
         subcommands: families::PUBSUB,
         ..FAMILY
     },
     CommandSpec {
-        name: "punsubscribe",
-        usage: "[pattern ...]",
-        summary: "Stop listening to channels that match",
+        text: text!("punsubscribe", "[pattern ...]", "Stop listening to channels that match"),
         arity: -1,
         run: publish::punsubscribe,
         ..SUBSCRIBE
     },
     CommandSpec {
-        name: "quit",
-        usage: "[anything ...]",
-        summary: "Close the connection",
+        text: text!("quit", "[anything ...]", "Close the connection"),
         arity: -1,
         flags: FREE_IMMEDIATE,
         face: Face::Silent,
@@ -671,31 +585,30 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..CONNECTION
     },
     CommandSpec {
-        name: "randomkey",
-        summary: "Answer some key",
+        text: text!("randomkey", "", "Answer some key"),
         reach: Reach::Cluster(Merge::Any),
         flags: READ,
         run: key::randomkey,
         ..SPACE
     },
     CommandSpec {
-        name: "readonly",
-        summary: "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of this node alone",
+        text: text!("readonly", "", "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of this node alone"),
         flags: Flags::FAST,
         run: cluster::readonly,
         ..CLUSTER
     },
     CommandSpec {
-        name: "readwrite",
-        summary: "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of the whole cluster again",
+        text: text!(
+            "readwrite",
+            "",
+            "Let KEYS, SCAN, DBSIZE and RANDOMKEY of this connection tell of the whole cluster again"
+        ),
         flags: Flags::FAST,
         run: cluster::readwrite,
         ..CLUSTER
     },
     CommandSpec {
-        name: "rename",
-        usage: "key newkey",
-        summary: "Give a key another name; one that has that name already is replaced",
+        text: text!("rename", "key newkey", "Give a key another name; one that has that name already is replaced"),
         arity: 3,
         keys: Keys::TWO,
         flags: WRITE,
@@ -703,9 +616,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "renamenx",
-        usage: "key newkey",
-        summary: "Give a key another name, if no key has it",
+        text: text!("renamenx", "key newkey", "Give a key another name, if no key has it"),
         arity: 3,
         keys: Keys::TWO,
         flags: WRITE_FAST,
@@ -713,25 +624,28 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "reset",
-        summary: "Start the connection over, as if it had just come",
+        text: text!("reset", "", "Start the connection over, as if it had just come"),
         flags: FREE_IMMEDIATE,
         run: session::reset,
         ..CONNECTION
     },
     CommandSpec {
-        name: "restore",
-        usage: "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
-        summary: "Set a value as DUMP has answered it, here or in Redis",
+        text: text!(
+            "restore",
+            "key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ count]",
+            "Set a value as DUMP has answered it, here or in Redis"
+        ),
         arity: -4,
         flags: STORE,
         run: dump::restore,
         ..KEY
     },
     CommandSpec {
-        name: "scan",
-        usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
-        summary: "List keys a few at a time; a key present throughout is listed",
+        text: text!(
+            "scan",
+            "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+            "List keys a few at a time; a key present throughout is listed"
+        ),
         arity: -2,
         reach: Reach::Scan,
         flags: READ,
@@ -739,18 +653,18 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..SPACE
     },
     CommandSpec {
-        name: "select",
-        usage: "index",
-        summary: "Choose the keyspace; there is one, 0",
+        text: text!("select", "index", "Choose the keyspace; there is one, 0"),
         arity: 2,
         reach: Reach::Anywhere,
         run: session::select,
         ..CONNECTION
     },
     CommandSpec {
-        name: "set",
-        usage: "key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]",
-        summary: "Set a value; in the text protocol without options",
+        text: text!(
+            "set",
+            "key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]",
+            "Set a value; in the text protocol without options"
+        ),
         arity: -3,
         rest: 2,
         flags: STORE_BRIEF,
@@ -758,18 +672,18 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "setbit",
-        usage: "key offset bit",
-        summary: "Set or clear a bit and answer what it was; what is missing before it becomes zeros",
+        text: text!(
+            "setbit",
+            "key offset bit",
+            "Set or clear a bit and answer what it was; what is missing before it becomes zeros"
+        ),
         arity: 4,
         flags: STORE,
         run: bits::setbit,
         ..BITS
     },
     CommandSpec {
-        name: "setex",
-        usage: "key seconds value",
-        summary: "Set a value that ends after seconds",
+        text: text!("setex", "key seconds value", "Set a value that ends after seconds"),
         arity: 4,
         rest: 3,
         flags: STORE_BRIEF,
@@ -777,9 +691,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "setnx",
-        usage: "key value",
-        summary: "Set a value where there is none",
+        text: text!("setnx", "key value", "Set a value where there is none"),
         arity: 3,
         rest: 2,
         flags: STORE_FAST.and(Flags::BRIEF),
@@ -787,9 +699,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "setrange",
-        usage: "key offset value",
-        summary: "Write over a part of a value; what is missing before it becomes zeros",
+        text: text!(
+            "setrange",
+            "key offset value",
+            "Write over a part of a value; what is missing before it becomes zeros"
+        ),
         arity: 4,
         rest: 3,
         flags: STORE,
@@ -797,57 +711,44 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        name: "shutdown",
-        usage: "[NOSAVE] [NOW] [FORCE]",
-        summary: "End the server as SIGTERM does: what is owed is sent first",
+        text: text!("shutdown", "[NOSAVE] [NOW] [FORCE]", "End the server as SIGTERM does: what is owed is sent first"),
         arity: -1,
         flags: Flags::ADMIN.and(Flags::NO_MULTI),
         run: session::shutdown,
         ..ROW
     },
     CommandSpec {
-        name: "slowlog",
-        usage: "GET [count] | LEN | RESET | HELP",
-        summary: "Answer the last requests that took long",
+        text: text!("slowlog", "GET [count] | LEN | RESET | HELP", "Answer the last requests that took long"),
         subcommands: families::SLOWLOG,
         ..FAMILY
     },
     CommandSpec {
-        name: "strlen",
-        usage: "key",
-        summary: "Answer a value's length in bytes",
+        text: text!("strlen", "key", "Answer a value's length in bytes"),
         flags: READ_BRIEF,
         run: string::strlen,
         ..STRING
     },
     CommandSpec {
-        name: "subscribe",
-        usage: "channel [channel ...]",
-        summary: "Listen to channels",
+        text: text!("subscribe", "channel [channel ...]", "Listen to channels"),
         run: publish::subscribe,
         ..SUBSCRIBE
     },
     CommandSpec {
-        name: "substr",
-        usage: "key start end",
-        summary: "Answer a part of a value, as GETRANGE does",
+        text: text!("substr", "key start end", "Answer a part of a value, as GETRANGE does"),
         arity: 4,
         flags: READ,
         run: string::getrange,
         ..STRING
     },
     CommandSpec {
-        name: "time",
-        summary: "Answer the wall clock: seconds since the Unix epoch, and microseconds",
+        text: text!("time", "", "Answer the wall clock: seconds since the Unix epoch, and microseconds"),
         reach: Reach::Anywhere,
         flags: Flags::FAST,
         run: admin::time,
         ..ROW
     },
     CommandSpec {
-        name: "touch",
-        usage: "key [key ...]",
-        summary: "Count how many of the keys exist",
+        text: text!("touch", "key [key ...]", "Count how many of the keys exist"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Sum),
@@ -856,26 +757,20 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "ttl",
-        usage: "key",
-        summary: "Answer how many seconds a key has left",
+        text: text!("ttl", "key", "Answer how many seconds a key has left"),
         flags: READ_BRIEF,
         run: expiry::ttl,
         ..EXPIRY
     },
     CommandSpec {
-        name: "type",
-        usage: "key",
-        summary: "Answer what a key holds: string, or none",
+        text: text!("type", "key", "Answer what a key holds: string, or none"),
         arity: 2,
         flags: READ_BRIEF,
         run: key::kind,
         ..KEY
     },
     CommandSpec {
-        name: "unlink",
-        usage: "key [key ...]",
-        summary: "Delete keys",
+        text: text!("unlink", "key [key ...]", "Delete keys"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Split(Merge::Sum),
@@ -885,25 +780,20 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..KEY
     },
     CommandSpec {
-        name: "unsubscribe",
-        usage: "[channel ...]",
-        summary: "Stop listening to channels",
+        text: text!("unsubscribe", "[channel ...]", "Stop listening to channels"),
         arity: -1,
         run: publish::unsubscribe,
         ..SUBSCRIBE
     },
     CommandSpec {
-        name: "unwatch",
-        summary: "Forget the watched keys",
+        text: text!("unwatch", "", "Forget the watched keys"),
         reach: Reach::Anywhere,
         flags: Flags::FAST,
         run: transaction::unwatch_all,
         ..TRANSACTION
     },
     CommandSpec {
-        name: "watch",
-        usage: "key [key ...]",
-        summary: "Let EXEC do nothing if one of the keys has changed by then",
+        text: text!("watch", "key [key ...]", "Let EXEC do nothing if one of the keys has changed by then"),
         arity: -2,
         keys: Keys::ALL,
         reach: Reach::Handled,
@@ -916,7 +806,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 const _: () = {
     let mut row = 1;
     while row < COMMANDS.len() {
-        assert!(before(COMMANDS[row - 1].name.as_bytes(), COMMANDS[row].name.as_bytes()), "rows stand by name");
+        assert!(before(COMMANDS[row - 1].name().as_bytes(), COMMANDS[row].name().as_bytes()), "rows stand by name");
         row += 1;
     }
 };

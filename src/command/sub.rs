@@ -1,7 +1,7 @@
 //! Commands that are families of subcommands: finding the one that is meant, and HELP.
 
 use super::route::Reach;
-use super::table::{CommandSpec, Flags, Handler, Keys};
+use super::table::{CommandSpec, Flags, Handler, Keys, Text};
 use super::{CommandError, Ctx, Flow, Outcome, echo};
 use crate::limits::NAMES_ASKED_MAX;
 use crate::proto::{Args, Reply};
@@ -9,12 +9,9 @@ use crate::proto::{Args, Reply};
 /// A subcommand: a row within a row.
 #[derive(Debug)]
 pub struct Subcommand {
-    /// Its name as Redis has it, `config|get`, in lower case.
-    pub name: &'static str,
-    /// Its arguments as HELP shows them.
-    pub usage: &'static str,
-    /// What it does, in a sentence without a full stop.
-    pub summary: &'static str,
+    /// Its name as Redis has it, `config|get`, in lower case; its arguments as HELP shows them; what it does, in a sentence
+    /// without a full stop.
+    pub text: Text,
     /// How many words a request has, the command's and its own name included; negative: at least so many.
     pub arity: i8,
     /// Which of the words are keys.
@@ -29,20 +26,17 @@ pub struct Subcommand {
 
 impl Subcommand {
     /// What a subcommand says where it says nothing.
-    pub(super) const ROW: Subcommand = Subcommand {
-        name: "",
-        usage: "",
-        summary: "",
-        arity: 2,
-        keys: Keys::NONE,
-        reach: Reach::Node,
-        flags: Flags::NONE,
-        run: alone,
-    };
+    pub(super) const ROW: Subcommand =
+        Subcommand { text: Text(""), arity: 2, keys: Keys::NONE, reach: Reach::Node, flags: Flags::NONE, run: alone };
+
+    /// Its name with the command's.
+    pub fn name(&self) -> &'static str {
+        self.text.name()
+    }
 
     /// The name without the command's.
     pub fn word(&self) -> &'static str {
-        self.name.split_once('|').map_or(self.name, |(_, word)| word)
+        self.name().split_once('|').map_or(self.name(), |(_, word)| word)
     }
 }
 
@@ -94,7 +88,7 @@ pub(super) fn find(spec: &CommandSpec, args: Args<'_>) -> Meant {
 
 /// The error of a subcommand that does not exist.
 pub(super) fn unknown(spec: &CommandSpec, args: Args<'_>) -> CommandError {
-    let text = format!("ERR unknown subcommand '{}'. Try {} HELP.", echo(&args[1]), spec.name.to_ascii_uppercase());
+    let text = format!("ERR unknown subcommand '{}'. Try {} HELP.", echo(&args[1]), spec.name().to_ascii_uppercase());
     CommandError::Other(text)
 }
 
@@ -103,14 +97,14 @@ pub(super) fn unknown(spec: &CommandSpec, args: Args<'_>) -> CommandError {
 #[inline(never)]
 pub(super) fn help(spec: &CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     if args.len() > 2 {
-        return Err(CommandError::Other(format!("ERR wrong number of arguments for '{}|help' command", spec.name)));
+        return Err(CommandError::Other(format!("ERR wrong number of arguments for '{}|help' command", spec.name())));
     }
-    let name = spec.name.to_ascii_uppercase();
+    let name = spec.name().to_ascii_uppercase();
     reply.array(3 + 2 * spec.subcommands.len());
     reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     for sub in spec.subcommands {
-        reply.simple(format!("{} {}", sub.word().to_ascii_uppercase(), sub.usage).trim_end());
-        reply.simple(&format!("    {}.", sub.summary));
+        reply.simple(format!("{} {}", sub.word().to_ascii_uppercase(), sub.text.usage()).trim_end());
+        reply.simple(&format!("    {}.", sub.text.summary()));
     }
     reply.simple("HELP");
     reply.simple("    Prints this help.");

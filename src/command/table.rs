@@ -16,12 +16,8 @@ pub type Check = fn(Args<'_>) -> Result<(), CommandError>;
 /// A command.
 #[derive(Debug)]
 pub struct CommandSpec {
-    /// Its name, in lower case.
-    pub name: &'static str,
-    /// Its arguments as help shows them.
-    pub usage: &'static str,
-    /// What it does, in a sentence without a full stop.
-    pub summary: &'static str,
+    /// Its name, in lower case; its arguments as help shows them; what it does, in a sentence without a full stop.
+    pub text: Text,
     /// The family that it belongs to.
     pub family: Family,
     /// How many words a request has, the name included; negative: at least so many.
@@ -45,6 +41,40 @@ pub struct CommandSpec {
     pub subcommands: &'static [Subcommand],
     /// The handler.
     pub run: Handler,
+}
+
+/// The three texts of a row as one: a pointer and a length for each are 4 kB in a table of this length.
+#[derive(Clone, Copy, Debug)]
+pub struct Text(pub(super) &'static str);
+
+/// A row's name, its arguments and what it does.
+macro_rules! text {
+    ($name:literal, $usage:literal, $summary:literal) => {
+        $crate::command::table::Text(concat!($name, "\n", $usage, "\n", $summary))
+    };
+}
+pub(super) use text;
+
+impl Text {
+    /// The name.
+    #[inline(never)]
+    pub const fn name(self) -> &'static str {
+        let mut end = 0;
+        while end < self.0.len() && self.0.as_bytes()[end] != b'\n' {
+            end += 1;
+        }
+        self.0.split_at(end).0
+    }
+
+    /// The arguments.
+    pub fn usage(self) -> &'static str {
+        self.0.split('\n').nth(1).unwrap_or_default()
+    }
+
+    /// What it does.
+    pub fn summary(self) -> &'static str {
+        self.0.split('\n').nth(2).unwrap_or_default()
+    }
 }
 
 /// Commands that belong together; the README and COMMAND DOCS group by it.
@@ -233,6 +263,11 @@ impl Flags {
 }
 
 impl CommandSpec {
+    /// Its name, in lower case.
+    pub const fn name(&self) -> &'static str {
+        self.text.name()
+    }
+
     /// Whether a request of `words` words, the name included, fits its arity.
     pub fn takes(&self, words: usize) -> bool {
         fits(self.arity, words)
@@ -343,7 +378,7 @@ const fn place_of(folded: u128) -> usize {
 static FOLDED: [u128; COMMANDS.len()] = {
     let (mut folded, mut row) = ([0; COMMANDS.len()], 0);
     while row < COMMANDS.len() {
-        folded[row] = match fold(COMMANDS[row].name.as_bytes()) {
+        folded[row] = match fold(COMMANDS[row].name().as_bytes()) {
             Some(name) => name,
             None => panic!("a command's name has at most 16 bytes"),
         };
@@ -373,8 +408,8 @@ mod tests {
     #[test]
     fn every_row_is_found_in_any_case_and_nothing_else() {
         for spec in COMMANDS {
-            for name in [spec.name.to_string(), spec.name.to_uppercase()] {
-                assert_eq!(lookup(name.as_bytes()).map(|found| found.name), Some(spec.name));
+            for name in [spec.name().to_string(), spec.name().to_uppercase()] {
+                assert_eq!(lookup(name.as_bytes()).map(|found| found.name()), Some(spec.name()));
             }
         }
         for name in ["", "ge", "gett", "set\0", "\0get", "averylongnamethatisnocommand", "\u{e9}"] {
@@ -386,7 +421,7 @@ mod tests {
     fn nearly_every_row_is_found_at_the_first_place() {
         let strays: Vec<&str> = (0..COMMANDS.len())
             .filter(|&row| usize::from(INDEX[place_of(FOLDED[row])]) != row)
-            .map(|row| COMMANDS[row].name)
+            .map(|row| COMMANDS[row].name())
             .collect();
         assert!(strays.len() <= COMMANDS.len() / 20, "{strays:?}");
         assert!(
@@ -400,20 +435,20 @@ mod tests {
         for (place, spec) in COMMANDS.iter().enumerate() {
             assert_eq!(spec.place(), place);
             for sub in spec.subcommands {
-                assert_eq!(sub.name, format!("{}|{}", spec.name, sub.word()));
-                assert_eq!(sub.usage.is_empty(), sub.arity == 2, "{}: usage and arity", sub.name);
-                assert!(!sub.summary.is_empty() && !sub.summary.ends_with('.'), "{}", sub.name);
-                assert_eq!(spec.rest, 0, "{}: words and the rest of the line", sub.name);
+                assert_eq!(sub.name(), format!("{}|{}", spec.name(), sub.word()));
+                assert_eq!(sub.text.usage().is_empty(), sub.arity == 2, "{}: usage and arity", sub.name());
+                assert!(!sub.text.summary().is_empty() && !sub.text.summary().ends_with('.'), "{}", sub.name());
+                assert_eq!(spec.rest, 0, "{}: words and the rest of the line", sub.name());
             }
-            assert!(spec.subcommands.is_sorted_by_key(|sub| sub.name), "{}: subcommands stand by name", spec.name);
-            assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{}", spec.name);
-            assert_eq!(spec.usage.is_empty(), spec.arity == 1, "{}: usage and arity", spec.name);
-            assert!(!(spec.flags.has(Flags::WRITE) && spec.flags.has(Flags::READONLY)), "{}", spec.name);
-            assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(Flags::WRITE), "{}", spec.name);
+            assert!(spec.subcommands.is_sorted_by_key(|sub| sub.name()), "{}: subcommands stand by name", spec.name());
+            assert!(!spec.text.summary().is_empty() && !spec.text.summary().ends_with('.'), "{}", spec.name());
+            assert_eq!(spec.text.usage().is_empty(), spec.arity == 1, "{}: usage and arity", spec.name());
+            assert!(!(spec.flags.has(Flags::WRITE) && spec.flags.has(Flags::READONLY)), "{}", spec.name());
+            assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(Flags::WRITE), "{}", spec.name());
             // The word that takes the rest of the line is the last one that a request must have: options behind it can
             // only be told from it where words have lengths of their own.
             let words_min = spec.arity.unsigned_abs();
-            assert!(spec.rest == 0 || words_min == spec.rest + 1, "{}: rest and arity", spec.name);
+            assert!(spec.rest == 0 || words_min == spec.rest + 1, "{}: rest and arity", spec.name());
         }
     }
 

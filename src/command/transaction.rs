@@ -196,7 +196,7 @@ pub(super) fn queue(
         return Err(too_large());
     }
     transaction.span = transaction.span.and(aim.span);
-    transaction.bound = transaction.bound.or(aim.bound.then_some(spec.name));
+    transaction.bound = transaction.bound.or(aim.bound.then(|| spec.name()));
     transaction.queue_bytes += owned.bytes_used();
     transaction.queue.push((spec, owned));
     reply.set_face(Face::Typed);

@@ -214,7 +214,7 @@ fn describe(client: &mut Client, now_ms: u64, text: &mut String) {
         usize::from(copied + pinned > 0),
         copied + pinned,
         size_of::<Client>() + input + input_free + copied + queue_bytes + subscriber_bytes,
-        session.last().map_or("NULL", |spec| spec.name),
+        session.last().map_or("NULL", |spec| spec.name()),
         if session.encoding == Some(Encoding::Resp3) { 3 } else { 2 },
         names.map_or_else(String::new, |names| printable(&names.library)),
         names.map_or_else(String::new, |names| printable(&names.version)),
