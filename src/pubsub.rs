@@ -30,7 +30,7 @@ pub enum Kind {
 pub type Matches = fn(&[u8], &[u8], &mut usize) -> bool;
 
 /// What a subscription costs besides its name, about: a place with its client, one in the common table.
-const SUBSCRIPTION_BYTES: usize = 160;
+const SUBSCRIPTION_BYTES: usize = 256;
 
 /// To come to a pattern takes about as long as so many steps of matching it.
 const PATTERN_STEPS: usize = 8;
@@ -324,7 +324,18 @@ impl PubSub {
 
     /// Whether so many bytes of messages wait, or patterns took so long in this turn, that there is no room for more.
     pub fn is_full(&self) -> bool {
-        self.queue_bytes + self.others_bytes >= MESSAGES_BYTES_MAX || self.is_weary()
+        self.queue_bytes >= MESSAGES_BYTES_MAX || self.is_weary()
+    }
+
+    /// Whether so many bytes of what transactions publish wait to be told to other nodes that there is no room for more.
+    /// That holds up nobody else: two nodes that are full of what is for the other one would wait for each other for ever.
+    pub fn is_full_for_others(&self) -> bool {
+        self.others_bytes >= MESSAGES_BYTES_MAX
+    }
+
+    /// Whether something is to be told to other nodes that there is room for now.
+    pub fn has_to_tell(&self) -> bool {
+        !self.for_others.is_empty() && self.told_bytes < MESSAGES_TOLD_BYTES_MAX
     }
 
     /// Whether patterns took so long in this turn that no more are to be matched.

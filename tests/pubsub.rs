@@ -3,14 +3,18 @@
 mod support;
 
 use std::io::Read;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use support::cluster::{Cluster, array};
 use support::reference::Reference;
-use support::{Client, DEADLINE, Server, StopAtEnd, alone, ping_until, raise_descriptors, skip, together, wait_for};
+use support::{
+    Client, DEADLINE, Scratch, Server, StopAtEnd, alone, ping_until, raise_descriptors, skip, together, wait_for,
+};
 
 /// A client that has subscribed to a channel with a line.
 #[track_caller]
@@ -302,6 +306,101 @@ fn who_publishes_too_much_waits() {
     assert!(grown_kb < 50_000, "grown by {grown_kb} kB");
 }
 
+/// A publisher that waits is gone as any client is, in the middle of its requests: what it has published is told, in order,
+/// and nothing waits for it any more.
+#[test]
+fn who_waits_to_publish_may_go() {
+    const LISTENERS: usize = 20;
+    const MESSAGES: usize = 20_000;
+    let _machine = alone();
+    let server = Server::start(&[]);
+    let mut bystander = server.connect();
+    let mut listeners: Vec<Client> = (0..LISTENERS).map(|_| listener(&server, "ch")).collect();
+    for client in &mut listeners {
+        client.stream.set_nonblocking(true).expect("to be asked without waiting");
+    }
+    let (stop, heard) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        scope.spawn(|| {
+            let mut bytes = vec![0; 1 << 16];
+            while !stop.load(Ordering::Relaxed) {
+                for (place, client) in listeners.iter_mut().enumerate() {
+                    while let Ok(count @ 1..) = client.stream.read(&mut bytes) {
+                        if place == 0 {
+                            heard.lock().expect("the bytes").extend_from_slice(&bytes[..count]);
+                        }
+                    }
+                }
+            }
+        });
+        for (round, kills) in [false, true].into_iter().enumerate() {
+            let mut publisher = server.connect();
+            let id = publisher.ask("CLIENT ID");
+            let requests: String =
+                (0..MESSAGES).map(|number| format!("PUBLISH ch {round}:{number}:{}\r\n", "v".repeat(240))).collect();
+            let mut sender = publisher.share();
+            scope.spawn(move || sender.send_if_open(requests.as_bytes()));
+            wait_for("the publisher to wait", || bystander.info("blocked_clients") == 1);
+            if kills {
+                bystander.expect(&format!("CLIENT KILL ID {id}"), "1");
+            } else {
+                publisher.stream.shutdown(Shutdown::Both).expect("a connection");
+            }
+            let left = LISTENERS as u64 + 1;
+            wait_for("it to be gone", || bystander.info("connected_clients") == left);
+            assert_eq!(bystander.info("blocked_clients"), 0);
+            bystander.expect(&format!("PUBLISH ch {round}:end"), &LISTENERS.to_string());
+            let end = format!("message ch {round}:end\r\n");
+            wait_for("the last message", || heard.lock().expect("the bytes").ends_with(end.as_bytes()));
+            let heard = String::from_utf8(std::mem::take(&mut *heard.lock().expect("the bytes"))).expect("text");
+            let count = heard.lines().count() - 1;
+            for (number, line) in heard.lines().take(count).enumerate() {
+                assert!(line.starts_with(&format!("message ch {round}:{number}:v")), "{line}");
+            }
+            println!("{count} of {MESSAGES} messages, then it was gone");
+            assert!(count > 0 && count < MESSAGES);
+        }
+    });
+}
+
+/// While clients are paused, who subscribes waits, and then hears all.
+#[test]
+fn who_subscribes_in_a_pause_waits_for_its_end() {
+    let _machine = together();
+    let server = Server::start(&[]);
+    let (mut client, mut other, mut first) = (server.connect(), server.connect(), listener(&server, "ch"));
+    let began = Instant::now();
+    other.expect("CLIENT PAUSE 500", "OK");
+    client.send("SUBSCRIBE ch\r\n");
+    assert_eq!(client.line(), "subscribe ch 1");
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    other.expect("PUBLISH ch x", "2");
+    assert_eq!((client.line(), first.line()), ("message ch x".to_string(), "message ch x".to_string()));
+}
+
+#[test]
+fn who_has_not_said_the_password_hears_nothing() {
+    let _machine = together();
+    let scratch = Scratch::new();
+    let path = scratch.path("password");
+    std::fs::write(&path, "secret\n").expect("a file");
+    let server = Server::start(&["--password-file", path.to_str().expect("a path")]);
+    let mut client = server.connect();
+    for request in
+        ["SUBSCRIBE ch", "PSUBSCRIBE *", "UNSUBSCRIBE", "PUNSUBSCRIBE", "PUBLISH ch x", "PUBSUB CHANNELS", "MONITOR"]
+    {
+        assert_eq!(client.ask_line(request), "(error) NOAUTH Authentication required.", "{request}");
+    }
+    let mut other = server.connect();
+    other.expect_line("AUTH secret", "OK");
+    other.expect("PUBLISH ch x", "0");
+    client.expect_line("AUTH secret", "OK");
+    client.expect_line("SUBSCRIBE ch", "subscribe ch 1");
+    other.expect("PUBLISH ch x", "1");
+    assert_eq!(client.line(), "message ch x");
+}
+
 #[test]
 fn subscriptions_are_bounded_and_counted() {
     const MOST: usize = 10_000;
@@ -355,6 +454,61 @@ fn a_subscriber_is_never_idle() {
     assert_eq!(idle.rest(), b"", "the idle one is closed");
     server.connect().expect("PUBLISH ch x", "1");
     assert_eq!(client.line(), "message ch x");
+}
+
+/// Two nodes, each with much for the other one that a transaction has published, do not wait for each other.
+#[test]
+fn nodes_that_have_much_for_each_other_go_on() {
+    const ROUNDS: usize = 10;
+    let _machine = alone();
+    let cluster = Cluster::start(2);
+    let mut listeners: Vec<Client> = (0..2).map(|node| cluster.connect(node)).collect();
+    for client in &mut listeners {
+        client.expect_line("SUBSCRIBE ch", "subscribe ch 1");
+    }
+    let mut publishers: Vec<Client> = (0..2).map(|node| cluster.connect(node)).collect();
+    let payloads = [2 << 20, 5 << 20].map(|bytes| "v".repeat(bytes));
+    for round in 0..ROUNDS {
+        for (node, client) in publishers.iter_mut().enumerate() {
+            client.send(array(&["MULTI"]));
+            client.until(b"+OK\r\n");
+            for payload in &payloads {
+                client.send(array(&["PUBLISH", "ch", &format!("{round}:{node}:{payload}")]));
+                client.until(b"+QUEUED\r\n");
+            }
+        }
+        let at_once = Barrier::new(2);
+        std::thread::scope(|scope| {
+            for client in &mut publishers {
+                let at_once = &at_once;
+                scope.spawn(move || {
+                    at_once.wait();
+                    client.send(array(&["EXEC"]));
+                    assert_eq!(client.exactly(12), b"*2\r\n:1\r\n:1\r\n");
+                });
+            }
+            for client in &mut listeners {
+                scope.spawn(|| {
+                    let mut heard: Vec<String> = (0..4).map(|_| client.line()).collect();
+                    heard.sort();
+                    for (line, (node, payload)) in heard.iter().zip([(0, 0), (0, 1), (1, 0), (1, 1)]) {
+                        let begin = format!("message ch {round}:{node}:v");
+                        let bytes = begin.len() - 1 + payloads[payload].len();
+                        assert!(
+                            line.starts_with(&begin) && line.len() == bytes,
+                            "{} bytes: {}",
+                            line.len(),
+                            &line[..20]
+                        );
+                    }
+                });
+            }
+        });
+        for client in &mut publishers {
+            client.send(array(&["PUBLISH", "other", "x"]));
+            client.until(b":0\r\n");
+        }
+    }
 }
 
 /// Through any node to all; a lost one counts 0, and nobody hears of it.
@@ -760,6 +914,38 @@ fn who_monitors_sees_what_is_executed() {
     drop(lines);
     wait_for("the monitor to be gone", || client.info("connected_clients") == 2);
     client.expect_line("SET k v", "OK");
+}
+
+/// Of a turn with very many requests the first ones are told of; the others are counted.
+#[test]
+fn what_monitors_are_not_told_of_is_counted() {
+    const REQUESTS: usize = 1000;
+    let _machine = together();
+    let server = Server::start(&[]);
+    let (mut monitor, mut client, mut other) = (server.connect(), server.connect(), server.connect());
+    monitor.expect_line("MONITOR", "OK");
+    // A transaction is one turn's.
+    client.send(array(&["MULTI"]));
+    client.until(b"+OK\r\n");
+    let request = array(&["SET", "k", &"v".repeat(1000)]);
+    client.converse(&request.repeat(REQUESTS), 9 * REQUESTS);
+    client.send(array(&["EXEC"]));
+    client.exactly("*1000\r\n".len() + 5 * REQUESTS);
+    let lost = other.info("monitor_lines_lost");
+    // What it is told of behind them is told in a turn with little.
+    client.send(array(&["ECHO", "that is all"]));
+    let mut told = 0;
+    loop {
+        let line = monitor.line();
+        if line.ends_with(r#""that is all""#) {
+            break;
+        }
+        told += u64::from(line.contains(r#"] "SET" "k" "#));
+    }
+    println!("{told} told, {lost} lost");
+    // EXEC itself is lost as well.
+    assert_eq!(told + lost, REQUESTS as u64 + 1);
+    assert!(lost > 0 && told > 5);
 }
 
 #[test]

@@ -213,8 +213,11 @@ fn too_long(address: &str, bytes: usize) -> io::Error {
 /// how many bytes are here when more cannot be.
 #[inline(never)]
 fn room<'a>(bytes: &'a mut Vec<u8>, start: usize, end: &mut usize, bytes_max: usize) -> Result<&'a mut [u8], usize> {
-    bytes.copy_within(start..*end, 0);
-    *end -= start;
+    // What has its place at the front already may be a long answer that comes in many pieces.
+    if start > 0 {
+        bytes.copy_within(start..*end, 0);
+        *end -= start;
+    }
     if *end == bytes.len() {
         let doubled = (*end * 2).min(bytes_max);
         if doubled == *end || bytes.try_reserve_exact(doubled - *end).is_err() {

@@ -115,7 +115,7 @@ fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<usize, CommandError> {
     ctx.state.want_room(1, args[1].len())?;
     let pubsub = &mut ctx.state.pubsub;
     // Who could wait has waited before; within a transaction nothing waits.
-    if pubsub.is_full() {
+    if pubsub.is_full() || (pubsub.in_transaction && pubsub.is_full_for_others()) {
         return Err(CommandError::other("too many messages are on their way, publish fewer in a transaction"));
     }
     let is_for_others = pubsub.in_transaction && ctx.state.slots.is_some();

@@ -168,7 +168,8 @@ impl Output {
     pub fn clear(&mut self, bytes_max: usize) {
         self.bytes.clear();
         self.lost = None;
-        if self.bytes.capacity() > 4 * bytes_max || self.shared.capacity() > 0 {
+        if self.bytes.capacity() > 4 * bytes_max || !self.shared.is_empty() || self.shared.capacity() > SEND_PIECES_MAX
+        {
             self.give_back(bytes_max);
         }
     }

@@ -213,24 +213,32 @@ fn told_bytes(args: Args<'_>) -> usize {
     MESSAGE_TOLD_BYTES + args.from(0).map(<[u8]>::len).sum::<usize>()
 }
 
+/// So many requests to other nodes are made at a time of what transactions publish.
+const TOLD_AT_ONCE: usize = 256;
+
 /// Tells the other nodes what was published within transactions, as far as they are there, one message behind the other;
 /// nobody waits for what they answer.
 pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ticket>, forwards: &mut Forwards) {
     let pubsub = &mut engine.state.pubsub;
     let mut messages = pubsub.take_for_others().into_iter();
     let head = RequestHead { purpose: Purpose::Plain, client: 0, flags: 0 };
+    let mut nodes: Vec<NodeId> = Vec::new();
+    for node in cluster.map().ids() {
+        if node != cluster.map().own() && cluster.is_up(node) {
+            nodes.push(node);
+        }
+    }
+    // Who is not there is not told.
+    if nodes.is_empty() {
+        return;
+    }
+    let mut sent = 0;
     while pubsub.told_bytes < MESSAGES_TOLD_BYTES_MAX
+        && sent < TOLD_AT_ONCE
         && let Some(message) = messages.next()
     {
-        let mut nodes: Vec<NodeId> = Vec::new();
-        for node in cluster.map().ids() {
-            if node != cluster.map().own() && cluster.is_up(node) {
-                nodes.push(node);
-            }
-        }
-        if nodes.is_empty() {
-            continue;
-        }
+        sent += nodes.len();
+        engine.state.stats.cluster_forwarded += nodes.len() as u64;
         let split = forwards.begin(Awaited::nobody(), Merge::Reached, &mut nodes.iter().copied(), vec![]);
         forwards.weigh(split, told_bytes(message.args()), pubsub);
         for (part, &node) in nodes.iter().enumerate() {
@@ -239,6 +247,7 @@ pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ti
                 Ok(sent) if sent.long => forwards.weigh(split, MESSAGES_TOLD_BYTES_MAX, pubsub),
                 Ok(_) => {}
                 Err(_) => {
+                    engine.state.stats.messages_refused += 1;
                     if let Some(split) = forwards.end_part(split, part, Outcome::Failed) {
                         pubsub.told_bytes -= split.told_bytes;
                     }

@@ -10,7 +10,7 @@ use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
 use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
 use crate::pubsub::PubSub;
 use crate::store::SlotId;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 /// A client's reply that comes later, and how it is to be written.
@@ -151,8 +151,8 @@ pub(super) struct Forwards {
     /// What others publish, which waits until fewer messages are on their way.
     pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
     pub(super) publishes_bytes: usize,
-    /// What clients of other nodes watch here: a session for each, in order.
-    watchers: Vec<((NodeId, u64), Session)>,
+    /// What clients of other nodes watch here: a session for each.
+    watchers: HashMap<(NodeId, u64), Session>,
     watcher_id: u64,
     /// Clients that wait until the link to a node has room.
     pub(super) corked: Vec<(NodeId, Token)>,
@@ -218,7 +218,7 @@ impl Forwards {
             last_asker: (map.own(), 0),
             publishes: Vec::new(),
             publishes_bytes: 0,
-            watchers: Vec::new(),
+            watchers: HashMap::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),
             scratch: Output::default(),
@@ -357,15 +357,10 @@ impl Forwards {
         !self.errands.is_empty()
     }
 
-    /// Where the session of a client of another node is, or belongs.
-    fn place_of(&self, node: NodeId, client: u64) -> Result<usize, usize> {
-        self.watchers.binary_search_by(|(of, _)| of.cmp(&(node, client)))
-    }
-
     /// The session of a client of another node: a new one, if it watches nothing.
     pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
-        if let Ok(place) = self.place_of(node, client) {
-            return self.watchers.remove(place).1;
+        if let Some(session) = self.watchers.remove(&(node, client)) {
+            return session;
         }
         // Our own clients are counted up from 1; these get their numbers from the other end.
         self.watcher_id -= 1;
@@ -374,21 +369,19 @@ impl Forwards {
 
     /// Keeps the session of a client of another node, if it watches something.
     pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        if session.transaction.is_some()
-            && let Err(place) = self.place_of(node, client)
-        {
-            self.watchers.insert(place, ((node, client), session));
+        if session.transaction.is_some() {
+            self.watchers.insert((node, client), session);
         }
     }
 
     /// A node has gone, and all its clients with it.
     pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Session> {
         let mut gone = Vec::new();
-        while let Some(place) = self.place_of(node, u64::MAX).unwrap_or_else(|place| place).checked_sub(1)
-            && self.watchers[place].0.0 == node
-        {
-            gone.push(self.watchers.remove(place).1);
+        for &(of, client) in self.watchers.keys() {
+            if of == node {
+                gone.push((of, client));
+            }
         }
-        gone
+        gone.iter().filter_map(|key| self.watchers.remove(key)).collect()
     }
 }

@@ -282,7 +282,10 @@ impl Server {
             Stage::Ended => Some(0),
         };
         let pause_ms = self.engine.state.pause.map(|pause| pause.until_ms);
-        let bus_ms = self.bus.as_ref().and_then(|bus| bus.wake_ms());
+        let bus_ms = match &self.bus {
+            Some(_) if self.engine.state.pubsub.has_to_tell() => Some(0),
+            bus => bus.as_ref().and_then(|bus| bus.wake_ms()),
+        };
         let work_ms = self.engine.state.store.next_work_ms();
         let due = [ending_ms, pause_ms, self.newcomers_due_ms, bus_ms, work_ms, self.manager.wake_ms()];
         due.into_iter().flatten().min()
