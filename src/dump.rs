@@ -17,7 +17,10 @@ pub const VERSION: u16 = 10;
 pub const VERSION_MAX: u16 = 12;
 
 /// So much more than the value's bytes a payload has at most.
-pub const OVERHEAD_BYTES_MAX: usize = 1 + 5 + SEAL_BYTES;
+pub const OVERHEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + SEAL_BYTES;
+
+/// What stands before a value's bytes takes so many at most.
+pub const HEAD_BYTES_MAX: usize = 6;
 
 /// Version and checksum.
 const SEAL_BYTES: usize = 2 + 8;
@@ -64,9 +67,19 @@ pub enum Value<'a> {
 pub fn encode(value: &[u8]) -> Result<Blob, OutOfMemory> {
     let room = value.len() + OVERHEAD_BYTES_MAX;
     let mut out = Blob::for_arrival(room, room)?;
-    let mut head = [STRING; 6];
-    // How much of it there is, and what follows as it is.
-    let (count, plain) = match integer(value).filter(|_| value.len() <= NUMBER_BYTES_MAX).map(i32::try_from) {
+    let mut head = [0; HEAD_BYTES_MAX];
+    let (count, plain) = begin(value, &mut head);
+    out.extend_from_slice(&head[..count]);
+    out.extend_from_slice(plain);
+    let seal = seal(&out);
+    out.extend_from_slice(&seal);
+    Ok(out)
+}
+
+/// Writes how the payload of a value of less than 4 GiB begins; gives how many bytes that takes, and what follows as it is.
+pub fn begin<'v>(value: &'v [u8], head: &mut [u8; HEAD_BYTES_MAX]) -> (usize, &'v [u8]) {
+    head[0] = STRING;
+    match integer(value).filter(|_| value.len() <= NUMBER_BYTES_MAX).map(i32::try_from) {
         Some(Ok(number)) => {
             let (form, count) = match number {
                 -0x80..0x80 => (AS_I8, 1),
@@ -75,33 +88,29 @@ pub fn encode(value: &[u8]) -> Result<Blob, OutOfMemory> {
             };
             head[1] = form;
             head[2..].copy_from_slice(&number.to_le_bytes());
-            (2 + count, &[][..])
+            (2 + count, &[])
+        }
+        _ => (1 + write_length(value.len() as u32, head), value),
+    }
+}
+
+/// Writes a length as it stands in a payload, from the second byte on; gives how many bytes it takes.
+pub fn write_length(length: u32, head: &mut [u8; HEAD_BYTES_MAX]) -> usize {
+    head[2..].copy_from_slice(&length.to_be_bytes());
+    match length {
+        0..0x40 => {
+            head[1] = length as u8;
+            1
+        }
+        0x40..0x4000 => {
+            head[1..3].copy_from_slice(&(0x4000 | length as u16).to_be_bytes());
+            2
         }
         _ => {
-            let length = value.len() as u32;
-            head[2..].copy_from_slice(&length.to_be_bytes());
-            let count = match length {
-                0..0x40 => {
-                    head[1] = length as u8;
-                    2
-                }
-                0x40..0x4000 => {
-                    head[1..3].copy_from_slice(&(0x4000 | length as u16).to_be_bytes());
-                    3
-                }
-                _ => {
-                    head[1] = LENGTH_32;
-                    6
-                }
-            };
-            (count, value)
+            head[1] = LENGTH_32;
+            5
         }
-    };
-    out.extend_from_slice(&head[..count]);
-    out.extend_from_slice(plain);
-    let seal = seal(&out);
-    out.extend_from_slice(&seal);
-    Ok(out)
+    }
 }
 
 /// Version and checksum, which follow on this.
@@ -128,7 +137,8 @@ pub fn decode(payload: &[u8]) -> Result<Value<'_>, Error> {
     read_string(&mut &*payload).ok_or(Error::Form)
 }
 
-fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<Value<'a>> {
+/// Takes a value off the front of bytes that begin as a payload does; none where they are no value, or not all of one.
+pub fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<Value<'a>> {
     let [STRING, form] = take(bytes, 2)?[..] else { return None };
     Some(match form {
         AS_I8 => Value::Number((take(bytes, 1)?[0] as i8).into()),
@@ -147,8 +157,14 @@ fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<Value<'a>> {
     })
 }
 
+/// How long a value is whose bytes follow as they are.
+pub fn plain_length(bytes: &mut &[u8]) -> Option<usize> {
+    let [STRING, form] = take(bytes, 2)?[..] else { return None };
+    read_length(Some(form), bytes)
+}
+
 /// A length, whose first byte may have been taken.
-fn read_length(first: Option<u8>, bytes: &mut &[u8]) -> Option<usize> {
+pub fn read_length(first: Option<u8>, bytes: &mut &[u8]) -> Option<usize> {
     let first = match first {
         Some(first) => first,
         None => take(bytes, 1)?[0],
@@ -164,7 +180,7 @@ fn read_length(first: Option<u8>, bytes: &mut &[u8]) -> Option<usize> {
 }
 
 /// The next so many bytes.
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(count)?;
     *bytes = rest;
     Some(taken)

@@ -167,6 +167,7 @@ pub mod pubsub;
 pub mod reactor;
 pub mod secret;
 pub mod server;
+pub mod snapshot;
 pub mod stats;
 pub mod store;
 pub mod sys;

@@ -29,6 +29,7 @@ mod slots;
 mod table;
 mod tables;
 mod tidy;
+mod trail;
 mod upkeep;
 mod usage;
 mod view;
@@ -74,6 +75,7 @@ use slots::Slots;
 use table::{Item, Place, Table};
 use tables::Tables;
 use tidy::{Round, Tidy};
+use trail::Trail;
 use view::column_time;
 
 /// What a write does to a key's expiry.
@@ -377,6 +379,51 @@ impl Store {
         std::mem::take(&mut self.changes.ends)
     }
 
+    /// Counts all changes from now on, a flush as one: [`Store::changes`].
+    pub fn count_changes(&mut self) {
+        self.changes.count();
+    }
+
+    /// How many changes were counted.
+    pub fn changes(&self) -> u64 {
+        self.changes.counted()
+    }
+
+    /// Begins to note which keys are changed behind a walk that tells of all entries ([`Store::walk`]), in so many bytes at
+    /// most.
+    pub fn begin_trail(&mut self, bytes_max: usize) {
+        self.changes.follow(Some(Trail::new(bytes_max)));
+    }
+
+    /// Nobody walks any more.
+    pub fn end_trail(&mut self) {
+        self.changes.follow(None);
+    }
+
+    /// How many keys the walk has to tell again; none where they became too many to be noted.
+    pub fn trail_len(&mut self) -> Option<usize> {
+        self.changes.trail().filter(|trail| !trail.is_lost()).map(|trail| trail.len())
+    }
+
+    /// Whether all keys went since the last call.
+    pub fn trail_flushed(&mut self) -> bool {
+        self.changes.trail().is_some_and(Trail::take_flushed)
+    }
+
+    /// Puts the next key that the walk has to tell again into `key`; false where there is none.
+    pub fn trail_next(&mut self, key: &mut Vec<u8>) -> bool {
+        self.changes.trail().is_some_and(|trail| trail.next(key))
+    }
+
+    /// As [`Store::scan`] of one page, for the walk whose trail is followed.
+    pub fn walk(&mut self, from: Cursor, now_ms: u64, each: &mut dyn FnMut(EntryRef<'_>)) -> Option<Cursor> {
+        let next = self.scan(from, 1, now_ms, &mut |entry| each(entry));
+        if let Some(trail) = self.changes.trail() {
+            trail.reach(next.map_or(SLOTS, |next| next.slot().index()));
+        }
+        next
+    }
+
     /// Calls `each` with entries from a cursor on, a page at a time, until it visited `visits_max` (the last page may
     /// go over it by [`PAGE_ENTRIES_MAX`]; ended entries and empty pages count as visits, slots without
     /// entries do not). Returns where to go on, or none at the end of the store. A key that is there from
@@ -509,6 +556,7 @@ impl Store {
         let root = self.slots.get(slot).filter(|root| root.len() > 0)?;
         loop {
             let (page, behind) = root.page_at(position);
+            page.items(&self.tables).for_each(|item| self.heap.prefetch(item.handle));
             let items = page.items(&self.tables);
             items.filter_map(|item| EntryRef::of_live(&self.heap, item, now_ms)).for_each(&mut *each);
             *visits_left = visits_left.saturating_sub(page.len().max(1));

@@ -7,6 +7,7 @@ use std::mem::swap;
 impl Store {
     /// Removes everything. A few entries are freed at once; the memory of many is given back by [`Store::reclaim`].
     pub fn flush(&mut self) {
+        self.changes.flush();
         let mut remains = Box::<Remains>::default();
         remains.blocks = self.slots.take();
         swap(&mut remains.due, &mut self.due);

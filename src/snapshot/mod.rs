@@ -1,0 +1,3 @@
+//! Snapshots: what they say ([`record`]).
+
+pub mod record;
