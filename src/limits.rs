@@ -476,6 +476,37 @@ pub const REDIAL_MS: u64 = 50;
 /// ... and so on, up to this.
 pub const REDIAL_MS_MAX: u64 = 1000;
 
+/// A snapshot may take so much of each turn while it is made.
+pub const SNAPSHOT_NS_MAX: u64 = 250_000;
+
+/// What is told of keys goes to the process that writes it so many bytes at a time.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;
+
+/// So many changed keys are told of at once, before it is looked what time it is.
+pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
+
+/// So many changed keys at most are the last ones, all told of in one turn.
+pub const SNAPSHOT_LAST_KEYS: usize = 1024;
+
+/// The keys that changed and are not told of may take this part of the memory that the store uses ...
+pub const SNAPSHOT_TRAIL_PART: usize = 40;
+
+/// ... or so many bytes, if that is more.
+pub const SNAPSHOT_TRAIL_BYTES: usize = 1 << 20;
+
+/// What is told of changed keys, when all others are told of, may be so many bytes more than what these took.
+pub const SNAPSHOT_AGAIN_BYTES: u64 = 64 << 20;
+
+/// Loading takes so much of each turn.
+pub const LOADING_NS_MAX: u64 = 500_000;
+
+/// How far loading is, the log tells after so long, and again.
+pub const LOADING_TOLD_MS: u64 = 5000;
+
+/// The end's snapshot is given up when nothing was heard of its writer for so long.
+pub const LAST_SNAPSHOT_MS: u64 = 120_000;
+
+const _: () = assert!(SNAPSHOT_NS_MAX <= TURN_NS_MAX / 3 && LOADING_NS_MAX < TURN_NS_MAX);
 const _: () = assert!(EVICTION_SAMPLES <= EVICTION_SAMPLES_MAX && EVICTION_NS_MAX <= TURN_NS_MAX / 3);
 // One value that is replaced by another of this length fits the limit.
 const _: () = assert!(WORD_MEMORY_PART >= 2 && WORD_MEMORY_PART < CLIENTS_MEMORY_PART);

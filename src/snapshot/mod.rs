@@ -1,3 +1,9 @@
-//! Snapshots: what they say ([`record`]).
+//! Snapshots: what they say ([`record`]), how that leaves the server ([`feed`]) and comes back ([`intake`]). The process that
+//! has the file in between, and may wait for a disk, is a child of the server's.
 
-pub mod record;
+mod feed;
+mod intake;
+mod record;
+
+pub use feed::Feed;
+pub use intake::{Error, Intake, Step};
