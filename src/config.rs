@@ -4,7 +4,7 @@ pub mod nodes;
 
 pub use nodes::Node;
 
-use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, TIMEOUT_SECONDS_MAX};
+use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, SNAPSHOT_SECONDS, TIMEOUT_SECONDS_MAX};
 use crate::proto::memory_size;
 use crate::secret;
 use crate::sys::program::variable;
@@ -75,6 +75,12 @@ pub struct Config {
     pub clients_bytes_max: Option<u64>,
     /// Which events of keys are published, in Redis's letters.
     pub events: String,
+    /// Where snapshots are kept, which is loaded at the start; empty: none are made.
+    pub snapshot: String,
+    /// Seconds after which the next one is made where keys have changed; 0: only when asked for, and at the end.
+    pub snapshot_interval_s: u64,
+    /// Moves a snapshot aside that cannot be loaded, instead of not starting.
+    pub snapshot_ignore_bad: bool,
     /// The cluster that this server is a node of. `addresses` and `port` are then those of its own line, or cover them.
     pub cluster: Option<ClusterConfig>,
 }
@@ -140,6 +146,9 @@ impl Default for Config {
             memory_policy: MEMORY_POLICIES[0].into(),
             clients_bytes_max: None,
             events: String::new(),
+            snapshot: String::new(),
+            snapshot_interval_s: SNAPSHOT_SECONDS,
+            snapshot_ignore_bad: false,
             cluster: None,
         }
     }
@@ -206,6 +215,14 @@ Options:
         --notify-keyspace-events CLASSES
                         publish what becomes of keys, in Redis's letters, such
                         as KEA (none)
+        --snapshot FILE keep all keys in this file: loaded at the start, written at
+                        the end, and in between
+        --snapshot-interval SECONDS
+                        write it where keys have changed for so long (3600; 0:
+                        only on SAVE, BGSAVE and at the end)
+        --snapshot-ignore-bad
+                        move it aside if it cannot be loaded, instead of not
+                        starting
         --enable-debug-command WHO
                         let clients use DEBUG, for tests (no): no, local, yes
     -c, --cluster       be a node of the cluster that a file tells of
@@ -310,6 +327,7 @@ impl Given<'_> {
         config.memory_policy = self.word("maxmemory-policy", &MEMORY_POLICIES);
         config.clients_bytes_max = self.memory("maxmemory-clients");
         config.events = self.events();
+        self.snapshots(config);
     }
 
     fn refuse(&mut self, what: String) {
@@ -364,6 +382,18 @@ impl Given<'_> {
             self.refuse(format!("--notify-keyspace-events: '{text}' has other letters than {EVENT_LETTERS}"));
         }
         text
+    }
+
+    /// What becomes of the keys when the server ends.
+    fn snapshots(&mut self, config: &mut Config) {
+        config.snapshot = self.matches.opt_str("snapshot").unwrap_or_default();
+        config.snapshot_interval_s =
+            self.number("snapshot-interval", 0, TIMEOUT_SECONDS_MAX, config.snapshot_interval_s);
+        config.snapshot_ignore_bad = self.matches.opt_present("snapshot-ignore-bad");
+        let given = |name| self.matches.opt_present(name);
+        if config.snapshot.is_empty() && ["snapshot", "snapshot-interval", "snapshot-ignore-bad"].into_iter().any(given) {
+            self.refuse("--snapshot: it is to name the file that keys are kept in".into());
+        }
     }
 
     /// The amount of memory that option `name` gives. An empty one, which Redis takes for 0, is most likely a mistake.

@@ -476,6 +476,9 @@ pub const REDIAL_MS: u64 = 50;
 /// ... and so on, up to this.
 pub const REDIAL_MS_MAX: u64 = 1000;
 
+/// Where keys change, the next snapshot is made after so long unless something else is said.
+pub const SNAPSHOT_SECONDS: u64 = 3600;
+
 /// A snapshot may take so much of each turn while it is made.
 pub const SNAPSHOT_NS_MAX: u64 = 250_000;
 

@@ -149,10 +149,37 @@ fn percent(part: usize, whole: usize) -> String {
     format!("{}%", Fixed::<2>::near(part as f64 * 100.0 / whole.max(1) as f64))
 }
 
-/// There is no persistence; tools read these to see whether a server loads or lags behind.
-fn persistence(_ctx: &Ctx<'_>, text: &mut String) {
-    zeros(text, &["loading", "async_loading", "rdb_bgsave_in_progress", "rdb_saves", "aof_enabled"]);
-    zeros(text, &["aof_rewrite_in_progress"]);
+/// Snapshots, under the names that Redis has for its own.
+fn persistence(ctx: &Ctx<'_>, text: &mut String) {
+    let (now_ms, shots) = (ctx.state.now.ms, &ctx.state.snapshots);
+    let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| (ms / 1000) as i64).to_string();
+    number(text, "loading", shots.loading.is_some().into());
+    let making = shots.making.unwrap_or_default();
+    number(text, "current_save_keys_processed", making.done);
+    number(text, "current_save_keys_total", making.keys);
+    let changes = ctx.state.store.changes().saturating_sub(shots.changes);
+    number(text, "rdb_changes_since_last_save", changes);
+    number(text, "rdb_bgsave_in_progress", shots.making.is_some().into());
+    number(text, "rdb_last_save_time", (shots.last_wall_ms / 1000) as u64);
+    field(text, "rdb_last_bgsave_status", if shots.error.is_some() { "err" } else { "ok" });
+    field(text, "rdb_last_bgsave_time_sec", &seconds(shots.last_ms));
+    field(text, "rdb_current_bgsave_time_sec", &seconds(shots.making.map(|making| now_ms - making.began_ms)));
+    number(text, "rdb_saves", shots.made);
+    number(text, "rdb_last_load_keys_loaded", shots.loaded);
+    number(text, "rdb_last_load_keys_expired", shots.loaded_ended);
+    field(text, "snapshot_last_error", shots.error.as_deref().unwrap_or_default());
+    number(text, "snapshot_last_msec", shots.last_ms.unwrap_or(0));
+    number(text, "snapshot_last_bytes", shots.last_bytes);
+    number(text, "snapshot_last_turn_worst_usec", shots.turn_worst_us);
+    if let Some(loading) = shots.loading {
+        let (took_ms, left) = (now_ms - loading.began_ms, loading.bytes.saturating_sub(loading.done));
+        number(text, "loading_start_time", (ctx.state.now.to_wall_ms(loading.began_ms) / 1000) as u64);
+        number(text, "loading_total_bytes", loading.bytes);
+        number(text, "loading_loaded_bytes", loading.done);
+        field(text, "loading_loaded_perc", &percent(loading.done as usize, loading.bytes as usize));
+        number(text, "loading_eta_seconds", took_ms * left / loading.done.max(1) / 1000);
+    }
+    zeros(text, &["async_loading", "aof_enabled", "aof_rewrite_in_progress"]);
 }
 
 fn stats(ctx: &Ctx<'_>, text: &mut String) {

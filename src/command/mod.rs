@@ -31,6 +31,7 @@ mod session;
 mod set;
 mod settings;
 mod slowlog;
+mod snapshot;
 mod state;
 mod string;
 mod sub;
@@ -48,6 +49,7 @@ pub use rows::COMMANDS;
 pub use session::{Names, Replies, Session};
 pub use settings::{DebugAccess, Settings, apply_log_level};
 pub use slowlog::{Shown, SlowLog};
+pub use snapshot::{ENDING, LOADING, Loading, Making, Snapshots};
 pub use state::{Access, Host, Node, Now, State};
 pub use sub::Subcommand;
 pub use table::{CommandSpec, Family, Flags, Keys, lookup};
@@ -185,6 +187,11 @@ pub enum Deferred {
     WrongPassword,
     /// It is about clients, of which the server knows.
     Clients(Clients),
+    /// A snapshot is to be made; a background one is answered when it has begun.
+    Snapshot {
+        /// Whether it is one.
+        background: bool,
+    },
     /// The request itself is executed later: clients are paused.
     Paused(&'static CommandSpec, OwnedArgs),
 }
@@ -352,6 +359,9 @@ fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let exec = lookup(b"exec").expect("EXEC has a row");
     ctx.session.set_last(exec);
+    if let Some(why) = ctx.state.snapshots.closed {
+        return refuse(ctx, &CommandError::Other(why.into()), reply);
+    }
     let flow = run_apart(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);
@@ -490,6 +500,10 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         CommandError::Other("NOAUTH Authentication required.".into())
     } else if ctx.session.denied && ctx.state.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
         CommandError::Other(DENIED.into())
+    } else if let Some(why) = ctx.state.snapshots.closed
+        && spec.flags.has_any(Flags::READONLY.and(Flags::WRITE).and(Flags::LOADED))
+    {
+        CommandError::Other(why.into())
     } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
         CommandError::other("Command not allowed inside a transaction")
     } else if spec.flags.has(Flags::DEBUG)

@@ -90,7 +90,7 @@ pub(super) fn leave(ctx: &mut Ctx<'_>) {
 /// Whether the client is a subscriber may have changed.
 pub(super) fn settle(ctx: &mut Ctx<'_>) {
     ctx.session.subscriber.take_if(|subscriber| subscriber.total() == 0 && !subscriber.monitors);
-    ctx.session.guarded = ctx.session.denied || ctx.session.is_subscriber();
+    ctx.session.settle_guard(ctx.state.snapshots.closed.is_some());
 }
 
 /// A command that a subscriber may not use where it could not tell the answer from a message.

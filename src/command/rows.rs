@@ -6,7 +6,7 @@ use super::sub;
 use super::table::{CommandSpec, Family, Flags, Keys, text};
 use super::{
     Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
-    string, transaction,
+    snapshot, string, transaction,
 };
 use crate::proto::Face;
 
@@ -55,6 +55,9 @@ const CONNECTION: CommandSpec = CommandSpec { family: Family::Connection, flags:
 const CLUSTER: CommandSpec = CommandSpec { family: Family::Cluster, ..ROW };
 const SUBSCRIBE: CommandSpec = CommandSpec { family: Family::Publish, arity: -2, flags: Flags::SUBSCRIBES, ..ROW };
 
+const SNAPSHOT: CommandSpec =
+    CommandSpec { flags: Flags::ADMIN.and(Flags::NO_MULTI).and(Flags::LOADED), run: snapshot::save, ..ROW };
+
 /// Every command, ordered by name.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -84,6 +87,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         shown: Shown::Before(1),
         run: session::auth,
         ..CONNECTION
+    },
+    CommandSpec {
+        text: text!("bgsave", "[SCHEDULE]", "Begin a snapshot of all keys"),
+        arity: -1,
+        run: snapshot::bgsave,
+        ..SNAPSHOT
     },
     CommandSpec {
         text: text!("bitcount", "key [start end [BYTE | BIT]]", "Count the bits that are set"),
@@ -408,6 +417,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..SPACE
     },
     CommandSpec {
+        text: text!("lastsave", "", "Answer when the last snapshot was made, in seconds since the Unix epoch"),
+        flags: Flags::FAST,
+        run: snapshot::lastsave,
+        ..ROW
+    },
+    CommandSpec {
         text: text!(
             "latency",
             "HISTOGRAM [command ...] | LATEST | RESET [event ...] | HELP",
@@ -518,7 +533,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         text: text!("ping", "[message]", "Answer PONG, or the message"),
         arity: -1,
         reach: Reach::Anywhere,
-        flags: Flags::FAST.and(Flags::UNPROTECTED).and(Flags::SUBSCRIBED),
+        flags: Flags::FAST.and(Flags::UNPROTECTED).and(Flags::SUBSCRIBED).and(Flags::LOADED),
         run: session::ping,
         ..CONNECTION
     },
@@ -640,6 +655,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: dump::restore,
         ..KEY
     },
+    CommandSpec { text: text!("save", "", "Make a snapshot of all keys, and wait for it"), run: snapshot::save, ..SNAPSHOT },
     CommandSpec {
         text: text!(
             "scan",
@@ -711,7 +727,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         ..STRING
     },
     CommandSpec {
-        text: text!("shutdown", "[NOSAVE] [NOW] [FORCE]", "End the server as SIGTERM does: what is owed is sent first"),
+        text: text!(
+            "shutdown",
+            "[NOSAVE | SAVE] [NOW] [FORCE]",
+            "End the server as SIGTERM does: what is owed is sent first"
+        ),
         arity: -1,
         flags: Flags::ADMIN.and(Flags::NO_MULTI),
         run: session::shutdown,

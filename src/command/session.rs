@@ -84,6 +84,11 @@ impl Session {
         self.subscriber.as_deref().is_some_and(|subscriber| subscriber.total() > 0)
     }
 
+    /// Whether something is to be looked into before its requests are run.
+    pub fn settle_guard(&mut self, closed: bool) {
+        self.guarded = self.denied || closed || self.is_subscriber();
+    }
+
     /// It sends this command.
     #[inline(always)]
     pub(super) fn set_last(&mut self, spec: &'static CommandSpec) {
@@ -169,6 +174,7 @@ pub(super) fn reset(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
     let authenticated = ctx.state.access.password.is_none();
     let forget_elsewhere = session.forget_elsewhere;
     *session = Session::new(session.id, session.since_ms, authenticated, session.denied);
+    session.settle_guard(ctx.state.snapshots.closed.is_some());
     session.forget_elsewhere = forget_elsewhere;
     if reply.encoding() != Encoding::Text {
         reply.set_encoding(Encoding::Resp2);
@@ -302,15 +308,18 @@ pub(super) fn set_name(session: &mut Session, name: &[u8]) {
     }
 }
 
-/// `SHUTDOWN [NOSAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
-pub(super) fn shutdown(_ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
+pub(super) fn shutdown(ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
     let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
     for word in args.from(1) {
         match choice(word, &["nosave", "now", "force", "abort", "save"]) {
-            Some(0..3) => {}
+            Some(0) => ctx.state.snapshots.skip_last = true,
+            Some(1..3) => {}
             Some(3) if args.len() == 2 => return error("No shutdown in progress."),
             Some(4) if args.len() == 2 => {
-                return error("this server has no snapshots to save to, use SHUTDOWN NOSAVE");
+                if ctx.state.settings.snapshot.is_empty() {
+                    return error("this server makes no snapshots, use SHUTDOWN NOSAVE");
+                }
             }
             _ => return Err(CommandError::Syntax),
         }

@@ -77,6 +77,10 @@ pub struct Settings {
     pub box_bytes: u64,
     /// The least that is logged, one of Redis's words.
     pub log_level: &'static str,
+    /// Where snapshots are kept; empty where none are made.
+    pub snapshot: String,
+    /// Seconds after which the next one is made where keys have changed; 0: only when asked for, and at the end.
+    pub snapshot_interval_s: u64,
     /// Whether it is a node of a cluster.
     pub is_clustered: bool,
     /// Whether a client has changed something that the server has not looked at yet.
@@ -110,6 +114,8 @@ impl Default for Settings {
             events: 0,
             box_bytes: 0,
             log_level: "notice",
+            snapshot: String::new(),
+            snapshot_interval_s: 0,
             is_clustered: false,
             changed: false,
             reserved: 0,
@@ -206,6 +212,8 @@ settings! {
     "save", Change::Same, |_| String::new();
     "slowlog-log-slower-than", Change::By(set_slower_than), |now| now.slower_than_us.to_string();
     "slowlog-max-len", Change::By(set_slow_entries_max), |now| now.slow_entries_max.to_string();
+    "snapshot", Change::Never, |now| now.snapshot.clone();
+    "snapshot-interval", Change::By(set_snapshot_interval), |now| now.snapshot_interval_s.to_string();
     "tcp-backlog", Change::Never, |now| now.backlog.to_string();
     "tcp-keepalive", Change::By(set_keepalive), |now| now.keepalive_s.to_string();
     "timeout", Change::By(set_timeout), |now| now.timeout_s.to_string();
@@ -288,6 +296,11 @@ fn set_keepalive(now: &mut Settings, text: &str) -> Result<(), String> {
 
 fn set_timeout(now: &mut Settings, text: &str) -> Result<(), String> {
     now.timeout_s = (number(text, 0, i32::MAX.into())? as u64).min(TIMEOUT_SECONDS_MAX);
+    Ok(())
+}
+
+fn set_snapshot_interval(now: &mut Settings, text: &str) -> Result<(), String> {
+    now.snapshot_interval_s = number(text, 0, TIMEOUT_SECONDS_MAX as i64)? as u64;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What commands work on, whoever asks: the store, the node, the settings, what is counted and measured.
 
-use super::{CommandError, CommandSpec, Measures, OwnSlots, Pause, Settings, SlowLog, Watches};
+use super::{CommandError, CommandSpec, Measures, OwnSlots, Pause, Settings, SlowLog, Snapshots, Watches};
 use crate::proto::{Args, Word};
 use crate::pubsub::PubSub;
 use crate::stats::Stats;
@@ -35,6 +35,8 @@ pub struct State {
     pub pubsub: PubSub,
     /// What is counted.
     pub stats: Stats,
+    /// The snapshots.
+    pub snapshots: Snapshots,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
             store: Store::new(),
             now,
             stats: Stats::default(),
+            snapshots: Snapshots { last_wall_ms: now.to_wall_ms(now.ms), ..Snapshots::default() },
             node,
             settings,
             measures: Measures::default(),

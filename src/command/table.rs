@@ -223,6 +223,8 @@ impl Flags {
     pub const SUBSCRIBES: Flags = Flags(4096 | 8192);
     /// It publishes, and waits where too many messages are on their way.
     pub const PUBLISHES: Flags = Flags(8192 | 16384);
+    /// It is refused until all keys are loaded, as what reads or writes keys is.
+    pub const LOADED: Flags = Flags(32768);
 
     const NAMES: [(Flags, &'static str); 8] = [
         (Flags::WRITE, "write"),

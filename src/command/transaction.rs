@@ -353,7 +353,7 @@ fn at_once(ctx: &mut Ctx<'_>, deferred: Deferred, reply: &mut Reply<'_>) {
     match deferred {
         Deferred::Walk(walk) => walk.answer_at_once(&ctx.state.store, ctx.state.now.ms, reply),
         Deferred::WrongPassword => reply.error(super::WRONG_PASSWORD),
-        Deferred::Paused(..) => unreachable!("who is paused executes nothing"),
+        Deferred::Paused(..) | Deferred::Snapshot { .. } => unreachable!("these are not executed in a transaction"),
         Deferred::Clients(_) => reply.error("ERR CLIENT LIST, INFO and KILL are not for a transaction"),
     }
 }

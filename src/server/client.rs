@@ -223,7 +223,15 @@ impl Server {
             return self
                 .fulfil(token, place, muted, |output| answer.write(&mut Reply::new(output, encoding, Face::Typed)));
         }
+        if let Deferred::Snapshot { .. } = &promise.deferred
+            && let Err(error) = self.begin_saving()
+        {
+            self.engine.state.stats.count_error(&error);
+            return self
+                .fulfil(token, place, muted, |output| Reply::new(output, encoding, Face::Typed).error(&error));
+        }
         match promise.deferred {
+            Deferred::Snapshot { .. } => self.snapshots.waiting.push(token),
             Deferred::WrongPassword => {
                 self.reactor.set_deadline(token, Some(self.engine.state.now.ms + WRONG_PASSWORD_MS));
             }
@@ -304,6 +312,38 @@ impl Server {
         self.fulfil(token, place, promise.muted, |output| {
             Reply::new(output, encoding, Face::Typed).error(WRONG_PASSWORD);
         })
+    }
+
+    /// Answers who waits for a snapshot that has begun, in the background, or that has ended.
+    #[inline(never)]
+    pub(super) fn answer_savers(&mut self, begun: bool, outcome: Result<(), &str>) {
+        for token in std::mem::take(&mut self.snapshots.waiting) {
+            let Some(client) = self.reactor.client(token) else { continue };
+            let Some(&Promise { place, deferred: Deferred::Snapshot { background }, encoding, muted }) =
+                client.promise.as_deref()
+            else {
+                continue;
+            };
+            if begun && !background {
+                self.snapshots.waiting.push(token);
+                continue;
+            }
+            client.promise = None;
+            client.active_ms = self.engine.state.now.ms;
+            self.engine.state.node.waiting -= 1;
+            if let Err(error) = outcome {
+                self.engine.state.stats.count_error(error);
+            }
+            let outcome = self.fulfil(token, place, muted, |output| {
+                let mut reply = Reply::new(output, encoding, Face::Typed);
+                match outcome {
+                    Ok(()) if background => reply.simple("Background saving started"),
+                    Ok(()) => reply.ok(),
+                    Err(error) => reply.error(error),
+                }
+            });
+            self.finish(token, outcome);
+        }
     }
 
     /// Does a piece of a client's walk, and sends what came of it.
@@ -447,7 +487,9 @@ impl Server {
             self.set_client_deadline(token);
             return self.finish(token, outcome);
         }
-        let paused = client.promise.as_ref().is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..)));
+        let paused = client.promise.as_ref().is_some_and(|promise| {
+            matches!(promise.deferred, Deferred::Paused(..) | Deferred::Snapshot { .. })
+        });
         // A walk waits for its client to read; other replies are waited for by the client.
         if paused || client.conn.waits() && client.promise.is_none() || client.session.subscriber.is_some() {
             // It is not idle, it is held up, or listens.

@@ -18,6 +18,7 @@ mod messages;
 mod newcomers;
 mod offers;
 mod refused;
+mod snapshots;
 mod start;
 mod topology;
 
@@ -39,6 +40,7 @@ use client::{Client, End};
 use engine::{Ahead, Engine};
 use manager::Manager;
 use refused::Addresses;
+use snapshots::Snapshots;
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
@@ -52,6 +54,8 @@ enum Source {
     Client(Client),
     Refused(Socket),
     Link(Link),
+    /// The process that writes or reads a snapshot.
+    Child(Socket),
 }
 
 impl Reactor<Source> {
@@ -71,7 +75,7 @@ impl AsFd for Source {
             Source::Listener(listener) | Source::BusListener(listener) => listener.as_fd(),
             Source::Signals(signals) => signals.as_fd(),
             Source::Client(client) => client.as_fd(),
-            Source::Refused(socket) => socket.as_fd(),
+            Source::Refused(socket) | Source::Child(socket) => socket.as_fd(),
             Source::Link(link) => link.as_fd(),
         }
     }
@@ -124,6 +128,10 @@ pub struct Server {
     next_client_id: u64,
     /// When the last turn ended: what the next wait counts from.
     turn_end_ms: u64,
+    /// The snapshot that is made or loaded.
+    snapshots: Snapshots,
+    /// Why the server ends, where that is no good end.
+    failure: Option<io::Error>,
 }
 
 /// Log lines that anybody can cause: one a second, and how many were left out.
@@ -179,6 +187,8 @@ enum Stage {
     Serving,
     /// Nobody is accepted, and nothing read; what is owed is sent until this time of the boot clock.
     Ending(u64),
+    /// Nobody is served any more, and the last snapshot is made.
+    Saving,
     Ended,
 }
 
@@ -186,13 +196,14 @@ impl Server {
     /// Serves until SIGTERM, SIGINT or SHUTDOWN.
     ///
     /// # Errors
-    /// Those of `epoll_wait(2)`, of which none is to be expected.
+    /// A sentence, where a snapshot cannot be loaded, or the last one not made; those of `epoll_wait(2)`, of which none is to
+    /// be expected.
     pub fn run(&mut self) -> io::Result<()> {
         while self.stage != Stage::Ended {
             self.turn()?;
         }
         log::write(Level::Info, format_args!("ended"));
-        Ok(())
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -215,11 +226,15 @@ impl Server {
         // Before keys go for what clients hold.
         self.evict_clients();
         self.engine.take_back();
+        if !self.engine.state.settings.snapshot.is_empty() {
+            self.serve_snapshots();
+        }
         self.apply_settings();
         self.see_to_the_end();
         self.manager.tell_life(began_ms);
         let turn_ns = clock::monotonic_ns() - began_ns;
         self.turn_end_ms = began_ms + turn_ns / 1_000_000;
+        self.note_turn(turn_ns);
         let message_bytes = self.engine.state.pubsub.queue_bytes();
         let node = &mut self.engine.state.node;
         node.client_bytes = node.clients * size_of::<Source>() + self.walk_bytes;
@@ -277,7 +292,7 @@ impl Server {
             return Some(0);
         }
         let ending_ms = match self.stage {
-            Stage::Serving => None,
+            Stage::Serving | Stage::Saving => None,
             Stage::Ending(until_ms) => Some(until_ms),
             Stage::Ended => Some(0),
         };
@@ -287,7 +302,9 @@ impl Server {
             bus => bus.as_ref().and_then(|bus| bus.wake_ms()),
         };
         let work_ms = self.engine.state.store.next_work_ms();
-        let due = [ending_ms, pause_ms, self.newcomers_due_ms, bus_ms, work_ms, self.manager.wake_ms()];
+        let has_snapshots = !self.engine.state.settings.snapshot.is_empty();
+        let snapshots_ms = if has_snapshots { self.snapshots_wake_ms() } else { None };
+        let due = [ending_ms, pause_ms, self.newcomers_due_ms, bus_ms, work_ms, self.manager.wake_ms(), snapshots_ms];
         due.into_iter().flatten().min()
     }
 
@@ -328,6 +345,10 @@ impl Server {
             Some(Source::Client(_)) => self.serve_client(event),
             Some(Source::Refused(_)) => self.serve_refused(event.token),
             Some(Source::Link(_)) => self.serve_link(event),
+            Some(Source::Child(_)) => {
+                self.serve_child(event);
+                0
+            }
             Some(Source::BusListener(_)) => {
                 self.accept_links(event.token);
                 0
@@ -405,7 +426,7 @@ impl Server {
     #[cfg_attr(memento_small, inline(never))]
     fn welcome(&mut self, socket: Socket) {
         self.accept_failure_told = false;
-        let State { stats, node, now, access, settings, .. } = &mut self.engine.state;
+        let State { stats, node, now, access, settings, snapshots, .. } = &mut self.engine.state;
         stats.total_connections_received += 1;
         if node.clients >= settings.clients_max {
             stats.rejected_connections += 1;
@@ -421,7 +442,8 @@ impl Server {
             return self.refuse(socket, "max number of clients of one address reached");
         }
         let denied = self.guarded && !socket.is_local();
-        let session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
+        let mut session = Session::new(self.next_client_id, now.ms, access.password.is_none(), denied);
+        session.settle_guard(snapshots.closed.is_some());
         self.next_client_id += 1;
         let client = Client::new(socket, address, session, now.ms);
         match self.reactor.insert(Source::Client(client), Interest::READ) {
@@ -510,8 +532,11 @@ impl Server {
                 log::write(Level::Warn, format_args!("{clients} clients did not take what they are owed"));
             }
             if clients == 0 || self.engine.state.now.ms >= until_ms {
-                self.stage = Stage::Ended;
+                self.stage = if self.wants_last_snapshot() { Stage::Saving } else { Stage::Ended };
             }
+        }
+        if self.stage == Stage::Saving {
+            self.see_to_the_last_snapshot();
         }
     }
 }

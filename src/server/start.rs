@@ -4,7 +4,7 @@ use super::bus::Bus;
 use super::manager::Manager;
 use super::refused::Addresses;
 use super::{
-    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Source, Stage, Token, VecDeque,
+    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Snapshots, Source, Stage, Token, VecDeque,
 };
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
@@ -50,7 +50,9 @@ impl Server {
         let started_ms = clock::boot_ms();
         settings.port = tcp_port;
         let mut manager = Manager::new(started_ms);
-        manager.tell_ready(started_ms);
+        if config.snapshot.is_empty() {
+            manager.tell_ready(started_ms);
+        }
         let slots = map.as_ref().map(|map| OwnSlots::new(map.slots(map.own())));
         let bus = match (map, &config.cluster) {
             (Some(map), Some(cluster)) => Some(Bus::new(Cluster::new(map, identity(cluster, config), started_ms))),
@@ -60,7 +62,7 @@ impl Server {
         let access = Access { password: config.password.clone() };
         let mut engine = Engine::new(node, settings, access, started_ms);
         engine.state.slots = slots;
-        Ok(Server {
+        let mut server = Server {
             reactor,
             engine,
             desk: Desk::default(),
@@ -86,7 +88,13 @@ impl Server {
             next_client_id: 1,
             stage: Stage::Serving,
             turn_end_ms: started_ms,
-        })
+            snapshots: Snapshots::default(),
+            failure: None,
+        };
+        if !config.snapshot.is_empty() {
+            server.begin_loading(config.snapshot_ignore_bad)?;
+        }
+        Ok(server)
     }
 }
 
@@ -212,6 +220,8 @@ fn settings(config: &Config) -> Settings {
         box_bytes: resource::memory_bytes(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
+        snapshot: config.snapshot.clone(),
+        snapshot_interval_s: config.snapshot_interval_s,
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
         make_room: |clients, reserved| possible_clients(clients, reserved).map_or(0, |(possible, _)| possible),
         ..Settings::default()

@@ -57,6 +57,14 @@ pub fn remove(path: &Path) -> io::Result<()> {
     Ok(unlink(path)?)
 }
 
+/// Gives a file another name, whatever has that name.
+///
+/// # Errors
+/// Those of `rename(2)`.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(nix::fcntl::renameat(nix::fcntl::AT_FDCWD, from, nix::fcntl::AT_FDCWD, to)?)
+}
+
 /// The first so many bytes of a file.
 ///
 /// # Errors
