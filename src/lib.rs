@@ -30,7 +30,7 @@
 //!
 //! | files | what they do |
 //! | --- | --- |
-//! | `main.rs` | server, client or benchmark, by name |
+//! | `main.rs` | server, client, benchmark or a server's child, by name |
 //! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `secret.rs` | passwords and other secrets, from a file or the environment |
 //! | `limits.rs` | every bound, and how bounds relate |
@@ -44,6 +44,7 @@
 //! | `sys/tty.rs` | the terminal of the tools |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
+//! | `sys/spawn.rs` | the program started once more, for what may block |
 //! | `sys/service.rs` | the service manager: sockets that it passes, what it is told |
 //! | `sys/descriptors.rs` | standard input, output and error are open before anything runs |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
@@ -117,6 +118,7 @@
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
+//! | `snapshot/mod.rs`, `snapshot/child.rs`, `snapshot/blocks.rs` | snapshots; the process that has their file; the file |
 //! | `client/mod.rs` | a blocking client of the text protocol, for the tools and the tests |
 //! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
 //! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |
@@ -167,6 +169,7 @@ pub mod pubsub;
 pub mod reactor;
 pub mod secret;
 pub mod server;
+pub mod snapshot;
 pub mod stats;
 pub mod store;
 pub mod sys;
