@@ -30,7 +30,7 @@
 //!
 //! | files | what they do |
 //! | --- | --- |
-//! | `main.rs` | server, client or benchmark, by name |
+//! | `main.rs` | server, client, benchmark or a server's child, by name |
 //! | `config.rs`, `config/nodes.rs` | the server's command line; the cluster's file |
 //! | `secret.rs` | passwords and other secrets, from a file or the environment |
 //! | `limits.rs` | every bound, and how bounds relate |
@@ -44,6 +44,7 @@
 //! | `sys/tty.rs` | the terminal of the tools |
 //! | `sys/pages.rs`, `mapping.rs` | memory in steps; memory for one long value, given back in steps |
 //! | `sys/reserve.rs` | memory kept back for when the system has none to give |
+//! | `sys/spawn.rs` | the program started once more, for what may block |
 //! | `sys/service.rs` | the service manager: sockets that it passes, what it is told |
 //! | `sys/descriptors.rs` | standard input, output and error are open before anything runs |
 //! | `sys/simd.rs` | sixteen bytes compared at once |
@@ -76,7 +77,7 @@
 //! | `command/route.rs`, `cluster.rs` | where in a cluster a request is executed; the cluster, shown |
 //! | `command/info.rs`, `docs.rs`, `settings.rs`, `memory.rs`, `slowlog.rs`, `latency.rs` | INFO, COMMAND, CONFIG, MEMORY, SLOWLOG, LATENCY |
 //! | `command/publish.rs`, `events.rs` | SUBSCRIBE, PUBLISH and their kin; what becomes of keys, published |
-//! | `command/monitor.rs` | MONITOR |
+//! | `command/monitor.rs`, `snapshot.rs` | MONITOR; SAVE, BGSAVE, LASTSAVE |
 //! | `command/state.rs` | what commands work on, whoever asks |
 //! | `command/measure.rs` | what is measured of commands: calls, failures, times |
 //! | `command/walk.rs`, `glob.rs`, `decimal.rs` | what takes many turns; patterns; exact decimal sums |
@@ -91,7 +92,7 @@
 //! | `store/heap/tests.rs`, `store/arena/tests.rs`, `store/eviction/tests.rs` | their tests, and those of eviction |
 //! | `store/cursor.rs` | where a scan stands |
 //! | `store/usage.rs`, `eviction.rs` | the memory policies, and what is remembered of use; letting entries go |
-//! | `store/changes.rs` | which keys were changed |
+//! | `store/changes.rs`, `trail.rs` | which keys were changed; which of them behind a walk |
 //! | `store/expiry.rs`, `graveyard.rs`, `account.rs` | which pages are due when; what a flush left; which bytes are in use |
 //! | `store/check.rs`, `model.rs`, `spread.rs`, `walk.rs` | tests only: invariants, a model, attacks and a million keys |
 //! | `cluster/mod.rs` | what the cluster is told, asked and asks for: a state machine without sockets or clock |
@@ -114,9 +115,12 @@
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
 //! | `server/messages.rs` | published messages are given out |
+//! | `server/snapshots.rs` | snapshots are made and loaded |
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
+//! | `snapshot/mod.rs`, `record.rs`, `feed.rs`, `intake.rs` | snapshots: what they say of keys; how that leaves the server and comes back |
+//! | `snapshot/child.rs`, `blocks.rs` | the process that has their file; the file |
 //! | `client/mod.rs` | a blocking client of the text protocol, for the tools and the tests |
 //! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
 //! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |

@@ -458,6 +458,9 @@ pub const LINK_LEFT_BYTES: usize = 256 * 1024;
 /// A node that lets so much lie, since it does not take its answers, is given up.
 pub const LINK_LEFT_BYTES_MAX: usize = 64 << 20;
 
+/// A block of a snapshot's file has at most so many bytes.
+pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 1 << 20;
+
 /// A new link's hellos must be done after so long.
 pub const HELLO_MS: u64 = 1000;
 

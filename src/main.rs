@@ -7,7 +7,7 @@ use memento::config::{self, Action};
 use memento::server::Server;
 use memento::sys::reserve::Allocator;
 use memento::sys::stdio::{OUTPUT, complain};
-use memento::{benchmark, cli};
+use memento::{benchmark, cli, snapshot};
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -37,12 +37,15 @@ fn run(words: Vec<OsString>) -> i32 {
     let tool = match name {
         b"memento-cli" => "cli",
         b"memento-benchmark" => "benchmark",
+        // As a server calls it, for what may block; no file has this name.
+        b"memento-snapshot" => "snapshot",
         _ if matches!(rest.first().map(String::as_str), Some("cli" | "benchmark")) => &rest.remove(0),
         _ => "",
     };
     match tool {
         "cli" => cli::main(rest),
         "benchmark" => benchmark::main(rest),
+        "snapshot" => snapshot::main(&rest),
         _ => serve(&rest),
     }
 }

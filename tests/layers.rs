@@ -57,15 +57,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "blob", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn",
-            "cluster", "config",
+            "blob", "dump", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn",
+            "cluster", "config", "snapshot",
         ],
     ),
-    ("main", &["config", "server", "cli", "benchmark", "program", "sys::reserve", "sys::stdio"]),
+    ("snapshot", &["blob", "dump", "store", "sys"]),
+    ("main", &["config", "server", "cli", "benchmark", "snapshot", "program", "sys::reserve", "sys::stdio"]),
 ];
 
-/// The modules that may hold descriptors: in the server `server`, `reactor` and `sys`; the tools have their own.
-const HOLD_DESCRIPTORS: &[&str] = &["server", "reactor", "sys", "client", "cli", "benchmark"];
+/// The modules that may hold descriptors: in the server `server`, `reactor` and `sys`; the tools have their own, and so has
+/// the process that reads and writes snapshots.
+const HOLD_DESCRIPTORS: &[&str] = &["server", "reactor", "sys", "client", "cli", "benchmark", "snapshot"];
 
 /// Types and traits by which a descriptor is held or had.
 const DESCRIPTORS: &[&str] = &[

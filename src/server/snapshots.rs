@@ -7,7 +7,6 @@
 //! them, the snapshot is given up, and the one before it stays.
 
 use super::{Event, Interest, Level, Server, Socket, Source, Stage, State, Token, log};
-use crate::blob::Blob;
 use crate::command::{self, Making};
 use crate::dump::Value;
 use crate::limits::{
@@ -15,14 +14,11 @@ use crate::limits::{
     SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_PART,
 };
 use crate::proto::Digits;
-use crate::snapshot::{Error, Feed, Intake, Step};
+use crate::snapshot::{Error, Feed, Intake, LAST_WORDS, NAME, Step};
 use crate::store::{Cursor, Expiry, Store};
 use crate::sys::{clock, files, reason, sentence, spawn};
 use std::ffi::{CStr, CString};
 use std::io;
-
-/// The name by which the process that writes or reads is started.
-const NAME: &CStr = c"memento-snapshot";
 
 /// What a service manager is told, so that it waits for what takes long.
 const PATIENCE: &str = "EXTEND_TIMEOUT_USEC=30000000";
@@ -73,8 +69,8 @@ struct Saving {
 
 impl Saving {
     /// Whether there is something to be done without another event.
-    fn can_go_on(&mut self) -> bool {
-        !self.blocked && (self.point.is_none() || !self.feed.unsent().is_empty())
+    fn can_go_on(&self) -> bool {
+        !self.blocked && (self.point.is_none() || !self.feed.is_sent())
     }
 
     /// Tells some more, and gives whether that was all. An error says why there will be no snapshot.
@@ -162,7 +158,7 @@ impl Loading {
                     self.length_len = 0;
                     (self.left, self.stage) = match u32::from_le_bytes(self.length) {
                         0 => (0, LoadingStage::Ended),
-                        u32::MAX => (usize::MAX, LoadingStage::Wrong),
+                        LAST_WORDS => (usize::MAX, LoadingStage::Wrong),
                         length => (length as usize, self.stage),
                     };
                 }
@@ -436,8 +432,8 @@ impl Server {
     }
 
     /// Until when the loop may sleep, as far as snapshots go.
-    pub(super) fn snapshots_wake_ms(&mut self) -> Option<u64> {
-        match &mut self.snapshots.work {
+    pub(super) fn snapshots_wake_ms(&self) -> Option<u64> {
+        match &self.snapshots.work {
             Work::None => self.next_snapshot_ms(),
             Work::Saving(saving) if saving.can_go_on() => Some(0),
             Work::Loading(loading) if loading.goes_on => Some(0),
@@ -576,7 +572,7 @@ impl Server {
         let path = &settings.snapshot;
         if let Some(what) = bad {
             let aside = format!("{path}.bad-{}", now.to_wall_ms(now.ms));
-            if let Err(error) = files::rename(path.as_ref(), aside.as_ref()) {
+            if let Err(error) = files::rename(path, &aside) {
                 let what = format!("{what}; and it cannot be moved aside: {}", reason(&error));
                 return self.refuse_to_load(&what);
             }

@@ -90,6 +90,11 @@ impl Feed {
         self.bytes += (self.heads.len() - before) as u64;
     }
 
+    /// Whether all of it is sent, the end included.
+    pub fn is_sent(&self) -> bool {
+        self.closed && self.sent == self.chunk.len()
+    }
+
     /// What is to be sent next; nothing where more has to be told first, or all is sent.
     pub fn unsent(&mut self) -> &[u8] {
         if self.sent == self.chunk.len() {

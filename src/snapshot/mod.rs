@@ -1,9 +1,12 @@
-//! Snapshots: what they say ([`record`]), how that leaves the server ([`feed`]) and comes back ([`intake`]). The process that
-//! has the file in between, and may wait for a disk, is a child of the server's.
+//! Snapshots: what they say (`record`), how that leaves the server ([`Feed`]) and comes back ([`Intake`]); and the process
+//! that has their file in between ([`main`]), which may wait for a disk where the server may not.
 
+mod blocks;
+mod child;
 mod feed;
 mod intake;
 mod record;
 
+pub use child::{LAST_WORDS, NAME, main};
 pub use feed::Feed;
 pub use intake::{Error, Intake, Step};

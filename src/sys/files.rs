@@ -3,11 +3,11 @@
 use super::sentence;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
 use nix::sys::uio::pread;
 use nix::unistd::{fsync, ftruncate, read, unlink};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// So much is read at a time.
@@ -18,6 +18,9 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The mode of a file that nobody else may read.
 const OWN: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// How often a file is opened that others rename as soon as it can be locked.
+const LOCK_TRIES: usize = 10;
 
 #[inline(never)]
 fn opened(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
@@ -40,6 +43,91 @@ pub fn to_append(path: &Path) -> io::Result<OwnedFd> {
     opened(path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)
 }
 
+/// Opens what can only be a file, where a folder, a pipe or a device may be as well; gives its length with it.
+///
+/// # Errors
+/// Those of `open(2)`; a sentence where it is no file.
+pub fn only_file(path: &Path) -> io::Result<(OwnedFd, u64)> {
+    let file = regular(path, OFlag::O_RDONLY)?;
+    let length = length(file.as_fd())?;
+    Ok((file, length))
+}
+
+/// Opens a file, empty, that no other process writes as long as the descriptor is held; makes one that is not there.
+/// `None` where another process writes it. It may be renamed and removed meanwhile.
+///
+/// # Errors
+/// Those of `open(2)`, `flock(2)`, `fchmod(2)` and `ftruncate(2)`; a sentence where it is no file.
+#[inline(never)]
+pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
+    for _ in 0..LOCK_TRIES {
+        let file = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
+        match lock(file.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            outcome => outcome?,
+        }
+        // Between the two calls, who held the lock may have given the file its name. What is there now is another one,
+        // or none.
+        let ours = fstat(&file)?;
+        if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
+            close_to_others(file.as_fd())?;
+            truncate(file.as_fd(), 0)?;
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits until nobody writes a file that [`to_write_alone`] opened, where there is one.
+pub fn wait_for_writer(path: &Path) {
+    if let Ok(file) = regular(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW) {
+        // A file system without locks has nobody to wait for.
+        let _ = lock(file.as_fd(), libc::LOCK_SH);
+    }
+}
+
+/// Whether a file may be put in the place of what is there: another file, a link, or nothing.
+///
+/// # Errors
+/// Those of `lstat(2)`; a sentence where it is something else.
+pub fn can_replace(path: &Path) -> io::Result<()> {
+    match lstat(path) {
+        Ok(there) if there.st_mode & libc::S_IFMT == libc::S_IFLNK => Ok(()),
+        Ok(there) => must_be_file(&there),
+        Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens a file, and nothing else. A pipe whose other end nobody has opened would keep open(2) waiting.
+#[inline(never)]
+fn regular(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    let file = opened(path, flags | OFlag::O_NONBLOCK)?;
+    must_be_file(&fstat(&file)?)?;
+    Ok(file)
+}
+
+#[inline(never)]
+fn must_be_file(there: &FileStat) -> io::Result<()> {
+    if there.st_mode & libc::S_IFMT == libc::S_IFREG {
+        return Ok(());
+    }
+    Err(sentence(io::ErrorKind::InvalidInput, format_args!("it is no regular file")))
+}
+
+fn lock(file: BorrowedFd<'_>, how: i32) -> io::Result<()> {
+    super::retry(|| {
+        // SAFETY: flock(2) knows of nothing but the descriptor, which is open.
+        Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) })?;
+        Ok(())
+    })
+}
+
+/// Whether it is a socket.
+pub fn is_socket(what: BorrowedFd<'_>) -> bool {
+    fstat(what).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFSOCK)
+}
+
 /// Writes a file anew.
 ///
 /// # Errors
@@ -57,12 +145,16 @@ pub fn remove(path: &Path) -> io::Result<()> {
     Ok(unlink(path)?)
 }
 
-/// Gives a file another name, whatever has that name.
+/// Gives a file another name, in place of a file that has that name.
 ///
 /// # Errors
 /// Those of `rename(2)`.
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    Ok(nix::fcntl::renameat(nix::fcntl::AT_FDCWD, from, nix::fcntl::AT_FDCWD, to)?)
+pub fn rename(from: &str, to: &str) -> io::Result<()> {
+    let names = [from, "\0", to, "\0"].concat();
+    let (from, to) = names.split_at(from.len() + 1);
+    // SAFETY: both names end with a zero.
+    Errno::result(unsafe { libc::rename(from.as_ptr().cast(), to.as_ptr().cast()) })?;
+    Ok(())
 }
 
 /// The first so many bytes of a file.
@@ -103,6 +195,23 @@ pub fn read_more(from: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize>
     let count = super::retry(|| read(from, &mut bytes[length..]));
     bytes.truncate(length + *count.as_ref().unwrap_or(&0));
     count
+}
+
+/// Fills `bytes` with what comes; gives how much came before the end, which is all of it where the end did not come.
+///
+/// # Errors
+/// Those of `read(2)`.
+#[inline(never)]
+pub fn fill(from: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let count = super::retry(|| read(from, &mut bytes[filled..]))?;
+        if count == 0 {
+            break;
+        }
+        filled += count;
+    }
+    Ok(filled)
 }
 
 /// Fills `bytes` with what the file has from `at` on.
@@ -164,6 +273,14 @@ pub fn close_to_others(file: BorrowedFd<'_>) -> io::Result<()> {
 /// Those of `ftruncate(2)`.
 pub fn truncate(file: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
     super::retry(|| ftruncate(file, bytes as libc::off_t))
+}
+
+/// Has what was written between these two places be on its way to the disk, so that there is less to wait for in the end.
+/// Where that cannot be, it is done in the end.
+pub fn begin_sync(file: BorrowedFd<'_>, from: u64, to: u64) {
+    let how = libc::SYNC_FILE_RANGE_WRITE;
+    // SAFETY: sync_file_range(2) knows of nothing but the descriptor, which is open.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), from as _, (to - from) as _, how) };
 }
 
 /// Returns when what was written is on the disk.

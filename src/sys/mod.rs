@@ -30,6 +30,7 @@ pub mod service;
 pub mod signal;
 pub mod simd;
 pub mod socket;
+pub mod spawn;
 pub mod stdio;
 pub mod stdout;
 pub mod threads;

@@ -23,8 +23,8 @@ impl Signals {
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
         set.thread_block()?;
-        // As the first process of a container it inherits children whose parents ended: the kernel itself takes away those
-        // whose end is ignored. There are none of its own.
+        // Nobody waits for a child's end, neither for that of its own (`sys/spawn.rs`) nor, as the first process of a
+        // container, for those whose parents ended: the kernel itself takes away those whose end is ignored.
         for ignored in [Signal::SIGHUP, Signal::SIGXFSZ, Signal::SIGCHLD] {
             // SAFETY: ignoring installs no handler of ours, so nothing runs at the signal's time.
             unsafe { signal(ignored, SigHandler::SigIgn) }?;
