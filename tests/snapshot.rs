@@ -5,6 +5,8 @@
 
 #[path = "snapshot/consistent.rs"]
 mod consistent;
+#[path = "snapshot/errors.rs"]
+mod errors;
 #[path = "snapshot/format.rs"]
 mod format;
 #[path = "snapshot/kills.rs"]

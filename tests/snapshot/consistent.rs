@@ -13,7 +13,10 @@ use crate::support::{Client, Scratch, Server, StopAtEnd, alone, wait_for};
 use crate::{Random, child, file, fill, pause_us, read, seed, serve, signal_child};
 
 /// Keys that stay as they are, so that a snapshot takes many turns and does not fit into what a socket holds.
-const FILLERS: usize = 100_000;
+const FILLERS: usize = 60_000;
+
+/// So many more are all in one slot, with half of the staircase: a walk stands within it for many turns.
+const CROWD: usize = 40_000;
 
 /// The steps of the staircase.
 const STEPS: u64 = 500;
@@ -52,12 +55,18 @@ impl Progress {
     }
 }
 
+/// The key of a step.
+fn step_key(step: u64) -> String {
+    let tag = if step % 2 == 0 { "" } else { "{crowd}" };
+    format!("{tag}stair{step}")
+}
+
 /// A staircase: each key of a row is counted up in turn, round after round.
 fn climb(client: &mut Client, progress: &Progress, random: &mut Random, stop: &AtomicBool) {
     let mut at = 0;
     while !stop.load(Ordering::Relaxed) {
         let count = 1 + random.below(60);
-        let requests: Vec<_> = (at..at + count).map(|at| format!("INCR stair{}\r\n", at % STEPS)).collect();
+        let requests: Vec<_> = (at..at + count).map(|at| format!("INCR {}\r\n", step_key(at % STEPS))).collect();
         progress.ask(client, &requests, 1);
         at += count;
         // Others are to have their turns, and rounds are to be few: those that differ by more are found by that.
@@ -67,7 +76,7 @@ fn climb(client: &mut Client, progress: &Progress, random: &mut Random, stop: &A
 
 /// The sum of all steps, which is how many there were, if they are those of one moment.
 fn climbed(found: &Snapshot) -> u64 {
-    let steps: Vec<_> = (0..STEPS).map(|step| found.number(&format!("stair{step}"))).collect();
+    let steps: Vec<_> = (0..STEPS).map(|step| found.number(&step_key(step))).collect();
     let sum = steps.iter().sum::<u64>();
     for (step, &value) in (0..).zip(&steps) {
         let wanted = sum / STEPS + u64::from(step < sum % STEPS);
@@ -166,8 +175,11 @@ fn check(found: &Snapshot) {
         let whole: String = (0..grown.len() / 8).map(|part| format!("{part:08}")).collect();
         assert!(grown.len() >= 8 * LONG_PARTS && whole == grown, "grown{number} was never this");
     }
-    let fillers = found.keys.range(b"filler".to_vec()..b"fillet".to_vec());
-    assert!(fillers.clone().count() == FILLERS && fillers.clone().all(|(_, (value, _))| value == b"stays"));
+    for (prefix, count) in [("filler", FILLERS), ("{crowd}filler", CROWD)] {
+        let fillers = found.keys.iter().filter(|(key, _)| key.starts_with(prefix.as_bytes()));
+        assert!(fillers.clone().all(|(_, (value, _))| value == b"stays"));
+        assert_eq!(fillers.count(), count);
+    }
 }
 
 /// A server that loads the file has what the file says.
@@ -179,7 +191,7 @@ fn check_loaded(path: &Path, found: &Snapshot) {
     let mut client = server.connect();
     let live = found.keys.values().filter(|(_, after_ms)| after_ms.is_none()).count();
     client.expect("DBSIZE", &live.to_string());
-    for key in (0..STEPS).map(|step| format!("stair{step}")).chain((0..LONGS).map(|number| format!("grown{number}"))) {
+    for key in (0..STEPS).map(step_key).chain((0..LONGS).map(|number| format!("grown{number}"))) {
         client.expect(&format!("GET {key}"), found.text(&key));
     }
 }
@@ -224,6 +236,7 @@ fn a_snapshot_is_of_the_moment_at_which_its_last_record_is_made() {
     let server = serve(&path);
     let mut client = server.connect();
     fill(&mut client, "filler", FILLERS, "stays");
+    fill(&mut client, "{crowd}filler", CROWD, "stays");
     fill(&mut client, "account", ACCOUNTS as usize, "1000");
     let whole: String = (0..LONG_PARTS).map(|part| format!("{part:08}")).collect();
     fill(&mut client, "grown", LONGS as usize, &whole);
