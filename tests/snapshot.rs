@@ -11,6 +11,10 @@ mod errors;
 mod format;
 #[path = "snapshot/kills.rs"]
 mod kills;
+#[path = "snapshot/loading.rs"]
+mod loading;
+#[path = "snapshot/restart.rs"]
+mod restart;
 mod support;
 
 use std::fs;
