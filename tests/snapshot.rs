@@ -3,6 +3,8 @@
 //!
 //! `MEMENTO_SEED=n` repeats the random tests with that seed.
 
+#[path = "snapshot/bounds.rs"]
+mod bounds;
 #[path = "snapshot/consistent.rs"]
 mod consistent;
 #[path = "snapshot/errors.rs"]
