@@ -92,7 +92,7 @@ impl Server {
             failure: None,
         };
         if !config.snapshot.is_empty() {
-            server.begin_loading(config.snapshot_ignore_bad)?;
+            server.begin_loading(config.snapshot_ignore_bad);
         }
         Ok(server)
     }
@@ -220,7 +220,8 @@ fn settings(config: &Config) -> Settings {
         box_bytes: resource::memory_bytes(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
-        snapshot: config.snapshot.clone(),
+        // It stays for as long as the program runs.
+        snapshot: config.snapshot.clone().leak(),
         snapshot_interval_s: config.snapshot_interval_s,
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
         make_room: |clients, reserved| possible_clients(clients, reserved).map_or(0, |(possible, _)| possible),
