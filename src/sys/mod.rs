@@ -34,6 +34,7 @@ pub mod stdio;
 pub mod stdout;
 pub mod threads;
 pub mod tty;
+pub mod zone;
 
 /// What a thread has of its own until it ends. The static program has one thread that has any of it, and lets it go with
 /// the process; to end it before takes 3 kB of the C library and the standard one.
