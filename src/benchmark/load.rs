@@ -13,8 +13,9 @@ use super::schedule::Schedule;
 use super::template::{Draw, Values};
 use super::text::Text;
 use super::threads::{Job, WATCH_TIME, together};
-use super::{Failure, REPLY_TIMEOUT, rate, show};
-use crate::client::{CONNECT_TIMEOUT, Client, Target, parse_port};
+use super::{Failure, REPLY_TIMEOUT, connect, rate, show};
+use crate::client::resp::Deadline;
+use crate::client::{Target, parse_port};
 use crate::sys::resource::raise_descriptors;
 use crate::sys::stdio::ERRORS;
 
@@ -119,7 +120,7 @@ fn take_turn(
     let mut connected = Vec::new();
     for number in 0..settings.connections {
         let node = &server.nodes[number as usize % server.nodes.len()];
-        connected.push(Client::connect(node, settings.password.as_deref(), CONNECT_TIMEOUT)?.into_stream());
+        connected.push(connect(node, settings.password.as_deref())?.into_socket().0);
     }
     let mut workers = Vec::new();
     for number in 0..threads {
@@ -142,8 +143,8 @@ fn take_turn(
             shared: &shared,
             server: &server.name,
         };
-        let streams = connected.split_off(connected.len() - share_of(settings.connections, number, threads) as usize);
-        workers.push(Worker::new(task, streams)?);
+        let sockets = connected.split_off(connected.len() - share_of(settings.connections, number, threads) as usize);
+        workers.push(Worker::new(task, sockets)?);
     }
     let start = Instant::now();
     for worker in &mut workers {
@@ -224,9 +225,8 @@ fn nodes_of(target: &Target, password: Option<&[u8]>) -> Result<Vec<Target>, Fai
     if target.port.is_none() {
         return Err(Failure::Message("--cluster wants HOST and PORT of a node, not a Unix socket".to_string()));
     }
-    let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
-    client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
-    let answer = client.ask(b"CLUSTER NODES")?;
+    let mut client = connect(target, password)?;
+    let answer = client.call(&[b"CLUSTER", b"NODES"], Deadline::after(REPLY_TIMEOUT))?.bytes();
     let nodes = nodes_in(std::str::from_utf8(answer).unwrap_or_default());
     if nodes.is_empty() {
         let mut text = Text::default();

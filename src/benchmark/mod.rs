@@ -22,6 +22,7 @@ mod text;
 mod threads;
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,10 @@ use options::Parsed;
 use text::Text;
 use threads::{Job, together};
 
-use crate::client::{CONNECT_TIMEOUT, Client, Target, reason};
-use crate::sys::stdio;
+use crate::client::resp::{Deadline, RespClient};
+use crate::client::{CONNECT_TIMEOUT, Target, closed, lost, reason, too_long};
+use crate::sys::socket::Socket;
+use crate::sys::{dial, stdio};
 
 /// A server that says nothing for so long is not measured but reported.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,19 +102,26 @@ fn complain(text: &str) {
     stdio::complain("memento-benchmark", text);
 }
 
+/// A connection whose password was right, where there is one.
+#[inline(never)]
+fn connect(target: &Target, password: Option<&[u8]>) -> Result<RespClient, Failure> {
+    let mut client = RespClient::reach(target, CONNECT_TIMEOUT)?;
+    if let Some(why) = client.authenticate(password, Deadline::after(CONNECT_TIMEOUT))? {
+        let mut text = Text::default();
+        text.add(&target.text()).add(": ").escaped(why);
+        return Err(Failure::Message(text.0));
+    }
+    Ok(client)
+}
+
 /// Measures the server and writes what is going on and each part's figures to `output`, as they come.
 ///
 /// # Errors
 /// At the first thing that fails.
 #[inline(never)]
 pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dyn Write) -> Result<(), Failure> {
-    let connect = || {
-        let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
-        client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
-        Ok::<Client, io::Error>(client)
-    };
     let Plan { operations, threads, thread_operations } = plan;
-    let mut alone = Worker::new(connect()?, "keyone".to_string(), "key:".to_string());
+    let mut alone = Worker::new(target, password, "keyone".to_string(), "key:".to_string())?;
     let parts = format!(
         " Nr. operations {operations}\n \
          1) SET keyone valueone\n \
@@ -126,7 +136,7 @@ pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dy
     let mut workers = Vec::new();
     for number in 0..threads {
         // Connected before the time starts; and each thread has keys of its own, so that each knows the right answers.
-        workers.push(Worker::new(connect()?, format!("keyone:{number}"), format!("key:{number}:")));
+        workers.push(Worker::new(target, password, format!("keyone:{number}"), format!("key:{number}:"))?);
     }
     let measured = perform_together(&mut workers, thread_operations).and_then(|elapsed| {
         let label = format!("SET, GET, SET growing keys in {threads} threads");
@@ -216,18 +226,55 @@ enum Kind {
     SetGrowing,
 }
 
+/// Far more than any right answer has.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
 /// One connection and the keys it uses.
 struct Worker {
-    client: Client,
+    /// Waits for what it is to receive.
+    socket: Socket,
+    address: String,
     key: String,
     /// What a growing key begins with.
     growing: String,
     line: Vec<u8>,
+    answer: Vec<u8>,
 }
 
 impl Worker {
-    fn new(client: Client, key: String, growing: String) -> Worker {
-        Worker { client, key, growing, line: Vec::new() }
+    fn new(target: &Target, password: Option<&[u8]>, key: String, growing: String) -> Result<Worker, Failure> {
+        let (socket, address) = connect(target, password)?.into_socket();
+        dial::block(socket.as_fd(), REPLY_TIMEOUT)?;
+        Ok(Worker { socket, address, key, growing, line: Vec::new(), answer: vec![0; ANSWER_BYTES_MAX] })
+    }
+
+    /// Sends the line and waits for its answer; gives both without their ends.
+    #[inline(never)]
+    fn ask(&mut self) -> Result<(&[u8], &[u8]), Failure> {
+        let (address, mut sent, mut length) = (&self.address, 0, 0);
+        let end = self.line.len();
+        self.line.extend_from_slice(b"\r\n");
+        while sent < self.line.len() {
+            sent += self.socket.send(&self.line[sent..]).map_err(|error| lost(address, &error))?;
+        }
+        // Nothing was asked that another answer could be to: the end of what has come is that of the answer.
+        while !self.answer[..length].ends_with(b"\r\n") {
+            if length == ANSWER_BYTES_MAX {
+                return Err(too_long(address, length).into());
+            }
+            match self.socket.receive(&mut self.answer[length..]) {
+                Ok(0) => return Err(closed(address, length > 0).into()),
+                Ok(count) => length += count,
+                // How a socket tells that its time is over.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let seconds = REPLY_TIMEOUT.as_secs();
+                    return Err(Failure::Message(format!("{address} did not answer within {seconds} s")));
+                }
+                Err(error) => return Err(lost(address, &error).into()),
+            }
+        }
+        let answer = &self.answer[..length];
+        Ok((&self.line[..end], answer.strip_suffix(b"\r\n").unwrap_or(answer)))
     }
 
     /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed.
@@ -262,8 +309,8 @@ impl Worker {
                 b"OK"
             }
         };
-        let got = self.client.ask(&self.line)?;
-        if got == wanted { Ok(()) } else { Err(Failure::Message(wrong(&self.line, wanted, got))) }
+        let (line, got) = self.ask()?;
+        if got == wanted { Ok(()) } else { Err(Failure::Message(wrong(line, wanted, got))) }
     }
 
     /// Deletes the keys that so many operations of each type made, many at once: nobody waits for this to be measured.
@@ -278,10 +325,10 @@ impl Worker {
                 self.line.push(b' ');
                 push_growing_key(&mut self.line, &self.growing, index, operations);
             }
-            let got = self.client.ask(&self.line)?;
+            let (line, got) = self.ask()?;
             // A server that evicts keys may have none of them any more.
             if got != b"OK" && got != b"(null)" {
-                return Err(Failure::Message(wrong(&self.line, b"OK", got)));
+                return Err(Failure::Message(wrong(line, b"OK", got)));
             }
             index = end;
             if index == operations {
