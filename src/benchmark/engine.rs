@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::histogram::Histogram;
 use super::options::{Part, Settings};
@@ -20,6 +20,7 @@ use super::{Failure, REPLY_TIMEOUT};
 use crate::client::reason;
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::sys::alarm::Alarm;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::epoll::{Epoll, Interest, Ready};
 use crate::sys::socket::Socket;
 
@@ -109,7 +110,7 @@ pub(super) struct Task<'a> {
 /// A thread at work.
 pub(super) struct Worker<'a> {
     /// Times are told from here.
-    pub(super) start: Instant,
+    pub(super) start_ns: u64,
     task: Task<'a>,
     epoll: Epoll,
     connections: Vec<Connection>,
@@ -167,7 +168,7 @@ impl<'a> Worker<'a> {
             found.push(Found::new());
         }
         Ok(Worker {
-            start: Instant::now(),
+            start_ns: 0,
             task,
             epoll,
             connections,
@@ -187,7 +188,7 @@ impl<'a> Worker<'a> {
     }
 
     fn now_ns(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        monotonic_ns() - self.start_ns
     }
 
     /// Sets the alarm, or unsets it with 0.

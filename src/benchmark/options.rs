@@ -1,7 +1,5 @@
 //! The command line of memento-benchmark.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use getopts::{Matches, Options};
 
 use super::decimal;
@@ -10,6 +8,7 @@ use super::template::{Check, KEYS_MAX, Layout, Template, test};
 use super::text::Text;
 use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, parse_port};
 use crate::secret;
+use crate::sys::clock::monotonic_ns;
 
 const USAGE: &str = "\
 Usage: memento-benchmark [OPTION...] [HOST [PORT]]
@@ -286,7 +285,7 @@ impl Reader<'_> {
     fn seed(&mut self) -> u64 {
         let Some(text) = self.matches.opt_str("seed") else {
             // Any that is not the last one's; short enough to be typed again.
-            return SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_nanos()));
+            return monotonic_ns() % 1_000_000_000;
         };
         decimal::integer(&text).unwrap_or_else(|| {
             self.refuse(refusal("seed", "a number", &text));
