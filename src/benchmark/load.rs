@@ -14,7 +14,7 @@ use super::text::Text;
 use super::threads::{Job, WATCH_TIME, together};
 use super::{Failure, REPLY_TIMEOUT, connect, rate, show};
 use crate::client::resp::Deadline;
-use crate::client::{Target, parse_port};
+use crate::client::{Target, node_address, parse_port};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::resource::raise_descriptors;
 use crate::sys::stdio::ERRORS;
@@ -239,13 +239,11 @@ fn nodes_of(target: &Target, password: Option<&[u8]>) -> Result<Vec<Target>, Fai
     Ok(nodes)
 }
 
-/// The nodes in the answer to CLUSTER NODES: `id address:port@bus flags ...` a line.
+/// The nodes in the answer to CLUSTER NODES.
 fn nodes_in(text: &str) -> Vec<Target> {
-    let is_end = |letter| letter == ' ' || letter == '@';
     let mut nodes = Vec::new();
-    for line in text.split('\n') {
-        let mut words = line.split(is_end);
-        if let Some((host, port)) = words.nth(1).and_then(|address| address.rsplit_once(':'))
+    for line in text.lines() {
+        if let Some((host, port)) = node_address(line)
             && let Ok(port) = parse_port(port)
         {
             nodes.push(Target { name: host.to_string(), port: Some(port) });

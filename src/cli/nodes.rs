@@ -9,6 +9,7 @@ use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
 use super::{Failure, has, say, words};
+use crate::client::node_address;
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient, address};
 use crate::sys::clock::monotonic_ns;
@@ -52,7 +53,7 @@ fn parse(text: &str) -> (Vec<Node>, Vec<u16>) {
     let (mut nodes, mut owners, mut is_doubled) = (Vec::<Node>::new(), vec![NOBODY; SLOTS], true);
     for line in text.lines() {
         let words = words(line);
-        let Some(node) = node(&words) else { continue };
+        let Some(node) = node(line, &words) else { continue };
         // There are few, so that this is as good as sorting, and smaller.
         let mut place = 0;
         while place < nodes.len() && (&*nodes[place].host, nodes[place].port) < (&*node.host, node.port) {
@@ -79,11 +80,10 @@ fn parse(text: &str) -> (Vec<Node>, Vec<u16>) {
     (nodes, owners)
 }
 
-fn node(words: &[(usize, &str)]) -> Option<Node> {
+fn node(line: &str, words: &[(usize, &str)]) -> Option<Node> {
     let word = |place: usize| words.get(place).map(|(_, word)| *word);
-    let (place, flags, link) = (word(1)?, word(2)?, word(7)?);
-    let end = place.bytes().position(|byte| matches!(byte, b'@' | b',')).unwrap_or(place.len());
-    let (host, port) = place[..end].rsplit_once(':')?;
+    let (flags, link) = (word(2)?, word(7)?);
+    let (host, port) = node_address(line)?;
     let port = port.parse().ok()?;
     // It is shown: a server's words have nothing that a terminal obeys.
     let host = escaped(host.as_bytes());

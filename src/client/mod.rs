@@ -83,16 +83,37 @@ fn room<'a>(bytes: &'a mut Vec<u8>, start: usize, end: &mut usize, bytes_max: us
     Ok(&mut bytes[*end..])
 }
 
-/// Adds options to those that a tool knows. Each is a word: the short name and a comma where there is one, the long name,
-/// `=` where a value follows.
+/// The names of an option that a word tells of, the short one empty where there is none, and whether a value follows: the
+/// short one and a comma, the long one, `=` for the value.
+pub fn option(word: &str) -> (&str, &str, bool) {
+    let (short, long) = word.split_once(',').unwrap_or(("", word));
+    let name = long.strip_suffix('=');
+    (short, name.unwrap_or(long), name.is_some())
+}
+
+/// Adds options to those that a tool knows, each a word as [`option`] reads it.
 pub fn add_options(options: &mut Options, words: &str) {
     for word in words.split_ascii_whitespace() {
-        let (short, long) = word.split_once(',').unwrap_or(("", word));
-        match long.strip_suffix('=') {
-            Some(name) => options.optopt(short, name, "", ""),
-            None => options.optflag(short, long, ""),
+        match option(word) {
+            (short, long, true) => options.optopt(short, long, "", ""),
+            (short, long, false) => options.optflag(short, long, ""),
         };
     }
+}
+
+/// The two parts of `HOST:PORT`; the host may have colons of its own.
+#[inline(never)]
+pub fn host_and_port(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|byte| byte == b':')?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Where the node is that a line of the answer to CLUSTER NODES tells of, `id host:port@bus,name flags ...`.
+#[inline(never)]
+pub fn node_address(line: &str) -> Option<(&str, &str)> {
+    let place = line.split(' ').nth(1)?;
+    let end = place.bytes().position(|byte| matches!(byte, b'@' | b',')).unwrap_or(place.len());
+    host_and_port(&place[..end])
 }
 
 /// The port that a word of the command line names.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::reply::{Kind, Parser, Reply, Unparsed, View};
 use super::{READ_BYTES, Target, closed, lost, reason, room, too_long};
 use crate::limits::ANSWER_BYTES_MAX;
-use crate::proto::Digits;
+pub(crate) use crate::proto::Digits;
 use crate::stats::Fixed;
 use crate::sys::{clock::monotonic_ns, dial, resolve, sentence, socket::Socket};
 
@@ -60,8 +60,11 @@ impl Deadline {
         if left > 0 {
             return Ok(Some(Duration::from_nanos(left)));
         }
-        let time = Fixed::<3>(self.time / 1_000_000).to_string();
-        let time = time.trim_end_matches('0').trim_end_matches('.');
+        let mut time = Fixed::<3>(self.time / 1_000_000).to_string();
+        while time.ends_with('0') {
+            time.pop();
+        }
+        let time = time.strip_suffix('.').unwrap_or(&time);
         Err(sentence(io::ErrorKind::TimedOut, format_args!("no answer within {time} s")))
     }
 
@@ -84,12 +87,19 @@ pub fn write_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item =
 
 /// Begins a command of so many words, which [`write_word`] is to write.
 pub fn write_header(out: &mut Vec<u8>, words: usize) {
-    out.extend_from_slice(Digits::of(words as i64).line(b'*'));
+    write_length(out, b'*', words);
+}
+
+/// Writes the line of a length, behind the byte that tells of what.
+#[inline(never)]
+pub(crate) fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    out.extend_from_slice(Digits::of(length as i64).line(kind));
 }
 
 /// Writes one word of a command.
+#[inline(never)]
 pub fn write_word(out: &mut Vec<u8>, word: &[u8]) {
-    out.extend_from_slice(Digits::of(word.len() as i64).line(b'$'));
+    write_length(out, b'$', word.len());
     out.extend_from_slice(word);
     out.extend_from_slice(b"\r\n");
 }
