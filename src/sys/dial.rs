@@ -31,7 +31,7 @@ pub fn tcp(peer: SocketAddr) -> io::Result<Socket> {
 /// for a path of more than 107 bytes.
 pub fn unix(path: &Path) -> io::Result<Socket> {
     fault::allow(Call::Connect, 1)?;
-    let address = UnixAddr::new(path)?;
+    let address = UnixAddr::new(super::c_path(path)?.as_c_str())?;
     let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
     super::retry(|| socket::connect(fd.as_raw_fd(), &address))?;
     Ok(Socket::from(fd))

@@ -21,7 +21,8 @@ const OWN: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 #[inline(never)]
 fn opened(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    super::retry(|| open(path, flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
+    let path = super::c_path(path)?;
+    super::retry(|| open(path.as_c_str(), flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
 }
 
 /// Opens a file to read it.
@@ -54,7 +55,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of `unlink(2)`.
 pub fn remove(path: &Path) -> io::Result<()> {
-    Ok(unlink(path)?)
+    Ok(unlink(super::c_path(path)?.as_c_str())?)
 }
 
 /// The first so many bytes of a file.

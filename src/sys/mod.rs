@@ -10,6 +10,9 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::{fmt, io};
 
 pub mod alarm;
@@ -118,6 +121,13 @@ pub fn reason(error: &io::Error) -> String {
         text.truncate(text[..at].trim_ascii_end().len());
     }
     text
+}
+
+/// A path as system calls take it. (Nix would copy it in a function of its own for each call.)
+#[inline(never)]
+fn c_path(path: &Path) -> nix::Result<CString> {
+    // None has a zero inside.
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| nix::errno::Errno::EINVAL)
 }
 
 /// Makes a system call again for as long as a signal interrupts it.
