@@ -39,6 +39,7 @@
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/program.rs`, `stdio.rs`, `threads.rs` | how the program begins; standard input, output and error; threads |
 //! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/zone.rs` | the box's time zone |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
 //! | `sys/files.rs`, `resolve.rs`, `resource.rs` | files; names by /etc/hosts; what the box allows |
 //! | `sys/tty.rs` | the terminal of the tools |

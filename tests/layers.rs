@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "sys::clock",
             "sys::files",
             "sys::program",
             "sys::stdio",
@@ -53,7 +54,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // What the reactor is to watch for has a name there.
-    ("benchmark", &["client", "secret", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
+    (
+        "benchmark",
+        &["client", "secret", "sys::alarm", "sys::clock", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"],
+    ),
     (
         "server",
         &[

@@ -1,15 +1,14 @@
 //! The command line of memento-benchmark.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use getopts::{Matches, Options};
 
 use super::decimal;
 use super::keys::Keys;
 use super::template::{Check, KEYS_MAX, Layout, Template, test};
 use super::text::Text;
-use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, parse_port};
+use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, host_and_port, option, parse_port};
 use crate::secret;
+use crate::sys::clock::monotonic_ns;
 
 const USAGE: &str = "\
 Usage: memento-benchmark [OPTION...] [HOST [PORT]]
@@ -170,11 +169,11 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
         return Ok(Parsed::Print(concat!("memento-benchmark ", env!("CARGO_PKG_VERSION"), "\n").to_string()));
     }
     let is_said = host.is_some() || port.is_some();
-    let mut words = matches.free.iter().cloned();
+    let words = &matches.free;
     if !is_said {
-        (host, port) = (words.next(), words.next());
+        (host, port) = (words.first().cloned(), words.get(1).cloned());
     }
-    if let Some(more) = words.next() {
+    if let Some(more) = words.get(if is_said { 0 } else { 2 }) {
         return Err(format!("'{more}' is too much: only HOST and PORT are taken, once"));
     }
     let target = Target {
@@ -185,8 +184,11 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
         return Err("the host has no name".to_string());
     }
     let password = secret::password(matches.opt_str("password-file").as_deref())?;
-    let is_load = |word: &str| matches.opt_present(word.rsplit(',').next().unwrap_or(word).trim_end_matches('='));
-    if matches.opt_present("command") || OPTIONS.split_ascii_whitespace().any(is_load) {
+    let mut is_load = matches.opt_present("command");
+    for word in OPTIONS.split_ascii_whitespace() {
+        is_load |= matches.opt_present(option(word).1);
+    }
+    if is_load {
         return settings(&matches, target, password).map(Parsed::Load);
     }
     Ok(Parsed::Measure { target, password })
@@ -273,7 +275,7 @@ impl Reader<'_> {
             targets[0] = Target { name: path, port: None };
         }
         if let Some(text) = self.matches.opt_str("compare") {
-            let (host, port) = text.rsplit_once(':').unwrap_or_default();
+            let (host, port) = host_and_port(&text).unwrap_or_default();
             let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
             match parse_port(port) {
                 Ok(port) if !host.is_empty() => targets.push(Target { name: host.to_string(), port: Some(port) }),
@@ -286,7 +288,7 @@ impl Reader<'_> {
     fn seed(&mut self) -> u64 {
         let Some(text) = self.matches.opt_str("seed") else {
             // Any that is not the last one's; short enough to be typed again.
-            return SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_nanos()));
+            return monotonic_ns() % 1_000_000_000;
         };
         decimal::integer(&text).unwrap_or_else(|| {
             self.refuse(refusal("seed", "a number", &text));

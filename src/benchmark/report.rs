@@ -16,7 +16,7 @@ const SHORT: [usize; 3] = [2, 4, 7];
 pub(super) struct Row<'a> {
     pub(super) test: &'a str,
     pub(super) server: &'a str,
-    pub(super) seconds: f64,
+    pub(super) elapsed_ns: u64,
     pub(super) found: Found,
 }
 
@@ -26,7 +26,7 @@ impl Row<'_> {
     }
 
     fn rate(&self) -> f64 {
-        rate(self.requests(), self.seconds)
+        rate(self.requests(), self.elapsed_ns)
     }
 
     /// Its times in microseconds, by [`NAMES`].
@@ -157,7 +157,7 @@ fn push_text(out: &mut Text, settings: &Settings, row: &Row, names_server: bool)
     if names_server {
         out.add(" ").add(row.server);
     }
-    push_rate(out, row.requests(), row.seconds);
+    push_rate(out, row.requests(), row.elapsed_ns);
     if !settings.quiet {
         out.add("\n   us");
     }
@@ -180,7 +180,7 @@ fn push_csv(out: &mut Text, row: &Row, ratio: Option<(f64, [f64; 8])>) {
     push_field(out, row.test);
     push_field(out.add(","), row.server);
     out.add(",").number(row.requests()).add(",").number(row.found.misses);
-    out.add(",").fixed(row.seconds, 6).add(",").fixed(row.rate(), 2).add(",");
+    out.add(",").seconds(row.elapsed_ns).add(",").fixed(row.rate(), 2).add(",");
     if let Some((rate, _)) = ratio {
         out.fixed(rate, 4);
     }
@@ -211,7 +211,7 @@ fn push_json(out: &mut Text, row: &Row, ratio: Option<(f64, [f64; 8])>) {
     push_string(out.add("{\"test\":"), row.test);
     push_string(out.add(",\"server\":"), row.server);
     out.add(",\"requests\":").number(row.requests()).add(",\"misses\":").number(row.found.misses);
-    out.add(",\"seconds\":").fixed(row.seconds, 6).add(",\"rate\":").fixed(row.rate(), 2);
+    out.add(",\"seconds\":").seconds(row.elapsed_ns).add(",\"rate\":").fixed(row.rate(), 2);
     push_members(out.add(",\"us\":{"), row.times_us());
     if let Some((rate, times)) = ratio {
         out.add(",\"ratio\":{\"rate\":").fixed(rate, 4);
@@ -261,7 +261,7 @@ mod tests {
             found.times.record(1500 * factor, 9);
             found.times.record(2000 * factor, 1);
             found.misses = factor - 1;
-            Row { test, server, seconds: 0.5 * factor as f64, found }
+            Row { test, server, elapsed_ns: 500_000_000 * factor, found }
         };
         let mut text = head(&settings);
         text += &figures(&settings, &[&row("get", "a:1", 1)], true);

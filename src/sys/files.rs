@@ -24,7 +24,8 @@ const LOCK_TRIES: usize = 10;
 
 #[inline(never)]
 fn opened(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    super::retry(|| open(path, flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
+    let path = super::c_path(path)?;
+    super::retry(|| open(path.as_c_str(), flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
 }
 
 /// Opens a file to read it.
@@ -142,7 +143,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of `unlink(2)`.
 pub fn remove(path: &Path) -> io::Result<()> {
-    Ok(unlink(path)?)
+    Ok(unlink(super::c_path(path)?.as_c_str())?)
 }
 
 /// Gives a file another name, in place of a file that has that name.
