@@ -3,7 +3,8 @@
 use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
-use super::table::{CommandSpec, Family, Flags, Keys, text};
+use super::table::{Check, Family, Flags, Keys};
+use super::texts::{Written as CommandSpec, cut, text};
 use super::{
     Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
     string, transaction,
@@ -30,7 +31,7 @@ const ROW: CommandSpec = CommandSpec {
     arity: 1,
     keys: Keys::NONE,
     reach: Reach::Node,
-    check: |_| Ok(()),
+    check: Check::Nothing,
     rest: 0,
     flags: Flags::NONE,
     face: Face::Typed,
@@ -56,7 +57,7 @@ const CLUSTER: CommandSpec = CommandSpec { family: Family::Cluster, ..ROW };
 const SUBSCRIBE: CommandSpec = CommandSpec { family: Family::Publish, arity: -2, flags: Flags::SUBSCRIBES, ..ROW };
 
 /// Every command, ordered by name.
-pub static COMMANDS: &[CommandSpec] = &[
+pub(super) const ROWS: &[CommandSpec] = &[
     CommandSpec {
         text: text!("acl", "WHOAMI | HELP", "Answer which user the client is: default, there is no other"),
         subcommands: families::ACL,
@@ -305,14 +306,14 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         text: text!("flushall", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
-        check: key::check_flush,
+        check: Check::Flush,
         run: key::flush_all,
         ..FLUSH
     },
     CommandSpec {
         text: text!("flushdb", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
-        check: key::check_flush,
+        check: Check::Flush,
         run: key::flush_all,
         ..FLUSH
     },
@@ -456,7 +457,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         text: text!("mset", "key value [key value ...]", "Set several values"),
         arity: -3,
         keys: Keys::PAIRS,
-        check: set::check_mset,
+        check: Check::Pairs,
         reach: Reach::Split(Merge::Ok),
         flags: STORE,
         run: set::mset,
@@ -805,8 +806,9 @@ pub static COMMANDS: &[CommandSpec] = &[
 /// The order of the rows, and that no name stands twice.
 const _: () = {
     let mut row = 1;
-    while row < COMMANDS.len() {
-        assert!(before(COMMANDS[row - 1].name().as_bytes(), COMMANDS[row].name().as_bytes()), "rows stand by name");
+    while row < ROWS.len() {
+        let (name, next) = (cut(ROWS[row - 1].text).0, cut(ROWS[row].text).0);
+        assert!(before(name.as_bytes(), next.as_bytes()), "rows stand by name");
         row += 1;
     }
 };
