@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proto", &["blob"]),
     ("store", &["blob", "pairs", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("names", &[]),
+    ("names", &["pairs"]),
     // What Redis packs its values with, and the compiler this program's texts.
     ("lzf", &[]),
     ("pubsub", &["blob", "names", "proto"]),
