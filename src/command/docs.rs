@@ -43,7 +43,7 @@ pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
             let is = |name: &str| by.eq_ignore_ascii_case(name.as_bytes());
             if is("pattern") {
-                glob::matching(what, &mut all, &mut { MATCH_STEPS_MAX })?
+                glob::matching(what, &mut || all.next(), &mut { MATCH_STEPS_MAX })?
             } else if is("aclcat") {
                 let is = |category: &&str| category.as_bytes()[1..].eq_ignore_ascii_case(what);
                 let has = |spec: &&CommandSpec| categories(spec.family, spec.flags).iter().any(is);

@@ -233,17 +233,17 @@ impl Forwards {
         }
     }
 
-    /// Notes a split whose parts are all waited for.
+    /// Notes a split of so many parts, each for a node, which are all waited for.
     pub(super) fn begin(
         &mut self,
         awaited: Awaited,
         merge: Merge,
-        nodes: &mut dyn Iterator<Item = NodeId>,
+        (count, node): (usize, &dyn Fn(usize) -> NodeId),
         keys: Vec<u16>,
     ) -> usize {
         let mut parts = Vec::new();
-        for node in nodes {
-            parts.push(Part { node, outcome: Outcome::Waiting });
+        for part in 0..count {
+            parts.push(Part { node: node(part), outcome: Outcome::Waiting });
         }
         let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0, told_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
