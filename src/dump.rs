@@ -3,11 +3,11 @@
 //! the store. What reads allocates nothing.
 
 mod crc64;
-mod lzf;
 
 pub use crc64::crc64;
 
 use crate::blob::{Blob, OutOfMemory};
+use crate::lzf;
 use crate::proto::{Digits, integer};
 
 /// The version that is written: that of Redis 7.0, which refuses later ones.

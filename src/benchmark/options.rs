@@ -7,6 +7,7 @@ use super::keys::Keys;
 use super::template::{Check, KEYS_MAX, Layout, Template, test};
 use super::text::Text;
 use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, host_and_port, option, parse_port};
+use crate::lzf::packed;
 use crate::secret;
 use crate::sys::clock::monotonic_ns;
 
@@ -163,7 +164,7 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     let (mut host, mut port) = (matches.opt_str("h"), matches.opt_str("p"));
     if matches.opt_present("help") || (matches.opt_present("h") && host.is_none()) {
-        return Ok(Parsed::Print(USAGE.to_string()));
+        return Ok(Parsed::Print(packed!(USAGE).text()));
     }
     if matches.opt_present("version") {
         return Ok(Parsed::Print(concat!("memento-benchmark ", env!("CARGO_PKG_VERSION"), "\n").to_string()));

@@ -33,14 +33,14 @@ impl<'a> Matcher<'a> {
 /// When the steps are used up, which begin as [`MATCH_STEPS_MAX`] for all that a request asks for.
 pub(super) fn matching(
     pattern: &[u8],
-    names: &mut dyn Iterator<Item = &'static str>,
+    names: &mut dyn FnMut() -> Option<&'static str>,
     steps_left: &mut usize,
 ) -> Result<Vec<&'static str>, CommandError> {
     if pattern.len() > *steps_left {
         return Err(CommandError::PatternTooCostly);
     }
     let pattern = pattern.to_ascii_lowercase();
-    let found = names.filter(|name| matches(&pattern, name.as_bytes(), steps_left)).collect();
+    let found = std::iter::from_fn(names).filter(|name| matches(&pattern, name.as_bytes(), steps_left)).collect();
     if *steps_left == 0 { Err(CommandError::PatternTooCostly) } else { Ok(found) }
 }
 

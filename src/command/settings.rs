@@ -329,7 +329,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
             let mut known = SETTINGS.iter().map(|setting| setting.name);
-            let fitting = glob::matching(pattern, &mut known, &mut steps_left)?;
+            let fitting = glob::matching(pattern, &mut || known.next(), &mut steps_left)?;
             fitting.into_iter().for_each(|name| add(name.as_bytes()));
         } else {
             add(short(pattern));

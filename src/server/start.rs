@@ -4,7 +4,8 @@ use super::bus::Bus;
 use super::manager::Manager;
 use super::refused::Addresses;
 use super::{
-    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Snapshots, Source, Stage, Token, VecDeque,
+    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Snapshots, Source, Stage, Token,
+    VecDeque,
 };
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};

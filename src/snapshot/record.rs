@@ -138,9 +138,12 @@ mod tests {
         let long = vec![b'l'; WHOLE_BYTES_MAX + 1];
         let mut out = Vec::new();
         begin(&mut out, -1);
-        for (name, after_ms, value) in
-            [(&b"key"[..], None, &b"value"[..]), (b"", Some(7), b"-129"), (b"12", Some(u64::MAX), b""), (&long, None, b"v")]
-        {
+        for (name, after_ms, value) in [
+            (&b"key"[..], None, &b"value"[..]),
+            (b"", Some(7), b"-129"),
+            (b"12", Some(u64::MAX), b""),
+            (&long, None, b"v"),
+        ] {
             let plain = key(&mut out, name, after_ms, value);
             out.extend_from_slice(plain);
         }
