@@ -483,7 +483,7 @@ pub const REDIAL_MS_MAX: u64 = 1000;
 pub const SNAPSHOT_SECONDS: u64 = 3600;
 
 /// A snapshot may take so much of each turn while it is made.
-pub const SNAPSHOT_NS_MAX: u64 = 250_000;
+pub const SNAPSHOT_NS_MAX: u64 = 100_000;
 
 /// What is told of keys goes to the process that writes it so many bytes at a time.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;
