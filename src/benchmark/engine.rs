@@ -460,7 +460,7 @@ fn lost(task: &Task, error: &io::Error) -> Failure {
 #[inline(never)]
 fn wrong(task: &Task, flight: &Flight, reply: &[u8]) -> Failure {
     let mut text = Text::default();
-    text.add(task.server).add(": wrong answer to ").add(&task.part.shares[flight.share as usize].name);
+    text.add(task.server).add(": wrong answer to ").add(task.part.shares[flight.share as usize].name);
     text.add(", key number ").number(flight.key).add(": ");
     if let Some(value) = expected(task, flight).1 {
         text.add("wanted '").escaped(value).add("', ");

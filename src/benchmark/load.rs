@@ -75,10 +75,10 @@ fn measure<'a>(
 ) -> Result<Vec<Vec<Row<'a>>>, Failure> {
     let mut all = Vec::new();
     for Server { name: server, .. } in servers {
-        let mut rows = vec![Row { test: &part.name, server, elapsed_ns: 0, found: Found::new() }];
+        let mut rows = vec![Row { test: part.name, server, elapsed_ns: 0, found: Found::new() }];
         if part.shares.len() > 1 {
             for share in &part.shares {
-                rows.push(Row { test: &share.name, server, elapsed_ns: 0, found: Found::new() });
+                rows.push(Row { test: share.name, server, elapsed_ns: 0, found: Found::new() });
             }
         }
         all.push(rows);
@@ -151,11 +151,8 @@ fn take_turn(
         worker.start_ns = start_ns;
     }
     let shows_progress = !settings.quiet && settings.form == Form::Text && ERRORS.is_terminal();
-    let mut progress = Progress { name: &part.name, start_ns, last: (start_ns, 0, 0), is_shown: false };
-    let mut jobs: Vec<&mut dyn Job> = Vec::new();
-    for worker in &mut workers {
-        jobs.push(worker);
-    }
+    let mut progress = Progress { name: part.name, start_ns, last: (start_ns, 0, 0), is_shown: false };
+    let mut jobs = workers.iter_mut().map(|worker| -> &mut dyn Job { worker });
     let result = together(&mut jobs, &mut || {
         if shows_progress {
             progress.tell(&shared);

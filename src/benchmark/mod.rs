@@ -66,7 +66,7 @@ impl Plan {
 pub fn main(args: Vec<String>) -> i32 {
     let mut output = stdio::OUTPUT;
     let result = match options::parse(&args) {
-        Ok(Parsed::Print(text)) => show(&mut output, &text),
+        Ok(Parsed::Print(text)) => show(&mut output, text),
         Ok(Parsed::Measure { target, password }) => run(Plan::DEFAULT, &target, password.as_deref(), &mut output),
         Ok(Parsed::Load(settings)) => load::run(&settings, &mut output),
         Err(what) => {
@@ -190,11 +190,7 @@ fn perform_together(workers: &mut [Worker], operations: u64) -> Result<u64, Fail
     for worker in workers {
         all.push(All { worker, operations, start_ns: 0, end_ns: 0 });
     }
-    let mut jobs: Vec<&mut dyn Job> = Vec::new();
-    for each in &mut all {
-        jobs.push(each);
-    }
-    together(&mut jobs, &mut || ())?;
+    together(&mut all.iter_mut().map(|each| -> &mut dyn Job { each }), &mut || ())?;
     let (mut first, mut last) = (u64::MAX, 0);
     for each in &all {
         (first, last) = (first.min(each.start_ns), last.max(each.end_ns));

@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -110,7 +109,9 @@ pub struct RespClient {
     address: String,
     input: Input,
     output: Vec<u8>,
-    pushes: VecDeque<Reply>,
+    /// Pushes that were kept, and before them those that are given next, the first one last.
+    pushes: Vec<Reply>,
+    next_pushes: Vec<Reply>,
 }
 
 impl RespClient {
@@ -148,7 +149,14 @@ impl RespClient {
 
     #[inline(never)]
     fn new(socket: Socket, address: String) -> RespClient {
-        RespClient { socket, address, input: Input::new(), output: Vec::new(), pushes: VecDeque::new() }
+        RespClient {
+            socket,
+            address,
+            input: Input::new(),
+            output: Vec::new(),
+            pushes: Vec::new(),
+            next_pushes: Vec::new(),
+        }
     }
 
     /// `host:port` as asked for, with brackets around an IPv6 address; or the path.
@@ -189,7 +197,7 @@ impl RespClient {
             if self.input.view().kind() != Kind::Push {
                 return Ok(self.input.view());
             }
-            self.pushes.push_back(self.input.view().to_reply());
+            self.pushes.push(self.input.view().to_reply());
         }
     }
 
@@ -222,7 +230,11 @@ impl RespClient {
 
     /// A push that came before the reply to a call.
     pub fn take_push(&mut self) -> Option<Reply> {
-        self.pushes.pop_front()
+        if self.next_pushes.is_empty() {
+            std::mem::swap(&mut self.pushes, &mut self.next_pushes);
+            self.next_pushes.reverse();
+        }
+        self.next_pushes.pop()
     }
 
     /// Sends bytes as they are: commands, or lines. Meanwhile it receives, since a server may take no more before its
@@ -256,7 +268,7 @@ impl RespClient {
         self.drain();
         while self.parse().unwrap_or(false) {
             match self.input.view().kind() {
-                Kind::Push => self.pushes.push_back(self.input.view().to_reply()),
+                Kind::Push => self.pushes.push(self.input.view().to_reply()),
                 Kind::Error => {
                     self.input.is_kept = true;
                     return true;
@@ -287,7 +299,7 @@ impl RespClient {
         let mut pushes = std::mem::take(&mut self.pushes);
         let outcome = self.exchange_while(commands, count, deadline, &mut |view| {
             if view.kind() == Kind::Push {
-                pushes.push_back(view.to_reply());
+                pushes.push(view.to_reply());
             } else {
                 handle(view);
             }
