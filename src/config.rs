@@ -542,7 +542,8 @@ mod tests {
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
-             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA",
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA \
+             --snapshot d --snapshot-interval 60 --snapshot-ignore-bad",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -563,6 +564,9 @@ mod tests {
             memory_policy: "volatile-ttl".into(),
             clients_bytes_max: Some(2 << 20),
             events: "KEA".into(),
+            snapshot: "d".into(),
+            snapshot_interval_s: 60,
+            snapshot_ignore_bad: true,
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -571,6 +575,9 @@ mod tests {
     #[test]
     fn mistakes_name_the_option() {
         for (line, words) in [
+            ("--snapshot-interval 5", "--snapshot: it is to name"),
+            ("--snapshot=", "--snapshot: it is to name"),
+            ("--snapshot d --snapshot-interval x", "--snapshot-interval: 'x' is not a number from 0 to"),
             ("-p 65536", "--port: '65536' is not a number from 0 to 65535"),
             ("-p x", "--port: 'x'"),
             ("-p +6", "--port: '+6'"),

@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn names_share_the_steps_of_a_request() {
         let names = ["port", "save", "save-again"];
-        let find = |pattern: &[u8], mut steps_left: usize| matching(pattern, &mut names.into_iter(), &mut steps_left);
+        let find = |pattern: &[u8], mut steps_left: usize| {
+            let mut names = names.into_iter();
+            matching(pattern, &mut || names.next(), &mut steps_left)
+        };
         assert_eq!(find(b"SAVE*", 1000), Ok(vec!["save", "save-again"]));
         assert_eq!(find(b"nothing", 1000), Ok(vec![]));
         // Enough for one of them, and not for all.

@@ -7,7 +7,7 @@
 //! them, the snapshot is given up, and the one before it stays.
 
 use super::{Event, Interest, Level, Server, Socket, Source, Stage, State, Token, log};
-use crate::command::{self, Making};
+use crate::command::{self, Making, Room};
 use crate::dump::Value;
 use crate::limits::{
     LAST_SNAPSHOT_MS, LOADING_NS_MAX, LOADING_TOLD_MS, SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES,
@@ -82,7 +82,7 @@ impl Saving {
         if store.trail_flushed() {
             feed.flushed();
         }
-        let Some(waiting) = store.trail_len() else { return Err("keys change faster than the disk takes them") };
+        let waiting = store.trail_len().unwrap_or(0);
         let walked_bytes = feed.bytes - self.again_bytes;
         if self.cursor.is_none() && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
             return Err("keys change as fast as the disk takes them");
@@ -192,8 +192,14 @@ impl Loading {
     /// Stores some of what has come; gives whether that was all of it.
     #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        if state.settings.memory_bytes_max > 0 && state.make_room(0) == command::Room::None {
-            return Err(Failure::NoRoom("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
+        match state.make_room(0) {
+            Room::Enough => {}
+            Room::Some => return Ok(false),
+            Room::None => {
+                return Err(Failure::NoRoom(
+                    "it does not fit into --maxmemory, and --maxmemory-policy lets nothing go",
+                ));
+            }
         }
         for _ in 0..SNAPSHOT_KEYS_AT_ONCE {
             if state.store.is_short() && !state.store.refill() {
@@ -468,6 +474,9 @@ impl Server {
         let Work::Saving(saving) = &mut snapshots.work else { return };
         let Some(Source::Child(socket)) = reactor.get_mut(saving.child) else { return };
         let State { store, now, .. } = &mut engine.state;
+        if saving.point.is_none() && store.trail_len().is_none() {
+            return self.end_saving(Err(String::from("keys change faster than the disk takes them")));
+        }
         while saving.can_go_on() {
             // What is left of the keys that changed in this turn has to be told of in this turn where it is the last.
             if saving.point.is_none() && !saving.feed.is_full() {
