@@ -494,6 +494,9 @@ pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 /// So many changed keys at most are the last ones, all told of in one turn.
 pub const SNAPSHOT_LAST_KEYS: usize = 1024;
 
+/// What is told of them together is not much more than this, since what they share with the store cannot change in place.
+pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
+
 /// The keys that changed and are not told of may take this part of the memory that the store uses ...
 pub const SNAPSHOT_TRAIL_PART: usize = 40;
 

@@ -13,6 +13,8 @@ mod connection_cases;
 mod keys_cases;
 #[path = "commands/publish.rs"]
 mod publish_cases;
+#[path = "commands/snapshot.rs"]
+mod snapshot_cases;
 #[path = "commands/strings.rs"]
 mod string_cases;
 mod support;
@@ -31,6 +33,7 @@ const CASES: &[Case] = &[
     ("APPEND", append),
     ("ASKING", cluster_cases::asking),
     ("AUTH", connection_cases::auth),
+    ("BGSAVE", snapshot_cases::bgsave),
     ("BITCOUNT", bits_cases::bitcount),
     ("BITFIELD", bits_cases::bitfield),
     ("BITFIELD_RO", bits_cases::bitfield_ro),
@@ -82,6 +85,7 @@ const CASES: &[Case] = &[
     ("INCRBYFLOAT", string_cases::incrbyfloat),
     ("INFO", info),
     ("KEYS", keys),
+    ("LASTSAVE", snapshot_cases::lastsave),
     ("LCS", string_cases::lcs),
     ("LATENCY", latency),
     ("MEMORY", memory),
@@ -109,6 +113,7 @@ const CASES: &[Case] = &[
     ("RENAME", keys_cases::rename),
     ("RENAMENX", keys_cases::renamenx),
     ("RESTORE", keys_cases::restore),
+    ("SAVE", snapshot_cases::save),
     ("SCAN", scan),
     ("SET", set),
     ("SETBIT", bits_cases::setbit),
@@ -831,7 +836,7 @@ fn shutdown(server: &mut Server) {
     let client = &mut server.connect();
     check(client, &[("SHUTDOWN FOO", SYNTAX), ("SHUTDOWN NOSAVE SAVE", SYNTAX), ("SHUTDOWN ABORT NOW", SYNTAX)]);
     client.expect("SHUTDOWN ABORT", "(error) No shutdown in progress.");
-    client.expect("SHUTDOWN SAVE", "(error) this server has no snapshots to save to, use SHUTDOWN NOSAVE");
+    client.expect("SHUTDOWN SAVE", "(error) this server makes no snapshots, use SHUTDOWN NOSAVE");
     client.expect("SET k v", "OK");
     client.send("GET k\r\nSHUTDOWN nosave NOW force\r\nGET k\r\n");
     assert_eq!(client.rest(), b"v\r\n");

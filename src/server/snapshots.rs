@@ -11,7 +11,8 @@ use crate::command::{self, Making, Room};
 use crate::dump::Value;
 use crate::limits::{
     LAST_SNAPSHOT_MS, LOADING_NS_MAX, LOADING_TOLD_MS, SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES,
-    SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_PART,
+    SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES,
+    SNAPSHOT_TRAIL_PART,
 };
 use crate::proto::Digits;
 use crate::snapshot::{Error, Feed, Intake, LAST_WORDS, NAME, Step};
@@ -37,6 +38,8 @@ pub(super) struct Snapshots {
     patience_ms: u64,
     /// Whether one that cannot be loaded is moved aside.
     ignore_bad: bool,
+    /// Whether the last one was begun.
+    last_begun: bool,
 }
 
 /// What is being done.
@@ -92,9 +95,13 @@ impl Saving {
             self.cursor = store.walk(from, now_ms, &mut |entry| feed.key(&entry, *began_ms));
             return Ok(false);
         }
-        let is_last = self.cursor.is_none() && waiting <= SNAPSHOT_LAST_KEYS;
+        let mut is_last = self.cursor.is_none() && waiting <= SNAPSHOT_LAST_KEYS;
         let before = feed.bytes;
         for _ in 0..if is_last { waiting } else { SNAPSHOT_KEYS_AT_ONCE } {
+            if feed.bytes - before > SNAPSHOT_LAST_BYTES {
+                is_last = false;
+                break;
+            }
             if !store.trail_next(key) {
                 break;
             }
@@ -141,12 +148,14 @@ enum LoadingStage {
     Ended,
 }
 
-/// Why a snapshot is not loaded: there is no room for it; or it is bad, or cannot be read.
+/// Why a snapshot is not loaded.
 enum Failure {
-    NoRoom(&'static str),
+    /// It is no good.
     Bad(&'static str),
-    /// What is wrong, the reader has said.
+    /// The reader has said why.
     Told,
+    /// It may be good.
+    Other(&'static str),
 }
 
 impl Loading {
@@ -196,18 +205,16 @@ impl Loading {
             Room::Enough => {}
             Room::Some => return Ok(false),
             Room::None => {
-                return Err(Failure::NoRoom(
-                    "it does not fit into --maxmemory, and --maxmemory-policy lets nothing go",
-                ));
+                return Err(Failure::Other("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
             }
         }
         for _ in 0..SNAPSHOT_KEYS_AT_ONCE {
             if state.store.is_short() && !state.store.refill() {
-                return Err(Failure::NoRoom("the system has no memory for it"));
+                return Err(Failure::Other("the system has no memory for it"));
             }
             let (key, after_ms, value) = match self.intake.step() {
                 Err(Error::Wrong) => return Err(Failure::Bad("it says of keys what cannot be")),
-                Err(Error::NoMemory) => return Err(Failure::NoRoom("the system has no memory for a value of it")),
+                Err(Error::NoMemory) => return Err(Failure::Other("the system has no memory for a value of it")),
                 Ok(Step::More) => return Ok(true),
                 Ok(Step::Again) => continue,
                 Ok(Step::Begin(wall_ms)) => {
@@ -322,7 +329,10 @@ impl Server {
         }
         let now = self.engine.state.now;
         self.snapshots.tried_ms = now.ms;
-        let child = match self.start_child(c"write") {
+        self.snapshots.last_begun = self.stage == Stage::Saving;
+        // The last one waits for the writer of one that was given up.
+        let task = if self.snapshots.last_begun { c"write-last" } else { c"write" };
+        let child = match self.start_child(task) {
             Ok(child) => child,
             Err(what) => {
                 self.engine.state.snapshots.last_ms = Some(0);
@@ -529,17 +539,21 @@ impl Server {
                 self.snapshots.work = Work::Loading(loading);
             }
             Ok(()) => self.end_loading(&loading, None),
-            Err(Failure::NoRoom(what)) => self.refuse_to_load(what),
             Err(failure) => {
-                if let Failure::Bad(what) = failure {
-                    loading.wrong = what.into();
-                }
+                let is_bad = match failure {
+                    // What the reader says of the file itself begins with its name.
+                    Failure::Told => loading.wrong.first() == Some(&b'\''),
+                    Failure::Bad(what) | Failure::Other(what) => {
+                        loading.wrong = what.into();
+                        matches!(failure, Failure::Bad(_))
+                    }
+                };
                 let what = String::from_utf8_lossy(&loading.wrong);
-                if self.snapshots.ignore_bad {
+                if is_bad && self.snapshots.ignore_bad {
                     return self.end_loading(&loading, Some(&what));
                 }
-                let advice = "move it away, or let --snapshot-ignore-bad do so, to start without it";
-                self.refuse_to_load(&format!("{what}; {advice}"));
+                let advice = "; move it away, or let --snapshot-ignore-bad do so, to start without it";
+                self.refuse_to_load(&[&*what, if is_bad { advice } else { "" }].concat());
             }
         }
     }
@@ -580,7 +594,7 @@ impl Server {
                     loading.buffer = buffer;
                 }
                 _ if loading.wrong.is_empty() => {
-                    return Err(Failure::Bad(KILLED));
+                    return Err(Failure::Other(KILLED));
                 }
                 _ => return Err(Failure::Told),
             }
@@ -665,9 +679,10 @@ impl Server {
             Work::Saving(saving) if now_ms < saving.moved_ms + LAST_SNAPSHOT_MS => return,
             Work::Saving(_) => Err(String::from("nothing was heard of the disk any more")),
             _ => match self.engine.state.snapshots.error.take() {
-                Some(why) => Err(why),
-                None if self.wants_last_snapshot() => self.begin_saving(),
-                None => {
+                Some(why) if self.snapshots.last_begun => Err(why),
+                // One that was begun before may have failed since too much changed.
+                _ if self.wants_last_snapshot() => self.begin_saving(),
+                _ => {
                     self.stage = Stage::Ended;
                     return;
                 }

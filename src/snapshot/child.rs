@@ -10,12 +10,14 @@
 //! | `done BYTES` | the file is whole, on the disk and in its place, so many bytes long; nothing else follows |
 //! | `failed TEXT` | anything else; FILE is what it was, and nothing else follows |
 //!
+//! With `write-last FILE` it waits for another process that writes one, instead of failing.
+//!
 //! It may fail before it has taken all; what it said can still be received when nothing can be sent to it any more. When
 //! the server ends before the last chunk, it leaves no trace.
 //!
 //! Called with the words `read FILE` it says a chunk of eight bytes, the file's length (0: there is none), and then what
 //! the file's blocks say. What goes wrong is a chunk whose length is [`LAST_WORDS`] and whose bytes, up to the end of the
-//! stream, are a sentence.
+//! stream, are a sentence; one about what the file says begins with its name in quotation marks.
 //!
 //! # Nothing is lost
 //!
@@ -54,7 +56,9 @@ pub fn main(words: &[String]) -> i32 {
     spawn::show_name(NAME);
     let server = INPUT.as_fd();
     let (begin, outcome, end): (&[u8], _, &[u8]) = match words {
-        [task, path] if task == "write" && files::is_socket(server) => (b"failed ", write(server, path), b"\n"),
+        [task, path] if task.starts_with("write") && files::is_socket(server) => {
+            (b"failed ", write(server, path, task == "write-last"), b"\n")
+        }
         [task, path] if task == "read" && files::is_socket(server) => {
             (&LAST_WORDS.to_le_bytes(), read(server, path), b"")
         }
@@ -98,11 +102,11 @@ fn unfinished(path: &str) -> String {
 }
 
 #[inline(never)]
-fn write(server: BorrowedFd<'_>, path: &str) -> Result<(), Failure> {
+fn write(server: BorrowedFd<'_>, path: &str, waits: bool) -> Result<(), Failure> {
     let folder_fd = open_folder(path)?;
     files::can_replace(path.as_ref()).map_err(|error| cannot("replace", path, error))?;
     let new = unfinished(path);
-    let file = files::to_write_alone(new.as_ref()).map_err(|error| cannot("open", &new, error))?;
+    let file = files::to_write_alone(new.as_ref(), waits).map_err(|error| cannot("open", &new, error))?;
     let Some(file) = file else { return Err(["another process writes '", &new, "'"].concat()) };
     let bytes = put_in_place(server, file.as_fd(), &new, path).inspect_err(|_| {
         // It is still ours, by its lock. One that cannot be removed is written over next time.

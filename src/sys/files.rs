@@ -55,15 +55,15 @@ pub fn only_file(path: &Path) -> io::Result<(OwnedFd, u64)> {
 }
 
 /// Opens a file, empty, that no other process writes as long as the descriptor is held; makes one that is not there.
-/// `None` where another process writes it. It may be renamed and removed meanwhile.
+/// `None` where another process writes it, unless that is waited for. It may be renamed and removed meanwhile.
 ///
 /// # Errors
 /// Those of `open(2)`, `flock(2)`, `fchmod(2)` and `ftruncate(2)`; a sentence where it is no file.
 #[inline(never)]
-pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
+pub fn to_write_alone(path: &Path, waits: bool) -> io::Result<Option<OwnedFd>> {
     for _ in 0..LOCK_TRIES {
         let file = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
-        match lock(file.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+        match lock(file.as_fd(), libc::LOCK_EX | if waits { 0 } else { libc::LOCK_NB }) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             outcome => outcome?,
         }
