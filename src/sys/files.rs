@@ -70,8 +70,9 @@ pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
         // or none.
         let ours = fstat(&file)?;
         if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
-            close_to_others(file.as_fd())?;
-            truncate(file.as_fd(), 0)?;
+            // One that was left there may be open to others.
+            fchmod(&file, OWN)?;
+            ftruncate(&file, 0)?;
             return Ok(Some(file));
         }
     }
