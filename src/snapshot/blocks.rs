@@ -115,13 +115,13 @@ pub(super) fn write(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<u64, 
     }
 }
 
-/// Sends what the blocks of a file say as chunks, but for the one of no bytes: each after it was found to be whole. It
+/// Sends what the blocks of a file of this length say as chunks, but for the one of no bytes: each after it was found to be whole. It
 /// succeeds when all of the file was.
 ///
 /// # Errors
 /// What is wrong with the file; that of a server that has gone.
 #[inline(never)]
-pub(super) fn read(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<(), Failed> {
+pub(super) fn read(child: &mut Child<'_>, file: BorrowedFd<'_>, length: u64) -> Result<(), Failed> {
     let mut head = [0; HEAD_BYTES];
     let count = child.done(files::fill(file, &mut head), READ)?;
     if !head.starts_with(MAGIC) {
@@ -138,15 +138,10 @@ pub(super) fn read(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<(), Fa
     }
     let (mut sum, mut at) = (crc64(0, &head), HEAD_BYTES as u64);
     let mut block = Block::new();
-    // Fills this part of the block with what the file has next.
-    let take = |child: &mut Child<'_>, block: &mut Block, from: usize, to: usize, at: u64| {
-        let count = child.done(files::fill(file, &mut block.0[from..to]), READ)?;
-        if count == to - from { Ok(()) } else { Err(child.spoilt(CUT_OFF, at + (from + count) as u64)) }
-    };
     loop {
-        take(child, &mut block, 0, BLOCK_HEAD_BYTES, at)?;
+        take(child, file, &mut block.0[..BLOCK_HEAD_BYTES], length)?;
         let Some(end) = block.end() else { return Err(child.spoilt(DAMAGED, at)) };
-        take(child, &mut block, BLOCK_HEAD_BYTES, end, at)?;
+        take(child, file, &mut block.0[BLOCK_HEAD_BYTES..end], length)?;
         let bytes = block.sum(sum, end);
         if block.0[LENGTH_BYTES..BLOCK_HEAD_BYTES] != bytes {
             return Err(child.spoilt(DAMAGED, at));
@@ -154,11 +149,17 @@ pub(super) fn read(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<(), Fa
         sum = u64::from_le_bytes(bytes);
         at += end as u64;
         if end == BLOCK_HEAD_BYTES {
-            let more = child.done(files::fill(file, &mut block.0[..1]), READ)?;
-            return if more == 0 { Ok(()) } else { Err(child.spoilt(LONGER, at)) };
+            return if at == length { Ok(()) } else { Err(child.spoilt(LONGER, at)) };
         }
         // What stands before the payload in a chunk.
         block.0.copy_within(..LENGTH_BYTES, BLOCK_HEAD_BYTES - LENGTH_BYTES);
         child.say(&block.0[BLOCK_HEAD_BYTES - LENGTH_BYTES..end])?;
     }
+}
+
+/// Fills the bytes with what comes next in a file that is so long.
+#[inline(never)]
+fn take(child: &mut Child<'_>, file: BorrowedFd<'_>, bytes: &mut [u8], length: u64) -> Result<(), Failed> {
+    let count = child.done(files::fill(file, bytes), READ)?;
+    if count == bytes.len() { Ok(()) } else { Err(child.spoilt(CUT_OFF, length)) }
 }

@@ -190,7 +190,7 @@ impl<'a> Child<'a> {
         first[4..].copy_from_slice(&length.to_le_bytes());
         self.say(&first)?;
         if let Some((file, _)) = file {
-            blocks::read(self, file.as_fd())?;
+            blocks::read(self, file.as_fd(), length)?;
         }
         self.say(&[0; 4])
     }

@@ -48,9 +48,8 @@ pub fn to_append(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// Those of `open(2)`; a sentence where it is no file.
 pub fn only_file(path: &Path) -> io::Result<(OwnedFd, u64)> {
-    let file = regular(path, OFlag::O_RDONLY)?;
-    let length = length(file.as_fd())?;
-    Ok((file, length))
+    let (file, found) = regular(path, OFlag::O_RDONLY)?;
+    Ok((file, found.st_size as u64))
 }
 
 /// Opens a file, empty, that no other process writes as long as the descriptor is held; makes one that is not there.
@@ -61,18 +60,17 @@ pub fn only_file(path: &Path) -> io::Result<(OwnedFd, u64)> {
 #[inline(never)]
 pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
     for _ in 0..LOCK_TRIES {
-        let file = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
+        let (file, ours) = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
         match lock(file.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             outcome => outcome?,
         }
         // Between the two calls, who held the lock may have given the file its name. What is there now is another one,
         // or none.
-        let ours = fstat(&file)?;
         if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
             // One that was left there may be open to others.
-            fchmod(&file, OWN)?;
-            ftruncate(&file, 0)?;
+            fchmod(file.as_fd(), OWN)?;
+            ftruncate(file.as_fd(), 0)?;
             return Ok(Some(file));
         }
     }
@@ -81,7 +79,7 @@ pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
 
 /// Waits until nobody writes a file that [`to_write_alone`] opened, where there is one.
 pub fn wait_for_writer(path: &Path) {
-    if let Ok(file) = regular(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW) {
+    if let Ok((file, _)) = regular(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW) {
         // A file system without locks has nobody to wait for.
         let _ = lock(file.as_fd(), libc::LOCK_SH);
     }
@@ -102,10 +100,11 @@ pub fn can_replace(path: &Path) -> io::Result<()> {
 
 /// Opens a file, and nothing else. A pipe whose other end nobody has opened would keep open(2) waiting.
 #[inline(never)]
-fn regular(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+fn regular(path: &Path, flags: OFlag) -> io::Result<(OwnedFd, FileStat)> {
     let file = opened(path, flags | OFlag::O_NONBLOCK)?;
-    must_be_file(&fstat(&file)?)?;
-    Ok(file)
+    let found = fstat(file.as_fd())?;
+    must_be_file(&found)?;
+    Ok((file, found))
 }
 
 #[inline(never)]

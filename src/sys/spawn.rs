@@ -3,8 +3,8 @@
 //! Its end is nobody's business: SIGCHLD is ignored (`sys/signal.rs`), so that the kernel takes it away by itself. Whether
 //! it did what it was to do is told on the socket.
 
+use super::sentence;
 use super::socket::Socket;
-use super::{reason, sentence};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -17,9 +17,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What runs, even where another file has taken its name since (proc(5)).
 const ITSELF: &CStr = c"/proc/self/exe";
-
-/// So many words it can be given.
-const WORDS_MAX: usize = 3;
 
 unsafe extern "C" {
     /// The environment (environ(7)).
@@ -35,7 +32,7 @@ struct Stack {
 /// What the child is to do, and what came of it.
 struct Order {
     /// The last one is null.
-    words: [*const c_char; WORDS_MAX + 1],
+    words: [*const c_char; 4],
     environment: *const *const c_char,
     input: RawFd,
     /// The number of what went wrong.
@@ -52,23 +49,19 @@ struct Order {
 /// a service at once when it is to end, and what the server has done for its last time is to be done by then.
 ///
 /// # Errors
-/// Those of `socketpair(2)`; a sentence where it cannot be started.
+/// Those of `socketpair(2)`, `clone(2)` and `execve(2)`; a sentence where there is no /proc.
 #[inline(never)]
-pub fn itself(words: &[&CStr]) -> io::Result<Socket> {
-    assert!(words.len() <= WORDS_MAX);
+pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     // This end alone, since the child is to wait.
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let mut order = Order {
-        words: [ptr::null(); WORDS_MAX + 1],
+        words: [words[0].as_ptr(), words[1].as_ptr(), words[2].as_ptr(), ptr::null()],
         // SAFETY: nothing in this program changes the environment.
         environment: unsafe { environ },
         input: theirs.as_raw_fd(),
         error: AtomicI32::new(0),
     };
-    for (place, word) in order.words.iter_mut().zip(words) {
-        *place = word.as_ptr();
-    }
     let mut stack = MaybeUninit::<Stack>::uninit();
     // SAFETY: a stack is used from its end, which belongs to it.
     let end = unsafe { stack.as_mut_ptr().add(1) };
@@ -76,13 +69,13 @@ pub fn itself(words: &[&CStr]) -> io::Result<Socket> {
     // SAFETY: the child has a stack of its own, and ends or becomes another program before this call returns; until then
     // what it is given lives.
     let cloned = unsafe { libc::clone(become_itself, end.cast(), how, (&raw mut order).cast()) };
-    let number = if cloned < 0 { Errno::last_raw() } else { order.error.load(Ordering::Relaxed) };
-    if number == 0 {
-        return Ok(ours.into());
+    match if cloned < 0 { Errno::last_raw() } else { order.error.load(Ordering::Relaxed) } {
+        0 => Ok(ours.into()),
+        libc::ENOENT => {
+            Err(sentence(io::ErrorKind::NotFound, format_args!("there is no /proc/self/exe: /proc is not mounted")))
+        }
+        number => Err(io::Error::from_raw_os_error(number)),
     }
-    let hint = if number == libc::ENOENT { " (is /proc mounted?)" } else { "" };
-    let why = reason(&io::Error::from_raw_os_error(number));
-    Err(sentence(io::ErrorKind::Other, format_args!("cannot start this program once more: {why}{hint}")))
 }
 
 /// What the child does.
