@@ -167,7 +167,8 @@ impl<'a> Child<'a> {
 
     /// Writes what the server says to the new file, and gives it its name; gives its length.
     fn put_in_place(&mut self, file: BorrowedFd<'_>, new: &str) -> Result<u64, Failed> {
-        self.say(b"begun\n")?;
+        // What was said to its end is written also where its server has gone.
+        let _ = self.say(b"begun\n");
         let bytes = blocks::write(self, file)?;
         self.done(files::sync(file), WRITE)?;
         self.done(files::rename(new, self.path), REPLACE)?;
