@@ -413,7 +413,7 @@ fn a_chunk_that_is_too_long_is_refused() {
     let folder = folder(&scratch);
     let path = folder.join("dump");
     let text = write(&path, &[vec![0; BLOCK_BYTES_MAX + 1]]);
-    assert_eq!(text, format!("begun\nfailed more at once was said of '{}' than may be\n", path.display()));
+    assert_eq!(text, "begun\n");
     assert_eq!(names(&folder), [""; 0]);
 }
 
@@ -452,7 +452,7 @@ fn one_process_writes_at_a_time() {
     let scratch = Scratch::new();
     let folder = folder(&scratch);
     let path = folder.join("dump");
-    let busy = format!("failed another process writes '{}.tmp'\n", path.display());
+    let busy = format!("failed cannot open '{}.tmp': another process writes it\n", path.display());
     let mut first = Task::start("write", &path);
     assert_eq!(first.hear_line(), "begun\n");
     assert_eq!(write(&path, &small()), busy);
@@ -476,7 +476,7 @@ fn many_that_write_at_once_leave_one_whole_file() {
     let scratch = Scratch::new();
     let folder = folder(&scratch);
     let path = folder.join("dump");
-    let busy = format!("failed another process writes '{}.tmp'\n", path.display());
+    let busy = format!("failed cannot open '{}.tmp': another process writes it\n", path.display());
     let path = &path;
     let done: usize = std::thread::scope(|scope| {
         let writers = [0, 1, 2, 3].map(|writer: u8| {

@@ -98,7 +98,8 @@ pub(super) fn write(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<u64, 
     let (mut sum, mut at, mut synced) = (crc64(0, &HEAD), HEAD_BYTES as u64, 0);
     loop {
         child.hear(&mut block.0[..LENGTH_BYTES])?;
-        let Some(end) = block.end() else { return Err(child.wrong("more at once was said of '%' than may be", "")) };
+        // A server that says more at once is none.
+        let end = block.end().ok_or(Failed)?;
         child.hear(&mut block.0[BLOCK_HEAD_BYTES..end])?;
         let bytes = block.sum(sum, end);
         sum = u64::from_le_bytes(bytes);

@@ -8,10 +8,10 @@
 //! | --- | --- |
 //! | `begun` | the new file is open, and no other process writes one |
 //! | `done BYTES` | the file is whole, on the disk and in its place, so many bytes long; nothing else follows |
-//! | `failed TEXT` | anything else; FILE is what it was, and nothing else follows |
+//! | `failed TEXT` | anything else; nothing else follows. FILE is what it was, other than where its folder cannot be synced |
 //!
 //! It may fail before it has taken all; what it said can still be received when nothing can be sent to it any more. When
-//! the server ends before the last chunk, it leaves no trace.
+//! the server ends before the last chunk, or says what is no chunk, it leaves no trace.
 //!
 //! Called with the words `read FILE` it says a chunk of eight bytes, the file's length (0: there is none), and then what
 //! the file's blocks say. What goes wrong is a chunk whose length is [`LAST_WORDS`] and whose bytes, up to the end of the
@@ -32,7 +32,7 @@ use crate::sys::stdio::{INPUT, complain};
 use crate::sys::{files, reason};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// The name that the program is called by to become this process.
 pub const NAME: &CStr = c"memento-snapshot";
@@ -54,6 +54,8 @@ pub(super) struct Child<'a> {
     server: BorrowedFd<'a>,
     /// The file.
     path: &'a str,
+    /// What a new one is called until it is whole.
+    new: String,
     /// Why it came to nothing, as a sentence for the server; empty where that has gone.
     why: String,
 }
@@ -74,23 +76,22 @@ pub fn main(words: &[String]) -> i32 {
         return 2;
     }
     let mut child = Child::new(server, path);
-    let (begin, outcome, end): (&[u8], _, &[u8]) =
-        if writes { (b"failed ", child.write(), b"\n") } else { (&LAST_WORDS.to_le_bytes(), child.read(), b"") };
-    if outcome.is_ok() {
+    if child.run(writes).is_ok() {
         return 0;
     }
     if !child.why.is_empty() {
-        for part in [begin, child.why.as_bytes(), end] {
-            // Who has gone does not hear it.
-            let _ = files::write_all(server, part);
-        }
+        let (begin, end): (&[u8], &[u8]) = if writes { (b"failed ", b"\n") } else { (&LAST_WORDS.to_le_bytes(), b"") };
+        // Who has gone does not hear it.
+        let _ = child.say(begin);
+        let _ = child.say(child.why.as_bytes());
+        let _ = child.say(end);
     }
     1
 }
 
 impl<'a> Child<'a> {
     pub(super) fn new(server: BorrowedFd<'a>, path: &'a str) -> Child<'a> {
-        Child { server, path, why: String::new() }
+        Child { server, path, new: [path, ".tmp"].concat(), why: String::new() }
     }
 
     /// This is wrong, with the file's name for the percent sign.
@@ -130,34 +131,26 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Opens the folder that the file is in.
-    fn open_folder(&mut self) -> Result<OwnedFd, Failed> {
+    fn run(&mut self, writes: bool) -> Result<(), Failed> {
+        // A folder that is not there is a mistake, or a disk that is missing; a file that is not there is one that was
+        // not written yet.
         let name = self.path.bytes().rev().take_while(|&byte| byte != b'/').count();
         let folder = [&self.path[..self.path.len() - name], "."].concat();
-        self.done(files::to_read(folder.as_ref()), "cannot open the folder of '%': ")
+        let folder = self.done(files::to_read(folder.as_ref()), "cannot open the folder of '%': ")?;
+        if writes { self.write(folder.as_fd()) } else { self.read() }
     }
 
-    /// What a new file is called until it is whole.
-    fn unfinished(&self) -> String {
-        [self.path, ".tmp"].concat()
-    }
-
-    #[inline(never)]
-    fn write(&mut self) -> Result<(), Failed> {
-        let folder = self.open_folder()?;
+    fn write(&mut self, folder: BorrowedFd<'_>) -> Result<(), Failed> {
         self.done(files::can_replace(self.path.as_ref()), REPLACE)?;
-        let new = self.unfinished();
-        let Some(file) = self.done(files::to_write_alone(new.as_ref()), "cannot open '%.tmp': ")? else {
-            return Err(self.wrong("another process writes '%.tmp'", ""));
-        };
-        let written = self.put_in_place(file.as_fd(), &new);
+        let file = self.done(files::to_write_alone(self.new.as_ref()), "cannot open '%.tmp': ")?;
+        let written = self.put_in_place(file.as_fd());
         if written.is_err() {
             // It is still ours, by its lock. One that cannot be removed is written over next time.
-            let _ = files::remove(new.as_ref());
+            let _ = files::remove(self.new.as_ref());
         }
         let bytes = written?;
         // The new name, too, is to be on the disk. A file system that does that by itself may not know such a call.
-        let synced = match files::sync(folder.as_fd()) {
+        let synced = match files::sync(folder) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             outcome => outcome,
         };
@@ -166,32 +159,28 @@ impl<'a> Child<'a> {
     }
 
     /// Writes what the server says to the new file, and gives it its name; gives its length.
-    fn put_in_place(&mut self, file: BorrowedFd<'_>, new: &str) -> Result<u64, Failed> {
+    fn put_in_place(&mut self, file: BorrowedFd<'_>) -> Result<u64, Failed> {
         // What was said to its end is written also where its server has gone.
         let _ = self.say(b"begun\n");
         let bytes = blocks::write(self, file)?;
         self.done(files::sync(file), WRITE)?;
-        self.done(files::rename(new, self.path), REPLACE)?;
+        self.done(files::rename(&self.new, self.path), REPLACE)?;
         Ok(bytes)
     }
 
-    #[inline(never)]
     fn read(&mut self) -> Result<(), Failed> {
-        // A folder that is not there is a mistake, or a disk that is missing; a file that is not there is one that was
-        // not written yet.
-        drop(self.open_folder()?);
-        files::wait_for_writer(self.unfinished().as_ref());
+        files::wait_for_writer(self.new.as_ref());
         let file = match files::only_file(self.path.as_ref()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             outcome => Some(self.done(outcome, "cannot open '%': ")?),
         };
-        let length = file.as_ref().map_or(0, |&(_, length)| length);
+        let length = file.as_ref().map_or(0, |file| file.length);
         let mut first = [0; 12];
         first[0] = 8;
         first[4..].copy_from_slice(&length.to_le_bytes());
         self.say(&first)?;
-        if let Some((file, _)) = file {
-            blocks::read(self, file.as_fd(), length)?;
+        if let Some(file) = file {
+            blocks::read(self, file.fd.as_fd(), length)?;
         }
         self.say(&[0; 4])
     }
