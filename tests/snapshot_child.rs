@@ -688,6 +688,33 @@ fn calls_that_fail_are_told_and_the_old_file_stays() {
     assert_eq!(read_with(Task::start_as(command, "read", &path)).chunks, small());
 }
 
+/// A process opens the new file of another one, which has given it its name by the time that it can be locked.
+#[test]
+fn a_new_file_that_has_got_its_name_is_no_new_file() {
+    let scratch = Scratch::new();
+    let path = scratch.path("dump");
+    let mut first = Task::start("write", &path);
+    assert_eq!(first.hear_line(), "begun\n");
+    let Some(command) = failing(&scratch, &["flock:delay_enter=500000"], None) else { return };
+    let mut second = Task::start_as(command, "write", &path);
+    // Were it slower than that, there would be nothing to be seen, and nothing wrong.
+    std::thread::sleep(Duration::from_millis(250));
+    assert!(first.say(b"of the first") && first.say(b""));
+    assert!(first.end().1.success());
+    assert_eq!(second.hear_line(), "begun\n");
+    assert_eq!(read_of_a_copy(&scratch, &path).chunks, [b"of the first".to_vec()]);
+    assert!(second.say(b"of the second") && second.say(b""));
+    assert!(second.end().1.success());
+    assert_eq!(read(&path).chunks, [b"of the second".to_vec()]);
+}
+
+/// Reads the file without waiting for who writes a new one.
+fn read_of_a_copy(scratch: &Scratch, path: &Path) -> Heard {
+    let copy = scratch.path("copy");
+    fs::copy(path, &copy).expect("a copy");
+    read(&copy)
+}
+
 #[test]
 fn a_folder_that_cannot_be_synced_is_told_and_one_that_needs_not_is_done() {
     let scratch = Scratch::new();

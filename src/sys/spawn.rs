@@ -7,11 +7,10 @@ use super::sentence;
 use super::socket::Socket;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -52,7 +51,7 @@ struct Order {
 /// Those of `socketpair(2)`, `clone(2)` and `execve(2)`; a sentence where there is no /proc.
 #[inline(never)]
 pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    let (ours, theirs) = pair()?;
     // This end alone, since the child is to wait.
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let mut order = Order {
@@ -76,6 +75,16 @@ pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
         }
         number => Err(io::Error::from_raw_os_error(number)),
     }
+}
+
+/// Two sockets that lead to each other. (socketpair(2) of musl does without it what kernels before 2.6.27 cannot do.)
+fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let mut pair: [RawFd; 2] = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array is as long as the call wants it, and lives.
+    Errno::result(unsafe { libc::syscall(libc::SYS_socketpair, libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) })?;
+    // SAFETY: the call has just made these descriptors, and nobody else knows their numbers.
+    Ok(pair.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).into())
 }
 
 /// What the child does.
