@@ -515,6 +515,7 @@ pub const LOADING_TOLD_MS: u64 = 5000;
 /// The end's snapshot is given up when nothing was heard of its writer for so long.
 pub const LAST_SNAPSHOT_MS: u64 = 120_000;
 
+const _: () = assert!(SNAPSHOT_CHUNK_BYTES <= SNAPSHOT_BLOCK_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_NS_MAX <= TURN_NS_MAX / 3 && LOADING_NS_MAX < TURN_NS_MAX);
 const _: () = assert!(EVICTION_SAMPLES <= EVICTION_SAMPLES_MAX && EVICTION_NS_MAX <= TURN_NS_MAX / 3);
 // One value that is replaced by another of this length fits the limit.
