@@ -122,7 +122,7 @@ fn connect(target: &Target, password: Option<&[u8]>) -> Result<RespClient, Failu
 #[inline(never)]
 pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dyn Write) -> Result<(), Failure> {
     let Plan { operations, threads, thread_operations } = plan;
-    let mut alone = Worker::new(target, password, "keyone".to_string(), "key:".to_string())?;
+    let mut alone = Worker::new(target, password, "")?;
     let parts = format!(
         " Nr. operations {operations}\n \
          1) SET keyone valueone\n \
@@ -137,7 +137,7 @@ pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dy
     let mut workers = Vec::new();
     for number in 0..threads {
         // Connected before the time starts; and each thread has keys of its own, so that each knows the right answers.
-        workers.push(Worker::new(target, password, format!("keyone:{number}"), format!("key:{number}:"))?);
+        workers.push(Worker::new(target, password, &format!(":{number}"))?);
     }
     let measured = perform_together(&mut workers, thread_operations).and_then(|elapsed_ns| {
         let label = format!("SET, GET, SET growing keys in {threads} threads");
@@ -241,9 +241,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(target: &Target, password: Option<&[u8]>, key: String, growing: String) -> Result<Worker, Failure> {
+    /// Its keys have `part` among them.
+    #[inline(never)]
+    fn new(target: &Target, password: Option<&[u8]>, part: &str) -> Result<Worker, Failure> {
         let (socket, address) = connect(target, password)?.into_socket();
         dial::block(socket.as_fd(), REPLY_TIMEOUT)?;
+        let (key, growing) = (["keyone", part].concat(), ["key", part, ":"].concat());
         Ok(Worker { socket, address, key, growing, line: Vec::new(), answer: vec![0; ANSWER_BYTES_MAX] })
     }
 
