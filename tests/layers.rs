@@ -56,7 +56,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // What the reactor is to watch for has a name there.
     (
         "benchmark",
-        &["client", "secret", "sys::alarm", "sys::clock", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"],
+        &[
+            "client",
+            "secret",
+            "sys::alarm",
+            "sys::clock",
+            "sys::dial",
+            "sys::epoll",
+            "sys::resource",
+            "sys::socket",
+            "sys::stdio",
+            "sys::threads",
+        ],
     ),
     (
         "server",
