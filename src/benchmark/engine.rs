@@ -370,7 +370,6 @@ impl Job for Worker<'_> {
 }
 
 /// Takes what was received: counts and checks the whole replies and keeps the rest. Gives how many replies there were.
-#[cfg_attr(memento_small, optimize(speed))]
 fn take(
     task: &Task,
     found: &mut [Found],

@@ -122,7 +122,7 @@ fn connect(target: &Target, password: Option<&[u8]>) -> Result<RespClient, Failu
 #[inline(never)]
 pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dyn Write) -> Result<(), Failure> {
     let Plan { operations, threads, thread_operations } = plan;
-    let mut alone = Worker::new(target, password, "keyone".to_string(), "key:".to_string())?;
+    let mut alone = Worker::new(target, password, "")?;
     let parts = format!(
         " Nr. operations {operations}\n \
          1) SET keyone valueone\n \
@@ -137,7 +137,7 @@ pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dy
     let mut workers = Vec::new();
     for number in 0..threads {
         // Connected before the time starts; and each thread has keys of its own, so that each knows the right answers.
-        workers.push(Worker::new(target, password, format!("keyone:{number}"), format!("key:{number}:"))?);
+        workers.push(Worker::new(target, password, &format!(":{number}"))?);
     }
     let measured = perform_together(&mut workers, thread_operations).and_then(|elapsed_ns| {
         let label = format!("SET, GET, SET growing keys in {threads} threads");
@@ -241,9 +241,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(target: &Target, password: Option<&[u8]>, key: String, growing: String) -> Result<Worker, Failure> {
+    /// Its keys have `part` among them.
+    #[inline(never)]
+    fn new(target: &Target, password: Option<&[u8]>, part: &str) -> Result<Worker, Failure> {
         let (socket, address) = connect(target, password)?.into_socket();
         dial::block(socket.as_fd(), REPLY_TIMEOUT)?;
+        let (key, growing) = (["keyone", part].concat(), ["key", part, ":"].concat());
         Ok(Worker { socket, address, key, growing, line: Vec::new(), answer: vec![0; ANSWER_BYTES_MAX] })
     }
 
@@ -357,6 +360,70 @@ fn wrong(line: &[u8], wanted: &[u8], got: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// Asks a server of one connection twice.
+    fn asked_twice(serve: impl FnOnce(TcpStream) + Send + 'static) -> [Result<String, String>; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = thread::spawn(move || serve(listener.accept().expect("a client").0));
+        let target = Target { name: "127.0.0.1".to_string(), port: Some(port) };
+        let mut worker = Worker::new(&target, None, "").expect("a connection");
+        dial::block(worker.socket.as_fd(), Duration::from_secs(1)).expect("a socket takes the option");
+        let outcomes = [b"x", b"y"].map(|line| {
+            worker.line.clear();
+            worker.line.extend_from_slice(line);
+            match worker.ask() {
+                Ok((asked, answer)) => {
+                    assert_eq!(asked, line);
+                    Ok(String::from_utf8_lossy(answer).into_owned())
+                }
+                Err(Failure::Message(what)) => Err(what.replace(&target.text(), "SERVER")),
+                Err(Failure::OutputClosed) => panic!("nothing is written"),
+            }
+        });
+        drop(worker);
+        server.join().expect("no panic");
+        outcomes
+    }
+
+    fn read_line(stream: &mut TcpStream) {
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() && byte != *b"\n" {}
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_until_it_is_whole() {
+        let outcomes = asked_twice(|mut stream| {
+            read_line(&mut stream);
+            for piece in ["one\n\nt", "wo", "\r", "\n"] {
+                stream.write_all(piece.as_bytes()).expect("to send");
+                thread::sleep(Duration::from_millis(20));
+            }
+            read_line(&mut stream);
+            stream.write_all(b"half\r").expect("to send");
+        });
+        let ended = "SERVER closed the connection in the middle of an answer".to_string();
+        assert_eq!(outcomes, [Ok("one\n\ntwo".to_string()), Err(ended)]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_an_error() {
+        let outcomes = asked_twice(|mut stream| {
+            stream.write_all(b"OK\r\n").expect("to send");
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(outcomes, [Ok("OK".to_string()), Err("SERVER did not answer within 10 s".to_string())]);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_an_error() {
+        let [first, _] = asked_twice(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+        let error = "the answer of SERVER is not over after 16384 bytes, and more cannot be held";
+        assert_eq!(first, Err(error.to_string()));
+    }
 
     #[test]
     fn growing_keys_are_unique_and_grow() {

@@ -101,8 +101,10 @@ extern "C" fn work<J: Job>(crew: *mut c_void) -> *mut c_void {
     // SAFETY: `together` lends a crew, and waits until this thread has counted itself.
     let crew = unsafe { &*crew.cast::<Crew<J>>() };
     let (place, ended) = (crew.next.fetch_add(1, Relaxed), crew.ended);
-    // SAFETY: there are as many jobs as threads at least, and each thread has another place; `together` has lent them all.
-    unsafe { &mut *crew.jobs.add(place) }.run();
+    // SAFETY: there are as many jobs as threads at least, and each thread has another place.
+    let job = unsafe { crew.jobs.add(place) };
+    // SAFETY: `together` has lent all jobs, and nobody else has this one.
+    unsafe { &mut *job }.run();
     count(ended);
     ptr::null_mut()
 }
