@@ -226,10 +226,10 @@ impl Server {
         self.serve_bus();
         // Before keys go for what clients hold.
         self.evict_clients();
-        self.engine.take_back();
         if !self.engine.state.settings.snapshot.is_empty() {
             self.serve_snapshots();
         }
+        self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
         self.manager.tell_life(began_ms);

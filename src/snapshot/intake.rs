@@ -3,7 +3,6 @@
 use super::record::{self, Record};
 use crate::blob::{Blob, OutOfMemory};
 use crate::dump::Value;
-use crate::limits::VALUE_BYTES_MAX;
 
 /// What was read went from the front when there is so much of it.
 const READ_BYTES_KEPT: usize = 256 * 1024;
@@ -107,7 +106,6 @@ impl Intake {
         Ok(match record {
             Record::Begin(wall_ms) => Step::Begin(wall_ms),
             Record::Key(key, after_ms, value) => Step::Key(key, after_ms, value),
-            Record::Long(_, _, length) if length > VALUE_BYTES_MAX => return Err(Error::Wrong),
             Record::Long(key, after_ms, length) => {
                 let value = Blob::for_arrival(length, length)?;
                 self.long = Some(Arrival { key: key.to_vec(), after_ms, length, value });
@@ -119,7 +117,7 @@ impl Intake {
             Record::End(records) => {
                 self.records -= 1;
                 self.end = Some(records);
-                Step::More
+                Step::Again
             }
         })
     }
