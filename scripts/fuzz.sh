@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 seconds=${2:-60}
-targets=${1:-"parser parser_pieces text resp bus nodes collisions restore server"}
+targets=${1:-"parser parser_pieces text resp bus nodes collisions restore snapshot server"}
 
 # skip WHY: ends the script.
 skip() {

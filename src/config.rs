@@ -5,6 +5,7 @@ pub mod nodes;
 pub use nodes::Node;
 
 use crate::limits::{CLIENTS_MAX, FIRST_REQUEST_SECONDS, SNAPSHOT_SECONDS, TIMEOUT_SECONDS_MAX};
+use crate::lzf::packed;
 use crate::proto::memory_size;
 use crate::secret;
 use crate::sys::program::variable;
@@ -249,9 +250,9 @@ const LONG_AT: usize = 8;
 const SHORT_AT: usize = 4;
 
 /// The options: a line for each has its names, then one blank and what the next word is to be, where one is wanted.
-fn options() -> Options {
+fn options(help: &str) -> Options {
     let mut options = Options::new();
-    for line in HELP.lines() {
+    for line in help.lines() {
         let Some(rest) = line.get(LONG_AT..).and_then(|rest| rest.strip_prefix("--")) else { continue };
         let (name, behind) = rest.split_once(' ').unwrap_or((rest, ""));
         let short = line[SHORT_AT..LONG_AT].strip_prefix('-').map_or("", |short| &short[..1]);
@@ -268,10 +269,11 @@ fn options() -> Options {
 /// # Errors
 /// A sentence that names the option and says what is wrong with it.
 pub fn parse(args: &[String]) -> Result<Action, String> {
-    let options = options();
+    let help = packed!(HELP).text();
+    let options = options(&help);
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("h") {
-        return Ok(Action::Print(HELP.into()));
+        return Ok(Action::Print(help));
     }
     if matches.opt_present("V") {
         return Ok(Action::Print(concat!("memento ", env!("CARGO_PKG_VERSION"), "\n").into()));
@@ -391,7 +393,8 @@ impl Given<'_> {
             self.number("snapshot-interval", 0, TIMEOUT_SECONDS_MAX, config.snapshot_interval_s);
         config.snapshot_ignore_bad = self.matches.opt_present("snapshot-ignore-bad");
         let given = |name| self.matches.opt_present(name);
-        if config.snapshot.is_empty() && ["snapshot", "snapshot-interval", "snapshot-ignore-bad"].into_iter().any(given) {
+        if config.snapshot.is_empty() && ["snapshot", "snapshot-interval", "snapshot-ignore-bad"].into_iter().any(given)
+        {
             self.refuse("--snapshot: it is to name the file that keys are kept in".into());
         }
     }
@@ -539,7 +542,8 @@ mod tests {
         let got = config(
             "-a ::1 --address localhost -p 0 -s /tmp/s --socket-mode 600 --protected-mode no -vv --maxclients 5 --timeout 9 \
              --tcp-keepalive 0 --tcp-backlog 1 --enable-debug-command local --maxmemory 64MB --maxmemory-policy volatile-ttl \
-             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA",
+             --maxmemory-clients 2mb --maxclients-per-address 3 --first-request-timeout 7 --notify-keyspace-events KEA \
+             --snapshot d --snapshot-interval 60 --snapshot-ignore-bad",
         );
         let wanted = Config {
             addresses: vec!["::1".into(), "localhost".into()],
@@ -560,6 +564,9 @@ mod tests {
             memory_policy: "volatile-ttl".into(),
             clients_bytes_max: Some(2 << 20),
             events: "KEA".into(),
+            snapshot: "d".into(),
+            snapshot_interval_s: 60,
+            snapshot_ignore_bad: true,
             cluster: None,
         };
         assert_eq!(got, wanted);
@@ -568,6 +575,9 @@ mod tests {
     #[test]
     fn mistakes_name_the_option() {
         for (line, words) in [
+            ("--snapshot-interval 5", "--snapshot: it is to name"),
+            ("--snapshot=", "--snapshot: it is to name"),
+            ("--snapshot d --snapshot-interval x", "--snapshot-interval: 'x' is not a number from 0 to"),
             ("-p 65536", "--port: '65536' is not a number from 0 to 65535"),
             ("-p x", "--port: 'x'"),
             ("-p +6", "--port: '+6'"),
@@ -778,7 +788,7 @@ mod tests {
     #[test]
     fn the_file_is_in_the_home_directory_where_none_is_named() {
         let of = |line: &str, home: Option<&str>| {
-            let matches = options().parse(line.split_whitespace()).expect("options");
+            let matches = options(HELP).parse(line.split_whitespace()).expect("options");
             cluster_file(&matches, home.map(Into::into))
         };
         assert_eq!(of("-c", Some("/home/me")), Ok(Some("/home/me/.memento".into())));
@@ -789,7 +799,7 @@ mod tests {
             let error = of("-c", home).unwrap_err();
             assert!(error.starts_with("-c: HOME is not set") && error.contains("-f FILE"), "{error}");
         }
-        let matches = options().parse(["-c"]).expect("options");
+        let matches = options(HELP).parse(["-c"]).expect("options");
         let error = read_nodes(&matches, Path::new("/no/such/.memento")).unwrap_err();
         assert!(error.starts_with("/no/such/.memento: No such file or directory; -c alone reads this file"), "{error}");
     }

@@ -3,11 +3,11 @@
 //! the store. What reads allocates nothing.
 
 mod crc64;
-mod lzf;
 
 pub use crc64::crc64;
 
 use crate::blob::{Blob, OutOfMemory};
+use crate::lzf;
 use crate::proto::{Digits, integer};
 
 /// The version that is written: that of Redis 7.0, which refuses later ones.
@@ -26,7 +26,7 @@ pub const HEAD_BYTES_MAX: usize = 6;
 const SEAL_BYTES: usize = 2 + 8;
 
 /// The type of strings.
-const STRING: u8 = 0;
+pub const STRING: u8 = 0;
 
 /// An integer of more digits than this, its sign included, is written as a string.
 const NUMBER_BYTES_MAX: usize = 11;
@@ -157,10 +157,14 @@ pub fn read_string<'a>(bytes: &mut &'a [u8]) -> Option<Value<'a>> {
     })
 }
 
-/// How long a value is whose bytes follow as they are.
-pub fn plain_length(bytes: &mut &[u8]) -> Option<usize> {
-    let [STRING, form] = take(bytes, 2)?[..] else { return None };
-    read_length(Some(form), bytes)
+/// Whether a length begins with this byte.
+pub fn is_length(form: u8) -> bool {
+    form <= LENGTH_64
+}
+
+/// Whether a value is a number that has this byte behind its type.
+pub fn is_number(form: u8) -> bool {
+    (AS_I8..=AS_I32).contains(&form)
 }
 
 /// A length, whose first byte may have been taken.

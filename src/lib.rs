@@ -39,6 +39,7 @@
 //! | `sys/mod.rs` | the operating system behind one wall; the only unsafe code |
 //! | `sys/program.rs`, `stdio.rs`, `threads.rs` | how the program begins; standard input, output and error; threads |
 //! | `sys/epoll.rs`, `alarm.rs`, `socket.rs`, `signal.rs`, `clock.rs`, `stdout.rs` | one kind of system call each |
+//! | `sys/zone.rs` | the box's time zone |
 //! | `sys/dial.rs` | connecting as a client; waiting for one socket |
 //! | `sys/files.rs`, `resolve.rs`, `resource.rs` | files; names by /etc/hosts; what the box allows |
 //! | `sys/tty.rs` | the terminal of the tools |
@@ -54,7 +55,8 @@
 //! | `names.rs` | names that are found by their bytes, with numbers of who refers to them |
 //! | `blob.rs` | the bytes of a long value, from the parser over the store to the reply |
 //! | `pubsub.rs` | who listens to what, and the messages on their way |
-//! | `dump.rs`, `dump/crc64.rs`, `dump/lzf.rs` | a value in Redis's serialised form; its checksum; how it is packed |
+//! | `dump.rs`, `dump/crc64.rs` | a value in Redis's serialised form; its checksum |
+//! | `lzf.rs` | LZF: values that Redis has packed, and the program's own long texts |
 //! | `timer.rs` | deadlines |
 //! | `reactor.rs` | which descriptor is ready, which deadline is due; drops stale events |
 //! | `buffer.rs` | buffers that are lent |
@@ -67,6 +69,7 @@
 //! | `conn/batch.rs`, `conn/tests.rs` | requests of many that are parsed and not executed yet; its tests |
 //! | `command/mod.rs` | the one door into the handlers; the errors that they answer |
 //! | `command/rows.rs`, `command/table.rs` | a row a command: everything that generic code knows of it; what a row can say |
+//! | `command/texts.rs` | the table as the program holds it, its texts packed |
 //! | `command/string.rs`, `set.rs`, `counter.rs`, `key.rs`, `expiry.rs`, `session.rs`, `admin.rs` | the handlers, a family a file |
 //! | `command/bits.rs`, `bitfield.rs` | values as rows of bits; integers of any width in them |
 //! | `command/lcs.rs`, `object.rs`, `command/dump.rs` | commands with a file of their own |
@@ -164,6 +167,7 @@ pub mod conn;
 pub mod dump;
 pub mod limits;
 pub mod log;
+mod lzf;
 pub mod names;
 pub mod pairs;
 pub mod proto;

@@ -71,8 +71,8 @@
 //! | calls that fail, fall short, come late | each is made again, or ends one connection | `src/server/tests.rs`: no_reply_is_lost_or_doubled_under_faults; `src/server/faults.rs`: a_broken_connection_costs_its_own_replies_alone, a_cluster_whose_links_break_does_what_it_says |
 //! | **A server that the tools talk to** |  |  |
 //! | what is no answer, one nested too deep or of too many values | `REPLY_DEPTH_MAX`, `REPLY_VALUES_MAX`, `ANSWER_BYTES_MAX`, a deadline for the whole; what is announced is not believed | `src/client/reply/tests.rs`: what_is_no_reply_is_shown, depth_has_a_bound, values_have_a_bound, what_is_announced_costs_nothing; `src/client/resp/tests.rs`: a_deadline_is_for_the_whole_and_not_for_each_byte; `tests/ffi.rs`: any_answer_is_borne, no_argument_is_too_absurd |
-//! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client/mod.rs`: a_reply_without_an_end_has_a_bound; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
-//! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error, the_client_tells_of_a_server_that_does_not_answer |
+//! | an answer without an end | `ANSWER_BYTES_MAX`, or what memory there is; a pipe is copied | `src/client/resp/tests.rs`: a_reply_without_an_end_has_a_bound; `src/benchmark/mod.rs`: an_answer_without_an_end_is_an_error; `tests/tools.rs`: an_answer_without_an_end_is_an_error_where_no_more_can_be_held, a_million_lines_pass_with_both_directions_full |
+//! | wrong answers, half answers, none | an error, with a wrong answer escaped and cut | `tests/tools.rs`: the_benchmark_finds_a_wrong_answer_in_every_part, a_connection_lost_before_the_answer_is_an_error; `src/benchmark/mod.rs`: a_server_that_does_not_answer_is_an_error |
 //! | what a terminal would obey | `\x1b` and the like in its place | `src/cli/show.rs`: people_see_dates_and_nothing_that_a_terminal_would_obey; `tests/tools.rs`: a_terminal_is_shown_nothing_that_it_would_obey |
 
 /// The keyspace is cut into so many slots: CRC16 of the key, modulo this.
@@ -486,7 +486,7 @@ pub const REDIAL_MS_MAX: u64 = 1000;
 pub const SNAPSHOT_SECONDS: u64 = 3600;
 
 /// A snapshot may take so much of each turn while it is made.
-pub const SNAPSHOT_NS_MAX: u64 = 250_000;
+pub const SNAPSHOT_NS_MAX: u64 = 100_000;
 
 /// What is told of keys goes to the process that writes it so many bytes at a time.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;
@@ -496,6 +496,9 @@ pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 
 /// So many changed keys at most are the last ones, all told of in one turn.
 pub const SNAPSHOT_LAST_KEYS: usize = 1024;
+
+/// What is told of them together is not much more than this, since what they share with the store cannot change in place.
+pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
 
 /// The keys that changed and are not told of may take this part of the memory that the store uses ...
 pub const SNAPSHOT_TRAIL_PART: usize = 40;
@@ -515,6 +518,7 @@ pub const LOADING_TOLD_MS: u64 = 5000;
 /// The end's snapshot is given up when nothing was heard of its writer for so long.
 pub const LAST_SNAPSHOT_MS: u64 = 120_000;
 
+const _: () = assert!(SNAPSHOT_CHUNK_BYTES <= SNAPSHOT_BLOCK_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_NS_MAX <= TURN_NS_MAX / 3 && LOADING_NS_MAX < TURN_NS_MAX);
 const _: () = assert!(EVICTION_SAMPLES <= EVICTION_SAMPLES_MAX && EVICTION_NS_MAX <= TURN_NS_MAX / 3);
 // One value that is replaced by another of this length fits the limit.

@@ -34,18 +34,19 @@ fn run(words: Vec<OsString>) -> i32 {
     // Behind the last slash: what the program's file is called.
     let called = called.as_encoded_bytes();
     let name = called.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    // As a server calls it, for what may block; no file has this name.
+    if name == snapshot::NAME.to_bytes() {
+        return snapshot::main(&rest);
+    }
     let tool = match name {
         b"memento-cli" => "cli",
         b"memento-benchmark" => "benchmark",
-        // As a server calls it, for what may block; no file has this name.
-        b"memento-snapshot" => "snapshot",
         _ if matches!(rest.first().map(String::as_str), Some("cli" | "benchmark")) => &rest.remove(0),
         _ => "",
     };
     match tool {
         "cli" => cli::main(rest),
         "benchmark" => benchmark::main(rest),
-        "snapshot" => snapshot::main(&rest),
         _ => serve(&rest),
     }
 }

@@ -5,7 +5,7 @@
 const ROW_MAX: usize = 256;
 
 /// See the module. No row is empty.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Pairs {
     rows: Vec<Vec<(u64, u64)>>,
     len: usize,

@@ -6,7 +6,6 @@
 
 use crate::sys::epoll::{Epoll, Interest, Ready};
 use crate::timer::{Timers, earlier_ms};
-use std::collections::VecDeque;
 use std::io;
 use std::num::NonZero;
 use std::os::fd::AsFd;
@@ -52,10 +51,9 @@ pub struct Reactor<S> {
     epoll: Epoll,
     places: Vec<Place<S>>,
     free: Vec<u32>,
-    /// What the last wait reported and the loop has not handled yet.
-    ready: VecDeque<Ready>,
-    /// Where a wait puts its reports before they are queued; kept so that no turn allocates.
-    reports: Vec<Ready>,
+    /// What the last wait reported, kept so that no turn allocates; from `handled` on, the loop has not handled it yet.
+    ready: Vec<Ready>,
+    handled: usize,
     timers: Timers,
 }
 
@@ -78,8 +76,8 @@ impl<S: AsFd> Reactor<S> {
             epoll: Epoll::new(events_max)?,
             places: Vec::with_capacity(PLACES_AT_FIRST),
             free: Vec::new(),
-            ready: VecDeque::with_capacity(events_max),
-            reports: Vec::with_capacity(events_max),
+            ready: Vec::with_capacity(events_max),
+            handled: 0,
             timers: Timers::default(),
         })
     }
@@ -161,19 +159,20 @@ impl<S: AsFd> Reactor<S> {
     /// Those of `epoll_wait(2)`.
     #[cfg_attr(memento_small, optimize(speed))]
     pub fn wait(&mut self, now_ms: u64, until_ms: Option<u64>) -> io::Result<()> {
-        if !self.ready.is_empty() {
+        if self.handled < self.ready.len() {
             return Ok(());
         }
+        self.handled = 0;
+        self.ready.clear();
         let until_ms = earlier_ms(until_ms, self.timers.earliest_ms());
-        self.epoll.wait(until_ms.map(|until_ms| until_ms.saturating_sub(now_ms)), &mut self.reports)?;
-        self.ready.extend(self.reports.drain(..));
-        Ok(())
+        self.epoll.wait(until_ms.map(|until_ms| until_ms.saturating_sub(now_ms)), &mut self.ready)
     }
 
     /// The next report of a source that is still there.
     #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_event(&mut self) -> Option<Event> {
-        while let Some(Ready { data, readable, writable, hangup }) = self.ready.pop_front() {
+        while let Some(&Ready { data, readable, writable, hangup }) = self.ready.get(self.handled) {
+            self.handled += 1;
             let token = Token::from_bits(data);
             if self.place(token).is_some() {
                 return Some(Event { token, readable, writable, hangup });

@@ -17,6 +17,8 @@ mod resp;
 mod restore;
 #[path = "fuzz/bodies/server.rs"]
 mod server;
+#[path = "fuzz/bodies/snapshot.rs"]
+mod snapshot;
 #[path = "fuzz/bodies/text.rs"]
 mod text;
 
@@ -67,6 +69,11 @@ fn any_file_is_nodes_or_one_mistake() {
 #[test]
 fn any_payload_is_a_value_or_a_mistake() {
     replay("restore", restore::run);
+}
+
+#[test]
+fn any_records_say_the_same_in_pieces() {
+    replay("snapshot", snapshot::run);
 }
 
 #[test]

@@ -24,41 +24,61 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proto", &["blob"]),
     ("store", &["blob", "pairs", "sys::mapping", "sys::pages", "sys::reserve", "sys::simd"]),
     ("reactor", &["sys", "timer"]),
-    ("names", &[]),
+    ("names", &["pairs"]),
+    // What Redis packs its values with, and the compiler this program's texts.
+    ("lzf", &[]),
     ("pubsub", &["blob", "names", "proto"]),
     // Numbers are written as Redis writes them.
-    ("dump", &["blob", "proto::Digits", "proto::integer"]),
-    ("command", &["blob", "dump", "names", "proto", "pubsub", "store"]),
+    ("dump", &["blob", "lzf", "proto::Digits", "proto::integer"]),
+    ("command", &["blob", "dump", "lzf", "names", "proto", "pubsub", "store"]),
     ("conn", &["blob", "buffer", "proto"]),
     ("cluster", &["blob", "buffer", "pairs", "proto", "store::slot", "timer"]),
     // The server and its tools are told passwords in the same ways.
     ("secret", &["sys::files", "sys::program", "sys::reason"]),
     // An amount of memory is read alike on the command line and by CONFIG.
-    ("config", &["proto::memory_size", "secret", "sys"]),
+    ("config", &["lzf", "proto::memory_size", "secret", "sys"]),
     ("client", &["proto", "sys::clock", "sys::dial", "sys::reason", "sys::resolve", "sys::sentence", "sys::socket"]),
     // The command table's names and help, nothing that runs a command.
     (
         "cli",
         &[
+            "sys::clock",
             "sys::files",
             "sys::program",
             "sys::stdio",
             "sys::threads",
             "sys::tty",
             "client",
+            "lzf",
             "secret",
             "command::COMMANDS",
             "command::CommandSpec",
+            "command::Texts",
             "command::lookup",
         ],
     ),
     // What the reactor is to watch for has a name there.
-    ("benchmark", &["client", "secret", "sys::alarm", "sys::epoll", "sys::resource", "sys::stdio", "sys::threads"]),
+    (
+        "benchmark",
+        &[
+            "client",
+            "lzf",
+            "secret",
+            "sys::alarm",
+            "sys::clock",
+            "sys::dial",
+            "sys::epoll",
+            "sys::resource",
+            "sys::socket",
+            "sys::stdio",
+            "sys::threads",
+        ],
+    ),
     (
         "server",
         &[
-            "blob", "dump", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command", "conn",
-            "cluster", "config", "snapshot",
+            "blob", "dump", "pairs", "sys", "timer", "buffer", "proto", "pubsub", "store", "reactor", "command",
+            "conn", "cluster", "config", "snapshot",
         ],
     ),
     ("snapshot", &["blob", "dump", "store", "sys"]),

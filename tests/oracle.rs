@@ -288,7 +288,7 @@ fn what_redis_has_besides_is_named() {
     let mut missing = redis_names(&mut redis, &["COMMAND", "LIST"]);
     for row in memento::command::COMMANDS {
         missing.remove(&row.name().to_uppercase());
-        for sub in row.subcommands {
+        for sub in row.subcommands() {
             missing.remove(&sub.name().replace('|', " ").to_uppercase());
         }
         if !row.subcommands.is_empty() {

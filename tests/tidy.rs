@@ -153,9 +153,10 @@ fn the_readme_lists_the_commands() {
     const START: &str = "<!-- commands -->\n";
     const END: &str = "<!-- /commands -->";
     let mut table = String::from("| command | what it does |\n| --- | --- |\n");
+    let texts = memento::command::Texts::unpack();
     for row in memento::command::COMMANDS {
-        let usage = format!("{} {}", row.name().to_uppercase(), row.text.usage());
-        let line = format!("| `{}` | {} |", usage.trim(), row.text.summary());
+        let usage = format!("{} {}", row.name().to_uppercase(), texts.usage(row.text));
+        let line = format!("| `{}` | {} |", usage.trim(), texts.summary(row.text));
         // A bar would end the cell.
         let cells = line.trim_start_matches("| ").trim_end_matches(" |").replace("` | ", "`\0 ").replace('|', "\\|");
         writeln!(table, "| {} |", cells.replace("`\0 ", "` | ")).expect("to write to a string");

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use memento::benchmark::{self, Failure, Plan};
-use memento::client::{Client, Target};
+use memento::client::Target;
 
 /// Nothing here takes a tenth of it, except on a machine that is busy with something else.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -246,62 +246,6 @@ fn check(finished: &Finished, status: i32, out: &str, err_part: &str) {
         assert_eq!(finished.err, "");
     } else {
         assert!(finished.err.contains(err_part), "wanted {err_part:?} in {:?}", finished.err);
-    }
-}
-
-// The client.
-
-fn target(host: &str, port: u16) -> Target {
-    Target { name: host.to_string(), port: Some(port) }
-}
-
-fn connect(host: &str, port: u16) -> std::io::Result<Client> {
-    Client::connect(&target(host, port), None, DEADLINE)
-}
-
-#[test]
-fn the_client_waits_for_a_whole_reply_and_not_for_more() {
-    let port = serve_bytes(b"one\n\ntwo\r\nOK\r\nhalf\r");
-    let mut client = connect("localhost", port).expect("a connection");
-    assert_eq!(client.ask(b"x").expect("a reply"), b"one\n\ntwo");
-    assert_eq!(client.read_reply().expect("a reply"), b"OK");
-    let error = client.read_reply().expect_err("the end");
-    assert_eq!(error.to_string(), format!("localhost:{port} closed the connection in the middle of an answer"));
-}
-
-#[test]
-fn the_client_sends_many_lines_at_once_and_never_two_for_one() {
-    let port = serve_lines(|line| format!("<{line}>\r\n").into_bytes());
-    let mut client = connect("127.0.0.1", port).expect("a connection");
-    client.send_lines([&b"a"[..], b"", b"b\r"]).expect("lines");
-    assert_eq!(client.read_reply().expect("a reply"), b"<a>");
-    assert_eq!(client.read_reply().expect("a reply"), b"<b\r>");
-    assert!(client.send_line(b"SET k a\nFLUSH").is_err());
-    assert_eq!(client.ask(b"c").expect("a reply"), b"<c>");
-}
-
-#[test]
-fn the_client_tells_of_a_server_that_does_not_answer() {
-    let port = serve(|stream| {
-        let _ = (&stream).read_to_end(&mut Vec::new());
-    });
-    let mut client = connect("127.0.0.1", port).expect("a connection");
-    client.set_reply_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-    let error = client.ask(b"x").expect_err("no answer");
-    assert_eq!(error.to_string(), format!("127.0.0.1:{port} did not answer within 0.05 s"));
-}
-
-#[test]
-fn an_ipv6_address_may_have_brackets() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        eprintln!("skipped: no IPv6 here");
-        return;
-    };
-    let port = serve_on(listener, |stream| answer_lines(&stream, |_| b"OK\r\n".to_vec()));
-    for host in ["::1", "[::1]"] {
-        let mut client = connect(host, port).expect("a connection");
-        assert_eq!(client.address(), format!("[::1]:{port}"));
-        assert_eq!(client.ask(b"x").expect("a reply"), b"OK");
     }
 }
 
@@ -585,7 +529,8 @@ const SMALL: Plan = Plan { operations: 500, threads: 4, thread_operations: 300 }
 /// Runs a small plan; gives back how it ended and what it printed.
 fn benchmark_small(port: u16) -> (Result<(), Failure>, String) {
     let mut output = Vec::new();
-    let result = benchmark::run(SMALL, &target("127.0.0.1", port), None, &mut output);
+    let target = Target { name: "127.0.0.1".to_string(), port: Some(port) };
+    let result = benchmark::run(SMALL, &target, None, &mut output);
     (result, String::from_utf8(output).expect("text"))
 }
 

@@ -5,10 +5,9 @@
 //! room, and their times count from when they were due: what waits for room is not hidden.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::histogram::Histogram;
 use super::options::{Part, Settings};
@@ -21,7 +20,9 @@ use super::{Failure, REPLY_TIMEOUT};
 use crate::client::reason;
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::sys::alarm::Alarm;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::epoll::{Epoll, Interest, Ready};
+use crate::sys::socket::Socket;
 
 /// So much is received at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -76,7 +77,7 @@ struct Flight {
 }
 
 struct Connection {
-    stream: TcpStream,
+    socket: Socket,
     out: Vec<u8>,
     sent: usize,
     /// Not all could be sent: it is watched for room.
@@ -109,7 +110,7 @@ pub(super) struct Task<'a> {
 /// A thread at work.
 pub(super) struct Worker<'a> {
     /// Times are told from here.
-    pub(super) start: Instant,
+    pub(super) start_ns: u64,
     task: Task<'a>,
     epoll: Epoll,
     connections: Vec<Connection>,
@@ -137,7 +138,7 @@ pub(super) struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     #[inline(never)]
-    pub(super) fn new(task: Task<'a>, streams: Vec<TcpStream>) -> Result<Worker<'a>, Failure> {
+    pub(super) fn new(task: Task<'a>, sockets: Vec<Socket>) -> Result<Worker<'a>, Failure> {
         let epoll = Epoll::new(EVENTS_MAX)?;
         let mut alarm = None;
         if task.schedule.is_some() {
@@ -148,11 +149,10 @@ impl<'a> Worker<'a> {
         // What is never used need not be there: more grows as it is wanted.
         let room = task.settings.pipeline.min(FLIGHTS_AT_FIRST);
         let mut connections = Vec::new();
-        for stream in streams {
-            stream.set_nonblocking(true)?;
-            epoll.add(&stream, Interest::READ, connections.len() as u64)?;
+        for socket in sockets {
+            epoll.add(&socket, Interest::READ, connections.len() as u64)?;
             connections.push(Connection {
-                stream,
+                socket,
                 out: Vec::new(),
                 sent: 0,
                 is_full: false,
@@ -168,7 +168,7 @@ impl<'a> Worker<'a> {
             found.push(Found::new());
         }
         Ok(Worker {
-            start: Instant::now(),
+            start_ns: 0,
             task,
             epoll,
             connections,
@@ -188,7 +188,7 @@ impl<'a> Worker<'a> {
     }
 
     fn now_ns(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
+        monotonic_ns() - self.start_ns
     }
 
     /// Sets the alarm, or unsets it with 0.
@@ -282,7 +282,7 @@ impl<'a> Worker<'a> {
         let connection = &mut self.connections[place];
         let mut is_full = false;
         while connection.sent < connection.out.len() {
-            match connection.stream.write(&connection.out[connection.sent..]) {
+            match connection.socket.send(&connection.out[connection.sent..]) {
                 Ok(count) => {
                     connection.sent += count;
                     self.is_moving = true;
@@ -291,7 +291,6 @@ impl<'a> Worker<'a> {
                     is_full = true;
                     break;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(lost(&self.task, &error)),
             }
         }
@@ -301,7 +300,7 @@ impl<'a> Worker<'a> {
         }
         if is_full != connection.is_full {
             let interest = Interest { write: is_full, ..Interest::READ };
-            self.epoll.modify(&connection.stream, interest, place as u64)?;
+            self.epoll.modify(&connection.socket, interest, place as u64)?;
             connection.is_full = is_full;
         }
         Ok(())
@@ -313,12 +312,10 @@ impl<'a> Worker<'a> {
         if event.writable {
             self.send(place)?;
         }
-        let count = match self.connections[place].stream.read(&mut self.space) {
+        let count = match self.connections[place].socket.receive(&mut self.space) {
             Ok(0) => return Err(Failure::Message(format!("{} closed a connection", self.task.server))),
             Ok(count) => count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return Ok(());
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(lost(&self.task, &error)),
         };
         let now_ns = self.now_ns();
@@ -373,7 +370,6 @@ impl Job for Worker<'_> {
 }
 
 /// Takes what was received: counts and checks the whole replies and keeps the rest. Gives how many replies there were.
-#[cfg_attr(memento_small, optimize(speed))]
 fn take(
     task: &Task,
     found: &mut [Found],
@@ -463,7 +459,7 @@ fn lost(task: &Task, error: &io::Error) -> Failure {
 #[inline(never)]
 fn wrong(task: &Task, flight: &Flight, reply: &[u8]) -> Failure {
     let mut text = Text::default();
-    text.add(task.server).add(": wrong answer to ").add(&task.part.shares[flight.share as usize].name);
+    text.add(task.server).add(": wrong answer to ").add(task.part.shares[flight.share as usize].name);
     text.add(", key number ").number(flight.key).add(": ");
     if let Some(value) = expected(task, flight).1 {
         text.add("wanted '").escaped(value).add("', ");

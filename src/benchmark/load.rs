@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::engine::{Found, Shared, Task, Worker};
 use super::keys::{Chooser, Keys};
@@ -13,8 +12,10 @@ use super::schedule::Schedule;
 use super::template::{Draw, Values};
 use super::text::Text;
 use super::threads::{Job, WATCH_TIME, together};
-use super::{Failure, REPLY_TIMEOUT, rate, show};
-use crate::client::{CONNECT_TIMEOUT, Client, Target, parse_port};
+use super::{Failure, REPLY_TIMEOUT, connect, rate, show};
+use crate::client::resp::Deadline;
+use crate::client::{Target, node_address, parse_port};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::resource::raise_descriptors;
 use crate::sys::stdio::ERRORS;
 
@@ -74,10 +75,10 @@ fn measure<'a>(
 ) -> Result<Vec<Vec<Row<'a>>>, Failure> {
     let mut all = Vec::new();
     for Server { name: server, .. } in servers {
-        let mut rows = vec![Row { test: &part.name, server, seconds: 0.0, found: Found::new() }];
+        let mut rows = vec![Row { test: part.name, server, elapsed_ns: 0, found: Found::new() }];
         if part.shares.len() > 1 {
             for share in &part.shares {
-                rows.push(Row { test: &share.name, server, seconds: 0.0, found: Found::new() });
+                rows.push(Row { test: share.name, server, elapsed_ns: 0, found: Found::new() });
             }
         }
         all.push(rows);
@@ -119,7 +120,7 @@ fn take_turn(
     let mut connected = Vec::new();
     for number in 0..settings.connections {
         let node = &server.nodes[number as usize % server.nodes.len()];
-        connected.push(Client::connect(node, settings.password.as_deref(), CONNECT_TIMEOUT)?.into_stream());
+        connected.push(connect(node, settings.password.as_deref())?.into_socket().0);
     }
     let mut workers = Vec::new();
     for number in 0..threads {
@@ -142,19 +143,16 @@ fn take_turn(
             shared: &shared,
             server: &server.name,
         };
-        let streams = connected.split_off(connected.len() - share_of(settings.connections, number, threads) as usize);
-        workers.push(Worker::new(task, streams)?);
+        let sockets = connected.split_off(connected.len() - share_of(settings.connections, number, threads) as usize);
+        workers.push(Worker::new(task, sockets)?);
     }
-    let start = Instant::now();
+    let start_ns = monotonic_ns();
     for worker in &mut workers {
-        worker.start = start;
+        worker.start_ns = start_ns;
     }
     let shows_progress = !settings.quiet && settings.form == Form::Text && ERRORS.is_terminal();
-    let mut progress = Progress { name: &part.name, start, last: (start, 0, 0), is_shown: false };
-    let mut jobs: Vec<&mut dyn Job> = Vec::new();
-    for worker in &mut workers {
-        jobs.push(worker);
-    }
+    let mut progress = Progress { name: part.name, start_ns, last: (start_ns, 0, 0), is_shown: false };
+    let mut jobs = workers.iter_mut().map(|worker| -> &mut dyn Job { worker });
     let result = together(&mut jobs, &mut || {
         if shows_progress {
             progress.tell(&shared);
@@ -173,7 +171,7 @@ fn take_turn(
         }
     }
     for row in rows {
-        row.seconds += last_ns.saturating_sub(warmup_ns) as f64 / 1e9;
+        row.elapsed_ns += last_ns.saturating_sub(warmup_ns);
     }
     Ok(())
 }
@@ -181,24 +179,27 @@ fn take_turn(
 /// The line that is written over again on a terminal.
 struct Progress<'a> {
     name: &'a str,
-    start: Instant,
+    start_ns: u64,
     /// When it was written last, and what was counted until then.
-    last: (Instant, u64, u64),
+    last: (u64, u64, u64),
     is_shown: bool,
 }
 
 impl Progress<'_> {
     fn tell(&mut self, shared: &Shared) {
         let (before, answered_before, sum_before) = self.last;
-        let now = Instant::now();
-        if now - before < WATCH_TIME {
+        let now = monotonic_ns();
+        if now - before < WATCH_TIME.as_nanos() as u64 {
             return;
         }
         let (answered, sum_ns) = (shared.answered.load(Ordering::Relaxed), shared.sum_ns.load(Ordering::Relaxed));
         let count = answered - answered_before;
         let mut line = Text::default();
-        line.add("\r\x1b[K [").add(&self.name.to_ascii_uppercase()).add("] ").number((now - self.start).as_secs());
-        line.add(" s  Op/s: ").fixed(rate(count, (now - before).as_secs_f64()), 0);
+        line.add("\r\x1b[K [")
+            .add(&self.name.to_ascii_uppercase())
+            .add("] ")
+            .number((now - self.start_ns) / 1_000_000_000);
+        line.add(" s  Op/s: ").fixed(rate(count, now - before), 0);
         line.add("  mean: ").fixed((sum_ns - sum_before) as f64 / 1000.0 / count.max(1) as f64, 1).add(" us");
         tell(&line.0);
         self.last = (now, answered, sum_ns);
@@ -224,9 +225,8 @@ fn nodes_of(target: &Target, password: Option<&[u8]>) -> Result<Vec<Target>, Fai
     if target.port.is_none() {
         return Err(Failure::Message("--cluster wants HOST and PORT of a node, not a Unix socket".to_string()));
     }
-    let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
-    client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
-    let answer = client.ask(b"CLUSTER NODES")?;
+    let mut client = connect(target, password)?;
+    let answer = client.call(&[b"CLUSTER", b"NODES"], Deadline::after(REPLY_TIMEOUT))?.bytes();
     let nodes = nodes_in(std::str::from_utf8(answer).unwrap_or_default());
     if nodes.is_empty() {
         let mut text = Text::default();
@@ -236,13 +236,11 @@ fn nodes_of(target: &Target, password: Option<&[u8]>) -> Result<Vec<Target>, Fai
     Ok(nodes)
 }
 
-/// The nodes in the answer to CLUSTER NODES: `id address:port@bus flags ...` a line.
+/// The nodes in the answer to CLUSTER NODES.
 fn nodes_in(text: &str) -> Vec<Target> {
-    let is_end = |letter| letter == ' ' || letter == '@';
     let mut nodes = Vec::new();
-    for line in text.split('\n') {
-        let mut words = line.split(is_end);
-        if let Some((host, port)) = words.nth(1).and_then(|address| address.rsplit_once(':'))
+    for line in text.lines() {
+        if let Some((host, port)) = node_address(line)
             && let Ok(port) = parse_port(port)
         {
             nodes.push(Target { name: host.to_string(), port: Some(port) });

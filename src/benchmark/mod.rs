@@ -22,15 +22,19 @@ mod text;
 mod threads;
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use options::Parsed;
 use text::Text;
 use threads::{Job, together};
 
-use crate::client::{CONNECT_TIMEOUT, Client, Target, reason};
-use crate::sys::stdio;
+use crate::client::resp::{Deadline, RespClient};
+use crate::client::{CONNECT_TIMEOUT, Target, closed, lost, reason, too_long};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::socket::Socket;
+use crate::sys::{dial, stdio};
 
 /// A server that says nothing for so long is not measured but reported.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,7 +66,7 @@ impl Plan {
 pub fn main(args: Vec<String>) -> i32 {
     let mut output = stdio::OUTPUT;
     let result = match options::parse(&args) {
-        Ok(Parsed::Print(text)) => show(&mut output, &text),
+        Ok(Parsed::Print(text)) => show(&mut output, text),
         Ok(Parsed::Measure { target, password }) => run(Plan::DEFAULT, &target, password.as_deref(), &mut output),
         Ok(Parsed::Load(settings)) => load::run(&settings, &mut output),
         Err(what) => {
@@ -99,19 +103,26 @@ fn complain(text: &str) {
     stdio::complain("memento-benchmark", text);
 }
 
+/// A connection whose password was right, where there is one.
+#[inline(never)]
+fn connect(target: &Target, password: Option<&[u8]>) -> Result<RespClient, Failure> {
+    let mut client = RespClient::reach(target, CONNECT_TIMEOUT)?;
+    if let Some(why) = client.authenticate(password, Deadline::after(CONNECT_TIMEOUT))? {
+        let mut text = Text::default();
+        text.add(&target.text()).add(": ").escaped(why);
+        return Err(Failure::Message(text.0));
+    }
+    Ok(client)
+}
+
 /// Measures the server and writes what is going on and each part's figures to `output`, as they come.
 ///
 /// # Errors
 /// At the first thing that fails.
 #[inline(never)]
 pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dyn Write) -> Result<(), Failure> {
-    let connect = || {
-        let mut client = Client::connect(target, password, CONNECT_TIMEOUT)?;
-        client.set_reply_timeout(Some(REPLY_TIMEOUT))?;
-        Ok::<Client, io::Error>(client)
-    };
     let Plan { operations, threads, thread_operations } = plan;
-    let mut alone = Worker::new(connect()?, "keyone".to_string(), "key:".to_string());
+    let mut alone = Worker::new(target, password, "")?;
     let parts = format!(
         " Nr. operations {operations}\n \
          1) SET keyone valueone\n \
@@ -126,11 +137,11 @@ pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dy
     let mut workers = Vec::new();
     for number in 0..threads {
         // Connected before the time starts; and each thread has keys of its own, so that each knows the right answers.
-        workers.push(Worker::new(connect()?, format!("keyone:{number}"), format!("key:{number}:")));
+        workers.push(Worker::new(target, password, &format!(":{number}"))?);
     }
-    let measured = perform_together(&mut workers, thread_operations).and_then(|elapsed| {
+    let measured = perform_together(&mut workers, thread_operations).and_then(|elapsed_ns| {
         let label = format!("SET, GET, SET growing keys in {threads} threads");
-        show(output, &figures(&label, threads * thread_operations * 3, elapsed))
+        show(output, &figures(&label, threads * thread_operations * 3, elapsed_ns))
     });
     let deleted = workers.iter_mut().map(|worker| worker.delete(thread_operations));
     // Every worker deletes, even if one before it could not.
@@ -139,9 +150,9 @@ pub fn run(plan: Plan, target: &Target, password: Option<&[u8]>, output: &mut dy
 
 fn measure_alone(worker: &mut Worker, operations: u64, output: &mut dyn Write) -> Result<(), Failure> {
     for (label, kind) in [("SET", Kind::Set), ("GET", Kind::Get), ("SET growing keys", Kind::SetGrowing)] {
-        let start = Instant::now();
+        let start = monotonic_ns();
         worker.perform(kind, operations, &AtomicBool::new(false))?;
-        show(output, &figures(label, operations, start.elapsed()))?;
+        show(output, &figures(label, operations, monotonic_ns() - start))?;
     }
     Ok(())
 }
@@ -153,57 +164,55 @@ fn show(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
     })
 }
 
-fn figures(label: &str, operations: u64, elapsed: Duration) -> String {
+fn figures(label: &str, operations: u64, elapsed_ns: u64) -> String {
     let mut text = Text::default();
-    push_rate(text.add(" [").add(label).add("]"), operations, elapsed.as_secs_f64());
+    push_rate(text.add(" [").add(label).add("]"), operations, elapsed_ns);
     text.0 + "\n"
 }
 
 /// How long so many operations took.
-fn push_rate(out: &mut Text, operations: u64, seconds: f64) {
-    out.add(" - Elapsed time: ").fixed(seconds, 6).add(" s  Op/s: ").fixed(rate(operations, seconds), 2);
+fn push_rate(out: &mut Text, operations: u64, elapsed_ns: u64) {
+    out.add(" - Elapsed time: ").seconds(elapsed_ns);
+    out.add(" s  Op/s: ").fixed(rate(operations, elapsed_ns), 2);
 }
 
 /// Operations a second.
-fn rate(operations: u64, seconds: f64) -> f64 {
+fn rate(operations: u64, elapsed_ns: u64) -> f64 {
     // What is nothing takes no time at all on a coarse clock.
-    operations as f64 / seconds.max(1e-9)
+    operations as f64 * 1e9 / elapsed_ns.max(1) as f64
 }
 
-/// Lets every worker do all three types of request in a thread of its own; gives back the time from the first one's
+/// Lets every worker do all three types of request in a thread of its own; gives back the nanoseconds from the first one's
 /// start to the last one's end. Each thread reads the clock itself, because on a busy box the starter may run late.
 #[inline(never)]
-fn perform_together(workers: &mut [Worker], operations: u64) -> Result<Duration, Failure> {
-    let now = Instant::now();
+fn perform_together(workers: &mut [Worker], operations: u64) -> Result<u64, Failure> {
     let mut all = Vec::new();
     for worker in workers {
-        all.push(All { worker, operations, start: now, end: now });
+        all.push(All { worker, operations, start_ns: 0, end_ns: 0 });
     }
-    let mut jobs: Vec<&mut dyn Job> = Vec::new();
-    for each in &mut all {
-        jobs.push(each);
+    together(&mut all.iter_mut().map(|each| -> &mut dyn Job { each }), &mut || ())?;
+    let (mut first, mut last) = (u64::MAX, 0);
+    for each in &all {
+        (first, last) = (first.min(each.start_ns), last.max(each.end_ns));
     }
-    together(&mut jobs, &mut || ())?;
-    let first = all.iter().map(|each| each.start).min().unwrap_or(now);
-    let last = all.iter().map(|each| each.end).max().unwrap_or(now);
-    Ok(last - first)
+    Ok(last.saturating_sub(first))
 }
 
 /// All types of request by one worker, and from when to when they took.
 struct All<'a> {
     worker: &'a mut Worker,
     operations: u64,
-    start: Instant,
-    end: Instant,
+    start_ns: u64,
+    end_ns: u64,
 }
 
 impl Job for All<'_> {
     fn work(&mut self, failed: &AtomicBool) -> Result<(), Failure> {
-        self.start = Instant::now();
+        self.start_ns = monotonic_ns();
         for kind in [Kind::Set, Kind::Get, Kind::SetGrowing] {
             self.worker.perform(kind, self.operations, failed)?;
         }
-        self.end = Instant::now();
+        self.end_ns = monotonic_ns();
         Ok(())
     }
 }
@@ -216,18 +225,58 @@ enum Kind {
     SetGrowing,
 }
 
+/// Far more than any right answer has.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
 /// One connection and the keys it uses.
 struct Worker {
-    client: Client,
+    /// Waits for what it is to receive.
+    socket: Socket,
+    address: String,
     key: String,
     /// What a growing key begins with.
     growing: String,
     line: Vec<u8>,
+    answer: Vec<u8>,
 }
 
 impl Worker {
-    fn new(client: Client, key: String, growing: String) -> Worker {
-        Worker { client, key, growing, line: Vec::new() }
+    /// Its keys have `part` among them.
+    #[inline(never)]
+    fn new(target: &Target, password: Option<&[u8]>, part: &str) -> Result<Worker, Failure> {
+        let (socket, address) = connect(target, password)?.into_socket();
+        dial::block(socket.as_fd(), REPLY_TIMEOUT)?;
+        let (key, growing) = (["keyone", part].concat(), ["key", part, ":"].concat());
+        Ok(Worker { socket, address, key, growing, line: Vec::new(), answer: vec![0; ANSWER_BYTES_MAX] })
+    }
+
+    /// Sends the line and waits for its answer; gives both without their ends.
+    #[inline(never)]
+    fn ask(&mut self) -> Result<(&[u8], &[u8]), Failure> {
+        let (address, mut sent, mut length) = (&self.address, 0, 0);
+        let end = self.line.len();
+        self.line.extend_from_slice(b"\r\n");
+        while sent < self.line.len() {
+            sent += self.socket.send(&self.line[sent..]).map_err(|error| lost(address, &error))?;
+        }
+        // Nothing was asked that another answer could be to: the end of what has come is that of the answer.
+        while !self.answer[..length].ends_with(b"\r\n") {
+            if length == ANSWER_BYTES_MAX {
+                return Err(too_long(address, length).into());
+            }
+            match self.socket.receive(&mut self.answer[length..]) {
+                Ok(0) => return Err(closed(address, length > 0).into()),
+                Ok(count) => length += count,
+                // How a socket tells that its time is over.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let seconds = REPLY_TIMEOUT.as_secs();
+                    return Err(Failure::Message(format!("{address} did not answer within {seconds} s")));
+                }
+                Err(error) => return Err(lost(address, &error).into()),
+            }
+        }
+        let answer = &self.answer[..length];
+        Ok((&self.line[..end], answer.strip_suffix(b"\r\n").unwrap_or(answer)))
     }
 
     /// Makes `operations` requests, each after the answer to the one before. Stops early when another worker failed.
@@ -262,8 +311,8 @@ impl Worker {
                 b"OK"
             }
         };
-        let got = self.client.ask(&self.line)?;
-        if got == wanted { Ok(()) } else { Err(Failure::Message(wrong(&self.line, wanted, got))) }
+        let (line, got) = self.ask()?;
+        if got == wanted { Ok(()) } else { Err(Failure::Message(wrong(line, wanted, got))) }
     }
 
     /// Deletes the keys that so many operations of each type made, many at once: nobody waits for this to be measured.
@@ -278,10 +327,10 @@ impl Worker {
                 self.line.push(b' ');
                 push_growing_key(&mut self.line, &self.growing, index, operations);
             }
-            let got = self.client.ask(&self.line)?;
+            let (line, got) = self.ask()?;
             // A server that evicts keys may have none of them any more.
             if got != b"OK" && got != b"(null)" {
-                return Err(Failure::Message(wrong(&self.line, b"OK", got)));
+                return Err(Failure::Message(wrong(line, b"OK", got)));
             }
             index = end;
             if index == operations {
@@ -311,6 +360,70 @@ fn wrong(line: &[u8], wanted: &[u8], got: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// Asks a server of one connection twice.
+    fn asked_twice(serve: impl FnOnce(TcpStream) + Send + 'static) -> [Result<String, String>; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = thread::spawn(move || serve(listener.accept().expect("a client").0));
+        let target = Target { name: "127.0.0.1".to_string(), port: Some(port) };
+        let mut worker = Worker::new(&target, None, "").expect("a connection");
+        dial::block(worker.socket.as_fd(), Duration::from_secs(1)).expect("a socket takes the option");
+        let outcomes = [b"x", b"y"].map(|line| {
+            worker.line.clear();
+            worker.line.extend_from_slice(line);
+            match worker.ask() {
+                Ok((asked, answer)) => {
+                    assert_eq!(asked, line);
+                    Ok(String::from_utf8_lossy(answer).into_owned())
+                }
+                Err(Failure::Message(what)) => Err(what.replace(&target.text(), "SERVER")),
+                Err(Failure::OutputClosed) => panic!("nothing is written"),
+            }
+        });
+        drop(worker);
+        server.join().expect("no panic");
+        outcomes
+    }
+
+    fn read_line(stream: &mut TcpStream) {
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() && byte != *b"\n" {}
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_until_it_is_whole() {
+        let outcomes = asked_twice(|mut stream| {
+            read_line(&mut stream);
+            for piece in ["one\n\nt", "wo", "\r", "\n"] {
+                stream.write_all(piece.as_bytes()).expect("to send");
+                thread::sleep(Duration::from_millis(20));
+            }
+            read_line(&mut stream);
+            stream.write_all(b"half\r").expect("to send");
+        });
+        let ended = "SERVER closed the connection in the middle of an answer".to_string();
+        assert_eq!(outcomes, [Ok("one\n\ntwo".to_string()), Err(ended)]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_an_error() {
+        let outcomes = asked_twice(|mut stream| {
+            stream.write_all(b"OK\r\n").expect("to send");
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(outcomes, [Ok("OK".to_string()), Err("SERVER did not answer within 10 s".to_string())]);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_an_error() {
+        let [first, _] = asked_twice(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+        let error = "the answer of SERVER is not over after 16384 bytes, and more cannot be held";
+        assert_eq!(first, Err(error.to_string()));
+    }
 
     #[test]
     fn growing_keys_are_unique_and_grow() {
@@ -341,9 +454,9 @@ mod tests {
 
     #[test]
     fn figures_are_lines_of_the_ordered_form() {
-        let text = figures("SET", 100_000, Duration::from_micros(871_047));
+        let text = figures("SET", 100_000, 871_047_000);
         assert_eq!(text, " [SET] - Elapsed time: 0.871047 s  Op/s: 114804.37\n");
-        assert!(figures("GET", 0, Duration::ZERO).ends_with("Op/s: 0.00\n"));
+        assert!(figures("GET", 0, 0).ends_with("Op/s: 0.00\n"));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The command line of memento-benchmark.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use getopts::{Matches, Options};
 
 use super::decimal;
 use super::keys::Keys;
 use super::template::{Check, KEYS_MAX, Layout, Template, test};
 use super::text::Text;
-use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, parse_port};
+use crate::client::{HOST_DEFAULT, PORT_DEFAULT, Target, add_options, host_and_port, option, parse_port};
+use crate::lzf::packed;
 use crate::secret;
+use crate::sys::clock::monotonic_ns;
 
 const USAGE: &str = "\
 Usage: memento-benchmark [OPTION...] [HOST [PORT]]
@@ -87,7 +87,7 @@ const VALUE_BYTES_MAX: u64 = 512 << 20;
 /// One kind of request in a part, and how often it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Share {
-    pub(super) name: String,
+    pub(super) name: &'static str,
     pub(super) template: Template,
     pub(super) weight: u64,
 }
@@ -95,7 +95,7 @@ pub(super) struct Share {
 /// What is measured by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    pub(super) name: String,
+    pub(super) name: &'static str,
     pub(super) shares: Vec<Share>,
     /// Each key once, in order, whatever else is said.
     pub(super) is_fill: bool,
@@ -140,7 +140,7 @@ pub(super) struct Settings {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
-    Print(String),
+    Print(&'static str),
     /// The four parts that are ordered.
     Measure {
         target: Target,
@@ -164,17 +164,17 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
     let matches = options.parse(args).map_err(|fail| fail.to_string())?;
     let (mut host, mut port) = (matches.opt_str("h"), matches.opt_str("p"));
     if matches.opt_present("help") || (matches.opt_present("h") && host.is_none()) {
-        return Ok(Parsed::Print(USAGE.to_string()));
+        return Ok(Parsed::Print(packed!(USAGE).text().leak()));
     }
     if matches.opt_present("version") {
-        return Ok(Parsed::Print(concat!("memento-benchmark ", env!("CARGO_PKG_VERSION"), "\n").to_string()));
+        return Ok(Parsed::Print(concat!("memento-benchmark ", env!("CARGO_PKG_VERSION"), "\n")));
     }
     let is_said = host.is_some() || port.is_some();
-    let mut words = matches.free.iter().cloned();
+    let words = &matches.free;
     if !is_said {
-        (host, port) = (words.next(), words.next());
+        (host, port) = (words.first().cloned(), words.get(1).cloned());
     }
-    if let Some(more) = words.next() {
+    if let Some(more) = words.get(if is_said { 0 } else { 2 }) {
         return Err(format!("'{more}' is too much: only HOST and PORT are taken, once"));
     }
     let target = Target {
@@ -185,8 +185,11 @@ pub(super) fn parse(args: &[String]) -> Result<Parsed, String> {
         return Err("the host has no name".to_string());
     }
     let password = secret::password(matches.opt_str("password-file").as_deref())?;
-    let is_load = |word: &str| matches.opt_present(word.rsplit(',').next().unwrap_or(word).trim_end_matches('='));
-    if matches.opt_present("command") || OPTIONS.split_ascii_whitespace().any(is_load) {
+    let mut is_load = matches.opt_present("command");
+    for word in OPTIONS.split_ascii_whitespace() {
+        is_load |= matches.opt_present(option(word).1);
+    }
+    if is_load {
         return settings(&matches, target, password).map(Parsed::Load);
     }
     Ok(Parsed::Measure { target, password })
@@ -222,17 +225,23 @@ impl Reader<'_> {
         self.matches.opt_present(name)
     }
 
-    fn word(&self, name: &str, default: &str) -> String {
-        self.matches.opt_str(name).unwrap_or_else(|| default.to_string())
+    /// What an option says. It is never given back, since that is so until the end.
+    #[inline(never)]
+    fn said(&self, name: &str) -> Option<&'static str> {
+        self.matches.opt_str(name).map(|text| &*text.leak())
+    }
+
+    fn word(&self, name: &str, default: &'static str) -> &'static str {
+        self.said(name).unwrap_or(default)
     }
 
     /// A number of at least 1.
     fn number(&mut self, name: &str, default: u64, most: u64) -> u64 {
-        let Some(text) = self.matches.opt_str(name) else { return default };
-        match decimal::integer(&text) {
+        let Some(text) = self.said(name) else { return default };
+        match decimal::integer(text) {
             Some(number) if number >= 1 && number <= most => number,
             _ => {
-                self.refuse_number(name, "a number from 1 to ", most, &text);
+                self.refuse_number(name, "a number from 1 to ", most, text);
                 default
             }
         }
@@ -240,11 +249,11 @@ impl Reader<'_> {
 
     /// Millionths; none where nothing is said.
     fn fraction(&mut self, name: &str) -> Option<u64> {
-        let text = self.matches.opt_str(name)?;
-        match decimal::parse(&text) {
+        let text = self.said(name)?;
+        match decimal::parse(text) {
             Some(number) if number > 0 && number <= DECIMAL_MAX * decimal::ONE => Some(number),
             _ => {
-                self.refuse_number(name, "a number over 0 up to ", DECIMAL_MAX, &text);
+                self.refuse_number(name, "a number over 0 up to ", DECIMAL_MAX, text);
                 None
             }
         }
@@ -253,11 +262,11 @@ impl Reader<'_> {
     /// `32`, or `10-1000`.
     fn value_bytes(&mut self) -> (usize, usize) {
         let text = self.word("data", "32");
-        let (least, most) = text.split_once('-').unwrap_or((&text, &text));
+        let (least, most) = text.split_once('-').unwrap_or((text, text));
         match (decimal::integer(least), decimal::integer(most)) {
             (Some(least), Some(most)) if least <= most && most <= VALUE_BYTES_MAX => (least as usize, most as usize),
             _ => {
-                self.refuse_number("data", "a length, or two with '-' between, up to ", VALUE_BYTES_MAX, &text);
+                self.refuse_number("data", "a length, or two with '-' between, up to ", VALUE_BYTES_MAX, text);
                 (0, 0)
             }
         }
@@ -266,30 +275,30 @@ impl Reader<'_> {
     #[inline(never)]
     fn targets(&mut self, target: Target) -> Vec<Target> {
         let mut targets = vec![target];
-        if let Some(path) = self.matches.opt_str("socket") {
+        if let Some(path) = self.said("socket") {
             if !self.matches.free.is_empty() || self.has("h") || self.has("p") {
                 self.refuse("--socket takes the place of HOST and PORT".to_string());
             }
-            targets[0] = Target { name: path, port: None };
+            targets[0] = Target { name: path.to_string(), port: None };
         }
-        if let Some(text) = self.matches.opt_str("compare") {
-            let (host, port) = text.rsplit_once(':').unwrap_or_default();
+        if let Some(text) = self.said("compare") {
+            let (host, port) = host_and_port(text).unwrap_or_default();
             let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
             match parse_port(port) {
                 Ok(port) if !host.is_empty() => targets.push(Target { name: host.to_string(), port: Some(port) }),
-                _ => self.refuse(refusal("compare", "HOST:PORT", &text)),
+                _ => self.refuse(refusal("compare", "HOST:PORT", text)),
             }
         }
         targets
     }
 
     fn seed(&mut self) -> u64 {
-        let Some(text) = self.matches.opt_str("seed") else {
+        let Some(text) = self.said("seed") else {
             // Any that is not the last one's; short enough to be typed again.
-            return SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_nanos()));
+            return monotonic_ns() % 1_000_000_000;
         };
-        decimal::integer(&text).unwrap_or_else(|| {
-            self.refuse(refusal("seed", "a number", &text));
+        decimal::integer(text).unwrap_or_else(|| {
+            self.refuse(refusal("seed", "a number", text));
             0
         })
     }
@@ -301,7 +310,7 @@ fn settings(matches: &Matches, target: Target, password: Option<Vec<u8>>) -> Res
     let protocol = reader.word("protocol", "resp");
     let resp = protocol == "resp";
     if !resp && protocol != "text" {
-        reader.refuse(refusal("protocol", "resp or text", &protocol));
+        reader.refuse(refusal("protocol", "resp or text", protocol));
     }
     let (csv, json) = (reader.has("csv"), reader.has("json"));
     if csv && json {
@@ -325,7 +334,7 @@ fn settings(matches: &Matches, target: Target, password: Option<Vec<u8>>) -> Res
         warmup: reader.fraction("warmup").unwrap_or(0),
         rate: reader.fraction("rate"),
         value_bytes: reader.value_bytes(),
-        keys: Keys::parse(&keys).unwrap_or_else(|what| {
+        keys: Keys::parse(keys).unwrap_or_else(|what| {
             reader.refuse(what);
             Keys::Uniform
         }),
@@ -354,24 +363,20 @@ fn parts(reader: &mut Reader, resp: bool) -> Vec<Part> {
     if prefix.bytes().any(|byte| byte.is_ascii_whitespace()) {
         reader.refuse("--prefix takes no blanks".to_string());
     }
-    let layout = Layout { resp, prefix: &prefix };
+    let layout = Layout { resp, prefix };
     let ttl = reader.number("ttl", 0, NUMBER_MAX);
-    let (mix, commands) = (reader.matches.opt_str("mix"), reader.matches.opt_strs("command"));
+    let (mix, commands) = (reader.said("mix"), reader.matches.opt_strs("command").leak());
     let mut parts = Vec::new();
     if reader.has("tests") || (mix.is_none() && commands.is_empty()) {
         for name in reader.word("tests", "set,get").split(',') {
-            parts.push(Part {
-                name: name.to_string(),
-                shares: shares(reader, name, ttl, layout),
-                is_fill: name == "fill",
-            });
+            parts.push(Part { name, shares: shares(reader, name, ttl, layout), is_fill: name == "fill" });
         }
     }
     if let Some(list) = mix {
-        parts.push(Part { shares: shares(reader, &list, ttl, layout), name: list, is_fill: false });
+        parts.push(Part { name: list, shares: shares(reader, list, ttl, layout), is_fill: false });
     }
     for command in commands {
-        let shares = vec![share(reader, &command, &command, Check::Any, layout)];
+        let shares = vec![share(reader, command, command, Check::Any, layout)];
         parts.push(Part { name: command, shares, is_fill: false });
     }
     parts
@@ -379,7 +384,7 @@ fn parts(reader: &mut Reader, resp: bool) -> Vec<Part> {
 
 /// The tests of a list, each with its weight where one is said.
 #[inline(never)]
-fn shares(reader: &mut Reader, list: &str, ttl: u64, layout: Layout) -> Vec<Share> {
+fn shares(reader: &mut Reader, list: &'static str, ttl: u64, layout: Layout) -> Vec<Share> {
     let mut ending = Text::default();
     ending.add("SETEX __key__ ").number(ttl).add(" __data__");
     let mut shares = Vec::new();
@@ -401,12 +406,12 @@ fn shares(reader: &mut Reader, list: &str, ttl: u64, layout: Layout) -> Vec<Shar
 }
 
 #[inline(never)]
-fn share(reader: &mut Reader, name: &str, command: &str, check: Check, layout: Layout) -> Share {
+fn share(reader: &mut Reader, name: &'static str, command: &str, check: Check, layout: Layout) -> Share {
     let template = Template::new(command, check, layout).unwrap_or_else(|what| {
         reader.refuse(what);
         Template::default()
     });
-    Share { name: name.to_string(), template, weight: 1 }
+    Share { name, template, weight: 1 }
 }
 
 #[cfg(test)]
@@ -439,7 +444,7 @@ mod tests {
             let target = Target { name: host.to_string(), port: Some(port) };
             assert_eq!(parsed(line), Ok(Parsed::Measure { target, password: None }), "{line:?}");
         }
-        assert_eq!(parsed(&["box", "-h"]), Ok(Parsed::Print(USAGE.to_string())));
+        assert_eq!(parsed(&["box", "-h"]), Ok(Parsed::Print(USAGE)));
         assert!(matches!(parsed(&["-V"]), Ok(Parsed::Print(text)) if text.starts_with("memento-benchmark ")));
     }
 
@@ -452,7 +457,7 @@ mod tests {
         assert_eq!((found.seconds, found.warmup, found.rate), (None, 0, None));
         assert!(found.resp && !found.verify && !found.quiet && !found.cluster && !found.histogram);
         assert_eq!(found.form, Form::Text);
-        let names: Vec<&str> = found.parts.iter().map(|part| part.name.as_str()).collect();
+        let names: Vec<&str> = found.parts.iter().map(|part| part.name).collect();
         assert_eq!(names, ["set", "get"]);
     }
 
@@ -475,7 +480,7 @@ mod tests {
         );
         assert!(!found.resp && found.verify && found.quiet && found.cluster && found.histogram);
         assert_eq!(found.form, Form::Csv);
-        let names: Vec<&str> = found.parts.iter().map(|part| part.name.as_str()).collect();
+        let names: Vec<&str> = found.parts.iter().map(|part| part.name).collect();
         assert_eq!(names, ["fill", "inc", "get:90,set:10", "GETP __key__", "PING"]);
         let fills: Vec<bool> = found.parts.iter().map(|part| part.is_fill).collect();
         assert_eq!(fills, [true, false, false, false, false]);

@@ -1,6 +1,7 @@
 //! Replies: where one ends, in either protocol, and whether it is right. Knows no sockets, and copies nothing.
 
 use super::template::Check;
+use crate::client::reply::number as integer;
 
 /// A line that is only a length, a status or an error is over by then, whatever the server.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -66,18 +67,6 @@ fn resp_length(bytes: &[u8]) -> Result<Option<usize>, ()> {
 
 fn add(items: u64, more: i64) -> Result<u64, ()> {
     u64::try_from(more).ok().and_then(|more| items.checked_add(more)).ok_or(())
-}
-
-/// An integer as servers write it.
-fn integer(text: &[u8]) -> Option<i64> {
-    let (digits, sign) = match text.strip_prefix(b"-") {
-        Some(digits) => (digits, -1),
-        None => (text, 1),
-    };
-    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    digits.iter().try_fold(0i64, |number, digit| number.checked_mul(10)?.checked_add(sign * i64::from(digit - b'0')))
 }
 
 /// Judges a whole reply. With a `value` given, it is that which a right one holds.

@@ -3,6 +3,7 @@
 
 use super::keys::Chooser;
 use super::random::{Random, mix};
+use crate::client::resp::{Digits, write_length};
 
 /// The places of a command.
 const KEY: &str = "__key__";
@@ -85,9 +86,14 @@ impl Template {
     /// The template of a command, whose words stand one blank apart.
     pub(super) fn new(command: &str, check: Check, layout: Layout) -> Result<Template, String> {
         let mut template = Template { check, text: Vec::new(), places: Vec::new() };
-        let mut words = 0;
+        let words = command.split_ascii_whitespace().count();
+        if words == 0 {
+            return Err("a command has a word at least".to_string());
+        }
+        if layout.resp {
+            write_length(&mut template.text, b'*', words);
+        }
         for word in command.split_ascii_whitespace() {
-            words += 1;
             let alone = if word == VALUE { Some(Place::Value) } else { (word == RANDOM).then_some(Place::Number) };
             if let Some(place) = alone {
                 template.places.push((template.text.len(), place));
@@ -98,23 +104,13 @@ impl Template {
                     return Err(format!("{VALUE} is a word of its own, not a part of '{word}'"));
                 };
                 if layout.resp {
-                    push_length(&mut template.text, b'$', alone.text.len() + filled_bytes);
+                    write_length(&mut template.text, b'$', alone.text.len() + filled_bytes);
                 }
                 template.word(word, layout);
             }
             template.text.extend_from_slice(if layout.resp { b"\r\n" } else { b" " });
         }
-        if words == 0 {
-            return Err("a command has a word at least".to_string());
-        }
-        if layout.resp {
-            let mut head = Vec::new();
-            push_length(&mut head, b'*', words);
-            for (at, _) in &mut template.places {
-                *at += head.len();
-            }
-            template.text.splice(..0, head);
-        } else {
+        if !layout.resp {
             template.text.pop();
             template.text.extend_from_slice(b"\r\n");
         }
@@ -164,7 +160,7 @@ impl Template {
                 Place::Value => {
                     let value = draw.values.of(key);
                     if draw.resp {
-                        push_length(out, b'$', value.len());
+                        write_length(out, b'$', value.len());
                     }
                     out.extend_from_slice(value);
                 }
@@ -203,38 +199,11 @@ fn push_digits(out: &mut Vec<u8>, number: u64) {
 /// A number as a word.
 #[inline(never)]
 fn push_number(out: &mut Vec<u8>, number: u64, resp: bool) {
-    let mut text = [0; DIGITS];
-    let (mut at, mut rest) = (DIGITS, number);
-    while rest > 0 || at == DIGITS {
-        at -= 1;
-        text[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
+    let digits = Digits::of(number as i64);
     if resp {
-        push_length(out, b'$', DIGITS - at);
+        write_length(out, b'$', digits.bytes().len());
     }
-    out.extend_from_slice(&text[at..]);
-}
-
-/// The line of a length, behind the byte that tells of what.
-#[inline(never)]
-fn push_length(out: &mut Vec<u8>, kind: u8, length: usize) {
-    let mut text = [0; 24];
-    let mut at = text.len() - 2;
-    text[at] = b'\r';
-    text[at + 1] = b'\n';
-    let mut number = length;
-    loop {
-        at -= 1;
-        text[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    at -= 1;
-    text[at] = kind;
-    out.extend_from_slice(&text[at..]);
+    out.extend_from_slice(digits.bytes());
 }
 
 /// How far into the same text values of different keys may begin.
@@ -335,7 +304,7 @@ mod tests {
         assert_eq!(out, wanted.as_bytes());
         let mut out = Vec::new();
         for length in [0, 9, 10, 536_870_912] {
-            push_length(&mut out, b'$', length);
+            write_length(&mut out, b'$', length);
         }
         assert_eq!(out, b"$0\r\n$9\r\n$10\r\n$536870912\r\n");
         let mut out = Vec::new();

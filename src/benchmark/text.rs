@@ -33,6 +33,11 @@ impl Text {
         self.padded((number * units as f64 + 0.5) as u64, places, width)
     }
 
+    /// Nanoseconds as seconds.
+    pub(super) fn seconds(&mut self, ns: u64) -> &mut Text {
+        self.padded(ns.saturating_add(500) / 1000, 6, 0)
+    }
+
     /// So many units of the last of so many places.
     fn padded(&mut self, units: u64, places: u32, width: usize) -> &mut Text {
         let mut digits = [0; NUMBER_BYTES_MAX];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Failure;
 use crate::client::reason;
-use crate::sys::threads::{self, Work};
+use crate::sys::threads;
 
 /// How often is looked while all work.
 pub(super) const WATCH_TIME: Duration = Duration::from_millis(500);
@@ -16,24 +16,35 @@ pub(super) trait Job: Send {
     fn work(&mut self, failed: &AtomicBool) -> Result<(), Failure>;
 }
 
+/// A job, and how it has failed.
+struct Watched<'a> {
+    job: &'a mut dyn Job,
+    failed: &'a AtomicBool,
+    failure: Option<Failure>,
+}
+
+impl threads::Job for Watched<'_> {
+    fn run(&mut self) {
+        if let Err(what) = self.job.work(self.failed) {
+            self.failed.store(true, Ordering::Relaxed);
+            self.failure = Some(what);
+        }
+    }
+}
+
 /// Lets each work in a thread of its own, and calls `watch` now and then until all have ended. Gives the first failure,
 /// in the order of the jobs.
-pub(super) fn together(jobs: &mut [&mut dyn Job], watch: &mut dyn FnMut()) -> Result<(), Failure> {
+pub(super) fn together(jobs: &mut dyn Iterator<Item = &mut dyn Job>, watch: &mut dyn FnMut()) -> Result<(), Failure> {
     let failed = &AtomicBool::new(false);
-    let mut failures: Vec<Option<Failure>> = Vec::new();
-    failures.resize_with(jobs.len(), || None);
-    let mut works: Vec<Work<'_>> = Vec::new();
-    for (job, failure) in jobs.iter_mut().zip(&mut failures) {
-        works.push(Box::new(move || {
-            if let Err(what) = job.work(failed) {
-                failed.store(true, Ordering::Relaxed);
-                *failure = Some(what);
-            }
-        }));
+    let mut all = Vec::new();
+    for job in jobs {
+        all.push(Watched { job, failed, failure: None });
     }
-    let started = threads::together(works, WATCH_TIME, watch, &mut || failed.store(true, Ordering::Relaxed));
-    match failures.into_iter().flatten().next() {
-        Some(what) => Err(what),
-        None => started.map_err(|error| Failure::Message(format!("cannot start a thread: {}", reason(&error)))),
+    let started = threads::together(&mut all, WATCH_TIME, watch, failed);
+    for each in all {
+        if let Some(what) = each.failure {
+            return Err(what);
+        }
     }
+    started.map_err(|error| Failure::Message(format!("cannot start a thread: {}", reason(&error))))
 }

@@ -3,8 +3,6 @@
 
 mod blocks;
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
 use super::keys::{Scan, keys, lengths};
 use super::options::Request;
 use super::show::{date, escaped};
@@ -14,6 +12,7 @@ use super::{Failure, complain, failed, read_file, say, tell};
 use crate::client::CONNECT_TIMEOUT;
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::sys::clock::{monotonic_ns, wall_ms};
 use crate::sys::files;
 use crate::sys::stdio::ERRORS;
 use blocks::{Blocks, Entry, HEAD, crc32, put_entry, take_entry};
@@ -25,23 +24,27 @@ const STEP_BYTES: i64 = 4 << 20;
 const SHOWN_MAX: u64 = 10;
 
 pub(super) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    wall_ms().max(0) as u64
 }
+
+/// How far it is, is told so often.
+pub(super) const PAUSE_NS: u64 = 200_000_000;
 
 /// How far it is, told now and then on a terminal.
 #[derive(Default)]
 struct Progress {
-    told: Option<Instant>,
+    /// Nothing before the first time.
+    told_ns: u64,
 }
 
 impl Progress {
     #[inline(never)]
     fn tell(&mut self, done: u64, all: u64, keys: u64) {
         const CELLS: usize = 30;
-        if self.told.is_some_and(|told| told.elapsed().as_millis() < 200) || !ERRORS.is_terminal() {
+        if monotonic_ns() - self.told_ns < PAUSE_NS || !ERRORS.is_terminal() {
             return;
         }
-        self.told = Some(Instant::now());
+        self.told_ns = monotonic_ns();
         let percent = (done.min(all) * 100).checked_div(all).unwrap_or(100);
         let cells = percent as usize * CELLS / 100;
         tell(format_args!("[{:#<cells$}{:.<rest$}] {percent:>3} %  {keys} keys ", "", "", rest = CELLS - cells));

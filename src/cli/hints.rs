@@ -2,7 +2,7 @@
 
 use super::edit::Advice;
 use super::{has, history, words};
-use crate::command::{COMMANDS, CommandSpec, lookup};
+use crate::command::{COMMANDS, CommandSpec, Texts, lookup};
 
 /// The words that ask for help at the prompt.
 const HELP: &[&str] = &["help", "?", "h"];
@@ -32,12 +32,13 @@ impl Advice for Table {
     fn hint(&self, line: &str) -> String {
         let words = words(line);
         let Some(row) = words.first().and_then(|(_, name)| lookup(name.as_bytes())) else { return String::new() };
-        let (mut usage, mut given) = (row.text.usage(), words.len() - 1);
+        let texts = Texts::unpack();
+        let (mut usage, mut given) = (texts.usage(row.text), words.len() - 1);
         if given > 0 && !row.subcommands.is_empty() {
-            let Some(sub) = row.subcommands.iter().find(|sub| sub.word().eq_ignore_ascii_case(words[1].1)) else {
+            let Some(sub) = row.subcommands().iter().find(|sub| sub.word().eq_ignore_ascii_case(words[1].1)) else {
                 return String::new();
             };
-            (usage, given) = (sub.text.usage(), given - 1);
+            (usage, given) = (texts.usage(sub.text), given - 1);
         }
         let mut arguments = arguments(usage);
         if row.rest > 0 {
@@ -77,7 +78,7 @@ impl Advice for Table {
             _ if before.len() > 1 => {}
             Some((_, word)) if !is_help(word) => {
                 if let Some(row) = lookup(word.as_bytes()) {
-                    row.subcommands.iter().for_each(|sub| offer(sub.word()));
+                    row.subcommands().iter().for_each(|sub| offer(sub.word()));
                 }
             }
             first => {
@@ -153,19 +154,21 @@ fn overview() -> String {
 }
 
 fn describe(row: &CommandSpec) -> String {
-    let mut text = format!("{} {}\n{}.\n", row.name().to_ascii_uppercase(), row.text.usage(), row.text.summary());
+    let texts = Texts::unpack();
+    let mut text =
+        format!("{} {}\n{}.\n", row.name().to_ascii_uppercase(), texts.usage(row.text), texts.summary(row.text));
     if row.rest > 0 {
         text += "Typed as a line, its last argument is the rest of the line, with all its blanks.\n";
     }
-    for sub in row.subcommands {
+    for sub in row.subcommands() {
         text += "  ";
         text += &sub.word().to_ascii_uppercase();
-        if !sub.text.usage().is_empty() {
+        if !texts.usage(sub.text).is_empty() {
             text.push(' ');
-            text += sub.text.usage();
+            text += texts.usage(sub.text);
         }
         text += ": ";
-        text += sub.text.summary();
+        text += texts.summary(sub.text);
         text.push('\n');
     }
     text

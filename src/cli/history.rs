@@ -37,7 +37,7 @@ impl History {
             }
         }
         let is_long = start > 0 || lines.len() > 2 * LINES_MAX;
-        lines.drain(..lines.len().saturating_sub(LINES_MAX));
+        lines = lines.split_off(lines.len().saturating_sub(LINES_MAX));
         if is_long {
             // It can be done the next time as well.
             let mut text = String::new();

@@ -1,13 +1,15 @@
 //! `--pipe`: standard input to the server as it is, lines or RESP, as fast as both go; the answers are counted.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::dump::{PAUSE_NS, now_ms};
 use super::options::Request;
 use super::show::escaped;
 use super::{Failure, complain, failed, read_input, say, tell};
 use crate::client::reply::{Kind, View};
 use crate::client::resp::{Deadline, RespClient, write_command};
+use crate::sys::clock::monotonic_ns;
 
 /// When all is sent, the server may be silent for so long: what it waits for is the rest of a request that was cut off.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -52,7 +54,7 @@ impl Count {
 pub(super) fn run(request: &Request) -> Result<(), Failure> {
     let mut client = request.target.connect()?;
     // Nobody else's value is likely to be this.
-    let mark = format!("memento-cli {} {}", std::process::id(), super::dump::now_ms());
+    let mark = format!("memento-cli {} {}", std::process::id(), now_ms());
     let mut count = Count::default();
     let sent = send(&mut client, &mut count, mark.as_bytes());
     if sent.is_err() {
@@ -73,7 +75,7 @@ pub(super) fn run(request: &Request) -> Result<(), Failure> {
 #[inline(never)]
 fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), Failure> {
     let mut chunk = Vec::new();
-    let (mut bytes, mut told, mut last) = (0, Instant::now(), b'\n');
+    let (mut bytes, mut told, mut last) = (0, monotonic_ns(), b'\n');
     loop {
         chunk.clear();
         let length = read_input(&mut chunk)?;
@@ -82,8 +84,8 @@ fn send(client: &mut RespClient, count: &mut Count, mark: &[u8]) -> Result<(), F
         client.send(&chunk, Deadline::NEVER)?;
         count.receive(client, mark)?;
         bytes += length;
-        if told.elapsed() > Duration::from_millis(200) {
-            told = Instant::now();
+        if monotonic_ns() - told > PAUSE_NS {
+            told = monotonic_ns();
             tell(format_args!("{} MB sent, {} answers, {} errors ", bytes / 1_000_000, count.replies, count.errors));
         }
     }

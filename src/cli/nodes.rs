@@ -2,21 +2,23 @@
 //! them once, `--top` again and again.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::options::Request;
 use super::show::escaped;
 use super::talk::Target;
 use super::watch::{Info, short};
 use super::{Failure, has, say, words};
+use crate::client::node_address;
 use crate::client::reply::Kind;
 use crate::client::resp::{Deadline, RespClient, address};
+use crate::sys::clock::monotonic_ns;
 
 /// A node that says nothing for so long is shown as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A node that was silent is not asked for so long: the others would wait for it at each look.
-const SILENCE: Duration = Duration::from_secs(5);
+/// A node that was silent is not asked for so many nanoseconds: the others would wait for it at each look.
+const SILENCE_NS: u64 = 5_000_000_000;
 
 /// Slots as clients of clusters count them. memento has half as many: the second half is the first one again.
 const SLOTS: usize = 16_384;
@@ -41,8 +43,8 @@ pub(super) struct Node {
     unlinked: bool,
     pub(super) client: Option<Box<RespClient>>,
     pub(super) said: Option<Info>,
-    /// Since when it has said nothing.
-    silent: Option<Instant>,
+    /// Until when it is not asked.
+    asked_from_ns: u64,
 }
 
 /// The nodes of what CLUSTER NODES says, by address, and which of them has each slot, of memento's or of Redis Cluster's.
@@ -51,7 +53,7 @@ fn parse(text: &str) -> (Vec<Node>, Vec<u16>) {
     let (mut nodes, mut owners, mut is_doubled) = (Vec::<Node>::new(), vec![NOBODY; SLOTS], true);
     for line in text.lines() {
         let words = words(line);
-        let Some(node) = node(&words) else { continue };
+        let Some(node) = node(line, &words) else { continue };
         // There are few, so that this is as good as sorting, and smaller.
         let mut place = 0;
         while place < nodes.len() && (&*nodes[place].host, nodes[place].port) < (&*node.host, node.port) {
@@ -78,11 +80,10 @@ fn parse(text: &str) -> (Vec<Node>, Vec<u16>) {
     (nodes, owners)
 }
 
-fn node(words: &[(usize, &str)]) -> Option<Node> {
+fn node(line: &str, words: &[(usize, &str)]) -> Option<Node> {
     let word = |place: usize| words.get(place).map(|(_, word)| *word);
-    let (place, flags, link) = (word(1)?, word(2)?, word(7)?);
-    let end = place.bytes().position(|byte| matches!(byte, b'@' | b',')).unwrap_or(place.len());
-    let (host, port) = place[..end].rsplit_once(':')?;
+    let (flags, link) = (word(2)?, word(7)?);
+    let (host, port) = node_address(line)?;
     let port = port.parse().ok()?;
     // It is shown: a server's words have nothing that a terminal obeys.
     let host = escaped(host.as_bytes());
@@ -173,7 +174,7 @@ impl Cluster {
         let (mut nodes, owners) = parse(&text);
         for node in &mut nodes {
             if let Some(known) = self.nodes.iter_mut().find(|known| known.address == node.address) {
-                (node.client, node.silent) = (known.client.take(), known.silent);
+                (node.client, node.asked_from_ns) = (known.client.take(), known.asked_from_ns);
             }
         }
         (self.nodes, self.owners) = (nodes, owners);
@@ -185,14 +186,13 @@ impl Cluster {
     pub(super) fn ask(&mut self, place: usize) {
         let node = &mut self.nodes[place];
         node.said = None;
-        if node.silent.is_some_and(|since| since.elapsed() < SILENCE) {
+        if monotonic_ns() < node.asked_from_ns {
             return;
         }
         node.said = node.figures(&self.target).ok();
-        node.silent = None;
         if node.said.is_none() {
             node.client = None;
-            node.silent = Some(Instant::now());
+            node.asked_from_ns = monotonic_ns() + SILENCE_NS;
         }
     }
 

@@ -8,6 +8,7 @@ use super::show::Style;
 use super::talk::Target;
 use super::{Failure, dump, keys, mass, nodes, top, watch};
 use crate::client::{CONNECT_TIMEOUT, HOST_DEFAULT, PORT_DEFAULT, add_options, parse_port};
+use crate::lzf::packed;
 use crate::secret;
 
 const USAGE: &str = "\
@@ -176,7 +177,7 @@ fn one_of(matches: &Matches, names: &mut dyn Iterator<Item = &'static str>) -> R
 pub(super) fn parse(args: &[String], is_command: fn(&[u8]) -> bool, style: Style) -> Result<Parsed, String> {
     let matches = options().parse(args).map_err(|fail| fail.to_string())?;
     if matches.opt_present("help") || (matches.opt_present("h") && matches.opt_str("h").is_none()) {
-        return Ok(Parsed::Print(USAGE.to_string()));
+        return Ok(Parsed::Print(packed!(USAGE).text()));
     }
     if matches.opt_present("version") {
         return Ok(Parsed::Print(concat!("memento-cli ", env!("CARGO_PKG_VERSION"), "\n").to_string()));

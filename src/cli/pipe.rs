@@ -11,8 +11,7 @@ use super::show::escaped;
 use super::talk::Target;
 use super::{Failure, print, read_input};
 use crate::client::reason;
-use crate::client::reply::Kind;
-use crate::client::resp::{Deadline, RespClient, wants_no_password};
+use crate::client::resp::{Deadline, RespClient};
 use crate::sys::tty;
 
 /// What is received at once.
@@ -22,13 +21,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 #[inline(never)]
 fn connect(target: &Target) -> Result<Box<RespClient>, Failure> {
     let mut client = target.dial()?;
-    if let Some(password) = &target.password {
-        // An array, since a line has no words with blanks. Its answer is RESP, and nothing follows it yet.
-        let reply = client.call(&[b"AUTH", password], Deadline::after(target.patience))?;
-        // One who wants no password does not mind it.
-        if reply.kind() == Kind::Error && !wants_no_password(reply.bytes()) {
-            return Err(Failure::message(format_args!("{}", escaped(reply.bytes()))));
-        }
+    if let Some(why) = client.authenticate(target.password.as_deref(), Deadline::after(target.patience))? {
+        return Err(Failure::message(format_args!("{}", escaped(why))));
     }
     Ok(client)
 }

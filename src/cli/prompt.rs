@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::edit::{Done, Editor, Keys};
 use super::hints::{self, Table};
@@ -14,18 +14,19 @@ use super::show::Style;
 use super::talk::{Talk, Target};
 use super::{Failure, UNCOUNTED, complain, print, say, variable, words};
 use crate::stats::Fixed;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::stdio::INPUT;
 use crate::sys::tty::{self, Keyboard};
 use crate::sys::{files, threads};
 
 /// An answer that took so long is followed by how long it took.
-const LONG: Duration = Duration::from_millis(500);
+const LONG_NS: u64 = 500_000_000;
 
 /// So much is printed before it is looked whether Ctrl-C was pressed.
 const PRINT_BYTES: usize = 16 * 1024;
 
 /// And so long at most, where one answer follows the other.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK_NS: u64 = 50_000_000;
 
 /// Connecting is seldom a matter of more than this, and looked at so often.
 const CONNECT_LOOK: Duration = Duration::from_millis(5);
@@ -47,7 +48,7 @@ struct Prompt<'a> {
     /// Ctrl-C was among the keys that were read last.
     stops: bool,
     /// When it was looked whether keys were pressed.
-    looked: Instant,
+    looked_ns: u64,
     editor: Editor,
     history: History,
     talk: Option<Box<Talk>>,
@@ -73,7 +74,7 @@ pub(super) fn run(target: &Target, style: Style) -> Result<(), Failure> {
         keyboard: Keyboard::new().map_err(terminal)?,
         keys: Keys::default(),
         stops: false,
-        looked: Instant::now(),
+        looked_ns: monotonic_ns(),
         editor: Editor::new(columns, rows, &Table),
         history: history.unwrap_or_default(),
         talk: Some(talk),
@@ -218,7 +219,7 @@ impl Prompt<'_> {
         if self.talk.is_none() && !self.reconnect("the connection was lost")? {
             return Ok(false);
         }
-        let start = Instant::now();
+        let start = monotonic_ns();
         let Some(mut talk) = self.talk.take() else { return Ok(false) };
         let kind = match talk.send_line(line.as_bytes()) {
             Ok(kind) => kind,
@@ -241,8 +242,9 @@ impl Prompt<'_> {
                 }
             }
         }
-        if start.elapsed() >= LONG {
-            let hundredths = Fixed::<2>((start.elapsed().as_millis() as u64 + 5) / 10);
+        let took_ns = monotonic_ns() - start;
+        if took_ns >= LONG_NS {
+            let hundredths = Fixed::<2>((took_ns + 5_000_000) / 10_000_000);
             say(format_args!("({hundredths} s)\n"))?;
         }
         if kind == Answer::End {
@@ -327,10 +329,11 @@ impl Prompt<'_> {
 
     /// Whether Ctrl-C was pressed, looked at now and then without waiting: answers may come faster than they are printed.
     fn is_stopped(&mut self) -> Result<bool, Failure> {
-        if self.looked.elapsed() < LOOK {
+        let now_ns = monotonic_ns();
+        if now_ns - self.looked_ns < LOOK_NS {
             return Ok(false);
         }
-        self.looked = Instant::now();
+        self.looked_ns = now_ns;
         Ok(self.wait(None, Some(Duration::ZERO))?.keys && self.stop_pressed()?)
     }
 

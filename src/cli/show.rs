@@ -2,6 +2,7 @@
 
 use crate::client::reply::{Kind, View};
 use crate::command::CommandSpec;
+use crate::sys::clock::{self, LocalTime};
 
 /// For whom answers are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,16 +169,7 @@ fn hex(mark: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
 
 /// Milliseconds since the Unix epoch as a date of the Gregorian calendar.
 pub(super) fn date(ms: u64) -> String {
-    let (days, seconds) = (ms / 86_400_000, ms / 1000 % 86_400);
-    // Years are counted from a first of March 400-year turn, so that the leap day is the last of its year.
-    let shifted = days + 719_468;
-    let (turn, day) = (shifted / 146_097, shifted % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + turn * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let LocalTime { year, month, day, hour, minute, second } = clock::date((ms / 1000) as i64);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 

@@ -1,7 +1,7 @@
 //! `--top`: a whole cluster at a glance, live, until q or Ctrl-C.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::dump::now_ms;
 use super::edit::width;
@@ -13,6 +13,7 @@ use super::watch::{Info, short};
 use super::{Failure, print};
 use crate::client::resp::RespClient;
 use crate::stats::Fixed;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::tty::{self, Keyboard};
 
 /// A node that says nothing for so long is shown as silent: the others are to be seen meanwhile.
@@ -58,13 +59,14 @@ pub(super) fn run(request: &Request) -> Result<(), Failure> {
         if top.trouble.is_empty() && top.look(&keyboard)? {
             return Ok(());
         }
-        let begun = Instant::now();
+        let begun = monotonic_ns();
         loop {
             draw(&top.text())?;
-            if is_over(&keyboard, interval.saturating_sub(begun.elapsed()))? {
+            let elapsed = || Duration::from_nanos(monotonic_ns() - begun);
+            if is_over(&keyboard, interval.saturating_sub(elapsed()))? {
                 return Ok(());
             }
-            if begun.elapsed() >= interval {
+            if elapsed() >= interval {
                 break;
             }
         }

@@ -1,12 +1,13 @@
 //! Looks at a server again and again: `--stat` prints figures, `--latency` times a PING.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::options::{FOR_EVER, Request};
 use super::talk::ask;
 use super::{Failure, print, say};
 use crate::client::resp::RespClient;
 use crate::stats::{Fixed, Histogram};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::stdio::OUTPUT;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -72,14 +73,14 @@ pub(super) fn short(number: u64) -> String {
 /// When the connection breaks or nobody reads.
 pub(super) fn stat(request: &Request) -> Result<(), Failure> {
     let mut client = request.target.connect()?;
-    let (mut line, mut before) = (0, (0, 0, Instant::now()));
+    let (mut line, mut before) = (0, (0, 0, 0));
     request.repeat(FOR_EVER, Some(request.interval.unwrap_or(SECOND)), &mut || {
         let info = Info::ask(&mut client, PATIENCE)?;
-        let now = (info.number("total_commands_processed"), info.number("keyspace_hits"), Instant::now());
+        let now = (info.number("total_commands_processed"), info.number("keyspace_hits"), monotonic_ns());
         if line == 0 {
             before = now;
         }
-        let ms = (now.2.duration_since(before.2).as_millis() as u64).max(1);
+        let ms = ((now.2 - before.2) / 1_000_000).max(1);
         let rate = |count: u64, before: u64| count.saturating_sub(before).saturating_mul(1000) / ms;
         if line % PAGE == 0 {
             print(b"      keys    memory  clients    requests     per s   hits/s   expired   evicted\n")?;
@@ -124,14 +125,15 @@ pub(super) fn latency(request: &Request) -> Result<(), Failure> {
         if !is_terminal {
             times = none();
         }
-        let start = Instant::now();
+        let start = monotonic_ns();
         loop {
-            let asked = Instant::now();
+            let asked = monotonic_ns();
             ask(&mut client, &[b"PING"], PATIENCE)?;
-            let ns = asked.elapsed().as_nanos() as u64;
+            let now = monotonic_ns();
+            let ns = now - asked;
             times.parts.record(ns);
             (times.sum, times.least, times.most) = (times.sum + ns, times.least.min(ns), times.most.max(ns));
-            if start.elapsed() + PING_INTERVAL >= interval {
+            if Duration::from_nanos(now - start) + PING_INTERVAL >= interval {
                 break;
             }
             std::thread::sleep(PING_INTERVAL);

@@ -395,8 +395,19 @@ impl Parser {
 }
 
 /// A signed 64-bit integer; RESP3 allows a plus sign.
-fn number(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+#[inline(never)]
+pub(crate) fn number(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] => (1, digits),
+        digits => (1, digits),
+    };
+    let mut number = if digits.is_empty() { None } else { Some(0_i64) };
+    for &byte in digits {
+        let digit = if byte.is_ascii_digit() { sign * i64::from(byte - b'0') } else { return None };
+        number = number?.checked_mul(10)?.checked_add(digit);
+    }
+    number
 }
 
 fn is_digits(text: &[u8]) -> bool {

@@ -7,16 +7,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use super::reply::{Kind, Parser, Reply, Unparsed, View};
-use super::{READ_BYTES, closed, lost, reason, room, too_long};
+use super::{READ_BYTES, Target, closed, lost, reason, room, too_long};
 use crate::limits::ANSWER_BYTES_MAX;
-use crate::proto::Digits;
+pub(crate) use crate::proto::Digits;
 use crate::stats::Fixed;
 use crate::sys::{clock::monotonic_ns, dial, resolve, sentence, socket::Socket};
 
@@ -60,8 +59,11 @@ impl Deadline {
         if left > 0 {
             return Ok(Some(Duration::from_nanos(left)));
         }
-        let time = Fixed::<3>(self.time / 1_000_000).to_string();
-        let time = time.trim_end_matches('0').trim_end_matches('.');
+        let mut time = Fixed::<3>(self.time / 1_000_000).to_string();
+        while time.ends_with('0') {
+            time.pop();
+        }
+        let time = time.strip_suffix('.').unwrap_or(&time);
         Err(sentence(io::ErrorKind::TimedOut, format_args!("no answer within {time} s")))
     }
 
@@ -84,12 +86,19 @@ pub fn write_command<'a>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item =
 
 /// Begins a command of so many words, which [`write_word`] is to write.
 pub fn write_header(out: &mut Vec<u8>, words: usize) {
-    out.extend_from_slice(Digits::of(words as i64).line(b'*'));
+    write_length(out, b'*', words);
+}
+
+/// Writes the line of a length, behind the byte that tells of what.
+#[inline(never)]
+pub(crate) fn write_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    out.extend_from_slice(Digits::of(length as i64).line(kind));
 }
 
 /// Writes one word of a command.
+#[inline(never)]
 pub fn write_word(out: &mut Vec<u8>, word: &[u8]) {
-    out.extend_from_slice(Digits::of(word.len() as i64).line(b'$'));
+    write_length(out, b'$', word.len());
     out.extend_from_slice(word);
     out.extend_from_slice(b"\r\n");
 }
@@ -100,7 +109,9 @@ pub struct RespClient {
     address: String,
     input: Input,
     output: Vec<u8>,
-    pushes: VecDeque<Reply>,
+    /// Pushes that were kept, and before them those that are given next, the first one last.
+    pushes: Vec<Reply>,
+    next_pushes: Vec<Reply>,
 }
 
 impl RespClient {
@@ -124,8 +135,28 @@ impl RespClient {
         Ok(RespClient::new(socket, address))
     }
 
+    /// Connects to `target`, trying a name's addresses in turn and waiting at most `time` for each.
+    ///
+    /// # Errors
+    /// As [`RespClient::connect`] and [`RespClient::connect_unix`].
+    pub fn reach(target: &Target, time: Duration) -> io::Result<RespClient> {
+        let (socket, address) = match target.port {
+            Some(port) => dial_host(&target.name, port, &|count| Deadline::after(time * count as u32))?,
+            None => dial_unix(Path::new(&target.name), Deadline::after(time))?,
+        };
+        Ok(RespClient::new(socket, address))
+    }
+
+    #[inline(never)]
     fn new(socket: Socket, address: String) -> RespClient {
-        RespClient { socket, address, input: Input::new(), output: Vec::new(), pushes: VecDeque::new() }
+        RespClient {
+            socket,
+            address,
+            input: Input::new(),
+            output: Vec::new(),
+            pushes: Vec::new(),
+            next_pushes: Vec::new(),
+        }
     }
 
     /// `host:port` as asked for, with brackets around an IPv6 address; or the path.
@@ -136,6 +167,15 @@ impl RespClient {
     /// The bare connection, which never blocks, for who copies bytes instead of framing them.
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// The same for who has no other use of this, with [`RespClient::address`].
+    ///
+    /// # Panics
+    /// When bytes of the server are already received, since they would be lost.
+    pub fn into_socket(self) -> (Socket, String) {
+        assert!(!self.has_buffered(), "replies were received and not taken");
+        (self.socket, self.address)
     }
 
     /// Sends a command and waits for its reply. Pushes that come before it are kept for [`RespClient::take_push`].
@@ -157,7 +197,7 @@ impl RespClient {
             if self.input.view().kind() != Kind::Push {
                 return Ok(self.input.view());
             }
-            self.pushes.push_back(self.input.view().to_reply());
+            self.pushes.push(self.input.view().to_reply());
         }
     }
 
@@ -174,9 +214,27 @@ impl RespClient {
         self.call(&words, deadline)
     }
 
+    /// Says the password, where there is one, and no HELLO: lines are answered in text behind it. Gives why it is refused,
+    /// in the server's words; a server that wants none does not mind it.
+    ///
+    /// # Errors
+    /// As [`RespClient::call`].
+    #[inline(never)]
+    pub fn authenticate(&mut self, password: Option<&[u8]>, deadline: Deadline) -> io::Result<Option<&[u8]>> {
+        let Some(password) = password else { return Ok(None) };
+        // An array, since a line has no words with blanks.
+        let reply = self.call(&[b"AUTH", password], deadline)?;
+        let is_wanted = !reply.bytes().starts_with(b"ERR AUTH <password> called without any");
+        Ok((reply.kind() == Kind::Error && is_wanted).then(|| reply.bytes()))
+    }
+
     /// A push that came before the reply to a call.
     pub fn take_push(&mut self) -> Option<Reply> {
-        self.pushes.pop_front()
+        if self.next_pushes.is_empty() {
+            std::mem::swap(&mut self.pushes, &mut self.next_pushes);
+            self.next_pushes.reverse();
+        }
+        self.next_pushes.pop()
     }
 
     /// Sends bytes as they are: commands, or lines. Meanwhile it receives, since a server may take no more before its
@@ -210,7 +268,7 @@ impl RespClient {
         self.drain();
         while self.parse().unwrap_or(false) {
             match self.input.view().kind() {
-                Kind::Push => self.pushes.push_back(self.input.view().to_reply()),
+                Kind::Push => self.pushes.push(self.input.view().to_reply()),
                 Kind::Error => {
                     self.input.is_kept = true;
                     return true;
@@ -241,7 +299,7 @@ impl RespClient {
         let mut pushes = std::mem::take(&mut self.pushes);
         let outcome = self.exchange_while(commands, count, deadline, &mut |view| {
             if view.kind() == Kind::Push {
-                pushes.push_back(view.to_reply());
+                pushes.push(view.to_reply());
             } else {
                 handle(view);
             }
@@ -428,7 +486,7 @@ fn is_end(error: &io::Error) -> bool {
 
 /// Connects to `host`, a numeric address or a name, trying its addresses in turn, each for its part of the time that
 /// there is for so many. Gives `host:port` as well.
-pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadline) -> io::Result<(Socket, String)> {
+fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadline) -> io::Result<(Socket, String)> {
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let address = address(host, port);
     let found = resolve::addresses(host, port).map_err(|error| cannot_connect(&address, &error))?;
@@ -447,7 +505,7 @@ pub(super) fn dial_host(host: &str, port: u16, deadline: &dyn Fn(usize) -> Deadl
 }
 
 /// Connects to the Unix socket at `path`, and gives the path as text.
-pub(super) fn dial_unix(path: &Path, deadline: Deadline) -> io::Result<(Socket, String)> {
+fn dial_unix(path: &Path, deadline: Deadline) -> io::Result<(Socket, String)> {
     let address = path.to_string_lossy().into_owned();
     loop {
         match dial::unix(path) {
@@ -460,11 +518,6 @@ pub(super) fn dial_unix(path: &Path, deadline: Deadline) -> io::Result<(Socket, 
             Err(error) => return Err(cannot_connect(&address, &error)),
         }
     }
-}
-
-/// Whether this is how a server that wants no password answers to one.
-pub fn wants_no_password(error: &[u8]) -> bool {
-    error.starts_with(b"ERR AUTH <password> called without any")
 }
 
 /// `host:port`, with brackets around an IPv6 address.

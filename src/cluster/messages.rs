@@ -399,25 +399,13 @@ impl<T> Cluster<T> {
         Ok(())
     }
 
-    /// Sends a request. The ticket comes back with its answer, or at once when the node is not linked (or has a million
+    /// Sends a request of these words. The ticket comes back with its answer, or at once when the node is not linked (or has a million
     /// requests to answer).
-    #[inline]
     pub fn request<'w>(
         &mut self,
         node: NodeId,
         head: RequestHead,
-        mut words: impl Iterator<Item = Word<'w>>,
-        ticket: T,
-    ) -> Result<Sent, T> {
-        self.send_request(node, head, &mut words, ticket)
-    }
-
-    /// As [`Cluster::request`], there once for all kinds of words.
-    fn send_request<'w>(
-        &mut self,
-        node: NodeId,
-        head: RequestHead,
-        words: &mut dyn Iterator<Item = Word<'w>>,
+        next_word: &mut dyn FnMut() -> Option<Word<'w>>,
         ticket: T,
     ) -> Result<Sent, T> {
         debug_assert!(head.purpose != Purpose::Forget, "it has no answer");
@@ -426,10 +414,12 @@ impl<T> Cluster<T> {
         let Some(link) = self.links.get_mut(up) else { return Err(ticket) };
         let id = known.requests.insert(ticket);
         #[cfg(test)]
-        let asked = words.collect::<Vec<_>>();
+        let asked = std::iter::from_fn(next_word).collect::<Vec<_>>();
         #[cfg(test)]
-        let words = &mut asked.iter().copied();
-        let put = link.outbox.request(id, head, words);
+        let mut left = asked.iter().copied();
+        #[cfg(test)]
+        let next_word: &mut dyn FnMut() -> Option<Word<'w>> = &mut || left.next();
+        let put = link.outbox.request(id, head, next_word);
         known.requests.weigh(id, put.bytes);
         known.is_full |= known.requests.len() >= LINK_REQUESTS_MAX || known.requests.bytes() >= LINK_BYTES_MAX;
         let full = known.is_full;
@@ -443,7 +433,7 @@ impl<T> Cluster<T> {
     pub fn tell<'w>(&mut self, node: NodeId, client: u64, mut words: impl Iterator<Item = Word<'w>>) -> bool {
         let Some(up) = self.nodes[node.index()].up else { return false };
         let Some(link) = self.links.get_mut(up) else { return false };
-        link.outbox.request(NO_ID, RequestHead { purpose: Purpose::Forget, client, flags: 0 }, &mut words);
+        link.outbox.request(NO_ID, RequestHead { purpose: Purpose::Forget, client, flags: 0 }, &mut || words.next());
         self.name(up);
         true
     }

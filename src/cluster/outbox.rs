@@ -85,10 +85,15 @@ impl Outbox {
     }
 
     /// Puts a request in.
-    pub(super) fn request<'w>(&mut self, id: u32, head: RequestHead, words: &mut dyn Iterator<Item = Word<'w>>) -> Put {
+    pub(super) fn request<'w>(
+        &mut self,
+        id: u32,
+        head: RequestHead,
+        next_word: &mut dyn FnMut() -> Option<Word<'w>>,
+    ) -> Put {
         let frame = wire::begin_request(&mut self.bytes, id, head.purpose, head.client, head.flags);
         let mut longs = VecDeque::new();
-        for word in words {
+        while let Some(word) = next_word() {
             match word {
                 Word::Long(value) if !value.is_empty() => {
                     wire::put_long_word(&mut self.bytes, value.len());
@@ -318,6 +323,11 @@ mod tests {
 
     const HEAD: RequestHead = RequestHead { purpose: Purpose::Plain, client: 1, flags: 0 };
 
+    fn ask<'w>(outbox: &mut Outbox, id: u32, words: impl IntoIterator<Item = Word<'w>>) -> Put {
+        let mut words = words.into_iter();
+        outbox.request(id, HEAD, &mut || words.next())
+    }
+
     /// Sends up to `count` bytes, over as many pieces as are asked for at a time.
     fn send(outbox: &mut Outbox, count: usize, pieces_max: usize, wire: &mut Vec<u8>) {
         let mut pieces = vec![IoSlice::new(&[]); pieces_max];
@@ -347,9 +357,9 @@ mod tests {
     fn small_frames_overtake_and_streams_take_turns() {
         let mut outbox = Outbox::default();
         let value = Rc::new(Blob::from(vec![b'v'; 3 * BUS_PIECE_BYTES_MAX]));
-        assert!(outbox.request(1, HEAD, &mut [Word::Long(&value)].into_iter()).long);
-        assert!(outbox.request(2, HEAD, &mut [Word::Long(&value)].into_iter()).long);
-        let put = outbox.request(3, HEAD, &mut [Word::Received(b"x")].into_iter());
+        assert!(ask(&mut outbox, 1, [Word::Long(&value)]).long);
+        assert!(ask(&mut outbox, 2, [Word::Long(&value)]).long);
+        let put = ask(&mut outbox, 3, [Word::Received(b"x")]);
         assert!(!put.long && put.bytes == wire::REQUEST_HEADER_BYTES + 2);
         let mut wire = Vec::new();
         while !outbox.is_empty() {
@@ -365,10 +375,10 @@ mod tests {
     fn a_long_head_goes_in_parts_and_a_short_value_at_once() {
         let mut outbox = Outbox::default();
         let word = vec![b'w'; 2 * BUS_PIECE_BYTES_MAX];
-        assert!(outbox.request(1, HEAD, &mut [Word::Received(&word), Word::Received(b"x")].into_iter()).long);
+        assert!(ask(&mut outbox, 1, [Word::Received(&word), Word::Received(b"x")]).long);
         let value = Rc::new(Blob::from(vec![b'v'; 1000]));
         let words = [Word::Received(b"SET"), Word::Long(&value), Word::Long(&value)];
-        assert!(!outbox.request(2, HEAD, &mut words.into_iter()).long);
+        assert!(!ask(&mut outbox, 2, words).long);
         let mut wire = Vec::new();
         while !outbox.is_empty() {
             send(&mut outbox, usize::MAX, 64, &mut wire);
@@ -388,7 +398,7 @@ mod tests {
                     let word = vec![asked as u8; random.below(100)];
                     let words = [Word::Received(&word), Word::Long(&value), Word::Received(&value)];
                     let count = [1, 1, 1, 2, 3][random.below(5)];
-                    outbox.request(asked, HEAD, &mut words.into_iter().take(count));
+                    ask(&mut outbox, asked, words.into_iter().take(count));
                     asked += 1;
                 }
                 let most = [3, 3000, 100_000][random.below(3)];

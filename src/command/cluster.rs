@@ -312,52 +312,55 @@ pub(super) fn table(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) -
         reply.verbatim("This node is alone: it was started without a cluster.\r\n");
         return Ok(Flow::Continue);
     }
-    let head = ["", "node", "address", "slots", "state", "keys", "round trip"].map(String::from);
-    let mut rows = vec![head];
-    rows.extend(ctx.topology.nodes().iter().map(|node| row(node, ctx.state.store.len() as u64, ctx.state.now)));
-    reply.verbatim(&align(&rows));
+    let mut table = String::from("\tnode\taddress\tslots\tstate\tkeys\tround trip\n");
+    for node in ctx.topology.nodes() {
+        put_row(&mut table, &node, ctx.state.store.len() as u64, ctx.state.now);
+    }
+    reply.verbatim(&align(&table));
     Ok(Flow::Continue)
 }
 
-/// What the table tells of a node.
-fn row(node: &NodeView, own_keys: u64, now: Now) -> [String; 7] {
-    let unknown = || "-".to_string();
-    let for_s = now.ms.saturating_sub(node.since_ms) / 1000;
-    let state = match (node.own, node.up) {
-        (true, _) => "this node".into(),
-        (false, true) => format!("up {for_s} s"),
-        (false, false) => format!("down {for_s} s"),
+/// What the table tells of a node: a line whose columns have a tab between them.
+fn put_row(table: &mut String, node: &NodeView, own_keys: u64, now: Now) {
+    let address = SocketAddr::new(node.ip, node.port);
+    let (star, state) = match (node.own, node.up) {
+        (true, _) => ("*", "this node"),
+        (false, true) => ("", "up"),
+        (false, false) => ("", "down"),
     };
-    let keys = if node.own { Some(own_keys) } else { node.keys.filter(|_| node.up) };
-    let round_trip_us = node.rtt_us.filter(|_| node.up && !node.own);
-    [
-        if node.own { "*".into() } else { String::new() },
-        node.name.clone(),
-        SocketAddr::new(node.ip, node.port).to_string(),
-        NodeView::write_range(&node.slots),
-        state,
-        keys.map_or_else(unknown, |keys| keys.to_string()),
-        round_trip_us.map_or_else(unknown, |us| format!("{}.{:02} ms", us / 1000, us % 1000 / 10)),
-    ]
+    let _ = write!(table, "{star}\t{}\t{address}\t{}\t{state}", node.name, NodeView::write_range(&node.slots));
+    if !node.own {
+        let _ = write!(table, " {} s", now.ms.saturating_sub(node.since_ms) / 1000);
+    }
+    let _ = match if node.own { Some(own_keys) } else { node.keys.filter(|_| node.up) } {
+        Some(keys) => write!(table, "\t{keys}\t"),
+        None => write!(table, "\t-\t"),
+    };
+    let _ = match node.rtt_us.filter(|_| node.up && !node.own) {
+        Some(us) => writeln!(table, "{}.{:02} ms", us / 1000, us % 1000 / 10),
+        None => writeln!(table, "-"),
+    };
 }
 
 /// The columns of numbers, which stand to the right.
 const RIGHT: Range<usize> = 5..7;
 
-/// Lines whose columns stand below each other.
-fn align(rows: &[[String; 7]]) -> String {
-    let width = |cell: &String| cell.chars().count();
-    let widths: [usize; 7] =
-        std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let (gap, blanks) = (&"  "[..column.min(2)], " ".repeat(widths[column] - width(cell)));
-            let parts = if RIGHT.contains(&column) { [gap, &blanks, cell] } else { [gap, cell, &blanks] };
-            parts.iter().for_each(|part| line.push_str(part));
+/// The lines of a table with its columns below each other.
+fn align(table: &str) -> String {
+    let mut widths = [0; RIGHT.end];
+    for line in table.lines() {
+        for (cell, width) in line.split('\t').zip(&mut widths) {
+            *width = cell.chars().count().max(*width);
         }
-        text += line.trim_end();
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        for (column, (cell, &width)) in line.split('\t').zip(&widths).enumerate() {
+            text += &"  "[..column.min(2)];
+            let _ =
+                if RIGHT.contains(&column) { write!(text, "{cell:>width$}") } else { write!(text, "{cell:width$}") };
+        }
+        text.truncate(text.trim_end().len());
         text += "\r\n";
     }
     text

@@ -2,7 +2,7 @@
 
 use super::sub::{Subcommand, names};
 use super::table::{Family, Flags, Keys};
-use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, glob, lookup};
+use super::{COMMANDS, CommandError, CommandSpec, Ctx, Flow, Outcome, Texts, glob, lookup};
 use crate::limits::MATCH_STEPS_MAX;
 use crate::proto::{Args, Reply};
 
@@ -43,7 +43,7 @@ pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
         (Some(word), Some(by), Some(what)) if word.eq_ignore_ascii_case(b"filterby") && args.len() == 5 => {
             let is = |name: &str| by.eq_ignore_ascii_case(name.as_bytes());
             if is("pattern") {
-                glob::matching(what, &mut all, &mut { MATCH_STEPS_MAX })?
+                glob::matching(what, &mut || all.next(), &mut { MATCH_STEPS_MAX })?
             } else if is("aclcat") {
                 let is = |category: &&str| category.as_bytes()[1..].eq_ignore_ascii_case(what);
                 let has = |spec: &&CommandSpec| categories(spec.family, spec.flags).iter().any(is);
@@ -66,18 +66,19 @@ pub(super) fn list(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 pub(super) fn docs(_ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let known: Vec<&CommandSpec> =
         if args.len() == 2 { COMMANDS.iter().collect() } else { names(args, 2)?.filter_map(lookup).collect() };
+    let texts = Texts::unpack();
     reply.map(known.len());
     for spec in known {
         reply.field(spec.name());
         reply.map(if spec.subcommands.is_empty() { 3 } else { 4 });
-        document(spec.text.summary(), spec.family, spec.text.usage(), reply);
+        document(texts.summary(spec.text), spec.family, texts.usage(spec.text), reply);
         if !spec.subcommands.is_empty() {
             reply.field("subcommands");
-            reply.map(spec.subcommands.len());
-            for sub in spec.subcommands {
+            reply.map(spec.subcommands().len());
+            for sub in spec.subcommands() {
                 reply.field(sub.name());
                 reply.map(3);
-                document(sub.text.summary(), spec.family, sub.text.usage(), reply);
+                document(texts.summary(sub.text), spec.family, texts.usage(sub.text), reply);
             }
         }
     }
@@ -118,7 +119,7 @@ fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
     let Some(spec) = lookup(&args[2]) else { return bad("Invalid command specified") };
     let sub = args
         .get(3)
-        .and_then(|word| spec.subcommands.iter().find(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())));
+        .and_then(|word| spec.subcommands().iter().find(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())));
     let (keys, flags, takes) = match sub {
         Some(sub) => (sub.keys, sub.flags, super::table::fits(sub.arity, words)),
         None => (spec.keys, spec.flags, spec.takes(words)),
@@ -136,8 +137,8 @@ fn keys_of(args: Args<'_>) -> Result<(Flags, Vec<usize>), CommandError> {
 /// specifications, subcommands.
 fn describe(spec: &CommandSpec, reply: &mut Reply<'_>) {
     begin(spec.name(), spec.arity, (spec.family, spec.flags), spec.keys, reply);
-    reply.set(spec.subcommands.len());
-    for sub in spec.subcommands {
+    reply.set(spec.subcommands().len());
+    for sub in spec.subcommands() {
         describe_one_sub(spec, sub, reply);
     }
 }
@@ -151,7 +152,7 @@ fn describe_one_sub(spec: &CommandSpec, sub: &Subcommand, reply: &mut Reply<'_>)
 fn describe_sub(name: &[u8], reply: &mut Reply<'_>) {
     let spec = name.split(|&byte| byte == b'|').next().and_then(lookup);
     let found = spec.and_then(|spec| {
-        let sub = spec.subcommands.iter().find(|sub| name.eq_ignore_ascii_case(sub.name().as_bytes()))?;
+        let sub = spec.subcommands().iter().find(|sub| name.eq_ignore_ascii_case(sub.name().as_bytes()))?;
         Some((spec, sub))
     });
     match found {

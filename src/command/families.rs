@@ -1,8 +1,8 @@
 //! The subcommands of the commands that are families: rows within rows, in Redis's order of names.
 
 use super::route::Reach;
-use super::sub::Subcommand;
-use super::table::{Flags, Keys, text};
+use super::table::{Flags, Keys};
+use super::texts::{WrittenSub as Subcommand, text};
 use super::{admin, client, cluster, docs, latency, memory, object, publish, settings, slowlog};
 
 const SUB: Subcommand = Subcommand::ROW;

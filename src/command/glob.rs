@@ -33,14 +33,14 @@ impl<'a> Matcher<'a> {
 /// When the steps are used up, which begin as [`MATCH_STEPS_MAX`] for all that a request asks for.
 pub(super) fn matching(
     pattern: &[u8],
-    names: &mut dyn Iterator<Item = &'static str>,
+    names: &mut dyn FnMut() -> Option<&'static str>,
     steps_left: &mut usize,
 ) -> Result<Vec<&'static str>, CommandError> {
     if pattern.len() > *steps_left {
         return Err(CommandError::PatternTooCostly);
     }
     let pattern = pattern.to_ascii_lowercase();
-    let found = names.filter(|name| matches(&pattern, name.as_bytes(), steps_left)).collect();
+    let found = std::iter::from_fn(names).filter(|name| matches(&pattern, name.as_bytes(), steps_left)).collect();
     if *steps_left == 0 { Err(CommandError::PatternTooCostly) } else { Ok(found) }
 }
 
@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn names_share_the_steps_of_a_request() {
         let names = ["port", "save", "save-again"];
-        let find = |pattern: &[u8], mut steps_left: usize| matching(pattern, &mut names.into_iter(), &mut steps_left);
+        let find = |pattern: &[u8], mut steps_left: usize| {
+            let mut names = names.into_iter();
+            matching(pattern, &mut || names.next(), &mut steps_left)
+        };
         assert_eq!(find(b"SAVE*", 1000), Ok(vec!["save", "save-again"]));
         assert_eq!(find(b"nothing", 1000), Ok(vec![]));
         // Enough for one of them, and not for all.

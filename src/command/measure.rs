@@ -90,7 +90,7 @@ impl Default for Measures {
 fn empty_rows() -> Box<[RowStats]> {
     let empty = |spec: &CommandSpec| RowStats {
         own: CallStats::default(),
-        subs: spec.subcommands.iter().map(|_| CallStats::default()).collect(),
+        subs: spec.subcommands().iter().map(|_| CallStats::default()).collect(),
     };
     COMMANDS.iter().map(empty).collect()
 }
@@ -160,7 +160,7 @@ impl Measures {
     pub(super) fn each_of<'a>(&'a self, spec: &'static CommandSpec, see: &mut dyn FnMut(&'static str, &'a CallStats)) {
         let RowStats { own, subs } = &self.rows[spec.place()];
         see(spec.name(), own);
-        for (sub, stats) in spec.subcommands.iter().zip(subs) {
+        for (sub, stats) in spec.subcommands().iter().zip(subs) {
             see(sub.name(), stats);
         }
     }

@@ -36,6 +36,7 @@ mod state;
 mod string;
 mod sub;
 pub mod table;
+mod texts;
 mod transaction;
 mod walk;
 
@@ -45,7 +46,6 @@ pub use events::parse as event_classes;
 pub use measure::Measures;
 pub use memory::Room;
 pub use route::{Merge, OwnSlots, Reach, Route};
-pub use rows::COMMANDS;
 pub use session::{Names, Replies, Session};
 pub use settings::{DebugAccess, Settings, apply_log_level};
 pub use slowlog::{Shown, SlowLog};
@@ -53,6 +53,7 @@ pub use snapshot::{ENDING, LOADING, Loading, Making, Snapshots};
 pub use state::{Access, Host, Node, Now, State};
 pub use sub::Subcommand;
 pub use table::{CommandSpec, Family, Flags, Keys, lookup};
+pub use texts::{COMMANDS, Texts};
 pub use transaction::{Transaction, Watches};
 pub use walk::Walk;
 
@@ -343,7 +344,7 @@ fn execute_in_cluster(
         _ if transaction::queues(ctx, spec) => queue(spec, aim, ctx, args, reply),
         None => run_apart(spec, chosen, ctx, args, reply),
         Some(_) if publish::has_to_wait(spec, ctx, reply) => publish::wait(spec, ctx, args, reply),
-        Some(route) => match (spec.check)(args) {
+        Some(route) => match spec.check.look_at(args) {
             Ok(()) => Flow::Away(route),
             Err(error) => refuse(ctx, &error, reply),
         },
@@ -486,7 +487,7 @@ fn choose(spec: &CommandSpec, args: Args<'_>) -> Result<Chosen, Rejection> {
         sub::Meant::Help => Ok((None, None)),
         sub::Meant::Unknown => Err((None, sub::unknown(spec, args))),
         sub::Meant::Sub(index) => {
-            let sub = &spec.subcommands[index];
+            let sub = &spec.subcommands()[index];
             let fits = table::fits(sub.arity, args.len());
             if fits { Ok((Some(index), Some(sub.run))) } else { Err((Some(index), CommandError::Arity(sub.name()))) }
         }
@@ -514,7 +515,7 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         && ctx.session.encoding != Some(Encoding::Resp3)
         && !spec.flags.has(Flags::SUBSCRIBED)
     {
-        publish::not_now(chosen.0.map_or(spec.name(), |sub| spec.subcommands[sub].name()))
+        publish::not_now(chosen.0.map_or(spec.name(), |sub| spec.subcommands()[sub].name()))
     } else {
         return Ok(chosen);
     };
@@ -526,7 +527,7 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
 fn aim(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen, args: Args<'_>, arrived: bool) -> Result<Aim, Rejection> {
     let Some(own) = ctx.state.slots else { return Ok(Aim::default()) };
     let (sub, handler) = chosen;
-    let row = sub.map(|sub| &spec.subcommands[sub]);
+    let row = sub.map(|sub| &spec.subcommands()[sub]);
     let known = ctx.probe.map(|probe| probe.slot());
     let aim =
         route::aim(spec, row, (handler.is_none(), known), ctx.session, own, args).map_err(|error| (sub, error))?;

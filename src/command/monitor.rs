@@ -26,7 +26,7 @@ pub(super) fn monitor(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>)
 
 /// Tells who watches of a request that was executed. What concerns the server alone is not told, as in Redis.
 pub(super) fn tell(ctx: &mut Ctx<'_>, spec: &CommandSpec, sub: Option<usize>, args: Args<'_>) {
-    let flags = sub.map_or(spec.flags, |sub| spec.subcommands[sub].flags);
+    let flags = sub.map_or(spec.flags, |sub| spec.subcommands()[sub].flags);
     if flags.has(Flags::ADMIN) {
         return;
     }

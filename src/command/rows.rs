@@ -3,7 +3,8 @@
 use super::families;
 use super::route::{Merge, Reach};
 use super::sub;
-use super::table::{CommandSpec, Family, Flags, Keys, text};
+use super::table::{Check, Family, Flags, Keys};
+use super::texts::{Written as CommandSpec, cut, text};
 use super::{
     Shown, admin, bitfield, bits, cluster, counter, docs, dump, expiry, info, key, lcs, monitor, publish, session, set,
     snapshot, string, transaction,
@@ -30,7 +31,7 @@ const ROW: CommandSpec = CommandSpec {
     arity: 1,
     keys: Keys::NONE,
     reach: Reach::Node,
-    check: |_| Ok(()),
+    check: Check::Nothing,
     rest: 0,
     flags: Flags::NONE,
     face: Face::Typed,
@@ -59,7 +60,7 @@ const SNAPSHOT: CommandSpec =
     CommandSpec { flags: Flags::ADMIN.and(Flags::NO_MULTI).and(Flags::LOADED), run: snapshot::save, ..ROW };
 
 /// Every command, ordered by name.
-pub static COMMANDS: &[CommandSpec] = &[
+pub(super) const ROWS: &[CommandSpec] = &[
     CommandSpec {
         text: text!("acl", "WHOAMI | HELP", "Answer which user the client is: default, there is no other"),
         subcommands: families::ACL,
@@ -314,14 +315,14 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         text: text!("flushall", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
-        check: key::check_flush,
+        check: Check::Flush,
         run: key::flush_all,
         ..FLUSH
     },
     CommandSpec {
         text: text!("flushdb", "[ASYNC | SYNC]", "Delete every key"),
         arity: -1,
-        check: key::check_flush,
+        check: Check::Flush,
         run: key::flush_all,
         ..FLUSH
     },
@@ -471,7 +472,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         text: text!("mset", "key value [key value ...]", "Set several values"),
         arity: -3,
         keys: Keys::PAIRS,
-        check: set::check_mset,
+        check: Check::Pairs,
         reach: Reach::Split(Merge::Ok),
         flags: STORE,
         run: set::mset,
@@ -655,7 +656,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         run: dump::restore,
         ..KEY
     },
-    CommandSpec { text: text!("save", "", "Make a snapshot of all keys, and wait for it"), run: snapshot::save, ..SNAPSHOT },
+    CommandSpec {
+        text: text!("save", "", "Make a snapshot of all keys, and wait for it"),
+        run: snapshot::save,
+        ..SNAPSHOT
+    },
     CommandSpec {
         text: text!(
             "scan",
@@ -825,8 +830,9 @@ pub static COMMANDS: &[CommandSpec] = &[
 /// The order of the rows, and that no name stands twice.
 const _: () = {
     let mut row = 1;
-    while row < COMMANDS.len() {
-        assert!(before(COMMANDS[row - 1].name().as_bytes(), COMMANDS[row].name().as_bytes()), "rows stand by name");
+    while row < ROWS.len() {
+        let (name, next) = (cut(ROWS[row - 1].text).0, cut(ROWS[row].text).0);
+        assert!(before(name.as_bytes(), next.as_bytes()), "rows stand by name");
         row += 1;
     }
 };

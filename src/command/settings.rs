@@ -78,7 +78,7 @@ pub struct Settings {
     /// The least that is logged, one of Redis's words.
     pub log_level: &'static str,
     /// Where snapshots are kept; empty where none are made.
-    pub snapshot: String,
+    pub snapshot: &'static str,
     /// Seconds after which the next one is made where keys have changed; 0: only when asked for, and at the end.
     pub snapshot_interval_s: u64,
     /// Whether it is a node of a cluster.
@@ -114,7 +114,7 @@ impl Default for Settings {
             events: 0,
             box_bytes: 0,
             log_level: "notice",
-            snapshot: String::new(),
+            snapshot: "",
             snapshot_interval_s: 0,
             is_clustered: false,
             changed: false,
@@ -212,7 +212,7 @@ settings! {
     "save", Change::Same, |_| String::new();
     "slowlog-log-slower-than", Change::By(set_slower_than), |now| now.slower_than_us.to_string();
     "slowlog-max-len", Change::By(set_slow_entries_max), |now| now.slow_entries_max.to_string();
-    "snapshot", Change::Never, |now| now.snapshot.clone();
+    "snapshot", Change::Never, |now| now.snapshot.into();
     "snapshot-interval", Change::By(set_snapshot_interval), |now| now.snapshot_interval_s.to_string();
     "tcp-backlog", Change::Never, |now| now.backlog.to_string();
     "tcp-keepalive", Change::By(set_keepalive), |now| now.keepalive_s.to_string();
@@ -329,7 +329,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> O
     for pattern in names(args, 2)? {
         if pattern.iter().any(|byte| b"[*?".contains(byte)) {
             let mut known = SETTINGS.iter().map(|setting| setting.name);
-            let fitting = glob::matching(pattern, &mut known, &mut steps_left)?;
+            let fitting = glob::matching(pattern, &mut || known.next(), &mut steps_left)?;
             fitting.into_iter().for_each(|name| add(name.as_bytes()));
         } else {
             add(short(pattern));

@@ -1,17 +1,18 @@
 //! Commands that are families of subcommands: finding the one that is meant, and HELP.
 
 use super::route::Reach;
-use super::table::{CommandSpec, Flags, Handler, Keys, Text};
+use super::table::{CommandSpec, Flags, Handler, Keys};
+use super::texts::{Text, Texts, WrittenSub};
 use super::{CommandError, Ctx, Flow, Outcome, echo};
 use crate::limits::NAMES_ASKED_MAX;
 use crate::proto::{Args, Reply};
 
 /// A subcommand: a row within a row.
-#[derive(Debug)]
-pub struct Subcommand {
+#[derive(Clone, Copy, Debug)]
+pub struct Subcommand<T: 'static = Text> {
     /// Its name as Redis has it, `config|get`, in lower case; its arguments as HELP shows them; what it does, in a sentence
     /// without a full stop.
-    pub text: Text,
+    pub text: T,
     /// How many words a request has, the command's and its own name included; negative: at least so many.
     pub arity: i8,
     /// Which of the words are keys.
@@ -24,11 +25,19 @@ pub struct Subcommand {
     pub run: Handler,
 }
 
-impl Subcommand {
+impl WrittenSub {
     /// What a subcommand says where it says nothing.
-    pub(super) const ROW: Subcommand =
-        Subcommand { text: Text(""), arity: 2, keys: Keys::NONE, reach: Reach::Node, flags: Flags::NONE, run: alone };
+    pub(super) const ROW: WrittenSub =
+        Subcommand { text: "", arity: 2, keys: Keys::NONE, reach: Reach::Node, flags: Flags::NONE, run: alone };
 
+    /// The same row with another text.
+    pub(super) const fn with(&self, text: Text) -> Subcommand {
+        let Subcommand { arity, keys, reach, flags, run, .. } = *self;
+        Subcommand { text, arity, keys, reach, flags, run }
+    }
+}
+
+impl Subcommand {
     /// Its name with the command's.
     pub fn name(&self) -> &'static str {
         self.text.name()
@@ -79,7 +88,7 @@ pub(super) enum Meant {
 /// Finds the subcommand that a request means.
 pub(super) fn find(spec: &CommandSpec, args: Args<'_>) -> Meant {
     let Some(word) = args.get(1).filter(|_| !spec.subcommands.is_empty()) else { return Meant::Itself };
-    match spec.subcommands.iter().position(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())) {
+    match spec.subcommands().iter().position(|sub| word.eq_ignore_ascii_case(sub.word().as_bytes())) {
         Some(sub) => Meant::Sub(sub),
         None if word.eq_ignore_ascii_case(b"help") => Meant::Help,
         None => Meant::Unknown,
@@ -100,11 +109,12 @@ pub(super) fn help(spec: &CommandSpec, args: Args<'_>, reply: &mut Reply<'_>) ->
         return Err(CommandError::Other(format!("ERR wrong number of arguments for '{}|help' command", spec.name())));
     }
     let name = spec.name().to_ascii_uppercase();
-    reply.array(3 + 2 * spec.subcommands.len());
+    let (subcommands, texts) = (spec.subcommands(), Texts::unpack());
+    reply.array(3 + 2 * subcommands.len());
     reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
-    for sub in spec.subcommands {
-        reply.simple(format!("{} {}", sub.word().to_ascii_uppercase(), sub.text.usage()).trim_end());
-        reply.simple(&format!("    {}.", sub.text.summary()));
+    for sub in subcommands {
+        reply.simple(format!("{} {}", sub.word().to_ascii_uppercase(), texts.usage(sub.text)).trim_end());
+        reply.simple(&format!("    {}.", texts.summary(sub.text)));
     }
     reply.simple("HELP");
     reply.simple("    Prints this help.");

@@ -2,22 +2,23 @@
 //! parsing (the rest of the line), arity errors, routing by key, COMMAND, help, the README.
 
 use super::route::Reach;
-use super::rows::COMMANDS;
+use super::rows::ROWS;
 use super::sub::Subcommand;
-use super::{CommandError, Ctx, Outcome, Shown};
+use super::texts::{COMMANDS, Subs, Text, Written, cut};
+use super::{CommandError, Ctx, Outcome, Shown, key, set};
 use crate::proto::{Args, Face, Reply};
 
 /// What runs a command.
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>, &mut Reply<'_>) -> Outcome;
 
-/// Refuses a request by its words alone.
-pub type Check = fn(Args<'_>) -> Result<(), CommandError>;
-
 /// A command.
-#[derive(Debug)]
-pub struct CommandSpec {
+pub type CommandSpec = Row<Text, Subs>;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<T: 'static, S> {
     /// Its name, in lower case; its arguments as help shows them; what it does, in a sentence without a full stop.
-    pub text: Text,
+    pub text: T,
     /// The family that it belongs to.
     pub family: Family,
     /// How many words a request has, the name included; negative: at least so many.
@@ -38,42 +39,39 @@ pub struct CommandSpec {
     /// What of a request may be shown to others, in the slow log for example.
     pub shown: Shown,
     /// The commands that the second word chooses between; where there are any, `run` is for a request of one word.
-    pub subcommands: &'static [Subcommand],
+    pub subcommands: S,
     /// The handler.
     pub run: Handler,
 }
 
-/// The three texts of a row as one: a pointer and a length for each are 4 kB in a table of this length.
+/// What refuses requests by their words alone.
 #[derive(Clone, Copy, Debug)]
-pub struct Text(pub(super) &'static str);
-
-/// A row's name, its arguments and what it does.
-macro_rules! text {
-    ($name:literal, $usage:literal, $summary:literal) => {
-        $crate::command::table::Text(concat!($name, "\n", $usage, "\n", $summary))
-    };
+pub enum Check {
+    /// Nothing does.
+    Nothing,
+    /// FLUSHALL and its kin know some words.
+    Flush,
+    /// MSET wants a value for each key.
+    Pairs,
 }
-pub(super) use text;
 
-impl Text {
-    /// The name.
+impl Written {
+    /// The same row with another text, and its subcommands by their places.
+    pub(super) const fn with(&self, text: Text, subcommands: Subs) -> CommandSpec {
+        let Row { family, arity, keys, reach, check, rest, flags, face, shown, run, .. } = *self;
+        Row { text, family, arity, keys, reach, check, rest, flags, face, shown, subcommands, run }
+    }
+}
+
+impl Check {
+    /// What is wrong with a request.
     #[inline(never)]
-    pub const fn name(self) -> &'static str {
-        let mut end = 0;
-        while end < self.0.len() && self.0.as_bytes()[end] != b'\n' {
-            end += 1;
+    pub(super) fn look_at(self, args: Args<'_>) -> Result<(), CommandError> {
+        match self {
+            Check::Nothing => Ok(()),
+            Check::Flush => key::check_flush(args),
+            Check::Pairs => set::check_mset(args),
         }
-        self.0.split_at(end).0
-    }
-
-    /// The arguments.
-    pub fn usage(self) -> &'static str {
-        self.0.split('\n').nth(1).unwrap_or_default()
-    }
-
-    /// What it does.
-    pub fn summary(self) -> &'static str {
-        self.0.split('\n').nth(2).unwrap_or_default()
     }
 }
 
@@ -270,6 +268,11 @@ impl CommandSpec {
         self.text.name()
     }
 
+    /// The commands that the second word chooses between.
+    pub fn subcommands(&self) -> &'static [Subcommand] {
+        self.subcommands.rows()
+    }
+
     /// Whether a request of `words` words, the name included, fits its arity.
     pub fn takes(&self, words: usize) -> bool {
         fits(self.arity, words)
@@ -380,7 +383,7 @@ const fn place_of(folded: u128) -> usize {
 static FOLDED: [u128; COMMANDS.len()] = {
     let (mut folded, mut row) = ([0; COMMANDS.len()], 0);
     while row < COMMANDS.len() {
-        folded[row] = match fold(COMMANDS[row].name().as_bytes()) {
+        folded[row] = match fold(cut(ROWS[row].text).0.as_bytes()) {
             Some(name) => name,
             None => panic!("a command's name has at most 16 bytes"),
         };
@@ -405,6 +408,7 @@ static INDEX: [u8; 1 << INDEX_BITS] = {
 
 #[cfg(test)]
 mod tests {
+    use super::super::texts::Texts;
     use super::*;
 
     #[test]
@@ -434,17 +438,30 @@ mod tests {
 
     #[test]
     fn rows_are_coherent() {
+        let texts = Texts::unpack();
         for (place, spec) in COMMANDS.iter().enumerate() {
             assert_eq!(spec.place(), place);
-            for sub in spec.subcommands {
+            for sub in spec.subcommands() {
                 assert_eq!(sub.name(), format!("{}|{}", spec.name(), sub.word()));
-                assert_eq!(sub.text.usage().is_empty(), sub.arity == 2, "{}: usage and arity", sub.name());
-                assert!(!sub.text.summary().is_empty() && !sub.text.summary().ends_with('.'), "{}", sub.name());
+                assert_eq!(texts.usage(sub.text).is_empty(), sub.arity == 2, "{}: usage and arity", sub.name());
+                assert!(
+                    !texts.summary(sub.text).is_empty() && !texts.summary(sub.text).ends_with('.'),
+                    "{}",
+                    sub.name()
+                );
                 assert_eq!(spec.rest, 0, "{}: words and the rest of the line", sub.name());
             }
-            assert!(spec.subcommands.is_sorted_by_key(|sub| sub.name()), "{}: subcommands stand by name", spec.name());
-            assert!(!spec.text.summary().is_empty() && !spec.text.summary().ends_with('.'), "{}", spec.name());
-            assert_eq!(spec.text.usage().is_empty(), spec.arity == 1, "{}: usage and arity", spec.name());
+            assert!(
+                spec.subcommands().is_sorted_by_key(|sub| sub.name()),
+                "{}: subcommands stand by name",
+                spec.name()
+            );
+            assert!(
+                !texts.summary(spec.text).is_empty() && !texts.summary(spec.text).ends_with('.'),
+                "{}",
+                spec.name()
+            );
+            assert_eq!(texts.usage(spec.text).is_empty(), spec.arity == 1, "{}: usage and arity", spec.name());
             assert!(!(spec.flags.has(Flags::WRITE) && spec.flags.has(Flags::READONLY)), "{}", spec.name());
             assert!(!spec.flags.has(Flags::DENYOOM) || spec.flags.has(Flags::WRITE), "{}", spec.name());
             // The word that takes the rest of the line is the last one that a request must have: options behind it can

@@ -337,7 +337,7 @@ fn read_queue(args: Args<'_>) -> Result<Vec<(&'static CommandSpec, Args<'_>)>, C
         let request = count.and_then(|count| args.part(at + 1, count)).ok_or_else(malformed)?;
         let spec = lookup(request.name()).ok_or_else(malformed)?;
         let (sub, handler) = choose(spec, request).map_err(|(_, error)| error)?;
-        let reach = sub.map_or(spec.reach, |sub| spec.subcommands[sub].reach);
+        let reach = sub.map_or(spec.reach, |sub| spec.subcommands()[sub].reach);
         let foreign = matches!(reach, Reach::Node | Reach::Handled) && handler.is_some();
         if foreign || spec.flags.has(Flags::IMMEDIATE) {
             return Err(malformed());

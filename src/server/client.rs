@@ -227,8 +227,7 @@ impl Server {
             && let Err(error) = self.begin_saving()
         {
             self.engine.state.stats.count_error(&error);
-            return self
-                .fulfil(token, place, muted, |output| Reply::new(output, encoding, Face::Typed).error(&error));
+            return self.fulfil(token, place, muted, |output| Reply::new(output, encoding, Face::Typed).error(&error));
         }
         match promise.deferred {
             Deferred::Snapshot { .. } => self.snapshots.waiting.push(token),
@@ -487,9 +486,10 @@ impl Server {
             self.set_client_deadline(token);
             return self.finish(token, outcome);
         }
-        let paused = client.promise.as_ref().is_some_and(|promise| {
-            matches!(promise.deferred, Deferred::Paused(..) | Deferred::Snapshot { .. })
-        });
+        let paused = client
+            .promise
+            .as_ref()
+            .is_some_and(|promise| matches!(promise.deferred, Deferred::Paused(..) | Deferred::Snapshot { .. }));
         // A walk waits for its client to read; other replies are waited for by the client.
         if paused || client.conn.waits() && client.promise.is_none() || client.session.subscriber.is_some() {
             // It is not idle, it is held up, or listens.

@@ -28,6 +28,7 @@ impl Serving<'_> {
         // Without a cluster nothing is ever routed elsewhere.
         let Some(bus) = self.bus.take() else { return Flow::Continue };
         let all = || (0..args.len()).collect::<Vec<_>>();
+        let mut words = args.words();
         let sent = match route {
             _ if self.lacks_memory(route, args) => {
                 if let Route::Exec(_) = route {
@@ -38,7 +39,7 @@ impl Serving<'_> {
             }
             Route::Slot(slot) => {
                 let node = bus.map().owner(slot);
-                self.send_whole(bus, row, Purpose::Plain, &mut args.words(), Ticket::Whole(node, awaited))
+                self.send_whole(bus, row, Purpose::Plain, &mut || words.next(), Ticket::Whole(node, awaited))
             }
             Route::Watch(slot) => {
                 let node = bus.map().owner(slot);
@@ -46,7 +47,7 @@ impl Serving<'_> {
                     bus,
                     row,
                     Purpose::Watch,
-                    &mut args.words(),
+                    &mut || words.next(),
                     Ticket::Watch(node, awaited, self.session.id),
                 )
             }
@@ -96,12 +97,12 @@ impl Serving<'_> {
         bus: &mut Bus,
         row: &CommandSpec,
         purpose: Purpose,
-        words: &mut dyn Iterator<Item = Word<'w>>,
+        next_word: &mut dyn FnMut() -> Option<Word<'w>>,
         ticket: Ticket,
     ) -> Decision {
         let (Ticket::Whole(node, awaited) | Ticket::Watch(node, awaited, _)) = ticket else { unreachable!("no part") };
         let head = RequestHead { purpose, client: self.session.id, flags: row.flags.bits() };
-        let Ok(sent) = bus.cluster.request(node, head, words, ticket) else {
+        let Ok(sent) = bus.cluster.request(node, head, next_word, ticket) else {
             if let (Ticket::Watch(..), Some(transaction)) = (ticket, &mut self.session.transaction) {
                 transaction.lose_watch();
             }
@@ -115,8 +116,8 @@ impl Serving<'_> {
     fn send_transaction(&mut self, bus: &mut Bus, row: &CommandSpec, node: NodeId, awaited: Awaited) -> Decision {
         let Some(transaction) = self.session.transaction.take() else { return Ok(Flow::Continue) };
         let mut counts = Vec::new();
-        let words = &mut transaction.words(&mut counts);
-        self.send_whole(bus, row, Purpose::Exec, words, Ticket::Whole(node, awaited))
+        let mut words = transaction.words(&mut counts);
+        self.send_whole(bus, row, Purpose::Exec, &mut || words.next(), Ticket::Whole(node, awaited))
     }
 
     /// Sends each owner its part, and executes our own at once.
@@ -135,7 +136,7 @@ impl Serving<'_> {
             return Err(self.not_linked(bus, node));
         }
         let Asked { merge, groups, keys } = asked;
-        let split = bus.forwards.begin(awaited, merge, &mut groups.iter().map(|&(node, _)| node), keys);
+        let split = bus.forwards.begin(awaited, merge, (groups.len(), &|part| groups[part].0), keys);
         if merge == Merge::Reached {
             bus.forwards.weigh(split, told_bytes(args), &mut self.engine.state.pubsub);
         }
@@ -144,8 +145,8 @@ impl Serving<'_> {
         let mut flow = if merge == Merge::List { Flow::Wait } else { Flow::Later(0) };
         let mut done = None;
         for (part, (node, places)) in groups.iter().enumerate().filter(|(_, (node, _))| *node != own) {
-            let words = places.iter().map(|&place| args.word(place));
-            match bus.cluster.request(*node, head, words, Ticket::Part { split, part }) {
+            let mut words = places.iter().map(|&place| args.word(place));
+            match bus.cluster.request(*node, head, &mut || words.next(), Ticket::Part { split, part }) {
                 Ok(sent) => {
                     self.engine.state.stats.cluster_forwarded += 1;
                     flow = both(flow, bus.forwards.flow_after(*node, awaited.client, sent));
@@ -239,10 +240,11 @@ pub(super) fn tell_of_transactions(engine: &mut Engine, cluster: &mut Cluster<Ti
     {
         sent += nodes.len();
         engine.state.stats.cluster_forwarded += nodes.len() as u64;
-        let split = forwards.begin(Awaited::nobody(), Merge::Reached, &mut nodes.iter().copied(), vec![]);
+        let split = forwards.begin(Awaited::nobody(), Merge::Reached, (nodes.len(), &|part| nodes[part]), vec![]);
         forwards.weigh(split, told_bytes(message.args()), pubsub);
         for (part, &node) in nodes.iter().enumerate() {
-            match cluster.request(node, head, message.args().words(), Ticket::Part { split, part }) {
+            let mut words = message.args().words();
+            match cluster.request(node, head, &mut || words.next(), Ticket::Part { split, part }) {
                 // What travels in pieces must not be overtaken by what was published behind it.
                 Ok(sent) if sent.long => forwards.weigh(split, MESSAGES_TOLD_BYTES_MAX, pubsub),
                 Ok(_) => {}

@@ -10,7 +10,7 @@ use crate::limits::{FORWARDED_REPLY_BYTES_MAX, OUTPUT_HARD_BYTES_MAX};
 use crate::proto::{Encoding, Face, Lost, Output, OwnedArgs, Reply, Typed};
 use crate::pubsub::PubSub;
 use crate::store::SlotId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// A client's reply that comes later, and how it is to be written.
@@ -151,8 +151,8 @@ pub(super) struct Forwards {
     /// What others publish, which waits until fewer messages are on their way.
     pub(super) publishes: Vec<(Caller, NodeId, OwnedArgs)>,
     pub(super) publishes_bytes: usize,
-    /// What clients of other nodes watch here: a session for each.
-    watchers: HashMap<(NodeId, u64), Session>,
+    /// What clients of other nodes watch here: a session for each, by node and client.
+    watchers: Vec<(NodeId, u64, Box<Session>)>,
     watcher_id: u64,
     /// Clients that wait until the link to a node has room.
     pub(super) corked: Vec<(NodeId, Token)>,
@@ -218,7 +218,7 @@ impl Forwards {
             last_asker: (map.own(), 0),
             publishes: Vec::new(),
             publishes_bytes: 0,
-            watchers: HashMap::new(),
+            watchers: Vec::new(),
             watcher_id: u64::MAX,
             corked: Vec::new(),
             scratch: Output::default(),
@@ -233,17 +233,17 @@ impl Forwards {
         }
     }
 
-    /// Notes a split whose parts are all waited for.
+    /// Notes a split of so many parts, each for a node, which are all waited for.
     pub(super) fn begin(
         &mut self,
         awaited: Awaited,
         merge: Merge,
-        nodes: &mut dyn Iterator<Item = NodeId>,
+        (count, node): (usize, &dyn Fn(usize) -> NodeId),
         keys: Vec<u16>,
     ) -> usize {
         let mut parts = Vec::new();
-        for node in nodes {
-            parts.push(Part { node, outcome: Outcome::Waiting });
+        for part in 0..count {
+            parts.push(Part { node: node(part), outcome: Outcome::Waiting });
         }
         let split = Split { awaited, merge, waiting: parts.len(), parts, keys, expected_bytes: 0, told_bytes: 0 };
         let index = self.free.pop().unwrap_or(self.splits.len());
@@ -359,8 +359,8 @@ impl Forwards {
 
     /// The session of a client of another node: a new one, if it watches nothing.
     pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
-        if let Some(session) = self.watchers.remove(&(node, client)) {
-            return session;
+        if let Ok(place) = self.watcher(node, client) {
+            return *self.watchers.remove(place).2;
         }
         // Our own clients are counted up from 1; these get their numbers from the other end.
         self.watcher_id -= 1;
@@ -369,19 +369,22 @@ impl Forwards {
 
     /// Keeps the session of a client of another node, if it watches something.
     pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        if session.transaction.is_some() {
-            self.watchers.insert((node, client), session);
+        if session.transaction.is_some()
+            && let Err(place) = self.watcher(node, client)
+        {
+            self.watchers.insert(place, (node, client, Box::new(session)));
         }
     }
 
+    /// The place of a client of another node, or where it would be.
+    fn watcher(&self, node: NodeId, client: u64) -> Result<usize, usize> {
+        self.watchers.binary_search_by_key(&(node, client), |&(node, client, _)| (node, client))
+    }
+
     /// A node has gone, and all its clients with it.
-    pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Session> {
-        let mut gone = Vec::new();
-        for &(of, client) in self.watchers.keys() {
-            if of == node {
-                gone.push((of, client));
-            }
-        }
-        gone.iter().filter_map(|key| self.watchers.remove(key)).collect()
+    pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Box<Session>> {
+        let start = self.watchers.partition_point(|&(of, ..)| of < node);
+        let end = self.watchers.partition_point(|&(of, ..)| of <= node);
+        self.watchers.drain(start..end).map(|(.., session)| session).collect()
     }
 }

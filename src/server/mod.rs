@@ -34,6 +34,7 @@ use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::signal::Signals;
 use crate::sys::socket::{Listener, Socket, TcpOptions};
+use crate::timer::earlier_ms;
 use arrivals::Arrival;
 use bus::{Bus, Link};
 use client::{Client, End};
@@ -225,10 +226,10 @@ impl Server {
         self.serve_bus();
         // Before keys go for what clients hold.
         self.evict_clients();
-        self.engine.take_back();
         if !self.engine.state.settings.snapshot.is_empty() {
             self.serve_snapshots();
         }
+        self.engine.take_back();
         self.apply_settings();
         self.see_to_the_end();
         self.manager.tell_life(began_ms);
@@ -305,7 +306,7 @@ impl Server {
         let has_snapshots = !self.engine.state.settings.snapshot.is_empty();
         let snapshots_ms = if has_snapshots { self.snapshots_wake_ms() } else { None };
         let due = [ending_ms, pause_ms, self.newcomers_due_ms, bus_ms, work_ms, self.manager.wake_ms(), snapshots_ms];
-        due.into_iter().flatten().min()
+        due.into_iter().fold(None, earlier_ms)
     }
 
     /// Half of a turn goes to who is ready (all of its time, where nobody was cut short before); what is left of the reports

@@ -7,21 +7,24 @@
 //! them, the snapshot is given up, and the one before it stays.
 
 use super::{Event, Interest, Level, Server, Socket, Source, Stage, State, Token, log};
-use crate::command::{self, Making};
+use crate::command::{self, Making, Room};
 use crate::dump::Value;
 use crate::limits::{
     LAST_SNAPSHOT_MS, LOADING_NS_MAX, LOADING_TOLD_MS, SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES,
-    SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_PART,
+    SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES,
+    SNAPSHOT_TRAIL_PART,
 };
 use crate::proto::Digits;
 use crate::snapshot::{Error, Feed, Intake, LAST_WORDS, NAME, Step};
-use crate::store::{Cursor, Expiry, Store};
+use crate::store::{Cursor, Expiry, Key, Store};
 use crate::sys::{clock, files, reason, sentence, spawn};
 use std::ffi::{CStr, CString};
 use std::io;
 
 /// What a service manager is told, so that it waits for what takes long.
 const PATIENCE: &str = "EXTEND_TIMEOUT_USEC=30000000";
+
+const KILLED: &str = "its process ended before it was done; was it killed?";
 
 /// What the server has of snapshots, besides what commands know of them.
 #[derive(Default)]
@@ -35,6 +38,8 @@ pub(super) struct Snapshots {
     patience_ms: u64,
     /// Whether one that cannot be loaded is moved aside.
     ignore_bad: bool,
+    /// Whether the last one was begun.
+    last_begun: bool,
 }
 
 /// What is being done.
@@ -74,12 +79,13 @@ impl Saving {
     }
 
     /// Tells some more, and gives whether that was all. An error says why there will be no snapshot.
+    #[inline(never)]
     fn tell(&mut self, store: &mut Store, now_ms: u64) -> Result<bool, &'static str> {
         let Saving { feed, key, began_ms, .. } = self;
         if store.trail_flushed() {
             feed.flushed();
         }
-        let Some(waiting) = store.trail_len() else { return Err("keys change faster than the disk takes them") };
+        let waiting = store.trail_len().unwrap_or(0);
         let walked_bytes = feed.bytes - self.again_bytes;
         if self.cursor.is_none() && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
             return Err("keys change as fast as the disk takes them");
@@ -89,9 +95,13 @@ impl Saving {
             self.cursor = store.walk(from, now_ms, &mut |entry| feed.key(&entry, *began_ms));
             return Ok(false);
         }
-        let is_last = self.cursor.is_none() && waiting <= SNAPSHOT_LAST_KEYS;
+        let mut is_last = self.cursor.is_none() && waiting <= SNAPSHOT_LAST_KEYS;
         let before = feed.bytes;
         for _ in 0..if is_last { waiting } else { SNAPSHOT_KEYS_AT_ONCE } {
+            if feed.bytes - before > SNAPSHOT_LAST_BYTES {
+                is_last = false;
+                break;
+            }
             if !store.trail_next(key) {
                 break;
             }
@@ -140,14 +150,17 @@ enum LoadingStage {
 
 /// Why a snapshot is not loaded.
 enum Failure {
-    /// It is bad, or cannot be read.
-    Bad(String),
-    /// There is no room for it.
-    NoRoom(&'static str),
+    /// It is no good.
+    Bad(&'static str),
+    /// The reader has said why.
+    Told,
+    /// It may be good.
+    Other(&'static str),
 }
 
 impl Loading {
     /// Sorts what was received.
+    #[inline(never)]
     fn unpack(&mut self, mut bytes: &[u8], loading: &mut command::Loading) {
         while let Some(&first) = bytes.first() {
             if self.left == 0 {
@@ -186,56 +199,71 @@ impl Loading {
     }
 
     /// Stores some of what has come; gives whether that was all of it.
+    #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        if state.settings.memory_bytes_max > 0 && state.make_room(0) == command::Room::None {
-            return Err(Failure::NoRoom("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
+        match state.make_room(0) {
+            Room::Enough => {}
+            Room::Some => return Ok(false),
+            Room::None => {
+                return Err(Failure::Other("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
+            }
         }
         for _ in 0..SNAPSHOT_KEYS_AT_ONCE {
             if state.store.is_short() && !state.store.refill() {
-                return Err(Failure::NoRoom("the system has no memory for it"));
+                return Err(Failure::Other("the system has no memory for it"));
             }
-            let step = self.intake.step().map_err(|error| match error {
-                Error::Wrong => Failure::Bad(String::from("what it says of keys cannot be")),
-                Error::NoMemory => Failure::NoRoom("the system has no memory for a value of it"),
-            })?;
-            match step {
-                Step::More => return Ok(true),
-                Step::Again => {}
-                Step::Begin(wall_ms) => {
+            let (key, after_ms, value) = match self.intake.step() {
+                Err(Error::Wrong) => return Err(Failure::Bad("it says of keys what cannot be")),
+                Err(Error::NoMemory) => return Err(Failure::Other("the system has no memory for a value of it")),
+                Ok(Step::More) => return Ok(true),
+                Ok(Step::Again) => continue,
+                Ok(Step::Begin(wall_ms)) => {
                     let now = state.now;
                     // What has passed since, unless the wall clock went back.
                     self.base_ms = now.ms as i64 - (now.to_wall_ms(now.ms).saturating_sub(wall_ms)).max(0);
+                    continue;
                 }
-                Step::Key(key, after_ms, value) => {
-                    let Some(expiry) = expiry(after_ms, self.base_ms, key, state) else { continue };
-                    match value {
-                        Value::Plain(bytes) => state.store.upsert(key, bytes, expiry, state.now.ms),
-                        Value::Number(number) => {
-                            state.store.upsert(key, Digits::of(number).bytes(), expiry, state.now.ms);
-                        }
-                        Value::Packed(..) => return Err(Failure::Bad(String::from("it has a packed value"))),
+                Ok(Step::Flushed) => {
+                    state.store.flush();
+                    continue;
+                }
+                Ok(Step::Gone(key)) => {
+                    state.store.remove(Key::from(key), state.now.ms);
+                    continue;
+                }
+                Ok(Step::Key(key, after_ms, value)) => (key, after_ms, value),
+                Ok(Step::Long(key, after_ms, value)) => {
+                    if let Some(expiry) = expiry(after_ms, self.base_ms, &key, state) {
+                        state.store.upsert_shared(&key, value.into(), expiry, state.now.ms);
                     }
+                    continue;
                 }
-                Step::Long(key, after_ms, value) => {
-                    let Some(expiry) = expiry(after_ms, self.base_ms, &key, state) else { continue };
-                    state.store.upsert_shared(&key, value.into(), expiry, state.now.ms);
+            };
+            let Some(expiry) = expiry(after_ms, self.base_ms, key, state) else { continue };
+            let digits;
+            let bytes = match value {
+                Value::Plain(bytes) => bytes,
+                Value::Number(number) => {
+                    digits = Digits::of(number);
+                    digits.bytes()
                 }
-                Step::Gone(key) => drop(state.store.remove(key, state.now.ms)),
-                Step::Flushed => state.store.flush(),
-            }
+                Value::Packed(..) => return Err(Failure::Bad("it has a packed value")),
+            };
+            state.store.upsert(Key::from(key), bytes, expiry, state.now.ms);
         }
         Ok(false)
     }
 }
 
 /// When a key ends; none for one that has ended, which goes.
+#[inline(never)]
 fn expiry(after_ms: Option<u64>, base_ms: i64, key: &[u8], state: &mut State) -> Option<Expiry> {
     let Some(after_ms) = after_ms else { return Some(Expiry::Never) };
     let at_ms = i64::try_from(after_ms).unwrap_or(i64::MAX).saturating_add(base_ms);
     if at_ms > state.now.ms as i64 {
         return Some(Expiry::At(at_ms as u64));
     }
-    state.store.remove(key, state.now.ms);
+    state.store.remove(Key::from(key), state.now.ms);
     state.snapshots.loaded_ended += 1;
     None
 }
@@ -258,12 +286,14 @@ impl Server {
         }
     }
 
-    /// Begins to load what the file has; until that is done, no keys are to be had.
-    ///
-    /// # Errors
-    /// A sentence, where that cannot be begun.
-    pub(super) fn begin_loading(&mut self, ignore_bad: bool) -> io::Result<()> {
-        let child = self.start_child(c"read").map_err(|what| self.named(&what))?;
+    /// Begins to load what the file has; until that is done, no keys are to be had. Where that cannot be begun, the server
+    /// will end.
+    #[inline(never)]
+    pub(super) fn begin_loading(&mut self, ignore_bad: bool) {
+        let child = match self.start_child(c"read") {
+            Ok(child) => child,
+            Err(what) => return self.refuse_to_load(&what),
+        };
         self.snapshots.ignore_bad = ignore_bad;
         let State { now, snapshots, store, .. } = &mut self.engine.state;
         store.count_changes();
@@ -284,7 +314,6 @@ impl Server {
             told_ms: now.ms,
             goes_on: false,
         }));
-        Ok(())
     }
 
     /// An error that concerns the file.
@@ -300,7 +329,10 @@ impl Server {
         }
         let now = self.engine.state.now;
         self.snapshots.tried_ms = now.ms;
-        let child = match self.start_child(c"write") {
+        self.snapshots.last_begun = self.stage == Stage::Saving;
+        // The last one waits for the writer of one that was given up.
+        let task = if self.snapshots.last_begun { c"write-last" } else { c"write" };
+        let child = match self.start_child(task) {
             Ok(child) => child,
             Err(what) => {
                 self.engine.state.snapshots.last_ms = Some(0);
@@ -330,6 +362,7 @@ impl Server {
     }
 
     /// The child is ready.
+    #[inline(never)]
     pub(super) fn serve_child(&mut self, event: Event) {
         match &mut self.snapshots.work {
             Work::Saving(saving) => {
@@ -355,7 +388,7 @@ impl Server {
         match received {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Ok(count) if count > 0 => saving.heard.extend_from_slice(&words[..count]),
-            _ => return self.end_saving(Err(String::from("its process ended before it was done; was it killed?"))),
+            _ => return self.end_saving(Err(KILLED.into())),
         }
         saving.moved_ms = self.engine.state.now.ms;
         while let Work::Saving(saving) = &mut self.snapshots.work
@@ -408,6 +441,7 @@ impl Server {
     }
 
     /// Goes on with what is being done, at the end of a turn's requests.
+    #[inline(never)]
     pub(super) fn serve_snapshots(&mut self) {
         match &mut self.snapshots.work {
             Work::None => {
@@ -432,6 +466,7 @@ impl Server {
     }
 
     /// Until when the loop may sleep, as far as snapshots go.
+    #[inline(never)]
     pub(super) fn snapshots_wake_ms(&self) -> Option<u64> {
         match &self.snapshots.work {
             Work::None => self.next_snapshot_ms(),
@@ -442,12 +477,16 @@ impl Server {
         }
     }
 
+    #[inline(never)]
     fn go_on_saving(&mut self) {
         let until_ns = clock::monotonic_ns() + SNAPSHOT_NS_MAX;
         let Server { snapshots, reactor, engine, .. } = self;
         let Work::Saving(saving) = &mut snapshots.work else { return };
         let Some(Source::Child(socket)) = reactor.get_mut(saving.child) else { return };
         let State { store, now, .. } = &mut engine.state;
+        if saving.point.is_none() && store.trail_len().is_none() {
+            return self.end_saving(Err(String::from("keys change faster than the disk takes them")));
+        }
         while saving.can_go_on() {
             // What is left of the keys that changed in this turn has to be told of in this turn where it is the last.
             if saving.point.is_none() && !saving.feed.is_full() {
@@ -488,6 +527,7 @@ impl Server {
         }
     }
 
+    #[inline(never)]
     fn go_on_loading(&mut self) {
         let until_ns = clock::monotonic_ns() + LOADING_NS_MAX;
         let Work::Loading(mut loading) = std::mem::take(&mut self.snapshots.work) else { return };
@@ -499,11 +539,21 @@ impl Server {
                 self.snapshots.work = Work::Loading(loading);
             }
             Ok(()) => self.end_loading(&loading, None),
-            Err(Failure::NoRoom(what)) => self.refuse_to_load(what),
-            Err(Failure::Bad(what)) if self.snapshots.ignore_bad => self.end_loading(&loading, Some(&what)),
-            Err(Failure::Bad(what)) => {
-                let advice = "move it away, or let --snapshot-ignore-bad do so, to start without it";
-                self.refuse_to_load(&format!("{what}; {advice}"));
+            Err(failure) => {
+                let is_bad = match failure {
+                    // What the reader says of the file itself begins with its name.
+                    Failure::Told => loading.wrong.first() == Some(&b'\''),
+                    Failure::Bad(what) | Failure::Other(what) => {
+                        loading.wrong = what.into();
+                        matches!(failure, Failure::Bad(_))
+                    }
+                };
+                let what = String::from_utf8_lossy(&loading.wrong);
+                if is_bad && self.snapshots.ignore_bad {
+                    return self.end_loading(&loading, Some(&what));
+                }
+                let advice = "; move it away, or let --snapshot-ignore-bad do so, to start without it";
+                self.refuse_to_load(&[&*what, if is_bad { advice } else { "" }].concat());
             }
         }
     }
@@ -527,7 +577,7 @@ impl Server {
                 return if loading.intake.is_whole() || !any {
                     Ok(())
                 } else {
-                    Err(Failure::Bad(String::from("its last record is missing, or says something else")))
+                    Err(Failure::Bad("its last record is missing, or says something else"))
                 };
             }
             let Some(socket) = self.child(loading.child) else { return Ok(()) };
@@ -544,14 +594,15 @@ impl Server {
                     loading.buffer = buffer;
                 }
                 _ if loading.wrong.is_empty() => {
-                    return Err(Failure::Bad("its process ended before it was done; was it killed?".into()));
+                    return Err(Failure::Other(KILLED));
                 }
-                _ => return Err(Failure::Bad(String::from_utf8_lossy(&loading.wrong).into_owned())),
+                _ => return Err(Failure::Told),
             }
         }
     }
 
     /// Tells how far loading is, now and then.
+    #[inline(never)]
     fn tell_loading(&mut self, loading: &mut Loading) {
         let now_ms = self.engine.state.now.ms;
         if now_ms < loading.told_ms + LOADING_TOLD_MS {
@@ -597,6 +648,7 @@ impl Server {
     }
 
     /// Ends the server: what it was to load stays where it is.
+    #[inline(never)]
     fn refuse_to_load(&mut self, what: &str) {
         self.failure = Some(self.named(what));
         self.stage = Stage::Ended;
@@ -627,9 +679,10 @@ impl Server {
             Work::Saving(saving) if now_ms < saving.moved_ms + LAST_SNAPSHOT_MS => return,
             Work::Saving(_) => Err(String::from("nothing was heard of the disk any more")),
             _ => match self.engine.state.snapshots.error.take() {
-                Some(why) => Err(why),
-                None if self.wants_last_snapshot() => self.begin_saving(),
-                None => {
+                Some(why) if self.snapshots.last_begun => Err(why),
+                // One that was begun before may have failed since too much changed.
+                _ if self.wants_last_snapshot() => self.begin_saving(),
+                _ => {
                     self.stage = Stage::Ended;
                     return;
                 }

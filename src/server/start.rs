@@ -4,7 +4,8 @@ use super::bus::Bus;
 use super::manager::Manager;
 use super::refused::Addresses;
 use super::{
-    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Snapshots, Source, Stage, Token, VecDeque,
+    Batch, Config, Desk, Engine, Listener, Node, Noise, Reactor, Server, Signals, Snapshots, Source, Stage, Token,
+    VecDeque,
 };
 use crate::cluster::{Cluster, Identity, Map, Member};
 use crate::command::{self, Access, DebugAccess, OwnSlots, Settings, event_classes};
@@ -92,7 +93,7 @@ impl Server {
             failure: None,
         };
         if !config.snapshot.is_empty() {
-            server.begin_loading(config.snapshot_ignore_bad)?;
+            server.begin_loading(config.snapshot_ignore_bad);
         }
         Ok(server)
     }
@@ -220,7 +221,8 @@ fn settings(config: &Config) -> Settings {
         box_bytes: resource::memory_bytes(),
         log_level: if config.verbose { "verbose" } else { "notice" },
         is_clustered: config.cluster.is_some(),
-        snapshot: config.snapshot.clone(),
+        // It stays for as long as the program runs.
+        snapshot: config.snapshot.clone().leak(),
         snapshot_interval_s: config.snapshot_interval_s,
         // A failure of getrlimit(2) is not to be expected: there would be room for none.
         make_room: |clients, reserved| possible_clients(clients, reserved).map_or(0, |(possible, _)| possible),

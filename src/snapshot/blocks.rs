@@ -23,19 +23,19 @@
 //! Between this process and the server the payloads travel as chunks: the length in four bytes, and so many bytes. After
 //! the last comes one of no bytes.
 
-use super::child::{Failure, cannot, say};
+use super::child::{Child, Failed, WRITE};
 use crate::dump::{VERSION, VERSION_MAX, crc64};
 use crate::limits::SNAPSHOT_BLOCK_BYTES_MAX;
 use crate::sys::files;
 use std::os::fd::BorrowedFd;
 
-const MAGIC: &[u8] = b"memento\n";
+const MAGIC: &[u8; 8] = b"memento\n";
 
 const FILE_VERSION: u16 = 1;
 
 const HEAD_BYTES: usize = 16;
 
-/// Before a chunk's bytes, and at the beginning of a block.
+/// A chunk's length, which a block begins with, too.
 const LENGTH_BYTES: usize = 4;
 
 /// Length and checksum, before a block's payload.
@@ -44,27 +44,47 @@ const BLOCK_HEAD_BYTES: usize = LENGTH_BYTES + 8;
 /// So much is written before the disk is told to begin with it.
 const SYNC_BYTES: u64 = 8 << 20;
 
-/// What a file begins with.
-const HEAD: [u8; HEAD_BYTES] = {
-    let [file, file_high] = FILE_VERSION.to_le_bytes();
-    let [values, values_high] = VERSION.to_le_bytes();
-    let [m, e, m2, e2, n, t, o, end] = *b"memento\n";
-    [m, e, m2, e2, n, t, o, end, file, file_high, values, values_high, 0, 0, 0, 0]
-};
-
-const DAMAGED: &str = "is damaged in the block at byte";
-const CUT_OFF: &str = "is cut off at byte";
-const LONGER: &str = "goes on behind its end, from byte";
-const NEWER_FILE: &str = "needs a newer memento: this one reads version 1 of the file, not version";
-const NEWER_VALUES: &str = "needs a newer memento: this one reads values up to version 12, not version";
+const READ: &str = "cannot read '%': ";
+const DAMAGED: &str = "'%' is damaged in the block at byte ";
+const CUT_OFF: &str = "'%' is cut off at byte ";
+const LONGER: &str = "'%' goes on behind its end, from byte ";
+const NEWER_FILE: &str = "'%' needs a newer memento: this one reads version 1 of the file, not version ";
+const NEWER_VALUES: &str = "'%' needs a newer memento: this one reads values up to version 12, not version ";
 
 // The sentences say so.
 const _: () = assert!(FILE_VERSION == 1 && VERSION_MAX == 12);
 
-/// A number of four bytes, not more than a block may have.
-fn length(bytes: &[u8]) -> Option<usize> {
-    let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
-    Some(length).filter(|&length| length <= SNAPSHOT_BLOCK_BYTES_MAX)
+/// What a file begins with.
+const HEAD: [u8; HEAD_BYTES] = {
+    let (mut head, mut at) = ([0; HEAD_BYTES], 0);
+    while at < MAGIC.len() {
+        head[at] = MAGIC[at];
+        at += 1;
+    }
+    [head[8], head[9]] = FILE_VERSION.to_le_bytes();
+    [head[10], head[11]] = VERSION.to_le_bytes();
+    head
+};
+
+/// A block, or the memory for one.
+struct Block(Vec<u8>);
+
+impl Block {
+    fn new() -> Block {
+        Block(vec![0; BLOCK_HEAD_BYTES + SNAPSHOT_BLOCK_BYTES_MAX])
+    }
+
+    /// Where it ends, if it has a length that it may have.
+    fn end(&self) -> Option<usize> {
+        let length = u32::from_le_bytes(*self.0.first_chunk()?) as usize;
+        (length <= SNAPSHOT_BLOCK_BYTES_MAX).then_some(BLOCK_HEAD_BYTES + length)
+    }
+
+    /// Its checksum, behind that of the block before it.
+    #[inline(never)]
+    fn sum(&self, before: u64, end: usize) -> [u8; 8] {
+        crc64(crc64(before, &self.0[..LENGTH_BYTES]), &self.0[BLOCK_HEAD_BYTES..end]).to_le_bytes()
+    }
 }
 
 /// Makes a file of the chunks that come, up to the last; gives how long it is.
@@ -72,98 +92,75 @@ fn length(bytes: &[u8]) -> Option<usize> {
 /// # Errors
 /// Those of the file; that of a server that has gone before the last chunk.
 #[inline(never)]
-pub(super) fn write(from: BorrowedFd<'_>, file: BorrowedFd<'_>, path: &str) -> Result<u64, Failure> {
-    let put = |bytes: &[u8]| files::write_all(file, bytes).map_err(|error| cannot("write", path, error));
-    // A server that ends, whatever way, has nothing more to say, and nobody hears why there is no snapshot.
-    let hear = |bytes: &mut [u8]| match files::fill(from, bytes) {
-        Ok(count) if count == bytes.len() => Ok(()),
-        _ => Err(Failure::new()),
-    };
-    // Where a block is made.
-    let mut block = vec![0; BLOCK_HEAD_BYTES + SNAPSHOT_BLOCK_BYTES_MAX];
-    put(&HEAD)?;
-    let (mut sum, mut at, mut syncs) = (crc64(0, &HEAD), HEAD_BYTES as u64, 0);
+pub(super) fn write(child: &mut Child<'_>, file: BorrowedFd<'_>) -> Result<u64, Failed> {
+    let mut block = Block::new();
+    child.done(files::write_all(file, &HEAD), WRITE)?;
+    let (mut sum, mut at, mut synced) = (crc64(0, &HEAD), HEAD_BYTES as u64, 0);
     loop {
-        hear(&mut block[..LENGTH_BYTES])?;
-        let length = length(&block).ok_or("a chunk is longer than a block may be")?;
-        let end = BLOCK_HEAD_BYTES + length;
-        hear(&mut block[BLOCK_HEAD_BYTES..end])?;
-        sum = crc64(crc64(sum, &block[..LENGTH_BYTES]), &block[BLOCK_HEAD_BYTES..end]);
-        block[LENGTH_BYTES..BLOCK_HEAD_BYTES].copy_from_slice(&sum.to_le_bytes());
-        put(&block[..end])?;
+        child.hear(&mut block.0[..LENGTH_BYTES])?;
+        // A server that says more at once is none.
+        let end = block.end().ok_or(Failed)?;
+        child.hear(&mut block.0[BLOCK_HEAD_BYTES..end])?;
+        let bytes = block.sum(sum, end);
+        sum = u64::from_le_bytes(bytes);
+        block.0[LENGTH_BYTES..BLOCK_HEAD_BYTES].copy_from_slice(&bytes);
+        child.done(files::write_all(file, &block.0[..end]), WRITE)?;
         at += end as u64;
-        if length == 0 {
+        if end == BLOCK_HEAD_BYTES {
             return Ok(at);
         }
-        if at - syncs >= SYNC_BYTES {
-            files::begin_sync(file, syncs, at);
-            syncs = at;
+        if at - synced >= SYNC_BYTES {
+            files::begin_sync(file, synced, at);
+            synced = at;
         }
     }
 }
 
-/// Sends what the blocks of a file say as chunks: each after it was found to be whole, the last one after all of the file
-/// was.
+/// Sends what the blocks of a file of this length say as chunks, but for the one of no bytes: each after it was found to be whole. It
+/// succeeds when all of the file was.
 ///
 /// # Errors
 /// What is wrong with the file; that of a server that has gone.
 #[inline(never)]
-pub(super) fn read(file: BorrowedFd<'_>, path: &str, to: BorrowedFd<'_>) -> Result<(), Failure> {
-    let take = |bytes: &mut [u8]| files::fill(file, bytes).map_err(|error| cannot("read", path, error));
-    // What a block begins with is read together with what comes before it, the payload of another one or the head.
-    let mut head = [0; HEAD_BYTES + BLOCK_HEAD_BYTES];
-    let count = take(&mut head)?;
-    if !head[..count].starts_with(MAGIC) {
-        return Err(["'", path, "' is no snapshot of memento"].concat());
+pub(super) fn read(child: &mut Child<'_>, file: BorrowedFd<'_>, length: u64) -> Result<(), Failed> {
+    let mut head = [0; HEAD_BYTES];
+    let count = child.done(files::fill(file, &mut head), READ)?;
+    if !head.starts_with(MAGIC) {
+        return Err(child.wrong("'%' is no snapshot of memento", ""));
     }
-    if count < head.len() {
-        return wrong(path, CUT_OFF, count as u64);
+    if count < HEAD_BYTES {
+        return Err(child.spoilt(CUT_OFF, count as u64));
     }
-    let (head, first) = head.split_at(HEAD_BYTES);
     for (at, newest, what) in [(8, FILE_VERSION, NEWER_FILE), (10, VERSION_MAX, NEWER_VALUES)] {
         let version = u16::from_le_bytes([head[at], head[at + 1]]);
         if version > newest {
-            return wrong(path, what, version.into());
+            return Err(child.spoilt(what, version.into()));
         }
     }
-    let (mut sum, mut at) = (crc64(0, head), HEAD_BYTES as u64);
-    // Where chunks are made.
-    let mut chunk = vec![0; LENGTH_BYTES + SNAPSHOT_BLOCK_BYTES_MAX + BLOCK_HEAD_BYTES];
-    let mut begin = [0; BLOCK_HEAD_BYTES];
-    begin.copy_from_slice(first);
+    let (mut sum, mut at) = (crc64(0, &head), HEAD_BYTES as u64);
+    let mut block = Block::new();
     loop {
-        let Some(length) = length(&begin) else { return wrong(path, DAMAGED, at) };
-        // Behind the last block one byte is too many.
-        let ahead = if length == 0 { 1 } else { BLOCK_HEAD_BYTES };
-        let end = LENGTH_BYTES + length;
-        chunk[..LENGTH_BYTES].copy_from_slice(&begin[..LENGTH_BYTES]);
-        let count = take(&mut chunk[LENGTH_BYTES..end + ahead])?;
-        // Up to here the file was read.
-        let read = at + (BLOCK_HEAD_BYTES + count) as u64;
-        if count < length {
-            return wrong(path, CUT_OFF, read);
+        take(child, file, &mut block.0[..BLOCK_HEAD_BYTES], length)?;
+        let Some(end) = block.end() else { return Err(child.spoilt(DAMAGED, at)) };
+        take(child, file, &mut block.0[BLOCK_HEAD_BYTES..end], length)?;
+        let bytes = block.sum(sum, end);
+        if block.0[LENGTH_BYTES..BLOCK_HEAD_BYTES] != bytes {
+            return Err(child.spoilt(DAMAGED, at));
         }
-        sum = crc64(sum, &chunk[..end]);
-        if sum.to_le_bytes() != begin[LENGTH_BYTES..] {
-            return wrong(path, DAMAGED, at);
+        sum = u64::from_le_bytes(bytes);
+        at += end as u64;
+        if end == BLOCK_HEAD_BYTES {
+            return if at == length { Ok(()) } else { Err(child.spoilt(LONGER, at)) };
         }
-        if length == 0 && count > 0 {
-            return wrong(path, LONGER, read - 1);
-        }
-        say(to, &chunk[..end])?;
-        if length == 0 {
-            return Ok(());
-        }
-        if count < length + ahead {
-            return wrong(path, CUT_OFF, read);
-        }
-        begin.copy_from_slice(&chunk[end..end + ahead]);
-        at = read - BLOCK_HEAD_BYTES as u64;
+        // What stands before the payload in a chunk.
+        block.0.copy_within(..LENGTH_BYTES, BLOCK_HEAD_BYTES - LENGTH_BYTES);
+        child.say(&block.0[BLOCK_HEAD_BYTES - LENGTH_BYTES..end])?;
     }
 }
 
-/// This is wrong with the file, and what the number says of it.
+/// Fills the bytes with what comes next in a file that is so long.
 #[inline(never)]
-fn wrong(path: &str, what: &str, number: u64) -> Result<(), Failure> {
-    Err(["'", path, "' ", what, " ", &number.to_string()].concat())
+fn take(child: &mut Child<'_>, file: BorrowedFd<'_>, bytes: &mut [u8], length: u64) -> Result<(), Failed> {
+    let count = child.done(files::fill(file, bytes), READ)?;
+    if count == bytes.len() { Ok(()) } else { Err(child.spoilt(CUT_OFF, length)) }
 }

@@ -135,8 +135,8 @@ impl Feed {
                 break;
             }
         }
-        if self.at == self.heads.len() && self.longs.is_empty() {
-            self.heads.clear();
+        if self.longs.is_empty() {
+            self.heads.drain(..self.at);
             self.heads.shrink_to(2 * SNAPSHOT_CHUNK_BYTES);
             self.at = 0;
         }
@@ -186,6 +186,7 @@ mod tests {
                 // What is changed behind it does not change what was told.
                 store.get_mut(&key, 10).expect("the entry").append(b"later");
                 wanted.push((key.into_bytes(), ends.map(|ends| ends - 1_000_000), value));
+                assert!(feed.heads.len() < SNAPSHOT_CHUNK_BYTES + 2 * 5000, "what is sent goes");
                 if feed.is_full() {
                     let sent = sent(&mut feed, &mut random);
                     take_in(&mut intake, &sent);

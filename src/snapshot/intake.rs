@@ -117,7 +117,7 @@ impl Intake {
             Record::End(records) => {
                 self.records -= 1;
                 self.end = Some(records);
-                Step::More
+                Step::Again
             }
         })
     }
@@ -172,7 +172,8 @@ pub(super) mod tests {
         for records in [&[&begin[..], &gone, &end(2)][..], &[&begin, &gone], &[&begin, &gone[..2]], &[]] {
             assert_eq!(outcome(&records.concat()), Ok(false), "{records:?}");
         }
-        for records in [&[&gone[..]][..], &[&begin, &begin], &[&begin, &end(0), &gone], &[&begin, b"Q"], &[b"B1234567\xff\0"]]
+        for records in
+            [&[&gone[..]][..], &[&begin, &begin], &[&begin, &end(0), &gone], &[&begin, b"Q"], &[b"B1234567\xff\0"]]
         {
             assert_eq!(outcome(&records.concat()), Err(Error::Wrong), "{records:?}");
         }

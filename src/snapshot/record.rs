@@ -13,9 +13,10 @@
 //! Eight bytes are a number, the lowest byte first; the length of a key is written as those in a payload are.
 
 use crate::dump::{self, HEAD_BYTES_MAX, Value};
+use crate::limits::{INLINE_VALUE_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// A value of more bytes than this is told of before it is there.
-const WHOLE_BYTES_MAX: usize = crate::limits::INLINE_VALUE_BYTES_MAX;
+const WHOLE_BYTES_MAX: usize = INLINE_VALUE_BYTES_MAX;
 
 /// One record, as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,23 +92,36 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*number))
 }
 
-fn take_key<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = dump::read_length(None, bytes)?;
-    dump::take(bytes, length)
+/// Takes a length off the front, which no key and no value may exceed.
+fn take_length(bytes: &mut &[u8]) -> Result<Option<usize>, Wrong> {
+    match bytes.first() {
+        Some(&form) if !dump::is_length(form) => Err(Wrong),
+        _ => match dump::read_length(None, bytes) {
+            Some(length) if length > VALUE_BYTES_MAX => Err(Wrong),
+            length => Ok(length),
+        },
+    }
+}
+
+fn take_key<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Wrong> {
+    Ok(take_length(bytes)?.and_then(|length| dump::take(bytes, length)))
 }
 
 /// Takes a record off the front of `bytes`; none where it is not all there, but for the bytes of a long value.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none, whatever follows.
 pub fn read<'a>(bytes: &mut &'a [u8]) -> Result<Option<Record<'a>>, Wrong> {
     let Some((&letter, rest)) = bytes.split_first() else { return Ok(None) };
     let mut rest = rest;
     let record = match letter {
         b'B' => take_number(&mut rest).map(|wall_ms| Record::Begin(wall_ms as i64)),
-        b'K' => read_key(&mut rest, None),
-        b'X' => take_number(&mut rest).and_then(|after_ms| read_key(&mut rest, Some(after_ms))),
-        b'D' => take_key(&mut rest).map(Record::Gone),
+        b'K' => read_key(&mut rest, None)?,
+        b'X' => match take_number(&mut rest) {
+            Some(after_ms) => read_key(&mut rest, Some(after_ms))?,
+            None => None,
+        },
+        b'D' => take_key(&mut rest)?.map(Record::Gone),
         b'F' => Some(Record::Flushed),
         b'E' => take_number(&mut rest).map(Record::End),
         _ => return Err(Wrong),
@@ -118,15 +132,23 @@ pub fn read<'a>(bytes: &mut &'a [u8]) -> Result<Option<Record<'a>>, Wrong> {
     Ok(record)
 }
 
-fn read_key<'a>(bytes: &mut &'a [u8], after_ms: Option<u64>) -> Option<Record<'a>> {
-    let key = take_key(bytes)?;
-    let mut rest = *bytes;
-    if let Some(length) = dump::plain_length(&mut rest).filter(|&length| length > WHOLE_BYTES_MAX) {
-        *bytes = rest;
-        return Some(Record::Long(key, after_ms, length));
+fn read_key<'a>(bytes: &mut &'a [u8], after_ms: Option<u64>) -> Result<Option<Record<'a>>, Wrong> {
+    let Some(key) = take_key(bytes)? else { return Ok(None) };
+    match bytes.first() {
+        Some(&dump::STRING) => {}
+        Some(_) => return Err(Wrong),
+        None => return Ok(None),
     }
-    let value = dump::read_string(bytes)?;
-    Some(Record::Key(key, after_ms, value))
+    let Some(&form) = bytes.get(1) else { return Ok(None) };
+    if dump::is_number(form) {
+        return Ok(dump::read_string(bytes).map(|number| Record::Key(key, after_ms, number)));
+    }
+    *bytes = &bytes[1..];
+    Ok(match take_length(bytes)? {
+        Some(length) if length > WHOLE_BYTES_MAX => Some(Record::Long(key, after_ms, length)),
+        Some(length) => dump::take(bytes, length).map(|plain| Record::Key(key, after_ms, Value::Plain(plain))),
+        None => None,
+    })
 }
 
 #[cfg(test)]
@@ -138,9 +160,12 @@ mod tests {
         let long = vec![b'l'; WHOLE_BYTES_MAX + 1];
         let mut out = Vec::new();
         begin(&mut out, -1);
-        for (name, after_ms, value) in
-            [(&b"key"[..], None, &b"value"[..]), (b"", Some(7), b"-129"), (b"12", Some(u64::MAX), b""), (&long, None, b"v")]
-        {
+        for (name, after_ms, value) in [
+            (&b"key"[..], None, &b"value"[..]),
+            (b"", Some(7), b"-129"),
+            (b"12", Some(u64::MAX), b""),
+            (&long, None, b"v"),
+        ] {
             let plain = key(&mut out, name, after_ms, value);
             out.extend_from_slice(plain);
         }
@@ -169,6 +194,19 @@ mod tests {
         assert!(rest.is_empty());
         end(&mut out, 8);
         assert_eq!(read(&mut &out[out.len() - 9..]), Ok(Some(Record::End(8))));
-        assert_eq!(read(&mut &b"Q"[..]), Err(Wrong));
+        // Another letter; a key without a length, a key that is too long; a value that is no string, is packed, has no length,
+        // is too long.
+        for wrong in [
+            &b"Q"[..],
+            b"K\xc0",
+            b"D\x82",
+            b"D\x80\x20\0\0\x01",
+            b"K\x01k\x01",
+            b"K\x01k\0\xc3",
+            b"K\x01k\0\xff",
+            b"K\x01k\0\x80\x20\0\0\x01",
+        ] {
+            assert_eq!(read(&mut &wrong[..]), Err(Wrong), "{}", wrong.escape_ascii());
+        }
     }
 }

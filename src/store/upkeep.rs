@@ -58,7 +58,9 @@ impl Store {
     #[cfg_attr(memento_small, optimize(speed))]
     pub fn next_work_ms(&self) -> Option<u64> {
         let spares_ms = mapping::has_spares().then_some(self.spares_ms + SPARES_KEPT_MS);
-        [self.next_expiry_ms(), self.tidy.next_ms(self.len()), spares_ms].into_iter().flatten().min()
+        let earlier_ms = |one: u64, other: Option<u64>| one.min(other.unwrap_or(u64::MAX));
+        let due = [self.next_expiry_ms(), self.tidy.next_ms(self.len()), spares_ms];
+        Some(due.into_iter().fold(u64::MAX, earlier_ms)).filter(|&due_ms| due_ms < u64::MAX)
     }
 
     /// Frees about so many entries (at most a page more) of what a flush took away; when that is gone, some steps of

@@ -1,5 +1,6 @@
 //! The clocks: milliseconds since boot, which never jump, and wall time, which is only shown.
 
+use super::zone;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 
@@ -31,6 +32,12 @@ pub fn wall_us() -> i64 {
     read(ClockId::CLOCK_REALTIME).num_microseconds()
 }
 
+pub(super) const DAY: i64 = 86_400;
+pub(super) const HOUR: i64 = 3600;
+
+/// Days from the first of March of the year 0 to the Unix epoch.
+pub(super) const DAYS_BEFORE: i64 = 719_468;
+
 /// A moment as people write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalTime {
@@ -50,22 +57,27 @@ pub struct LocalTime {
 
 /// The wall clock in the box's time zone (`TZ`, else /etc/localtime); in UTC where neither is known.
 pub fn local_time() -> LocalTime {
-    let seconds = read(ClockId::CLOCK_REALTIME).tv_sec();
-    // SAFETY: `tm` is plain numbers and a pointer that may be null; all zeros is a value of it.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live locals of the right types; localtime_r(3) keeps neither.
-    let found = unsafe { libc::localtime_r(&seconds, &mut tm) };
-    if found.is_null() {
-        // Only a year beyond what `tm` can hold is refused: the clock is nonsense, and so may the stamp be.
-        return LocalTime::default();
-    }
+    zone::local(read(ClockId::CLOCK_REALTIME).tv_sec())
+}
+
+/// The date of the Gregorian calendar, and the time of day, so many seconds after the Unix epoch began in UTC.
+#[inline(never)]
+pub fn date(seconds: i64) -> LocalTime {
+    let (shifted, second) = (seconds.div_euclid(DAY) + DAYS_BEFORE, seconds.rem_euclid(DAY));
+    // In turns of 400 years.
+    let (turn, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
     LocalTime {
-        year: tm.tm_year + 1900,
-        month: tm.tm_mon + 1,
-        day: tm.tm_mday,
-        hour: tm.tm_hour,
-        minute: tm.tm_min,
-        second: tm.tm_sec,
+        year: (year + turn * 400 + i64::from(month < 3)) as i32,
+        month: month as i32,
+        day: day as i32,
+        hour: (second / HOUR) as i32,
+        minute: (second / 60 % 60) as i32,
+        second: (second % 60) as i32,
     }
 }
 
@@ -83,5 +95,15 @@ mod tests {
     fn local_time_is_a_date() {
         let now = local_time();
         assert!((1..=12).contains(&now.month) && (1..=31).contains(&now.day) && now.hour < 24, "{now:?}");
+    }
+
+    #[test]
+    fn dates_before_the_epoch_are_dates() {
+        let at = |seconds| {
+            let LocalTime { year, month, day, hour, minute, second } = date(seconds);
+            [year, month, day, hour, minute, second]
+        };
+        assert_eq!(at(-1), [1969, 12, 31, 23, 59, 59]);
+        assert_eq!(at(-62_135_596_800), [1, 1, 1, 0, 0, 0]);
     }
 }

@@ -7,7 +7,6 @@
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::os::fd::IntoRawFd;
-use std::path::Path;
 
 /// Called by the C library before `main`.
 #[used]
@@ -22,8 +21,8 @@ extern "C" fn fill_standard_descriptors() {
         if is_open {
             continue;
         }
-        let opened = open(Path::new("/dev/null"), OFlag::O_RDWR, Mode::empty())
-            .or_else(|_| open(Path::new("/"), OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()));
+        let opened = open(c"/dev/null", OFlag::O_RDWR, Mode::empty())
+            .or_else(|_| open(c"/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()));
         // The kernel gives the lowest number that is free, which is this one.
         let _ = opened.map(IntoRawFd::into_raw_fd);
     }

@@ -3,8 +3,10 @@
 use super::socket::Socket;
 use super::{Call, fault};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -29,10 +31,20 @@ pub fn tcp(peer: SocketAddr) -> io::Result<Socket> {
 /// for a path of more than 107 bytes.
 pub fn unix(path: &Path) -> io::Result<Socket> {
     fault::allow(Call::Connect, 1)?;
-    let address = UnixAddr::new(path)?;
+    let address = UnixAddr::new(super::c_path(path)?.as_c_str())?;
     let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
     super::retry(|| socket::connect(fd.as_raw_fd(), &address))?;
     Ok(Socket::from(fd))
+}
+
+/// Lets calls on the socket wait: to receive for so long, then they would block; to send for ever.
+///
+/// # Errors
+/// Those of `fcntl(2)` and `setsockopt(2)`.
+pub fn block(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::empty()))?;
+    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(timeout.as_secs() as i64))?;
+    Ok(())
 }
 
 /// Waits until the socket can be received from, or sent to where `to_send` says so, at most for `timeout`; `None` is for

@@ -3,7 +3,7 @@
 use super::sentence;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
+use nix::sys::stat::{Mode, fchmod, fstat, lstat};
 use nix::sys::uio::pread;
 use nix::unistd::{fsync, ftruncate, read, unlink};
 use std::io;
@@ -24,7 +24,8 @@ const LOCK_TRIES: usize = 10;
 
 #[inline(never)]
 fn opened(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    super::retry(|| open(path, flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
+    let path = super::c_path(path)?;
+    super::retry(|| open(path.as_c_str(), flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE, OWN))
 }
 
 /// Opens a file to read it.
@@ -43,46 +44,56 @@ pub fn to_append(path: &Path) -> io::Result<OwnedFd> {
     opened(path, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)
 }
 
-/// Opens what can only be a file, where a folder, a pipe or a device may be as well; gives its length with it.
+/// A file that is nothing else, no folder, pipe or device.
+pub struct Regular {
+    /// Its descriptor.
+    pub fd: OwnedFd,
+    /// How long it is.
+    pub length: u64,
+    /// No other file has this pair.
+    place: (libc::dev_t, libc::ino_t),
+}
+
+/// Opens what must be a file to read it, where a folder, a pipe or a device may be as well.
 ///
 /// # Errors
 /// Those of `open(2)`; a sentence where it is no file.
-pub fn only_file(path: &Path) -> io::Result<(OwnedFd, u64)> {
-    let file = regular(path, OFlag::O_RDONLY)?;
-    let length = length(file.as_fd())?;
-    Ok((file, length))
+pub fn only_file(path: &Path) -> io::Result<Regular> {
+    regular(path, OFlag::O_RDONLY)
 }
 
 /// Opens a file, empty, that no other process writes as long as the descriptor is held; makes one that is not there.
-/// `None` where another process writes it. It may be renamed and removed meanwhile.
+/// Another process that writes it may be waited for. It
+/// may be renamed and removed meanwhile.
 ///
 /// # Errors
-/// Those of `open(2)`, `flock(2)`, `fchmod(2)` and `ftruncate(2)`; a sentence where it is no file.
+/// Those of `open(2)`, `flock(2)`, `fchmod(2)` and `ftruncate(2)`; a sentence where it is no file or another process
+/// writes it.
 #[inline(never)]
-pub fn to_write_alone(path: &Path) -> io::Result<Option<OwnedFd>> {
+pub fn to_write_alone(path: &Path, waits: bool) -> io::Result<OwnedFd> {
     for _ in 0..LOCK_TRIES {
         let file = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
-        match lock(file.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        match lock(file.fd.as_fd(), libc::LOCK_EX | if waits { 0 } else { libc::LOCK_NB }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             outcome => outcome?,
         }
         // Between the two calls, who held the lock may have given the file its name. What is there now is another one,
         // or none.
-        let ours = fstat(&file)?;
-        if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)) {
-            close_to_others(file.as_fd())?;
-            truncate(file.as_fd(), 0)?;
-            return Ok(Some(file));
+        if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == file.place) {
+            // One that was left there may be open to others.
+            fchmod(file.fd.as_fd(), OWN)?;
+            ftruncate(file.fd.as_fd(), 0)?;
+            return Ok(file.fd);
         }
     }
-    Ok(None)
+    Err(sentence(io::ErrorKind::WouldBlock, format_args!("another process writes it")))
 }
 
 /// Waits until nobody writes a file that [`to_write_alone`] opened, where there is one.
 pub fn wait_for_writer(path: &Path) {
     if let Ok(file) = regular(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW) {
         // A file system without locks has nobody to wait for.
-        let _ = lock(file.as_fd(), libc::LOCK_SH);
+        let _ = lock(file.fd.as_fd(), libc::LOCK_SH);
     }
 }
 
@@ -93,7 +104,7 @@ pub fn wait_for_writer(path: &Path) {
 pub fn can_replace(path: &Path) -> io::Result<()> {
     match lstat(path) {
         Ok(there) if there.st_mode & libc::S_IFMT == libc::S_IFLNK => Ok(()),
-        Ok(there) => must_be_file(&there),
+        Ok(there) => must_be_file(there.st_mode),
         Err(Errno::ENOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -101,15 +112,16 @@ pub fn can_replace(path: &Path) -> io::Result<()> {
 
 /// Opens a file, and nothing else. A pipe whose other end nobody has opened would keep open(2) waiting.
 #[inline(never)]
-fn regular(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
-    let file = opened(path, flags | OFlag::O_NONBLOCK)?;
-    must_be_file(&fstat(&file)?)?;
-    Ok(file)
+fn regular(path: &Path, flags: OFlag) -> io::Result<Regular> {
+    let fd = opened(path, flags | OFlag::O_NONBLOCK)?;
+    let found = fstat(fd.as_fd())?;
+    must_be_file(found.st_mode)?;
+    Ok(Regular { fd, length: found.st_size as u64, place: (found.st_dev, found.st_ino) })
 }
 
 #[inline(never)]
-fn must_be_file(there: &FileStat) -> io::Result<()> {
-    if there.st_mode & libc::S_IFMT == libc::S_IFREG {
+fn must_be_file(mode: libc::mode_t) -> io::Result<()> {
+    if mode & libc::S_IFMT == libc::S_IFREG {
         return Ok(());
     }
     Err(sentence(io::ErrorKind::InvalidInput, format_args!("it is no regular file")))
@@ -142,7 +154,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Those of `unlink(2)`.
 pub fn remove(path: &Path) -> io::Result<()> {
-    Ok(unlink(path)?)
+    Ok(unlink(super::c_path(path)?.as_c_str())?)
 }
 
 /// Gives a file another name, in place of a file that has that name.

@@ -10,6 +10,9 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::{fmt, io};
 
 pub mod alarm;
@@ -35,6 +38,7 @@ pub mod stdio;
 pub mod stdout;
 pub mod threads;
 pub mod tty;
+pub mod zone;
 
 /// What a thread has of its own until it ends. The static program has one thread that has any of it, and lets it go with
 /// the process; to end it before takes 3 kB of the C library and the standard one.
@@ -118,6 +122,13 @@ pub fn reason(error: &io::Error) -> String {
         text.truncate(text[..at].trim_ascii_end().len());
     }
     text
+}
+
+/// A path as system calls take it. (Nix would copy it in a function of its own for each call.)
+#[inline(never)]
+fn c_path(path: &Path) -> nix::Result<CString> {
+    // None has a zero inside.
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| nix::errno::Errno::EINVAL)
 }
 
 /// Makes a system call again for as long as a signal interrupts it.

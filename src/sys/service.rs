@@ -96,7 +96,7 @@ impl Notifier {
 fn notify_address(name: &OsStr) -> nix::Result<UnixAddr> {
     match name.as_bytes() {
         [b'@', name @ ..] if !name.is_empty() => UnixAddr::new_abstract(name),
-        [b'/', ..] => UnixAddr::new(Path::new(name)),
+        [b'/', ..] => UnixAddr::new(super::c_path(Path::new(name))?.as_c_str()),
         _ => Err(Errno::EINVAL),
     }
 }

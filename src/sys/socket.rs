@@ -1,6 +1,7 @@
 //! Nonblocking stream sockets, TCP and Unix: listen, accept, receive, send.
 
-use super::{Call, fault, retry_moving, sentence};
+use super::files::remove;
+use super::{Call, c_path, fault, retry_moving, sentence};
 use crate::limits::RECEIVE_BYTES;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -9,7 +10,6 @@ use nix::sys::socket::{
     SockaddrStorage, UnixAddr, getsockopt, setsockopt, sockopt,
 };
 use nix::sys::stat::{Mode, lstat, umask};
-use nix::unistd::unlink;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -61,7 +61,7 @@ struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<SocketFile> {
-        let found = lstat(path)?;
+        let found = lstat(c_path(path)?.as_c_str())?;
         Ok(SocketFile { path: path.to_owned(), device: found.st_dev, inode: found.st_ino })
     }
 }
@@ -98,7 +98,7 @@ impl Listener {
         remove_stale(path)?;
         let fd = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
         // The mode must hold from the first moment: bind(2) makes the file with 0777 less the mask.
-        let address = UnixAddr::new(path)?;
+        let address = UnixAddr::new(c_path(path)?.as_c_str())?;
         let before = umask(Mode::from_bits_truncate(!mode & 0o777));
         let bound = socket::bind(fd.as_raw_fd(), &address);
         umask(before);
@@ -165,7 +165,7 @@ impl Drop for Listener {
             && SocketFile::at(&file.path).is_ok_and(|now| now.device == file.device && now.inode == file.inode)
         {
             // A failure has nobody left to be told to.
-            let _ = unlink(file.path.as_path());
+            let _ = remove(&file.path);
         }
     }
 }
@@ -179,7 +179,7 @@ impl AsFd for Listener {
 /// Removes a socket that nobody listens on from `path`.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let in_use = |why: &str| Err(sentence(io::ErrorKind::AddrInUse, format_args!("{why}")));
-    match lstat(path) {
+    match lstat(c_path(path)?.as_c_str()) {
         Err(Errno::ENOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
         Ok(found) if found.st_mode & libc::S_IFMT != libc::S_IFSOCK => {
@@ -189,8 +189,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
     // Nonblocking, since a listener whose queue is full would keep a connect waiting; it listens all the same.
     let probe = socket::socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
-    match socket::connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
-        Err(Errno::ECONNREFUSED) => Ok(unlink(path)?),
+    match socket::connect(probe.as_raw_fd(), &UnixAddr::new(c_path(path)?.as_c_str())?) {
+        Err(Errno::ECONNREFUSED) => remove(path),
         Err(Errno::EAGAIN) | Ok(()) => in_use("another process listens on it"),
         Err(error) => Err(error.into()),
     }

@@ -3,88 +3,144 @@
 //! Its end is nobody's business: SIGCHLD is ignored (`sys/signal.rs`), so that the kernel takes it away by itself. Whether
 //! it did what it was to do is told on the socket.
 
+use super::sentence;
 use super::socket::Socket;
-use super::{reason, sentence};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What runs, even where another file has taken its name since (proc(5)).
 const ITSELF: &CStr = c"/proc/self/exe";
 
-/// So many words it can be given.
-const WORDS_MAX: usize = 3;
-
 unsafe extern "C" {
     /// The environment (environ(7)).
-    static environ: *const *mut c_char;
+    static environ: *const *const c_char;
+}
+
+/// What the child makes its two calls on.
+#[repr(align(16))]
+struct Stack {
+    _room: [u8; 8192],
+}
+
+/// What the child is to do, and what came of it.
+struct Order {
+    /// The last one is null.
+    words: [*const c_char; 4],
+    environment: *const *const c_char,
+    input: RawFd,
+    /// The number of what went wrong.
+    error: AtomicI32,
 }
 
 /// Starts this program with these words, of which the first is the name that it is called by, and with this process's
 /// environment. The socket leads to its standard input.
 ///
-/// The child has no page of this process even for a moment: posix_spawn(3) waits until the program has been started, as
-/// vfork(2) does, instead of copying the tables of gigabytes. What this process ignores and blocks stays ignored and
-/// blocked in the child, on purpose: a service manager signals all processes of a service at once when it is to end, and
-/// what the server does for its last time is to be done by then.
+/// Nothing of this process is copied, no table of its gigabytes either: as with vfork(2), the child uses the memory of this
+/// process, which waits meanwhile, for the two calls until the program runs (`CLONE_VM` and `CLONE_VFORK` of clone(2);
+/// posix_spawn(3) does the same and takes 2 kB more). No signal can surprise it there, since this program has no handlers.
+/// What this process ignores and blocks stays ignored and blocked, on purpose: a service manager signals all processes of
+/// a service at once when it is to end, and what the server has done for its last time is to be done by then.
 ///
 /// # Errors
-/// Those of `socketpair(2)`; a sentence where it cannot be started.
+/// Those of `socketpair(2)`, `clone(2)` and `execve(2)`; a sentence where there is no /proc.
 #[inline(never)]
-pub fn itself(words: &[&CStr]) -> io::Result<Socket> {
-    assert!(words.len() <= WORDS_MAX);
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
+    let (ours, theirs) = pair()?;
     // This end alone, since the child is to wait.
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    let mut list = [ptr::null_mut(); WORDS_MAX + 1];
-    for (place, word) in list.iter_mut().zip(words) {
-        *place = word.as_ptr().cast_mut();
-    }
-    match spawn(&list, &theirs) {
-        Ok(()) => Ok(ours.into()),
-        Err(error) => {
-            let hint = if error == Errno::ENOENT { " (is /proc mounted?)" } else { "" };
-            let why = reason(&error.into());
-            let itself = ITSELF.to_str().unwrap_or_default();
-            Err(sentence(io::ErrorKind::Other, format_args!("cannot start {itself}: {why}{hint}")))
-        }
-    }
-}
-
-/// Starts this program with the descriptor as its standard input. The last of the words is null.
-fn spawn(words: &[*mut c_char; WORDS_MAX + 1], input: &OwnedFd) -> nix::Result<()> {
-    let mut actions = MaybeUninit::uninit();
-    // SAFETY: this makes of the memory what the calls below want.
-    told(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
-    // SAFETY: the actions were made above.
-    let added = unsafe { libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), input.as_raw_fd(), 0) };
-    let started = told(added).and_then(|()| {
+    let mut order = Order {
+        words: [words[0].as_ptr(), words[1].as_ptr(), words[2].as_ptr(), ptr::null()],
         // SAFETY: nothing in this program changes the environment.
-        let environment = unsafe { environ };
-        let mut id = 0;
-        // SAFETY: path and words end with a zero, the lists with a null, and all live until the program has been started;
-        // that there are no attributes is said by a null.
-        told(unsafe {
-            libc::posix_spawn(&mut id, ITSELF.as_ptr(), actions.as_ptr(), ptr::null(), words.as_ptr(), environment)
-        })
-    });
-    // SAFETY: the actions were made above, and nobody uses them any more.
-    unsafe { libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr()) };
-    started
+        environment: unsafe { environ },
+        input: theirs.as_raw_fd(),
+        error: AtomicI32::new(0),
+    };
+    let mut stack = MaybeUninit::<Stack>::uninit();
+    // SAFETY: a stack is used from its end, which belongs to it.
+    let end = unsafe { stack.as_mut_ptr().add(1) };
+    let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child has a stack of its own, and ends or becomes another program before this call returns; until then
+    // what it is given lives.
+    let cloned = unsafe { libc::clone(become_itself, end.cast(), how, (&raw mut order).cast()) };
+    match if cloned < 0 { Errno::last_raw() } else { order.error.load(Ordering::Relaxed) } {
+        0 => Ok(ours.into()),
+        libc::ENOENT => {
+            Err(sentence(io::ErrorKind::NotFound, format_args!("there is no /proc/self/exe: /proc is not mounted")))
+        }
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
 }
 
-/// What came of a call that gives the error's number.
-fn told(number: i32) -> nix::Result<()> {
-    if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) }
+/// Two sockets that lead to each other. (socketpair(2) of musl does without it what kernels before 2.6.27 cannot do.)
+fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let mut pair: [RawFd; 2] = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array is as long as the call wants it, and lives.
+    Errno::result(unsafe { libc::syscall(libc::SYS_socketpair, libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) })?;
+    // SAFETY: the call has just made these descriptors, and nobody else knows their numbers.
+    Ok(pair.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).into())
 }
 
-/// Gives this process the name that it was called by, instead of `exe`, for those who look at all processes.
-pub fn show_name(name: &CStr) {
-    // SAFETY: the name ends with a zero, and the kernel copies as much of it as it wants.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+/// What the child does.
+extern "C" fn become_itself(order: *mut c_void) -> c_int {
+    // SAFETY: this is what clone(2) was called with, and its owner waits.
+    let order = unsafe { &*order.cast::<Order>() };
+    // SAFETY: dup2(2) knows of nothing but the descriptors; the new one stays open in the program.
+    if unsafe { libc::dup2(order.input, 0) } == 0 {
+        // SAFETY: the path and the words end with a zero, the lists with a null.
+        unsafe { libc::execve(ITSELF.as_ptr(), order.words.as_ptr(), order.environment) };
+    }
+    order.error.store(Errno::last_raw(), Ordering::Relaxed);
+    127
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::stdio::INPUT;
+    use std::io::{Read, Write};
+
+    const NAME: &CStr = c"memento-started-once-more";
+    const VARIABLE: &CStr = c"PATH";
+
+    /// Alone a test like others; called by that name, what the next test talks to.
+    #[test]
+    fn whoever_is_started() {
+        if std::env::args_os().next().is_none_or(|name| name.as_encoded_bytes() != NAME.to_bytes()) {
+            return;
+        }
+        let mut server = INPUT;
+        let mut bytes = [0; 5];
+        server.read_exact(&mut bytes).expect("it waits for what is said");
+        let ours = |number| std::fs::read_link(format!("/proc/self/fd/{number}")).ok();
+        let others = (3..100).filter(|&number| ours(number) == ours(0)).count();
+        let text = format!("{} {others} {}", bytes.escape_ascii(), std::env::var("PATH").unwrap_or_default());
+        server.write_all(text.as_bytes()).expect("somebody who hears it");
+    }
+
+    #[test]
+    fn this_program_runs_once_more_with_words_an_environment_and_a_descriptor() {
+        let words = [NAME, c"sys::spawn::tests::whoever_is_started", c"--exact"];
+        let socket = itself(&words).expect("another process");
+        let mut bytes = [0; 4096];
+        assert_eq!(socket.receive(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(socket.send(b"hello").expect("room"), 5);
+        let mut heard = Vec::new();
+        loop {
+            match socket.receive(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => heard.extend_from_slice(&bytes[..count]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let path = crate::sys::program::variable(VARIABLE).unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(&heard), format!("hello 0 {}", path.to_string_lossy()));
+    }
 }

@@ -3,8 +3,9 @@
 use super::stdio::{INPUT, OUTPUT};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -112,7 +113,7 @@ impl Keyboard {
     /// Those of the terminal.
     pub fn suspend(&self) -> io::Result<()> {
         set(&self.before)?;
-        raise(Signal::SIGTSTP)?;
+        kill(Pid::this(), Signal::SIGTSTP)?;
         self.take()
     }
 

@@ -34,6 +34,38 @@ fn a_deadline_is_shared_by_what_is_tried_in_turn() {
 }
 
 #[test]
+fn an_ipv6_address_may_have_brackets() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: no IPv6 here");
+        return;
+    };
+    let port = listener.local_addr().expect("an address").port();
+    for host in ["::1", "[::1]"] {
+        let client = RespClient::connect(host, port, Deadline::after(SOON)).expect("to connect");
+        assert_eq!(client.address(), format!("[::1]:{port}"));
+    }
+}
+
+#[test]
+fn a_password_is_refused_or_taken_or_not_minded() {
+    let none = "ERR AUTH <password> called without any password configured for the default user.";
+    for (answer, why) in [
+        ("+OK".to_string(), None),
+        (format!("-{none}"), None),
+        ("-WRONGPASS no".to_string(), Some(&b"WRONGPASS no"[..])),
+    ] {
+        let (mut client, server) = beside(move |mut stream| {
+            stream.write_all(format!("{answer}\r\n").as_bytes()).expect("to send");
+            read_all(stream)
+        });
+        assert_eq!(client.authenticate(None, Deadline::after(SOON)).expect("nothing"), None);
+        assert_eq!(client.authenticate(Some(b"a b"), Deadline::after(SOON)).expect("an answer"), why);
+        drop(client);
+        assert_eq!(server.join().expect("no panic"), b"*2\r\n$4\r\nAUTH\r\n$3\r\na b\r\n");
+    }
+}
+
+#[test]
 fn a_call_is_an_array_and_takes_its_reply() {
     let (mut client, server) = beside(|mut stream| {
         stream.write_all(b">2\r\n+message\r\n+hi\r\n$2\r\na\0\r\n").expect("to send");

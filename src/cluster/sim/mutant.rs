@@ -73,7 +73,8 @@ impl<T> Cluster<T> {
         let again: Vec<Asked> = self.mutation.again.extract_if(.., |asked| asked.node == node).collect();
         let Some(link) = self.nodes[node.index()].up.and_then(|up| self.links.get_mut(up)) else { return };
         for asked in again {
-            link.outbox.request(asked.id, asked.head, &mut asked.words.iter().map(|word| Word::Received(word)));
+            let mut words = asked.words.iter().map(|word| Word::Received(word));
+            link.outbox.request(asked.id, asked.head, &mut || words.next());
         }
     }
 }

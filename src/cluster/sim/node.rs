@@ -292,14 +292,14 @@ impl Node {
             {
                 client.waiting.pop_front();
                 let (serial, words) = world.ask(client.number, body.index, target, op);
-                let words = words.iter().map(|word| word.word());
+                let mut words = words.iter().map(|word| word.word());
                 let head = op.head(client.number);
                 if op == Op::Forget {
                     cluster.tell(ids[target], head.client, words);
                     continue;
                 }
                 let ticket = Ticket { serial, incarnation: body.incarnation };
-                match cluster.request(ids[target], head, words, ticket) {
+                match cluster.request(ids[target], head, &mut || words.next(), ticket) {
                     Ok(sent) => {
                         full[target] = sent.full;
                         world.figures.full += u64::from(sent.full);

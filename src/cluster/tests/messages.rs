@@ -41,8 +41,8 @@ fn who_is_not_linked_is_not_asked() {
     let mut world = World::new(2);
     let (node, head) = (world.node(1), RequestHead { purpose: Purpose::Plain, client: 1, flags: 0 });
     let words = || [Word::Received(b"PING")].into_iter();
-    assert_eq!(world.stations[0].cluster.request(node, head, words(), 5), Err(5));
-    assert_eq!(world.stations[1].cluster.request(node, head, words(), 6), Err(6));
+    assert_eq!(world.stations[0].cluster.request(node, head, &mut || words().next(), 5), Err(5));
+    assert_eq!(world.stations[1].cluster.request(node, head, &mut || words().next(), 6), Err(6));
     assert!(!world.stations[0].cluster.tell(node, 1, words()));
 }
 
@@ -151,9 +151,9 @@ fn a_full_node_is_told_and_when_it_has_room() {
         let node = world.node(1);
         let mut asked = 0;
         loop {
-            let words = [Word::Received(word)].into_iter();
+            let mut words = [Word::Received(word)].into_iter();
             asked += 1;
-            let sent = world.stations[0].cluster.request(node, head, words, asked).expect("a link");
+            let sent = world.stations[0].cluster.request(node, head, &mut || words.next(), asked).expect("a link");
             assert!(!sent.long);
             if sent.full {
                 break;

@@ -280,10 +280,16 @@ impl World {
         self.ask_words(from, to, ticket, words);
     }
 
-    pub(super) fn ask_words<'w>(&mut self, from: usize, to: usize, ticket: u32, words: impl Iterator<Item = Word<'w>>) {
+    pub(super) fn ask_words<'w>(
+        &mut self,
+        from: usize,
+        to: usize,
+        ticket: u32,
+        mut words: impl Iterator<Item = Word<'w>>,
+    ) {
         let head = RequestHead { purpose: Purpose::Plain, client: 7, flags: 3 };
         let node = self.node(to);
-        self.stations[from].cluster.request(node, head, words, ticket).expect("a link");
+        self.stations[from].cluster.request(node, head, &mut || words.next(), ticket).expect("a link");
     }
 
     pub(super) fn notices(&self, index: usize) -> &[String] {

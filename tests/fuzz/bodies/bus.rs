@@ -156,7 +156,8 @@ pub fn run(input: &[u8]) {
     let asked = 5;
     for ticket in 0..asked {
         let head = RequestHead { purpose: Purpose::Plain, client: 1, flags: 0 };
-        let sent = cluster.request(peer, head, [Word::Received(b"GET"), Word::Received(b"key")].into_iter(), ticket);
+        let mut words = [Word::Received(b"GET"), Word::Received(b"key")].into_iter();
+        let sent = cluster.request(peer, head, &mut || words.next(), ticket);
         assert!(sent.is_ok());
     }
     let mut now_ms = 1000;
