@@ -128,7 +128,8 @@ fn how_far_loading_is_can_be_seen_and_it_may_be_broken_off() {
         let lock = hold(&path);
         let stderr = folder.path("stderr");
         let within = ["sh", "-c", "exec \"$@\" 2>\"$0\"", stderr.to_str().expect("a plain path")];
-        let mut server = start(&path, &[]).within(&within).start();
+        // Nothing is wrong with a file whose reader is killed: it stays.
+        let mut server = start(&path, &["--snapshot-ignore-bad"]).within(&within).start();
         let reader = child(&server);
         let mut client = server.connect();
         drop(lock);
@@ -204,17 +205,20 @@ fn bad_files() -> Vec<(Vec<u8>, &'static str)> {
         (changed(10, 13), "'FILE' needs a newer memento: this one reads values up to version 12, not version 13"),
         (changed(12, 1), "'FILE' is damaged in the block at byte 16"),
         (changed(30, b'x'), "'FILE' is damaged in the block at byte 16"),
-        (file(&[&begin, b"Q", &number(b'E', 1)]), "what it says of keys cannot be"),
-        (file(&[&entry, &number(b'E', 1)]), "what it says of keys cannot be"),
+        (file(&[&begin, b"Q", &number(b'E', 1)]), "it says of keys what cannot be"),
+        (file(&[&entry, &number(b'E', 1)]), "it says of keys what cannot be"),
         // It depends on how it comes whether what is behind the end is looked at.
         (file(&[&begin, &number(b'E', 0), &entry]), ""),
         (file(&[&begin, &entry, &number(b'E', 2)]), "its last record is missing, or says something else"),
         (file(&[&begin, &entry]), "its last record is missing, or says something else"),
         (format::file(&[]), "its last record is missing, or says something else"),
         (file(&[&begin, &entry[..entry.len() - 1]]), "its last record is missing, or says something else"),
-        // A value that is no string, and one that is packed: more is waited for, which does not come.
-        (file(&[&begin, b"K\x01k\x01\x01v", &number(b'E', 1)]), "its last record is missing, or says something else"),
-        (file(&[&begin, b"K\x01k\0\xc3\x02\x01\0v", &number(b'E', 1)]), "it has a packed value"),
+        // A value that is no string, and one that is packed.
+        (file(&[&begin, b"K\x01k\x01\x01v", &number(b'E', 1)]), "it says of keys what cannot be"),
+        // Lengths that nothing has.
+        (file(&[&begin, b"K\x81\xff\0\0\0\0\0\0\0k", &number(b'E', 1)]), "it says of keys what cannot be"),
+        (file(&[&begin, b"K\x01k\0\x81\xff\0\0\0\0\0\0\0", &number(b'E', 1)]), "it says of keys what cannot be"),
+        (file(&[&begin, b"K\x01k\0\xc3\x02\x01\0v", &number(b'E', 1)]), "it says of keys what cannot be"),
     ]
 }
 
@@ -285,7 +289,11 @@ fn what_is_no_file_or_may_not_be_read_is_refused() {
     let folder = Scratch::new();
     let path = file(&folder);
     fs::create_dir(&path).expect("a folder");
-    expect_refused(&path, &[], &format!("cannot open '{}': it is no regular file", path.display()));
+    let why = format!("cannot open '{}': it is no regular file", path.display());
+    expect_refused(&path, &[], &why);
+    // Nor is it moved aside: whether it is bad is not known.
+    expect_refused(&path, &["--snapshot-ignore-bad"], &why);
+    assert!(path.is_dir());
     fs::remove_dir(&path).expect("to remove our own folder");
     fs::write(&path, format::file(&[&number(b'B', 0), &number(b'E', 0)])).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("our own file");

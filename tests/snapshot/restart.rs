@@ -189,6 +189,42 @@ fn a_snapshot_that_is_made_at_the_end_is_waited_for() {
 }
 
 #[test]
+fn a_snapshot_that_fails_while_the_server_ends_is_made_once_more() {
+    let _together = together();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let mut server = serve(&path);
+    let mut client = server.connect();
+    fill(&mut client, "filler", 50_000, "stays");
+    // Its writer is killed.
+    client.expect("BGSAVE", "Background saving started");
+    let writer = child(&server);
+    signal_child(writer, Signal::SIGSTOP);
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("ending");
+    signal_child(writer, Signal::SIGKILL);
+    assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
+    assert_eq!(read(&path).keys.len(), 50_000);
+
+    // A writer that stands still, to which nobody talks any more, has the new file: it is waited for.
+    let (mut server, mut other) = (serve(&path), serve(&path));
+    let mut client = server.connect();
+    client.expect("BGSAVE", "Background saving started");
+    let writer = child(&server);
+    signal_child(writer, Signal::SIGSTOP);
+    other.connect().expect("SET other v", "OK");
+    other.signal(Signal::SIGTERM);
+    other.wait_for_log("a snapshot of ");
+    pause_us(100_000);
+    assert!(other.is_running());
+    server.signal(Signal::SIGKILL);
+    server.wait_exit();
+    signal_child(writer, Signal::SIGCONT);
+    assert_eq!(other.wait_exit().code(), Some(0), "{}", other.log());
+    assert_eq!(read(&path).text("other"), "v");
+}
+
+#[test]
 fn after_the_interval_what_has_changed_is_written_and_nothing_else_is() {
     let _together = together();
     let folder = Scratch::new();
