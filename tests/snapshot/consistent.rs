@@ -57,7 +57,7 @@ impl Progress {
 
 /// The key of a step.
 fn step_key(step: u64) -> String {
-    let tag = if step % 2 == 0 { "" } else { "{crowd}" };
+    let tag = if step.is_multiple_of(2) { "" } else { "{crowd}" };
     format!("{tag}stair{step}")
 }
 

@@ -296,7 +296,7 @@ fn what_is_no_file_or_may_not_be_read_is_refused() {
     assert!(path.is_dir());
     fs::remove_dir(&path).expect("to remove our own folder");
     fs::write(&path, format::file(&[&number(b'B', 0), &number(b'E', 0)])).expect("a file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("our own file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("our own file");
     // Who may do all, may read it nevertheless.
     if need("setpriv") {
         let folder = path.parent().expect("a folder");

@@ -13,7 +13,7 @@ use crate::{wait_until_loaded, wait_until_saved};
 
 /// Keys with values of every kind, none of which ends.
 fn entries() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let bytes = |count: usize| (0..count).map(|at| (at * at >> 8) as u8 ^ at as u8).collect::<Vec<u8>>();
+    let bytes = |count: usize| (0..count).map(|at| ((at * at) >> 8) as u8 ^ at as u8).collect::<Vec<u8>>();
     let mut entries: Vec<(Vec<u8>, Vec<u8>)> = vec![
         (b"".to_vec(), b"of the empty key".to_vec()),
         (b"empty".to_vec(), Vec::new()),
