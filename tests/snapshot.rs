@@ -3,6 +3,8 @@
 //!
 //! `MEMENTO_SEED=n` repeats the random tests with that seed.
 
+#[path = "snapshot/bounds.rs"]
+mod bounds;
 #[path = "snapshot/consistent.rs"]
 mod consistent;
 #[path = "snapshot/errors.rs"]
@@ -11,6 +13,10 @@ mod errors;
 mod format;
 #[path = "snapshot/kills.rs"]
 mod kills;
+#[path = "snapshot/loading.rs"]
+mod loading;
+#[path = "snapshot/restart.rs"]
+mod restart;
 mod support;
 
 use std::fs;

@@ -311,9 +311,10 @@ pub(super) fn set_name(session: &mut Session, name: &[u8]) {
 /// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
 pub(super) fn shutdown(ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
     let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
+    let mut skip_last = false;
     for word in args.from(1) {
         match choice(word, &["nosave", "now", "force", "abort", "save"]) {
-            Some(0) => ctx.state.snapshots.skip_last = true,
+            Some(0) => skip_last = true,
             Some(1..3) => {}
             Some(3) if args.len() == 2 => return error("No shutdown in progress."),
             Some(4) if args.len() == 2 => {
@@ -324,6 +325,7 @@ pub(super) fn shutdown(ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>
             _ => return Err(CommandError::Syntax),
         }
     }
+    ctx.state.snapshots.skip_last = skip_last;
     Ok(Flow::Shutdown)
 }
 

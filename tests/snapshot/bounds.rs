@@ -1,0 +1,132 @@
+//! A snapshot costs a bounded part of each turn, and of memory, whatever the disk does: nobody waits for it.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Client, Scratch, Server, alone, beside, wait_for};
+use crate::{child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_saved};
+
+const KEYS: usize = 150_000;
+
+/// So long a bystander may wait on a busy machine.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// A prefix for keys of some length.
+fn prefix() -> String {
+    format!("{}:", "p".repeat(50))
+}
+
+/// Lets a snapshot come as far as this part of its keys, and stops its writer there.
+#[track_caller]
+fn stop_at(server: &Server, client: &mut Client, part: u64) -> i32 {
+    let writer = child(server);
+    signal_child(writer, Signal::SIGSTOP);
+    wait_for("a part of the snapshot", || {
+        assert_eq!(client.info("rdb_bgsave_in_progress"), 1, "the snapshot was faster than this test");
+        if client.info("current_save_keys_processed") >= part {
+            return true;
+        }
+        signal_child(writer, Signal::SIGCONT);
+        pause_us(500);
+        signal_child(writer, Signal::SIGSTOP);
+        false
+    });
+    writer
+}
+
+#[test]
+fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_and_nobody_waits() {
+    let _alone = alone();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let server = serve(&path);
+    let (mut client, mut saver, mut bystander) = (server.connect(), server.connect(), server.connect());
+    fill(&mut client, &prefix(), KEYS, "value");
+    client.expect("SAVE", "OK");
+    saver.send("SAVE\r\n");
+    let writer = stop_at(&server, &mut client, KEYS as u64 * 2 / 3);
+    let (before, used) = (server.resident_kb(), client.info("used_memory") as i64 / 1024);
+    // All keys are written again and again; of those behind the walk much more would have to be noted than may be.
+    let mut most = 0;
+    let (_, worst) = beside(&mut bystander, || {
+        for round in 0..4 {
+            fill(&mut client, &prefix(), KEYS, &format!("new{round}!")[..5]);
+            most = most.max(server.resident_kb() - before);
+        }
+    });
+    assert!(most < 4096 + used / 40, "{most} kB more, of {used} kB");
+    assert!(worst < WAIT_MAX, "{worst:?}");
+    // The writer stands still, and it is given up nevertheless.
+    let why = "keys change faster than the disk takes them";
+    assert_eq!(saver.line(), format!("(error) the snapshot failed: {why}"));
+    assert_eq!(persistence(&mut client, "snapshot_last_error"), why);
+    assert_eq!(persistence(&mut client, "rdb_last_bgsave_status"), "err");
+    let old = read(&path);
+    assert!(old.keys.len() == KEYS && old.keys.values().all(|(value, _)| value == b"value"));
+    // The process that wrote it has the new file until it has noticed.
+    assert!(client.ask("SAVE").ends_with("another process writes it"));
+    signal_child(writer, Signal::SIGCONT);
+    wait_for("the next snapshot", || client.ask("SAVE") == "OK");
+    assert!(read(&path).keys.values().all(|(value, _)| value == b"new3!"));
+    eprintln!("{most} kB more of {used} kB, a bystander waited for {worst:?}");
+}
+
+#[test]
+fn keys_that_change_again_and_again_are_noted_once() {
+    let _alone = alone();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let server = serve(&path);
+    let mut client = server.connect();
+    fill(&mut client, &prefix(), KEYS, "value");
+    client.expect("BGSAVE", "Background saving started");
+    let writer = stop_at(&server, &mut client, KEYS as u64 * 2 / 3);
+    // Each of a thousand keys a hundred times: more than may be noted, if each time counted.
+    for round in 0..100 {
+        fill(&mut client, &prefix(), 1000, &round.to_string());
+    }
+    signal_child(writer, Signal::SIGCONT);
+    wait_until_saved(&mut client);
+    assert_eq!(persistence(&mut client, "snapshot_last_error"), "");
+    let found = read(&path);
+    assert!((0..1000).all(|number| found.text(&format!("{}{number}", prefix())) == "99"));
+    assert_eq!(found.keys.len(), KEYS);
+}
+
+#[test]
+fn snapshots_and_their_loading_make_nobody_wait() {
+    let _alone = alone();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let server = serve(&path);
+    let (mut client, mut bystander) = (server.connect(), server.connect());
+    fill(&mut client, &prefix(), KEYS, "value");
+    client.expect(&format!("SETRANGE long {} x", 100_000_000), "100000001");
+    let (_, worst) = beside(&mut bystander, || {
+        for _ in 0..3 {
+            client.expect("SET k v", "OK");
+            client.expect("SAVE", "OK");
+        }
+    });
+    let turn = Duration::from_micros(client.info("snapshot_last_turn_worst_usec"));
+    assert!(worst < WAIT_MAX && turn < WAIT_MAX, "{worst:?}, a turn of {turn:?}");
+    drop((client, bystander, server));
+    let server = crate::start(&path, &[]).start();
+    let mut client = server.connect();
+    // Who asks while keys are loaded is answered as fast.
+    let mut asked = 0;
+    let mut worst = Duration::ZERO;
+    loop {
+        let begun = std::time::Instant::now();
+        let loading = client.info("loading");
+        worst = worst.max(begun.elapsed());
+        if loading == 0 {
+            break;
+        }
+        asked += 1;
+    }
+    assert!(worst < WAIT_MAX, "{worst:?} in {asked} answers");
+    client.expect("DBSIZE", &(KEYS + 2).to_string());
+    client.expect("STRLEN long", "100000001");
+}
