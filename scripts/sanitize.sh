@@ -11,7 +11,7 @@ export MEMENTO_SEEDS="${MEMENTO_SEEDS:-1}"
 if [ -n "${MEMENTO_SANITIZE:-}" ]; then
     set -- "$MEMENTO_SANITIZE"
 else
-    set -- store:: blob:: sys::mapping sys::pages sys::simd
+    set -- store:: blob:: snapshot:: sys::mapping sys::pages sys::simd
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=${CARGO_TARGET_DIR:-target}

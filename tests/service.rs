@@ -51,6 +51,24 @@ fn the_manager_hears_of_the_start_the_life_and_the_end() {
 }
 
 #[test]
+fn the_manager_hears_of_the_start_when_the_keys_are_loaded() {
+    let scratch = Scratch::new();
+    let (path, dump) = (scratch.path("notify"), scratch.path("dump"));
+    let dump = dump.to_str().expect("a path");
+    let mut first = Start::new(&["--snapshot", dump]).start();
+    // A file that is not there has to be looked for as well.
+    wait_for("an answer", || first.connect().ask_line("SET key value") == "OK");
+    first.signal(Signal::SIGTERM);
+    assert!(first.wait_exit().success());
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    let socket = format!("NOTIFY_SOCKET={}", path.to_str().expect("a path"));
+    let server = Start::new(&["--snapshot", dump]).within(&["env", &socket]).start();
+    assert_eq!(heard(&manager), "READY=1");
+    // Nobody is answered LOADING any more.
+    server.connect().expect_line("GET key", "value");
+}
+
+#[test]
 fn an_abstract_socket_and_anothers_watchdog() {
     let name = format!("memento-test-notify-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("a name");

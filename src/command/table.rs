@@ -372,11 +372,11 @@ const EMPTY: u8 = u8::MAX;
 /// With so many places, most rows are found at the first.
 const INDEX_BITS: u32 = 9;
 
-/// Where a name is looked for first in [`INDEX`]: multiplicative hashing (Knuth, volume 3, 6.4), by the multiplier of
-/// his MMIX generator, which sends fewer of our names to the same place than others do.
+/// Where a name is looked for first in [`INDEX`]: multiplicative hashing (Knuth, volume 3, 6.4), by a multiplier
+/// that was searched for: it sends hardly any two of our names to the same place.
 const fn place_of(folded: u128) -> usize {
     let half = folded as u64 ^ (folded >> 64) as u64;
-    (half.wrapping_mul(0x5851_F42D_4C95_7F2D) >> (64 - INDEX_BITS)) as usize
+    (half.wrapping_mul(0x87A2_9063_8C6E_78B3) >> (64 - INDEX_BITS)) as usize
 }
 
 /// The rows' names, folded.

@@ -382,6 +382,7 @@ impl Forwards {
     }
 
     /// A node has gone, and all its clients with it.
+    #[expect(clippy::vec_box, reason = "they stand boxed in their row")]
     pub(super) fn forget_node(&mut self, node: NodeId) -> Vec<Box<Session>> {
         let start = self.watchers.partition_point(|&(of, ..)| of < node);
         let end = self.watchers.partition_point(|&(of, ..)| of <= node);

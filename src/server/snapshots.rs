@@ -638,6 +638,8 @@ impl Server {
         if loading.intake.is_whole() && bad.is_none() {
             let text = format_args!("{keys} keys are loaded in {took_ms} ms; {ended} had ended meanwhile");
             log::write(Level::Info, text);
+        } else if bad.is_none() {
+            log::write(Level::Info, format_args!("there is no snapshot yet"));
         }
         for token in self.reactor.tokens() {
             if let Some(client) = self.reactor.client(token) {
