@@ -124,7 +124,7 @@
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
 //! | `snapshot/mod.rs`, `record.rs`, `feed.rs`, `intake.rs` | snapshots: what they say of keys; how that leaves the server and comes back |
 //! | `snapshot/child.rs`, `blocks.rs` | the process that has their file; the file |
-//! | `client/mod.rs` | a blocking client of the text protocol, for the tools and the tests |
+//! | `client/mod.rs` | where a server is, for the tools and the library for C |
 //! | `client/resp.rs`, `reply.rs` | a blocking client of RESP, with deadlines; replies of any kind, as they lie in what was received |
 //! | `client/reply/tests.rs`, `client/resp/tests.rs` | tests only: replies however they are cut; servers that break off, stall, talk nonsense |
 //! | `cli/mod.rs`, `options.rs` | memento-cli: one command, or lines whose answers are looked at; its command line |

@@ -357,23 +357,28 @@ impl Forwards {
         !self.errands.is_empty()
     }
 
-    /// The session of a client of another node: a new one, if it watches nothing.
+    /// The session of a client of another node, which goes: a new one, if it watches nothing.
     pub(super) fn take_watcher(&mut self, node: NodeId, client: u64) -> Session {
-        if let Ok(place) = self.watcher(node, client) {
-            return *self.watchers.remove(place).2;
+        match self.watcher(node, client) {
+            Ok(place) => *self.watchers.remove(place).2,
+            Err(_) => self.new_watcher(),
         }
+    }
+
+    /// The session of a client of another node that is about to watch something, and stays; and that node's name.
+    pub(super) fn watching(&mut self, node: NodeId, client: u64) -> (&mut Session, &str) {
+        let place = self.watcher(node, client).unwrap_or_else(|place| {
+            let session = self.new_watcher();
+            self.watchers.insert(place, (node, client, Box::new(session)));
+            place
+        });
+        (&mut self.watchers[place].2, &self.names[node.index()])
+    }
+
+    fn new_watcher(&mut self) -> Session {
         // Our own clients are counted up from 1; these get their numbers from the other end.
         self.watcher_id -= 1;
         Session::new(self.watcher_id, 0, true, false)
-    }
-
-    /// Keeps the session of a client of another node, if it watches something.
-    pub(super) fn keep_watcher(&mut self, node: NodeId, client: u64, session: Session) {
-        if session.transaction.is_some()
-            && let Err(place) = self.watcher(node, client)
-        {
-            self.watchers.insert(place, (node, client, Box::new(session)));
-        }
     }
 
     /// The place of a client of another node, or where it would be.

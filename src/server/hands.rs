@@ -170,10 +170,17 @@ impl Hands<'_> {
     /// Watches keys for a client of another node.
     fn watch(&mut self, request: &Request<'_>, output: &mut Output) {
         let watch = command::lookup(b"watch");
-        let mut session = self.forwards.take_watcher(request.from, request.client);
-        let peer = OtherNode(&self.forwards.names[request.from.index()]);
-        Serving::of_node(self.engine, &mut session, &peer).execute(watch, request.args, None, output, Encoding::Bus);
-        self.forwards.keep_watcher(request.from, request.client, session);
+        let (session, name) = self.forwards.watching(request.from, request.client);
+        Serving::of_node(self.engine, session, &OtherNode(name)).execute(
+            watch,
+            request.args,
+            None,
+            output,
+            Encoding::Bus,
+        );
+        if session.transaction.is_none() {
+            self.forwards.take_watcher(request.from, request.client);
+        }
     }
 
     /// Watches nothing for that client any more.

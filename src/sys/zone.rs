@@ -1,6 +1,6 @@
 //! The box's time zone: `TZ`, else /etc/localtime; what the C library has for it takes 6 kB.
 //!
-//! A zone is a file as tzfile(5) has it, whose changes of 64 bits are read, or a rule as POSIX has it
+//! A zone is a file as tzfile(5) has it, whose changes of 64 bits are read where there are such, or a rule as POSIX has it
 //! (`CET-1CEST,M3.5.0,M10.5.0/3`), which such a file ends with as well: it holds behind the last change. Where neither is
 //! found it is UTC.
 
@@ -94,18 +94,24 @@ fn in_file(file: &[u8], seconds: i64) -> Option<i64> {
     // Everything is there twice, first with times of 32 bits. Of each: marks of two kinds, leap seconds, times with the
     // numbers of their kinds, kinds, letters.
     const WIDTHS: [[usize; 6]; 2] = [[1, 1, 8, 5, 6, 1], [1, 1, 12, 9, 6, 1]];
+    // An old file has the first alone.
+    let is_old = file.get(4) == Some(&0);
     let (mut header, mut end) = (0, 0);
-    for widths in WIDTHS {
+    for widths in &WIDTHS[..if is_old { 1 } else { 2 }] {
         header = end;
         end += HEADER_BYTES;
-        for (place, width) in widths.into_iter().enumerate() {
+        for (place, &width) in widths.iter().enumerate() {
             end += count(file, header, place)? * width;
         }
     }
     let (changes, kinds) = (count(file, header, 3)?, count(file, header, 4)?);
-    let times = header + HEADER_BYTES;
+    let (times, width) = (header + HEADER_BYTES, if is_old { 4 } else { 8 });
+    let time = |place: usize| match is_old {
+        true => number(file, times + width * place).map(i64::from),
+        false => Some(i64::from_be_bytes(*file.get(times + width * place..)?.first_chunk()?)),
+    };
     let mut place = 0;
-    while place < changes && i64::from_be_bytes(*file.get(times + 8 * place..)?.first_chunk()?) <= seconds {
+    while place < changes && time(place)? <= seconds {
         place += 1;
     }
     // The rule is a line of its own.
@@ -113,7 +119,7 @@ fn in_file(file: &[u8], seconds: i64) -> Option<i64> {
     if place == changes && changes > 0 && !rule.is_empty() {
         return Some(by_rule(rule, seconds));
     }
-    let numbers = times + 8 * changes;
+    let numbers = times + width * changes;
     let first = numbers + changes;
     let kind = match place {
         // Before the first change: the first kind that is no summer time.
@@ -131,6 +137,10 @@ fn by_rule(mut rule: &[u8], seconds: i64) -> i64 {
         return winter;
     }
     let summer = if is_number(rule) { -time(&mut rule) } else { winter + HOUR };
+    if rule.is_empty() {
+        // What the C library takes where nothing is said.
+        rule = b",M3.2.0,M11.1.0";
+    }
     let year = date(seconds).year.into();
     let begin = change(&mut rule, year) - winter;
     let end = change(&mut rule, year) - summer;
@@ -305,6 +315,29 @@ mod tests {
             let offset = offset(&file[..length], 1_750_000_000);
             assert!(offset == 0 || offset == HOUR || offset == 2 * HOUR, "{length}: {offset}");
         }
+    }
+
+    #[test]
+    fn an_old_file_is_read_and_a_rule_without_days_has_those_of_the_c_library() {
+        // Berlin since 1996, as a file of the first version: a change in spring and one in autumn.
+        let mut file = b"TZif\0".to_vec();
+        file.resize(20, 0);
+        for count in [0, 0, 0, 2, 2, 9_i32] {
+            file.extend(count.to_be_bytes());
+        }
+        for seconds in [1_743_296_400_i32, 1_761_440_400] {
+            file.extend(seconds.to_be_bytes());
+        }
+        file.extend([1, 0]);
+        for (offset, is_summer) in [(3600_i32, 0), (7200, 1)] {
+            file.extend(offset.to_be_bytes());
+            file.extend([is_summer, 0]);
+        }
+        file.extend(b"CET\0CEST\0");
+        let offsets = [1_743_296_399, 1_743_296_400, 1_761_440_399, 1_761_440_400].map(|at| offset(&file, at));
+        assert_eq!(offsets, [HOUR, 2 * HOUR, 2 * HOUR, HOUR]);
+        // New York's, on 1 January, 1 July.
+        assert_eq!([1_735_707_600, 1_751_342_400].map(|at| offset(b"EST5EDT", at)), [-5 * HOUR, -4 * HOUR]);
     }
 
     #[test]

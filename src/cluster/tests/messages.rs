@@ -41,8 +41,9 @@ fn who_is_not_linked_is_not_asked() {
     let mut world = World::new(2);
     let (node, head) = (world.node(1), RequestHead { purpose: Purpose::Plain, client: 1, flags: 0 });
     let words = || [Word::Received(b"PING")].into_iter();
-    assert_eq!(world.stations[0].cluster.request(node, head, &mut || words().next(), 5), Err(5));
-    assert_eq!(world.stations[1].cluster.request(node, head, &mut || words().next(), 6), Err(6));
+    let (mut first, mut second) = (words(), words());
+    assert_eq!(world.stations[0].cluster.request(node, head, &mut || first.next(), 5), Err(5));
+    assert_eq!(world.stations[1].cluster.request(node, head, &mut || second.next(), 6), Err(6));
     assert!(!world.stations[0].cluster.tell(node, 1, words()));
 }
 
