@@ -219,8 +219,8 @@ Options:
         --snapshot FILE keep all keys in this file: loaded at the start, written at
                         the end, and in between
         --snapshot-interval SECONDS
-                        write it where keys have changed for so long (3600; 0:
-                        only on SAVE, BGSAVE and at the end)
+                        write it so often where keys have changed (3600; 0: only
+                        on SAVE, BGSAVE and at the end)
         --snapshot-ignore-bad
                         move it aside if it cannot be loaded, instead of not
                         starting

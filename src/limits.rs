@@ -495,7 +495,7 @@ pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;
 pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 
 /// So many changed keys at most are the last ones, all told of in one turn.
-pub const SNAPSHOT_LAST_KEYS: usize = 1024;
+pub const SNAPSHOT_LAST_KEYS: usize = 512;
 
 /// What is told of them together is not much more than this, since what they share with the store cannot change in place.
 pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
@@ -503,8 +503,14 @@ pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
 /// The keys that changed and are not told of may take this part of the memory that the store uses ...
 pub const SNAPSHOT_TRAIL_PART: usize = 40;
 
-/// ... or so many bytes, if that is more.
+/// ... or so many bytes, if that is more ...
 pub const SNAPSHOT_TRAIL_BYTES: usize = 1 << 20;
+
+/// ... and no more than these, which are moved, and given back, at once.
+pub const SNAPSHOT_TRAIL_BYTES_MAX: usize = 16 << 20;
+
+/// A walk tells no more keys of a page when so much is not sent.
+pub const SNAPSHOT_STUFFED_BYTES: usize = 256 * 1024;
 
 /// What is told of changed keys, when all others are told of, may be so many bytes more than what these took.
 pub const SNAPSHOT_AGAIN_BYTES: u64 = 64 << 20;

@@ -334,7 +334,12 @@ fn execute_in_cluster(
         Ok(aim) => aim,
         Err(rejection) => return reject(spec, rejection, ctx, reply),
     };
-    // Where a request is only passed on, its owner knows whether there is memory for it.
+    // Where a request is only passed on, its owner knows whether it has the keys, and whether there is memory for it.
+    if aim.route.is_none()
+        && let Some(error) = lacks_keys(spec, ctx, chosen)
+    {
+        return reject(spec, (chosen.0, error), ctx, reply);
+    }
     if (aim.route.is_none() || transaction::queues(ctx, spec))
         && let Some(error) = lacks_memory(spec, ctx, args)
     {
@@ -502,10 +507,10 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         CommandError::Other("NOAUTH Authentication required.".into())
     } else if ctx.session.denied && ctx.state.access.password.is_none() && !spec.flags.has(Flags::UNPROTECTED) {
         CommandError::Other(DENIED.into())
-    } else if let Some(why) = ctx.state.snapshots.closed
-        && spec.flags.has_any(Flags::READONLY.and(Flags::WRITE).and(Flags::LOADED))
+    } else if ctx.state.slots.is_none()
+        && let Some(error) = lacks_keys(spec, ctx, chosen)
     {
-        CommandError::Other(why.into())
+        error
     } else if spec.flags.has(Flags::NO_MULTI) && transaction::is_open(ctx) {
         CommandError::other("Command not allowed inside a transaction")
     } else if spec.flags.has(Flags::DEBUG)
@@ -521,6 +526,14 @@ fn admit(spec: &CommandSpec, ctx: &Ctx<'_>, chosen: Chosen) -> Result<Chosen, Re
         return Ok(chosen);
     };
     Err((chosen.0, error))
+}
+
+/// Why a request is refused that needs keys, while there are none to be had.
+fn lacks_keys(spec: &CommandSpec, ctx: &Ctx<'_>, (sub, _): Chosen) -> Option<CommandError> {
+    let why = ctx.state.snapshots.closed?;
+    let needs = |flags: Flags| flags.has_any(Flags::READONLY.and(Flags::WRITE).and(Flags::LOADED));
+    let needs_keys = needs(spec.flags) || sub.is_some_and(|sub| needs(spec.subcommands()[sub].flags));
+    needs_keys.then(|| CommandError::Other(why.into()))
 }
 
 /// What a request concerns; nothing where there is no cluster, and this node's keys where another one has sent it here.

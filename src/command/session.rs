@@ -311,21 +311,22 @@ pub(super) fn set_name(session: &mut Session, name: &[u8]) {
 /// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE]`: with Redis's words for what makes no difference here.
 pub(super) fn shutdown(ctx: &mut Ctx<'_>, args: Args<'_>, _reply: &mut Reply<'_>) -> Outcome {
     let error = |text: &str| Err(CommandError::Other(format!("ERR {text}")));
-    let mut skip_last = false;
+    let mut last = None;
     for word in args.from(1) {
         match choice(word, &["nosave", "now", "force", "abort", "save"]) {
-            Some(0) => skip_last = true,
+            Some(0) if last != Some(true) => last = Some(false),
             Some(1..3) => {}
             Some(3) if args.len() == 2 => return error("No shutdown in progress."),
-            Some(4) if args.len() == 2 => {
+            Some(4) if last != Some(false) => {
                 if ctx.state.settings.snapshot.is_empty() {
                     return error("this server makes no snapshots, use SHUTDOWN NOSAVE");
                 }
+                last = Some(true);
             }
             _ => return Err(CommandError::Syntax),
         }
     }
-    ctx.state.snapshots.skip_last = skip_last;
+    ctx.state.snapshots.last = last;
     Ok(Flow::Shutdown)
 }
 

@@ -36,8 +36,10 @@ pub struct Snapshots {
     pub loaded: u64,
     /// Entries of that snapshot that had ended meanwhile.
     pub loaded_ended: u64,
-    /// Whether the server is to end without one.
-    pub skip_last: bool,
+    /// Entries of that snapshot whose slots are other nodes', which were left out.
+    pub loaded_foreign: u64,
+    /// Whether the server is to end with one, or without, whatever has changed; where that was said.
+    pub last: Option<bool>,
 }
 
 /// How far loading is.

@@ -494,6 +494,7 @@ impl Server {
             self.begin_end(name);
         } else {
             log::write(Level::Warn, format_args!("{name} again, ending at once"));
+            self.give_up_last_snapshot();
             self.stage = Stage::Ended;
         }
     }

@@ -12,11 +12,11 @@ use crate::dump::Value;
 use crate::limits::{
     LAST_SNAPSHOT_MS, LOADING_NS_MAX, LOADING_TOLD_MS, SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES,
     SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_TRAIL_BYTES,
-    SNAPSHOT_TRAIL_PART,
+    SNAPSHOT_TRAIL_BYTES_MAX, SNAPSHOT_TRAIL_PART,
 };
 use crate::proto::Digits;
 use crate::snapshot::{Error, Feed, Intake, LAST_WORDS, NAME, Step};
-use crate::store::{Cursor, Expiry, Key, Store};
+use crate::store::{Cursor, Expiry, Key, SlotId, Store};
 use crate::sys::{clock, files, reason, sentence, spawn};
 use std::ffi::{CStr, CString};
 use std::io;
@@ -57,6 +57,8 @@ struct Saving {
     feed: Feed,
     /// Where the walk goes on; none behind its end.
     cursor: Option<Cursor>,
+    /// Keys that it has met where enough was told of already.
+    rest: Vec<Box<[u8]>>,
     /// What was told of keys because they had changed, in bytes.
     again_bytes: u64,
     /// Whether the child takes nothing just now.
@@ -81,24 +83,33 @@ impl Saving {
     /// Tells some more, and gives whether that was all. An error says why there will be no snapshot.
     #[inline(never)]
     fn tell(&mut self, store: &mut Store, now_ms: u64) -> Result<bool, &'static str> {
-        let Saving { feed, key, began_ms, .. } = self;
+        let Saving { feed, key, rest, began_ms, .. } = self;
         if store.trail_flushed() {
             feed.flushed();
         }
         let waiting = store.trail_len().unwrap_or(0);
         let walked_bytes = feed.bytes - self.again_bytes;
-        if self.cursor.is_none() && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
+        let walks = self.cursor.is_some() || !rest.is_empty();
+        if !walks && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
             return Err("keys change as fast as the disk takes them");
         }
         // Those that have changed and those that are walked over take turns by bytes, so that the walk comes to its end.
-        if let Some(from) = self.cursor.filter(|_| waiting == 0 || walked_bytes < self.again_bytes) {
-            self.cursor = store.walk(from, now_ms, &mut |entry| feed.key(&entry, *began_ms));
+        if walks && (waiting == 0 || walked_bytes < self.again_bytes) {
+            if let Some(key) = rest.pop() {
+                store.get(&*key, now_ms).into_iter().for_each(|entry| feed.key(&entry, *began_ms));
+            } else if let Some(from) = self.cursor {
+                self.cursor = store.walk(from, now_ms, &mut |entry| match feed.is_stuffed() {
+                    true => rest.push(entry.key().into()),
+                    false => feed.key(&entry, *began_ms),
+                });
+            }
             return Ok(false);
         }
-        let mut is_last = self.cursor.is_none() && waiting <= SNAPSHOT_LAST_KEYS;
+        let mut is_last = !walks && waiting <= SNAPSHOT_LAST_KEYS;
         let before = feed.bytes;
         for _ in 0..if is_last { waiting } else { SNAPSHOT_KEYS_AT_ONCE } {
-            if feed.bytes - before > SNAPSHOT_LAST_BYTES {
+            // Where these change faster than that is sent, they are held all the same: else there would never be an end.
+            if feed.bytes - before > SNAPSHOT_LAST_BYTES && self.again_bytes <= walked_bytes {
                 is_last = false;
                 break;
             }
@@ -247,7 +258,7 @@ impl Loading {
                     digits = Digits::of(number);
                     digits.bytes()
                 }
-                Value::Packed(..) => return Err(Failure::Bad("it has a packed value")),
+                Value::Packed(..) => unreachable!("records have no packed values"),
             };
             state.store.upsert(Key::from(key), bytes, expiry, state.now.ms);
         }
@@ -255,9 +266,13 @@ impl Loading {
     }
 }
 
-/// When a key ends; none for one that has ended, which goes.
+/// When a key ends; none for one that has ended, which goes, and for one that another node has.
 #[inline(never)]
 fn expiry(after_ms: Option<u64>, base_ms: i64, key: &[u8], state: &mut State) -> Option<Expiry> {
+    if state.slots.is_some_and(|own| !own.has(SlotId::of_key(key))) {
+        state.snapshots.loaded_foreign += 1;
+        return None;
+    }
     let Some(after_ms) = after_ms else { return Some(Expiry::Never) };
     let at_ms = i64::try_from(after_ms).unwrap_or(i64::MAX).saturating_add(base_ms);
     if at_ms > state.now.ms as i64 {
@@ -341,7 +356,8 @@ impl Server {
             }
         };
         let State { store, snapshots, .. } = &mut self.engine.state;
-        store.begin_trail(SNAPSHOT_TRAIL_BYTES.max(store.bytes_used() / SNAPSHOT_TRAIL_PART));
+        let part = store.bytes_used() / SNAPSHOT_TRAIL_PART;
+        store.begin_trail(part.clamp(SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_BYTES_MAX));
         let keys = store.len() as u64;
         snapshots.making = Some(Making { began_ms: now.ms, keys, done: 0 });
         snapshots.turn_worst_us = 0;
@@ -349,6 +365,7 @@ impl Server {
             child,
             feed: Feed::new(now.to_wall_ms(now.ms)),
             cursor: Some(Cursor::START),
+            rest: Vec::new(),
             again_bytes: 0,
             blocked: false,
             point: None,
@@ -641,12 +658,24 @@ impl Server {
         } else if bad.is_none() {
             log::write(Level::Info, format_args!("there is no snapshot yet"));
         }
+        if snapshots.loaded_foreign > 0 {
+            let count = snapshots.loaded_foreign;
+            log::write(
+                Level::Warn,
+                format_args!("{count} keys of the snapshot are left out: other nodes have their slots"),
+            );
+        }
+        self.guard_all(false);
+        self.manager.tell_ready(self.engine.state.now.ms);
+    }
+
+    /// From now on keys are to be had, or not.
+    fn guard_all(&mut self, closed: bool) {
         for token in self.reactor.tokens() {
             if let Some(client) = self.reactor.client(token) {
-                client.session.settle_guard(false);
+                client.session.settle_guard(closed);
             }
         }
-        self.manager.tell_ready(self.engine.state.now.ms);
     }
 
     /// Ends the server: what it was to load stays where it is.
@@ -661,8 +690,13 @@ impl Server {
         let State { settings, snapshots, store, .. } = &self.engine.state;
         let loads = matches!(self.snapshots.work, Work::Loading(_));
         let makes = matches!(self.snapshots.work, Work::Saving(_));
-        let changed = makes || store.changes() != snapshots.changes;
-        !settings.snapshot.is_empty() && !snapshots.skip_last && !loads && changed
+        // One that somebody took away is missed as well.
+        let is_missing = || !self.snapshots.last_begun && files::to_read(settings.snapshot.as_ref()).is_err();
+        let wanted = match snapshots.last {
+            Some(wanted) => wanted && !self.snapshots.last_begun,
+            None => store.changes() != snapshots.changes || !store.is_empty() && is_missing(),
+        };
+        !settings.snapshot.is_empty() && !loads && (makes && snapshots.last != Some(false) || wanted)
     }
 
     /// Goes on with the last snapshot: the one that is being made, or a new one where keys have changed since.
@@ -672,6 +706,8 @@ impl Server {
         if self.engine.state.snapshots.closed.is_none() {
             self.engine.state.snapshots.closed = Some(command::ENDING);
             self.engine.state.snapshots.error = None;
+            // Of those that do not take what they are owed.
+            self.guard_all(true);
         }
         if now_ms >= self.snapshots.patience_ms + LOADING_TOLD_MS {
             self.snapshots.patience_ms = now_ms;
@@ -693,6 +729,13 @@ impl Server {
         if let Err(why) = outcome {
             self.failure = Some(self.named(&format!("the last snapshot failed, the one before it stays: {why}")));
             self.stage = Stage::Ended;
+        }
+    }
+
+    /// The server ends at once, whatever has changed.
+    pub(super) fn give_up_last_snapshot(&mut self) {
+        if self.wants_last_snapshot() {
+            self.failure = Some(self.named("the last snapshot is not made, the one before it stays"));
         }
     }
 

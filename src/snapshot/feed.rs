@@ -6,7 +6,7 @@
 
 use super::record;
 use crate::blob::Blob;
-use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::limits::{SNAPSHOT_CHUNK_BYTES, SNAPSHOT_STUFFED_BYTES};
 use crate::store::{EntryRef, Value};
 use std::rc::Rc;
 
@@ -47,6 +47,11 @@ impl Feed {
     /// Whether there is enough to be sent before more is told.
     pub fn is_full(&self) -> bool {
         self.heads.len() - self.at >= SNAPSHOT_CHUNK_BYTES || !self.longs.is_empty()
+    }
+
+    /// Whether there is so much that no more is to be told in the same step.
+    pub fn is_stuffed(&self) -> bool {
+        self.heads.len() - self.at >= SNAPSHOT_STUFFED_BYTES || !self.longs.is_empty()
     }
 
     /// Tells of a key; its end counts from `began_ms`.
