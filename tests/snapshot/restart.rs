@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::loading::hold;
 use crate::support::cluster::array;
 use crate::support::{Client, Scratch, Server, Start, now_ms, together, wait_for};
 use crate::{child, children, file, fill, identity, pause_us, persistence, read, serve, signal_child};
@@ -331,4 +332,45 @@ fn who_waits_for_a_snapshot_and_goes_leaves_nothing_behind() {
         });
         client.expect("PING", "PONG");
     }
+}
+
+#[test]
+fn what_is_missing_or_asked_for_is_written_at_the_end() {
+    let _together = together();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let mut server = serve(&path);
+    server.connect().expect("SET k v", "OK");
+    server.connect().expect("SAVE", "OK");
+    let before = identity(&path);
+    // Nothing has changed, and it is asked for.
+    server.connect().send("SHUTDOWN SAVE NOW\r\n");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert_ne!(identity(&path), before);
+    let mut server = serve(&path);
+    server.connect().expect("SHUTDOWN SAVE NOSAVE", "(error) syntax error");
+    fs::rename(&path, folder.path("elsewhere")).expect("our own file");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    assert_eq!(read(&path).keys.len(), 1);
+}
+
+#[test]
+fn a_second_signal_ends_without_the_last_snapshot_and_says_so() {
+    let _together = together();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let mut server = serve(&path);
+    server.connect().expect("SET k old", "OK");
+    server.connect().expect("SAVE", "OK");
+    let before = identity(&path);
+    server.connect().expect("SET k new", "OK");
+    // Its writer waits for who has the new file.
+    let lock = hold(&path);
+    server.signal(Signal::SIGTERM);
+    child(&server);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(1));
+    drop(lock);
+    assert_eq!(identity(&path), before);
 }
