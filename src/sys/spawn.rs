@@ -33,6 +33,8 @@ struct Order {
     /// The last one is null.
     words: [*const c_char; 4],
     environment: *const *const c_char,
+    /// Where the program is looked for.
+    paths: [*const c_char; 2],
     input: RawFd,
     /// The number of what went wrong.
     error: AtomicI32,
@@ -48,7 +50,7 @@ struct Order {
 /// a service at once when it is to end, and what the server has done for its last time is to be done by then.
 ///
 /// # Errors
-/// Those of `socketpair(2)`, `clone(2)` and `execve(2)`; a sentence where there is no /proc.
+/// Those of `socketpair(2)`, `clone(2)` and `execve(2)`; a sentence where the program is not found.
 #[inline(never)]
 pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
     let (ours, theirs) = pair()?;
@@ -58,6 +60,9 @@ pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
         words: [words[0].as_ptr(), words[1].as_ptr(), words[2].as_ptr(), ptr::null()],
         // SAFETY: nothing in this program changes the environment.
         environment: unsafe { environ },
+        // Without /proc it is looked for where it was when this process began (getauxval(3)).
+        // SAFETY: the call only reads what the kernel left for the process; the path lies there for as long as it runs.
+        paths: [ITSELF.as_ptr(), unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char],
         input: theirs.as_raw_fd(),
         error: AtomicI32::new(0),
     };
@@ -70,9 +75,10 @@ pub fn itself(words: &[&CStr; 3]) -> io::Result<Socket> {
     let cloned = unsafe { libc::clone(become_itself, end.cast(), how, (&raw mut order).cast()) };
     match if cloned < 0 { Errno::last_raw() } else { order.error.load(Ordering::Relaxed) } {
         0 => Ok(ours.into()),
-        libc::ENOENT => {
-            Err(sentence(io::ErrorKind::NotFound, format_args!("there is no /proc/self/exe: /proc is not mounted")))
-        }
+        libc::ENOENT => Err(sentence(
+            io::ErrorKind::NotFound,
+            format_args!("there is no /proc/self/exe (is /proc mounted?), and the program's file has gone"),
+        )),
         number => Err(io::Error::from_raw_os_error(number)),
     }
 }
@@ -93,8 +99,13 @@ extern "C" fn become_itself(order: *mut c_void) -> c_int {
     let order = unsafe { &*order.cast::<Order>() };
     // SAFETY: dup2(2) knows of nothing but the descriptors; the new one stays open in the program.
     if unsafe { libc::dup2(order.input, 0) } == 0 {
-        // SAFETY: the path and the words end with a zero, the lists with a null.
-        unsafe { libc::execve(ITSELF.as_ptr(), order.words.as_ptr(), order.environment) };
+        for path in order.paths {
+            // SAFETY: the paths and the words end with a zero, the lists with a null.
+            unsafe { libc::execve(path, order.words.as_ptr(), order.environment) };
+            if Errno::last() != Errno::ENOENT {
+                break;
+            }
+        }
     }
     order.error.store(Errno::last_raw(), Ordering::Relaxed);
     127

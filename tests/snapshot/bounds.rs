@@ -1,10 +1,11 @@
 //! A snapshot costs a bounded part of each turn, and of memory, whatever the disk does: nobody waits for it.
 
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Client, Scratch, Server, alone, beside, wait_for};
+use crate::support::{Client, Scratch, Server, alone, beside, need, program, root, wait_for};
 use crate::{child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_saved};
 
 const KEYS: usize = 150_000;
@@ -129,4 +130,21 @@ fn snapshots_and_their_loading_make_nobody_wait() {
     assert!(worst < WAIT_MAX, "{worst:?} in {asked} answers");
     client.expect("DBSIZE", &(KEYS + 2).to_string());
     client.expect("STRLEN long", "100000001");
+}
+
+#[test]
+fn a_snapshot_takes_hardly_any_memory() {
+    let _machine = alone();
+    if !need("python3") {
+        return;
+    }
+    let mut command = Command::new(root().join("scripts/snapshot_cost.py"));
+    command.args(["--keys", "500000"]).env("BIN", program().parent().expect("a folder"));
+    let output = command.output().expect("to run the script");
+    let [table, error] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    println!("{table}{error}");
+    assert!(output.status.success(), "{table}{error}");
+    let row = table.lines().find_map(|line| line.strip_prefix("| memento |")).expect("memento's row");
+    let percent = row.split('|').nth(2).and_then(|cell| cell.trim().strip_suffix(" %")).expect("a percentage");
+    assert!(percent.parse::<i64>().expect("a number") <= 5, "{table}");
 }
