@@ -119,6 +119,11 @@ fn fill(client: &mut Client, prefix: &str, count: usize, value: &str) {
     }
 }
 
+/// A value of which fifty thousand take a writer so long that it can be stopped before it has all of them.
+fn much() -> String {
+    "stays".repeat(320)
+}
+
 /// The processes that a server has started and that have not gone, dead ones included: their numbers and names.
 fn children(server: &Server) -> Vec<(i32, String)> {
     let mut found = Vec::new();

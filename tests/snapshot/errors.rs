@@ -8,7 +8,9 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use crate::support::{Client, DEADLINE, Scratch, Server, holds_within, need, run_to_end, skip, together};
-use crate::{child, file, fill, persistence, read, serve, signal_child, start, wait_until_loaded, wait_until_saved};
+use crate::{
+    child, file, fill, much, persistence, read, serve, signal_child, start, wait_until_loaded, wait_until_saved,
+};
 
 /// What INFO has when a snapshot failed for this reason; what it has is otherwise as it was.
 #[track_caller]
@@ -132,7 +134,7 @@ fn a_file_that_another_server_writes_is_left_to_it() {
     let path = file(&folder);
     let (one, other) = (serve(&path), serve(&path));
     let (mut client, mut second) = (one.connect(), other.connect());
-    fill(&mut client, "filler", 50_000, "stays");
+    fill(&mut client, "filler", 50_000, &much());
     client.expect("BGSAVE", "Background saving started");
     let writer = child(&one);
     signal_child(writer, Signal::SIGSTOP);

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::loading::hold;
 use crate::support::cluster::array;
 use crate::support::{Client, Scratch, Server, Start, now_ms, together, wait_for};
-use crate::{child, children, file, fill, identity, pause_us, persistence, read, serve, signal_child};
+use crate::{child, children, file, fill, identity, much, pause_us, persistence, read, serve, signal_child};
 use crate::{wait_until_loaded, wait_until_saved};
 
 /// Keys with values of every kind, none of which ends.
@@ -174,7 +174,7 @@ fn a_snapshot_that_is_made_at_the_end_is_waited_for() {
     let path = file(&folder);
     let mut server = serve(&path);
     let mut client = server.connect();
-    fill(&mut client, "filler", 50_000, "stays");
+    fill(&mut client, "filler", 50_000, &much());
     client.expect("BGSAVE", "Background saving started");
     let writer = child(&server);
     signal_child(writer, Signal::SIGSTOP);
@@ -196,7 +196,7 @@ fn a_snapshot_that_fails_while_the_server_ends_is_made_once_more() {
     let path = file(&folder);
     let mut server = serve(&path);
     let mut client = server.connect();
-    fill(&mut client, "filler", 50_000, "stays");
+    fill(&mut client, "filler", 50_000, &much());
     // Its writer is killed.
     client.expect("BGSAVE", "Background saving started");
     let writer = child(&server);
@@ -269,7 +269,8 @@ fn while_one_is_made_another_one_is_refused_and_others_are_served() {
     let path = file(&folder);
     let server = serve(&path);
     let (mut client, mut saver, mut other) = (server.connect(), server.connect(), server.connect());
-    fill(&mut client, "filler", 50_000, "stays");
+    let value = much();
+    fill(&mut client, "filler", 50_000, &value);
     let before: u64 = client.ask("LASTSAVE").parse().expect("a number");
     assert!(before <= now_ms() / 1000);
     saver.send(array(&["SAVE"]));
@@ -283,7 +284,7 @@ fn while_one_is_made_another_one_is_refused_and_others_are_served() {
     assert!(client.info("current_save_keys_processed") < 50_000);
     assert_ne!(persistence(&mut client, "rdb_current_bgsave_time_sec"), "-1");
     let asked = Instant::now();
-    other.expect("GET filler7", "stays");
+    other.expect("GET filler7", &value);
     other.expect("SET k v", "OK");
     assert!(asked.elapsed() < Duration::from_secs(1));
     assert!(!path.exists());
@@ -293,7 +294,7 @@ fn while_one_is_made_another_one_is_refused_and_others_are_served() {
     assert_eq!(read(&path).text("k"), "v");
     wait_for("its process to have gone", || children(&server).is_empty());
     assert_eq!(persistence(&mut client, "rdb_current_bgsave_time_sec"), "-1");
-    assert_eq!(persistence(&mut client, "rdb_last_bgsave_time_sec"), "0");
+    assert_ne!(persistence(&mut client, "rdb_last_bgsave_time_sec"), "-1");
     assert_eq!(client.info("snapshot_last_bytes"), fs::metadata(&path).expect("the file").len());
     assert!(client.info("snapshot_last_turn_worst_usec") > 0);
     let last: u64 = client.ask("LASTSAVE").parse().expect("a number");
@@ -307,7 +308,7 @@ fn who_waits_for_a_snapshot_and_goes_leaves_nothing_behind() {
     let path = file(&folder);
     let server = serve(&path);
     let mut client = server.connect();
-    fill(&mut client, "filler", 50_000, "stays");
+    fill(&mut client, "filler", 50_000, &much());
     let descriptors = server.descriptors();
     for round in 1..=3 {
         let mut saver = server.connect();
