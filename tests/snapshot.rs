@@ -83,6 +83,7 @@ fn serve(path: &Path) -> Server {
 fn wait_until_loaded(server: &Server) {
     let mut client = server.connect();
     wait_for("the keys to be loaded", || client.info("loading") == 0);
+    wait_until_alone(server);
 }
 
 /// The text of a field of INFO persistence.
@@ -137,6 +138,12 @@ fn children(server: &Server) -> Vec<(i32, String)> {
         }
     }
     found
+}
+
+/// Waits until what an earlier snapshot was made or loaded by has gone: it is not to be taken for the next one.
+#[track_caller]
+fn wait_until_alone(server: &Server) {
+    wait_for("its process to have gone", || children(server).is_empty());
 }
 
 /// The process that writes or reads the snapshot, once it is there and has its name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::{Client, Scratch, Server, alone, beside, need, program, root, wait_for};
-use crate::{child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_saved};
+use crate::{child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_alone, wait_until_saved};
 
 const KEYS: usize = 150_000;
 
@@ -16,6 +16,11 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 /// A prefix for keys of some length.
 fn prefix() -> String {
     format!("{}:", "p".repeat(50))
+}
+
+/// A value of which so many take a writer so long that it can be stopped amid them.
+fn value() -> String {
+    "v".repeat(600)
 }
 
 /// Lets a snapshot come as far as this part of its keys, and stops its writer there.
@@ -43,8 +48,9 @@ fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_an
     let path = file(&folder);
     let server = serve(&path);
     let (mut client, mut saver, mut bystander) = (server.connect(), server.connect(), server.connect());
-    fill(&mut client, &prefix(), KEYS, "value");
+    fill(&mut client, &prefix(), KEYS, &value());
     client.expect("SAVE", "OK");
+    wait_until_alone(&server);
     saver.send("SAVE\r\n");
     let writer = stop_at(&server, &mut client, KEYS as u64 * 2 / 3);
     let (before, used) = (server.resident_kb(), client.info("used_memory") as i64 / 1024);
@@ -63,8 +69,8 @@ fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_an
     assert_eq!(saver.line(), format!("(error) the snapshot failed: {why}"));
     assert_eq!(persistence(&mut client, "snapshot_last_error"), why);
     assert_eq!(persistence(&mut client, "rdb_last_bgsave_status"), "err");
-    let old = read(&path);
-    assert!(old.keys.len() == KEYS && old.keys.values().all(|(value, _)| value == b"value"));
+    let (old, wanted) = (read(&path), value());
+    assert!(old.keys.len() == KEYS && old.keys.values().all(|(value, _)| value == wanted.as_bytes()));
     // The process that wrote it has the new file until it has noticed.
     assert!(client.ask("SAVE").ends_with("another process writes it"));
     signal_child(writer, Signal::SIGCONT);
@@ -80,7 +86,7 @@ fn keys_that_change_again_and_again_are_noted_once() {
     let path = file(&folder);
     let server = serve(&path);
     let mut client = server.connect();
-    fill(&mut client, &prefix(), KEYS, "value");
+    fill(&mut client, &prefix(), KEYS, &value());
     client.expect("BGSAVE", "Background saving started");
     let writer = stop_at(&server, &mut client, KEYS as u64 * 2 / 3);
     // Each of a thousand keys a hundred times: more than may be noted, if each time counted.

@@ -10,7 +10,7 @@ use crate::loading::hold;
 use crate::support::cluster::array;
 use crate::support::{Client, Scratch, Server, Start, now_ms, together, wait_for};
 use crate::{child, children, file, fill, identity, much, pause_us, persistence, read, serve, signal_child};
-use crate::{wait_until_loaded, wait_until_saved};
+use crate::{wait_until_alone, wait_until_loaded, wait_until_saved};
 
 /// Keys with values of every kind, none of which ends.
 fn entries() -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -328,6 +328,7 @@ fn who_waits_for_a_snapshot_and_goes_leaves_nothing_behind() {
         client.barrier();
         signal_child(writer, Signal::SIGCONT);
         wait_for("the snapshot", || client.info("rdb_saves") == round);
+        wait_until_alone(&server);
         wait_for("all to be as before", || {
             server.descriptors() == descriptors && client.info("connected_clients") == 1
         });
@@ -365,6 +366,7 @@ fn a_second_signal_ends_without_the_last_snapshot_and_says_so() {
     server.connect().expect("SET k old", "OK");
     server.connect().expect("SAVE", "OK");
     let before = identity(&path);
+    wait_until_alone(&server);
     server.connect().expect("SET k new", "OK");
     // Its writer waits for who has the new file.
     let lock = hold(&path);
