@@ -10,13 +10,13 @@ mod support;
 #[path = "../src/sys/allocations.rs"]
 mod allocations;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread::JoinHandle;
 
 use memento::config::{self, Action};
 use memento::server::Server;
-use support::{Client, Scratch, alone, wait_for};
+use support::{Client, Scratch, alone, receive, wait_for};
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
@@ -123,7 +123,7 @@ fn converse(client: &mut Client, kind: &Kind, encode: fn(&[&str]) -> Vec<u8>, de
         stream.write_all(batch).expect("to send");
         let mut length = 0;
         while !received[..length].ends_with(b"PONG\r\n") {
-            let count = stream.read(&mut received[length..]).expect("a reply");
+            let count = receive(stream, &mut received[length..]).expect("a reply");
             assert!(count > 0, "the server has closed");
             length += count;
         }

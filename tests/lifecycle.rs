@@ -729,7 +729,7 @@ fn idle_clients_are_closed_where_asked_for() {
     let server = Server::start(&[]);
     let mut lasting = server.connect();
     lasting.stream.set_read_timeout(Some(Duration::from_millis(1500))).expect("a deadline");
-    let outcome = lasting.stream.read(&mut [0; 1]).map_err(|error| error.kind());
+    let outcome = support::receive(&mut lasting.stream, &mut [0; 1]).map_err(|error| error.kind());
     assert!(matches!(outcome, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{outcome:?}");
 }
 

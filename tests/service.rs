@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{Client, DEADLINE, Scratch, Start, run_to_end, unix_exchange, wait_for};
+use support::{Client, DEADLINE, Scratch, Start, run_to_end, uninterrupted, unix_exchange, wait_for};
 
 /// The next datagram.
 fn heard(manager: &UnixDatagram) -> String {
     manager.set_read_timeout(Some(DEADLINE)).expect("a deadline");
     let mut bytes = [0; 256];
-    let count = manager.recv(&mut bytes).expect("a datagram before the deadline");
+    let count = uninterrupted(|| manager.recv(&mut bytes)).expect("a datagram before the deadline");
     String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 

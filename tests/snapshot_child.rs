@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use support::{DEADLINE, Scratch, need, program, run_to_end, skip};
+use support::{DEADLINE, Scratch, need, program, receive, run_to_end, skip};
 
 const NAME: &str = "memento-snapshot";
 const HEAD_BYTES: usize = 16;
@@ -62,7 +62,7 @@ impl Task {
     fn hear_line(&mut self) -> String {
         let mut line = String::new();
         let mut byte = [0];
-        while !line.ends_with('\n') && self.server.read(&mut byte).expect("a line in time") > 0 {
+        while !line.ends_with('\n') && receive(&mut self.server, &mut byte).expect("a line in time") > 0 {
             line.push(byte[0].into());
         }
         line
@@ -514,7 +514,7 @@ fn who_reads_waits_for_who_writes() {
         let mut reader = Task::start("read", &path);
         // It can only be seen that it says nothing.
         reader.server.set_read_timeout(Some(Duration::from_millis(200))).expect("a deadline");
-        assert_eq!(reader.server.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(receive(&mut reader.server, &mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         reader.server.set_read_timeout(Some(DEADLINE)).expect("a deadline");
         if gives_up {
             writer.child.kill().expect("our child");

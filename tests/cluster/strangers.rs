@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::support::cluster::{Cluster, FORMED, accepts, within};
-use super::support::{alone, beside, together, wait_for};
+use super::support::{alone, beside, receive, together, wait_for};
 use super::{Random, not_linked, seed};
 
 /// A stranger on the bus port.
@@ -25,7 +25,7 @@ fn is_closed_for(address: SocketAddr, bytes: &[u8]) -> Duration {
     let _ = stream.write_all(bytes);
     let mut piece = [0; 4096];
     loop {
-        match stream.read(&mut piece) {
+        match receive(&mut stream, &mut piece) {
             Ok(0) => break,
             Ok(_) => {}
             Err(error) => {
@@ -119,12 +119,12 @@ fn hellos_that_are_spoilt_or_said_again_harm_nobody() {
         let (mut stream, _) = absent.accept().expect("a node that dials");
         stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a deadline");
         let mut piece = [0; 4096];
-        let count = stream.read(&mut piece).unwrap_or(0);
+        let count = receive(&mut stream, &mut piece).unwrap_or(0);
         assert!(count > 0, "who dials says hello first");
         // And is answered by another's hello, or by its own.
         let answer = hellos.last().map_or(&piece[..count], Vec::as_slice);
         let _ = stream.write_all(answer);
-        let _ = stream.read(&mut [0; 4096]);
+        let _ = receive(&mut stream, &mut [0; 4096]);
         hellos.push(piece[..count].to_vec());
     }
     let spoil = |random: &mut Random, hello: &[u8]| {

@@ -11,7 +11,7 @@ pub mod reference;
 pub mod source;
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -428,6 +428,22 @@ impl Drop for Server {
     }
 }
 
+/// What the call gives that is not interrupted. On a socket with a deadline one may be though no signal has a handler,
+/// when the process was stopped and goes on (signal(7)): with the whole machine, where it is a virtual one.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What one read gives.
+pub fn receive(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    uninterrupted(|| stream.read(buffer))
+}
+
 /// A client over TCP. Every wait ends at the deadline with a failed test.
 pub struct Client {
     /// The socket, for what the methods do not offer.
@@ -475,7 +491,7 @@ impl Client {
     #[track_caller]
     fn receive(&mut self) -> bool {
         let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece) {
+        match receive(&mut self.stream, &mut piece) {
             Ok(0) => false,
             Ok(count) => {
                 self.received.extend_from_slice(&piece[..count]);
