@@ -118,7 +118,7 @@
 //! | `server/forward.rs`, `server/forwards.rs` | requests for other nodes; what is on its way |
 //! | `server/merge.rs`, `server/offers.rs` | one answer from several; long ones, when they may come |
 //! | `server/messages.rs` | published messages are given out |
-//! | `server/snapshots.rs` | snapshots are made and loaded |
+//! | `server/snapshots.rs`, `server/saving.rs`, `server/loading.rs` | when a snapshot is made and loaded; making it; loading it |
 //! | `server/manager.rs` | when the service manager is told that the server serves, lives, ends |
 //! | `server/topology.rs` | the cluster as commands show it |
 //! | `server/tests.rs`, `server/faults.rs` | tests only: the whole server, and a cluster, under faulty system calls |
