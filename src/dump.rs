@@ -40,6 +40,9 @@ const AS_LZF: u8 = 0xC3;
 const LENGTH_32: u8 = 0x80;
 const LENGTH_64: u8 = 0x81;
 
+/// A length has no more bytes, its form included.
+pub const LENGTH_BYTES_MAX: usize = 9;
+
 /// Why bytes are no payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {

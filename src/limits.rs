@@ -485,8 +485,11 @@ pub const REDIAL_MS_MAX: u64 = 1000;
 /// Where keys change, the next snapshot is made after so long unless something else is said.
 pub const SNAPSHOT_SECONDS: u64 = 3600;
 
-/// A snapshot may take so much of each turn while it is made.
+/// A snapshot may take so much of each turn while it is made ...
 pub const SNAPSHOT_NS_MAX: u64 = 100_000;
+
+/// ... and so much more of it that clients have less, the nearer it is to being given up since keys change fast.
+pub const SNAPSHOT_PRESSED_NS_MAX: u64 = TURN_NS_MAX / 2;
 
 /// What is told of keys goes to the process that writes it so many bytes at a time.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;

@@ -394,17 +394,25 @@ fn a_link_is_read_through_and_replaced() {
 }
 
 #[test]
-fn what_was_left_of_a_new_file_is_written_over_and_closed_to_others() {
+fn what_was_left_of_a_new_file_goes_and_nothing_else() {
     let scratch = Scratch::new();
     let folder = folder(&scratch);
-    let path = folder.join("dump");
-    let new = folder.join("dump.tmp");
-    fs::write(&new, vec![b'x'; 10_000]).expect("a file");
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o666)).expect("our file");
-    assert_eq!(write(&path, &small()).lines().next(), Some("begun"));
-    assert_eq!(read(&path).chunks, small());
-    assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
-    assert_eq!(names(&folder), ["dump"]);
+    let (path, new, other) = (folder.join("dump"), folder.join("dump.tmp"), scratch.path("other"));
+    let bytes = vec![b'x'; 10_000];
+    for old in [None, Some(&path)] {
+        // Others may write it, have it open, and know it by another name: that of what is to be replaced, even.
+        fs::write(&other, &bytes).expect("a file");
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o666)).expect("our file");
+        fs::hard_link(old.unwrap_or(&other), &new).expect("a second name");
+        let mut open = fs::File::options().append(true).open(&new).expect("our file");
+        assert_eq!(write(&path, &small()).lines().next(), Some("begun"));
+        open.write_all(b"spoilt").expect("to write");
+        assert_eq!(read(&path).chunks, small());
+        assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(&folder), ["dump"]);
+        let left = fs::read(&other).expect("the file");
+        assert!(left.starts_with(&bytes) && left.ends_with(b"spoilt") == old.is_none(), "{}", left.len());
+    }
 }
 
 #[test]
@@ -667,9 +675,12 @@ fn calls_that_fail_are_told_and_the_old_file_stays() {
         ("write:error=EFBIG:when=6", format!("cannot write '{new}': File too large")),
         ("/^rename:error=EIO", format!("cannot replace '{shown}': Input/output error")),
         ("flock:error=ENOLCK", format!("cannot open '{new}': No locks available")),
-        ("ftruncate:error=EROFS", format!("cannot open '{new}': Read-only file system")),
+        ("/^unlink:error=EROFS", format!("cannot open '{new}': Read-only file system")),
     ];
     for (call, wanted) in cases {
+        if call.contains("unlink") {
+            fs::write(&new, "left").expect("a file");
+        }
         let Some(command) = failing(&scratch, &[call], None) else { return };
         let text = write_with(Task::start_as(command, "write", &path), &small());
         assert_eq!(text.strip_prefix("begun\n").unwrap_or(&text), format!("failed {wanted}\n"), "{call}");

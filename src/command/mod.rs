@@ -365,10 +365,6 @@ fn queue(spec: &'static CommandSpec, aim: Aim, ctx: &mut Ctx<'_>, args: Args<'_>
 pub fn execute_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Flow {
     let exec = lookup(b"exec").expect("EXEC has a row");
     ctx.session.set_last(exec);
-    if let Some(why) = ctx.state.snapshots.closed {
-        let error = transaction::abort(ctx, &CommandError::Other(why.into()));
-        return refuse(ctx, &error, reply);
-    }
     let flow = run_apart(exec, (None, Some(transaction::exec_queued)), ctx, args, reply);
     if !ctx.state.watches.is_empty() {
         transaction::mark_changes(ctx);

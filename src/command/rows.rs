@@ -266,7 +266,7 @@ pub(super) const ROWS: &[CommandSpec] = &[
         text: text!("exec", "", "Execute what was queued since MULTI, as one"),
         shown: Shown::Nothing,
         reach: Reach::Handled,
-        flags: Flags::IMMEDIATE.and(Flags::ENDS_MULTI).and(Flags::LOADED),
+        flags: Flags::IMMEDIATE.and(Flags::ENDS_MULTI),
         run: transaction::exec,
         ..TRANSACTION
     },

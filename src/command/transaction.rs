@@ -244,9 +244,8 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
         return Ok(Flow::Away(Route::Exec(slot)));
     }
     let denies = |transaction: &Transaction| transaction.queue.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
-    if ctx.session.transaction.as_deref().is_some_and(denies) && ctx.state.make_room_for(0) == Room::None {
-        return Err(abort(ctx, &CommandError::OutOfMemory));
-    }
+    let denies = ctx.session.transaction.as_deref().is_some_and(denies);
+    admit(ctx, denies, 0)?;
     let changed = watched_changed(ctx);
     unwatch(ctx);
     let Some(transaction) = ctx.session.transaction.take() else { return Ok(Flow::Continue) };
@@ -255,6 +254,18 @@ pub(super) fn exec(ctx: &mut Ctx<'_>, _args: Args<'_>, reply: &mut Reply<'_>) ->
         return Err(CommandError::Other(text.into()));
     }
     run_all(ctx, changed, &mut transaction.queue.iter().map(|(spec, owned)| (*spec, owned.args())), reply)
+}
+
+/// Whether there are keys, and memory where that is needed, for a transaction that is to be executed here.
+fn admit(ctx: &mut Ctx<'_>, denies: bool, extra_bytes: usize) -> Result<(), CommandError> {
+    let error = match ctx.state.snapshots.closed {
+        Some(why) => CommandError::Other(why.into()),
+        None => match denies && ctx.state.make_room_for(extra_bytes) == Room::None {
+            true => CommandError::OutOfMemory,
+            false => return Ok(()),
+        },
+    };
+    Err(abort(ctx, &error))
 }
 
 /// Executes queued requests, one after the other; none where a watched key has changed.
@@ -320,9 +331,7 @@ fn owned_elsewhere(ctx: &mut Ctx<'_>, own: OwnSlots) -> Result<Option<SlotId>, C
 pub(super) fn exec_queued(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let requests = read_queue(args);
     let denies = requests.iter().flatten().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
-    if denies && ctx.state.make_room_for(args.long_bytes()) == Room::None {
-        return Err(abort(ctx, &CommandError::OutOfMemory));
-    }
+    admit(ctx, denies, args.long_bytes())?;
     let changed = watched_changed(ctx);
     unwatch(ctx);
     run_all(ctx, changed, &mut requests?.into_iter(), reply)

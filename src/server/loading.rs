@@ -97,12 +97,14 @@ impl Loading {
     /// Stores some of what has come; gives whether that was all of it.
     #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        match state.make_room(0) {
-            Room::Enough => {}
+        let arriving = self.intake.arriving();
+        match state.make_room(arriving) {
             Room::Some => return Ok(false),
-            Room::None => {
+            // What clients hold will be given back.
+            Room::None if (state.store.bytes_used() + arriving) as u64 > state.settings.memory_bytes_max => {
                 return Err(Failure::Other("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
             }
+            _ => {}
         }
         for _ in 0..SNAPSHOT_KEYS_AT_ONCE {
             if state.store.is_short() && !state.store.refill() {

@@ -217,9 +217,10 @@ impl Server {
         self.engine.begin_events();
         self.engine.state.measures.ended_ns = began_ns;
         // What has arrived and finds no time left is parsed once more: nobody is cut short for those who are not there.
-        self.engine.until_ns = began_ns + if self.resumes.is_empty() { TURN_NS_MAX } else { TURN_NS_MAX / 2 };
+        let clients_ns = TURN_NS_MAX - self.snapshots.pressed_ns;
+        self.engine.until_ns = began_ns + if self.resumes.is_empty() { clients_ns } else { clients_ns / 2 };
         self.serve_ready();
-        self.engine.until_ns = began_ns + TURN_NS_MAX;
+        self.engine.until_ns = began_ns + clients_ns;
         self.serve_resumed();
         self.serve_deadlines();
         self.serve_newcomers();

@@ -5,7 +5,7 @@ use super::{Interest, Level, Server, Source, Stage, State, Token, log};
 use crate::command::Making;
 use crate::limits::{
     SNAPSHOT_AGAIN_BYTES, SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX,
-    SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_BYTES_MAX, SNAPSHOT_TRAIL_PART,
+    SNAPSHOT_PRESSED_NS_MAX, SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_BYTES_MAX, SNAPSHOT_TRAIL_PART,
 };
 use crate::snapshot::Feed;
 use crate::store::{Cursor, Store};
@@ -38,19 +38,41 @@ pub(super) struct Saving {
 impl Saving {
     /// Whether there is something to be done without another event.
     pub(super) fn can_go_on(&self) -> bool {
-        !self.blocked && (self.point.is_none() || !self.feed.is_sent())
+        self.can_tell() || !self.blocked && !self.feed.is_sent()
+    }
+
+    /// Whether more is to be told before that is sent. At the end this does not wait for the child: where keys change
+    /// faster than it takes them, there would be no end.
+    fn can_tell(&self) -> bool {
+        let is_full = if self.walks() { self.feed.is_full() } else { self.feed.held() >= SNAPSHOT_LAST_BYTES };
+        self.point.is_none() && !is_full
+    }
+
+    /// How long it goes on in a turn besides its own part of it. Where keys change as fast as they are told of, clients are
+    /// slowed down, at most by half: else it would be given up.
+    fn pressed_ns(&self, store: &mut Store) -> u64 {
+        match self.point {
+            Some(_) => 0,
+            None if self.walks() => store.trail_part(SNAPSHOT_PRESSED_NS_MAX),
+            None => SNAPSHOT_PRESSED_NS_MAX,
+        }
+    }
+
+    /// Whether there are keys that were not told of even once.
+    fn walks(&self) -> bool {
+        self.cursor.is_some() || !self.rest.is_empty()
     }
 
     /// Tells some more, and gives whether that was all. An error says why there will be no snapshot.
     #[inline(never)]
     fn tell(&mut self, store: &mut Store, now_ms: u64) -> Result<bool, &'static str> {
+        let walks = self.walks();
         let Saving { feed, key, rest, began_ms, .. } = self;
         if store.trail_flushed() {
             feed.flushed();
         }
         let waiting = store.trail_len().unwrap_or(0);
         let walked_bytes = feed.bytes - self.again_bytes;
-        let walks = self.cursor.is_some() || !rest.is_empty();
         if !walks && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
             return Err("keys change as fast as the disk takes them");
         }
@@ -157,17 +179,18 @@ impl Server {
 
     #[inline(never)]
     pub(super) fn go_on_saving(&mut self) {
-        let until_ns = clock::monotonic_ns() + SNAPSHOT_NS_MAX;
         let Server { snapshots, reactor, engine, .. } = self;
         let Work::Saving(saving) = &mut snapshots.work else { return };
         let Some(Source::Child(socket)) = reactor.get_mut(saving.child) else { return };
         let State { store, now, .. } = &mut engine.state;
+        let until_ns = clock::monotonic_ns() + SNAPSHOT_NS_MAX + snapshots.pressed_ns;
+        snapshots.pressed_ns = saving.pressed_ns(store);
         if saving.point.is_none() && store.trail_len().is_none() {
             return self.end_saving(Err(String::from("keys change faster than the disk takes them")));
         }
         while saving.can_go_on() {
             // What is left of the keys that changed in this turn has to be told of in this turn where it is the last.
-            if saving.point.is_none() && !saving.feed.is_full() {
+            if saving.can_tell() {
                 match saving.tell(store, now.ms) {
                     Err(why) => return self.end_saving(Err(why.into())),
                     Ok(false) => {}
@@ -183,13 +206,11 @@ impl Server {
                         saving.feed.advance(count);
                         saving.moved_ms = now.ms;
                     }
-                    Err(error) => {
+                    // It takes nothing just now; or it has ended, and has said why, which is read.
+                    Err(_) => {
                         saving.blocked = true;
-                        // A child that has ended has said why, which is read.
-                        if error.kind() == io::ErrorKind::WouldBlock {
-                            let child = saving.child;
-                            self.watch(child, Interest { read: true, ..Interest::WRITE });
-                        }
+                        let child = saving.child;
+                        self.watch(child, Interest { read: true, ..Interest::WRITE });
                         break;
                     }
                 }
@@ -210,6 +231,7 @@ impl Server {
     fn end_saving(&mut self, outcome: Result<u64, String>) {
         let Work::Saving(saving) = std::mem::take(&mut self.snapshots.work) else { return };
         drop(self.reactor.remove(saving.child));
+        self.snapshots.pressed_ns = 0;
         let State { store, snapshots, now, .. } = &mut self.engine.state;
         store.end_trail();
         snapshots.making = None;
@@ -237,7 +259,7 @@ impl Server {
 
     /// Says that there is no snapshot.
     fn fail_saving(&mut self, why: &str) {
-        log::write(Level::Error, format_args!("the snapshot failed, the one before it stays: {why}"));
+        log::write(Level::Error, format_args!("the snapshot failed, no whole one is lost: {why}"));
         self.engine.state.snapshots.error = Some(why.into());
     }
 }

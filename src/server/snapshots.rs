@@ -29,6 +29,8 @@ pub(super) struct Snapshots {
     pub(super) waiting: Vec<Token>,
     /// When the last one was begun, or the server.
     pub(super) tried_ms: u64,
+    /// What it takes of the turn besides its own part.
+    pub(super) pressed_ns: u64,
     /// When the service manager was last asked for patience.
     patience_ms: u64,
     /// Whether one that cannot be loaded is moved aside.
@@ -139,7 +141,7 @@ impl Server {
         let loads = matches!(self.snapshots.work, Work::Loading(_));
         let makes = matches!(self.snapshots.work, Work::Saving(_));
         // One that somebody took away is missed as well.
-        let is_missing = || !self.snapshots.last_begun && files::to_read(settings.snapshot.as_ref()).is_err();
+        let is_missing = || !self.snapshots.last_begun && files::only_file(settings.snapshot.as_ref()).is_err();
         let wanted = match snapshots.last {
             Some(wanted) => wanted && !self.snapshots.last_begun,
             None => store.changes() != snapshots.changes || !store.is_empty() && is_missing(),
@@ -154,6 +156,10 @@ impl Server {
         if self.engine.state.snapshots.closed.is_none() {
             self.engine.state.snapshots.closed = Some(command::ENDING);
             self.engine.state.snapshots.error = None;
+            // Until now nobody waited for it.
+            if let Work::Saving(saving) = &mut self.snapshots.work {
+                saving.moved_ms = now_ms;
+            }
             // Of those that do not take what they are owed.
             self.guard_all(true);
         }
@@ -175,7 +181,7 @@ impl Server {
             },
         };
         if let Err(why) = outcome {
-            self.failure = Some(self.named(&format!("the last snapshot failed, the one before it stays: {why}")));
+            self.failure = Some(self.named(&format!("the last snapshot failed, no whole one is lost: {why}")));
             self.stage = Stage::Ended;
         }
     }
@@ -183,7 +189,7 @@ impl Server {
     /// The server ends at once, whatever has changed.
     pub(super) fn give_up_last_snapshot(&mut self) {
         if self.wants_last_snapshot() {
-            self.failure = Some(self.named("the last snapshot is not made, the one before it stays"));
+            self.failure = Some(self.named("the last snapshot is not made, no whole one is lost"));
         }
     }
 

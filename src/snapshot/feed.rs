@@ -34,6 +34,8 @@ pub struct Feed {
     pub records: u64,
     /// How many bytes they are together.
     pub bytes: u64,
+    /// How many of all that was told are in chunks.
+    chunked: u64,
 }
 
 impl Feed {
@@ -52,6 +54,11 @@ impl Feed {
     /// Whether there is so much that no more is to be told in the same step.
     pub fn is_stuffed(&self) -> bool {
         self.heads.len() - self.at >= SNAPSHOT_STUFFED_BYTES || !self.longs.is_empty()
+    }
+
+    /// How many bytes are held until they can be sent.
+    pub fn held(&self) -> u64 {
+        self.bytes.saturating_sub(self.chunked)
     }
 
     /// Tells of a key; its end counts from `began_ms`.
@@ -140,12 +147,14 @@ impl Feed {
                 break;
             }
         }
-        if self.longs.is_empty() {
+        // What is left moves, so that this waits until it is little.
+        if self.longs.is_empty() && self.at >= self.heads.len() / 2 {
             self.heads.drain(..self.at);
             self.heads.shrink_to(2 * SNAPSHOT_CHUNK_BYTES);
             self.at = 0;
         }
         let length = self.chunk.len() - LENGTH_BYTES;
+        self.chunked += length as u64;
         if length == 0 && (!self.ended || self.closed) {
             self.chunk.clear();
             return;

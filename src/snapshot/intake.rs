@@ -78,6 +78,11 @@ impl Intake {
         self.at == self.bytes.len() && self.long.is_none() && self.end == Some(self.records)
     }
 
+    /// The length of a long value that is on its way.
+    pub fn arriving(&self) -> usize {
+        self.long.as_ref().map_or(0, |arrival| arrival.length)
+    }
+
     /// Reads on.
     ///
     /// # Errors
@@ -109,8 +114,8 @@ impl Intake {
             Record::Long(key, after_ms, length) => {
                 let value = Blob::for_arrival(length, length)?;
                 self.long = Some(Arrival { key: key.to_vec(), after_ms, length, value });
-                // Its bytes may be there already.
-                Step::Again
+                // What it was before takes no memory while this comes.
+                Step::Gone(key)
             }
             Record::Gone(key) => Step::Gone(key),
             Record::Flushed => Step::Flushed,

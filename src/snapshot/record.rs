@@ -94,10 +94,13 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
 
 /// Takes a length off the front, which no key and no value may exceed.
 fn take_length(bytes: &mut &[u8]) -> Result<Option<usize>, Wrong> {
+    let is_there = bytes.len() >= dump::LENGTH_BYTES_MAX;
     match bytes.first() {
         Some(&form) if !dump::is_length(form) => Err(Wrong),
         _ => match dump::read_length(None, bytes) {
             Some(length) if length > VALUE_BYTES_MAX => Err(Wrong),
+            // More than an address can be, where those have four bytes.
+            None if is_there => Err(Wrong),
             length => Ok(length),
         },
     }

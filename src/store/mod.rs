@@ -405,6 +405,11 @@ impl Store {
         self.changes.trail().filter(|trail| !trail.is_lost()).map(|trail| trail.len())
     }
 
+    /// That part of `whole` which they take of the memory that they may.
+    pub fn trail_part(&mut self, whole: u64) -> u64 {
+        self.changes.trail().map_or(0, |trail| trail.part(whole))
+    }
+
     /// Whether all keys went since the last call.
     pub fn trail_flushed(&mut self) -> bool {
         self.changes.trail().is_some_and(Trail::take_flushed)

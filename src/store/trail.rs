@@ -22,11 +22,11 @@ pub(super) struct Trail {
     /// Those before this place are told.
     told: usize,
     /// So many bytes have gone from the front of the list.
-    gone: usize,
+    gone: u64,
     /// The keys that are not told yet.
     len: usize,
     /// Where a key of this hash was noted last, counted from the first byte that ever was in the list.
-    recent: Box<[usize]>,
+    recent: Box<[u64]>,
     /// The walk has seen no slot beyond this one: it will meet their keys as they are then.
     slot: usize,
     /// The list may take so many bytes.
@@ -63,6 +63,11 @@ impl Trail {
         self.len
     }
 
+    /// That part of `whole` which the list has of what it may take.
+    pub(super) fn part(&self, whole: u64) -> u64 {
+        (self.keys.len() - self.told) as u64 * whole / self.bytes_max as u64
+    }
+
     /// Whether keys were left out.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
@@ -80,7 +85,7 @@ impl Trail {
             return;
         }
         let recent = &mut self.recent[(fast >> 32) as usize % RECENT];
-        let last = recent.checked_sub(self.gone).filter(|&at| at >= self.told);
+        let last = recent.checked_sub(self.gone).map(|at| at as usize).filter(|&at| at >= self.told);
         if last.is_some_and(|at| key_at(&self.keys, at) == key) {
             return;
         }
@@ -90,7 +95,7 @@ impl Trail {
             self.forget();
             return;
         }
-        *recent = self.gone + self.keys.len();
+        *recent = self.gone + self.keys.len() as u64;
         self.keys.extend_from_slice(&(key.len() as u32).to_ne_bytes());
         self.keys.extend_from_slice(key);
         self.len += 1;
@@ -103,7 +108,7 @@ impl Trail {
     }
 
     fn forget(&mut self) {
-        self.gone += self.keys.len();
+        self.gone += self.keys.len() as u64;
         (self.keys, self.told, self.len) = (Vec::new(), 0, 0);
     }
 
@@ -118,7 +123,7 @@ impl Trail {
         self.len -= 1;
         if self.len == 0 || self.told > TOLD_BYTES_KEPT.max(self.keys.len() / 2) {
             self.keys.drain(..self.told);
-            self.gone += self.told;
+            self.gone += self.told as u64;
             self.told = 0;
         }
         true

@@ -62,17 +62,25 @@ pub fn only_file(path: &Path) -> io::Result<Regular> {
     regular(path, OFlag::O_RDONLY)
 }
 
-/// Opens a file, empty, that no other process writes as long as the descriptor is held; makes one that is not there.
-/// Another process that writes it may be waited for. It
-/// may be renamed and removed meanwhile.
+/// Makes a file that no other process writes as long as the descriptor is held; one that was left there is removed.
+/// Another process that writes it may be waited for. It may be renamed and removed meanwhile.
 ///
 /// # Errors
-/// Those of `open(2)`, `flock(2)`, `fchmod(2)` and `ftruncate(2)`; a sentence where it is no file or another process
-/// writes it.
+/// Those of `open(2)`, `flock(2)` and `unlink(2)`; a sentence where there is something else than a file, or another
+/// process writes it.
 #[inline(never)]
 pub fn to_write_alone(path: &Path, waits: bool) -> io::Result<OwnedFd> {
     for _ in 0..LOCK_TRIES {
-        let file = regular(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW)?;
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW;
+        let made = regular(path, flags | OFlag::O_CREAT | OFlag::O_EXCL);
+        let is_new = made.is_ok();
+        let file = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match regular(path, flags) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                left => left?,
+            },
+            made => made?,
+        };
         match lock(file.fd.as_fd(), libc::LOCK_EX | if waits { 0 } else { libc::LOCK_NB }) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             outcome => outcome?,
@@ -80,10 +88,11 @@ pub fn to_write_alone(path: &Path, waits: bool) -> io::Result<OwnedFd> {
         // Between the two calls, who held the lock may have given the file its name. What is there now is another one,
         // or none.
         if lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == file.place) {
-            // One that was left there may be open to others.
-            fchmod(file.fd.as_fd(), OWN)?;
-            ftruncate(file.fd.as_fd(), 0)?;
-            return Ok(file.fd);
+            if is_new {
+                return Ok(file.fd);
+            }
+            // It may have other names, which are not ours, and be open to others.
+            remove(path)?;
         }
     }
     Err(sentence(io::ErrorKind::WouldBlock, format_args!("another process writes it")))
