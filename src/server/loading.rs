@@ -4,7 +4,7 @@ use super::snapshots::{KILLED, PATIENCE, Work};
 use super::{Level, Server, Stage, State, Token, log};
 use crate::command::{self, Room};
 use crate::dump::Value;
-use crate::limits::{LOADING_NS_MAX, LOADING_TOLD_MS, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_KEYS_AT_ONCE};
+use crate::limits::{LOADING_NS_MAX, LOADING_SLACK_PART, LOADING_TOLD_MS, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_KEYS_AT_ONCE};
 use crate::proto::Digits;
 use crate::snapshot::{Error, Intake, LAST_WORDS, Step};
 use crate::store::{Expiry, Key, SlotId};
@@ -97,11 +97,11 @@ impl Loading {
     /// Stores some of what has come; gives whether that was all of it.
     #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        let arriving = self.intake.arriving();
+        let (arriving, bytes_max) = (self.intake.arriving(), state.settings.memory_bytes_max);
         match state.make_room(arriving) {
             Room::Some => return Ok(false),
             // What clients hold will be given back.
-            Room::None if (state.store.bytes_used() + arriving) as u64 > state.settings.memory_bytes_max => {
+            Room::None if (state.store.bytes_used() + arriving) as u64 > bytes_max + bytes_max / LOADING_SLACK_PART => {
                 return Err(Failure::Other("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
             }
             _ => {}

@@ -2,7 +2,8 @@
 //! talks to it on its standard input, a stream socket; it has nothing of the server's and may wait for the disk.
 //! [`super::blocks`] tells what chunks are.
 //!
-//! Called with the words `write FILE` it takes chunks, and says in lines of text how it goes:
+//! Called with the words `write FILE` it takes chunks, and says in lines of text how it goes; with `write-last FILE` it waits
+//! for another process that writes the file instead of giving up:
 //!
 //! | line | when |
 //! | --- | --- |

@@ -1,12 +1,15 @@
 //! A snapshot costs a bounded part of each turn, and of memory, whatever the disk does: nobody waits for it.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Client, Scratch, Server, alone, beside, need, program, root, wait_for};
-use crate::{child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_alone, wait_until_saved};
+use crate::support::{Client, Scratch, Server, StopAtEnd, alone, beside, need, program, root, wait_for};
+use crate::{
+    Random, child, file, fill, pause_us, persistence, read, serve, signal_child, wait_until_alone, wait_until_saved,
+};
 
 const KEYS: usize = 150_000;
 
@@ -77,6 +80,68 @@ fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_an
     wait_for("the next snapshot", || client.ask("SAVE") == "OK");
     assert!(read(&path).keys.values().all(|(value, _)| value == b"new3!"));
     eprintln!("{most} kB more of {used} kB, a bystander waited for {worst:?}");
+}
+
+#[test]
+fn a_server_that_is_kept_busy_makes_its_snapshots() {
+    let _alone = alone();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let server = serve(&path);
+    let mut client = server.connect();
+    fill(&mut client, "k", KEYS, "0");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        for writer in 0..4 {
+            let mut busy = server.connect();
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut random = Random(writer);
+                while !stop.load(Ordering::Relaxed) {
+                    let requests: String =
+                        (0..1000).map(|_| format!("INCRBY k{} 1\r\n", random.below(KEYS as u64))).collect();
+                    busy.send(&requests);
+                    (0..1000).for_each(|_| drop(busy.line()));
+                }
+            });
+        }
+        for _ in 0..5 {
+            pause_us(50_000);
+            client.expect("SAVE", "OK");
+        }
+        eprintln!("{} requests a second meanwhile", client.info("instantaneous_ops_per_sec"));
+    });
+    assert_eq!(read(&path).keys.len(), KEYS);
+}
+
+#[test]
+fn what_changes_faster_than_it_can_be_copied_is_given_up_after_a_bounded_part_of_the_disk() {
+    let _alone = alone();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let server = serve(&path);
+    let (mut client, mut saver) = (server.connect(), server.connect());
+    // A byte of each is changed in a fraction of the time that the whole takes to be told of.
+    const LONG: usize = 1000;
+    fill(&mut client, "l", LONG, &"v".repeat(100_000));
+    let requests: String = (0..LONG).map(|number| format!("SETRANGE l{number} 0 x\r\n")).collect();
+    saver.send("SAVE\r\n");
+    let stop = AtomicBool::new(false);
+    let answer = std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                client.converse(requests.as_bytes(), LONG * "100000\r\n".len());
+            }
+        });
+        saver.line()
+    });
+    assert_eq!(answer, "(error) the snapshot failed: keys change as fast as the disk takes them");
+    assert!(!path.exists());
+    wait_until_alone(&server);
+    saver.expect("SAVE", "OK");
+    assert_eq!(read(&path).keys.len(), LONG);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::format::{self, HEAD, key, number};
 use crate::support::cluster::{Cluster, array};
-use crate::support::{Scratch, Server, need, now_ms, program, run_to_end, skip, together, wait_for};
+use crate::support::{Client, Scratch, Server, need, now_ms, program, run_to_end, skip, together, wait_for};
 use crate::{
     Random, child, file, fill, pause_us, persistence, read, seed, serve, signal_child, start, wait_until_loaded,
 };
@@ -465,6 +465,56 @@ fn the_memory_limit_holds_while_keys_are_loaded() {
     server.connect().expect("GET filler19999", &"v".repeat(1000));
 }
 
+/// Sets keys until there is no memory for more; how many there are.
+fn fill_up(client: &mut Client) -> u64 {
+    let value = "v".repeat(300);
+    (0..).find(|number| client.ask(&format!("SET filler{number} {value}")).starts_with("(error) OOM")).expect("an end")
+}
+
+#[test]
+fn a_full_server_has_all_its_keys_again_whatever_clients_hold() {
+    let _together = together();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let options = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+    let mut server = start(&path, &options).start();
+    wait_until_loaded(&server);
+    let keys = fill_up(&mut server.connect());
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(0));
+    let lock = hold(&path);
+    let server = start(&path, &options).start();
+    // A long value is on its way.
+    let mut sending = server.connect();
+    sending.send(format!("*3\r\n$3\r\nSET\r\n$4\r\nlong\r\n$3000000\r\n{}", "v".repeat(2_900_000)));
+    let mut client = server.connect();
+    wait_for("the value", || client.info("used_memory") > 2_900_000);
+    drop(lock);
+    wait_until_loaded(&server);
+    client.expect("DBSIZE", &keys.to_string());
+    assert!(client.ask("SET more v").starts_with("(error) OOM"));
+}
+
+#[test]
+fn a_long_value_that_was_told_of_twice_takes_its_memory_once() {
+    let _together = together();
+    let folder = Scratch::new();
+    let path = file(&folder);
+    let long = |byte: u8| key(b"long", &vec![byte; 20 << 20], None);
+    let payload = [number(b'B', now_ms()), long(b'o'), long(b'n'), number(b'E', 2)].concat();
+    let payloads: Vec<&[u8]> = payload.chunks(1 << 20).collect();
+    fs::write(&path, format::file(&payloads)).expect("a file");
+    for policy in ["noeviction", "allkeys-lru"] {
+        let server = start(&path, &["--maxmemory", "32mb", "--maxmemory-policy", policy]).start();
+        wait_until_loaded(&server);
+        let mut client = server.connect();
+        client.expect("GETRANGE long 0 3", "nnnn");
+        client.expect("STRLEN long", &(20 << 20).to_string());
+        assert_eq!(client.info("evicted_keys"), 0);
+        assert!(server.peak_kb() < 32 << 10, "{} kB", server.peak_kb());
+    }
+}
+
 #[test]
 fn each_node_of_a_cluster_has_its_own_keys_again() {
     let _together = together();
@@ -502,8 +552,17 @@ fn each_node_of_a_cluster_has_its_own_keys_again() {
     client.expect(&format!("EXISTS {key}"), LOADING);
     assert!(client.ask("DBSIZE").contains("LOADING"));
     // For the keys of others it asks these.
-    let others = (0..900).map(|number| format!("filler{number}")).find(|key| cluster.owner(key) == Some(0));
-    cluster.connect(2).expect(&format!("GET {}", others.expect("a key of the first node")), "stays");
+    let other = (0..900).map(|number| format!("filler{number}")).find(|key| cluster.owner(key) == Some(0));
+    let other = other.expect("a key of the first node");
+    let mut through = cluster.connect(2);
+    through.expect(&format!("GET {other}"), "stays");
+    through.expect_line("MULTI", "OK");
+    through.expect_line(&format!("SET {other} stays"), "QUEUED");
+    through.expect("EXEC", "OK");
+    // What is its own was refused before it could be queued.
+    through.expect_line("MULTI", "OK");
+    through.expect_line(&format!("SET {key} v"), LOADING);
+    assert!(through.ask("EXEC").contains("EXECABORT"));
     assert!(client.ask(&format!("MGET {key} filler1 filler2")).contains("LOADING"));
     drop(lock);
     wait_until_loaded(cluster.node(2));

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::loading::hold;
 use crate::support::cluster::array;
@@ -355,6 +357,12 @@ fn what_is_missing_or_asked_for_is_written_at_the_end() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait_exit().code(), Some(0));
     assert_eq!(read(&path).keys.len(), 1);
+    // A pipe in its place counts as missing, and keeps nobody waiting.
+    let mut server = serve(&path);
+    fs::remove_file(&path).expect("our own file");
+    mkfifo(&path, Mode::S_IRWXU).expect("a pipe");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit().code(), Some(1));
 }
 
 #[test]
