@@ -500,8 +500,9 @@ pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 /// So many changed keys at most are the last ones, all told of in one turn.
 pub const SNAPSHOT_LAST_KEYS: usize = 512;
 
-/// What is told of them together is not much more than this, since what they share with the store cannot change in place.
-/// As much is held at most of what is told, when all keys were told of once, before it can be sent.
+/// What is told of them together is not much more than this, since what they share with the store cannot change in place,
+/// unless they change faster than that is sent. As much is held at most of what is told before them, when all keys were told
+/// of once, until it can be sent.
 pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
 
 /// The keys that changed and are not told of may take this part of the memory that the store uses ...
@@ -520,8 +521,8 @@ pub const SNAPSHOT_STUFFED_BYTES: usize = 256 * 1024;
 pub const SNAPSHOT_AGAIN_BYTES: u64 = 64 << 20;
 
 /// Where nothing may go, what is loaded may take this part more than the memory limit: keys lie otherwise than they did in
-/// the full server that wrote them.
-pub const LOADING_SLACK_PART: u64 = 128;
+/// the full server that wrote them, and what went while they were written goes later than what came.
+pub const LOADING_SLACK_PART: u64 = 16;
 
 /// Loading takes so much of each turn.
 pub const LOADING_NS_MAX: u64 = 500_000;

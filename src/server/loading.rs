@@ -97,14 +97,18 @@ impl Loading {
     /// Stores some of what has come; gives whether that was all of it.
     #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        let (arriving, bytes_max) = (self.intake.arriving(), state.settings.memory_bytes_max);
-        match state.make_room(arriving) {
+        match state.make_room(self.intake.arriving()) {
             Room::Some => return Ok(false),
-            // What clients hold will be given back.
-            Room::None if (state.store.bytes_used() + arriving) as u64 > bytes_max + bytes_max / LOADING_SLACK_PART => {
-                return Err(Failure::Other("it does not fit into --maxmemory, and --maxmemory-policy lets nothing go"));
+            Room::None => {
+                // What clients hold will be given back; and a value that is too long will go, where anything may.
+                let bytes_max = state.settings.memory_bytes_max;
+                if state.store.bytes_used() as u64 > bytes_max + bytes_max / LOADING_SLACK_PART {
+                    return Err(Failure::Other(
+                        "it does not fit into --maxmemory, and --maxmemory-policy lets nothing go",
+                    ));
+                }
             }
-            _ => {}
+            Room::Enough => {}
         }
         for _ in 0..SNAPSHOT_KEYS_AT_ONCE {
             if state.store.is_short() && !state.store.refill() {

@@ -91,8 +91,9 @@ impl Saving {
         let mut is_last = !walks && waiting <= SNAPSHOT_LAST_KEYS;
         let before = feed.bytes;
         for _ in 0..if is_last { waiting } else { SNAPSHOT_KEYS_AT_ONCE } {
-            // Where these change faster than that is sent, they are held all the same: else there would never be an end.
-            if feed.bytes - before > SNAPSHOT_LAST_BYTES && self.again_bytes <= walked_bytes {
+            // Where these change faster than that is sent, the last ones are held all the same: else there would never be
+            // an end.
+            if feed.bytes - before > SNAPSHOT_LAST_BYTES && (!is_last || self.again_bytes <= walked_bytes) {
                 is_last = false;
                 break;
             }

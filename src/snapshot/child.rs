@@ -25,7 +25,7 @@
 //! rename(2) does: beside what it leads to there may be no room for a new file, nor the right to make one.
 //!
 //! A lock on the new file (flock(2)) keeps two processes from writing it. The kernel gives it back however the process
-//! ends; what is left of the file then is written over by the next one. It lets a server that begins while its
+//! ends; what is left of the file then is removed by the next one. It lets a server that begins while its
 //! predecessor's last snapshot is still being written wait for it.
 
 use super::blocks;
@@ -146,7 +146,7 @@ impl<'a> Child<'a> {
         let file = self.done(files::to_write_alone(self.new.as_ref(), waits), "cannot open '%.tmp': ")?;
         let written = self.put_in_place(file.as_fd());
         if written.is_err() {
-            // It is still ours, by its lock. One that cannot be removed is written over next time.
+            // It is still ours, by its lock. One that cannot be removed will be, next time.
             let _ = files::remove(self.new.as_ref());
         }
         let bytes = written?;

@@ -56,9 +56,9 @@ impl Feed {
         self.heads.len() - self.at >= SNAPSHOT_STUFFED_BYTES || !self.longs.is_empty()
     }
 
-    /// How many bytes are held until they can be sent.
+    /// How many bytes are held: what is not in a chunk yet, and what is and could not be let go.
     pub fn held(&self) -> u64 {
-        self.bytes.saturating_sub(self.chunked)
+        self.bytes.saturating_sub(self.chunked) + self.at as u64
     }
 
     /// Tells of a key; its end counts from `began_ms`.
@@ -148,9 +148,12 @@ impl Feed {
             }
         }
         // What is left moves, so that this waits until it is little.
-        if self.longs.is_empty() && self.at >= self.heads.len() / 2 {
+        if self.heads.len() - self.at <= SNAPSHOT_CHUNK_BYTES {
             self.heads.drain(..self.at);
             self.heads.shrink_to(2 * SNAPSHOT_CHUNK_BYTES);
+            for (before, _) in &mut self.longs {
+                *before -= self.at;
+            }
             self.at = 0;
         }
         let length = self.chunk.len() - LENGTH_BYTES;
@@ -211,6 +214,38 @@ mod tests {
             take_in(&mut intake, &sent);
             assert_eq!((feed.records, feed.unsent()), (100, &[][..]), "seed {seed}");
             assert!(feed.bytes > wanted.iter().map(|(_, _, value)| value.len() as u64).sum());
+            assert!(keys(&mut intake) == wanted, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_faster_than_it_is_sent_is_held_in_its_order() {
+        for seed in seeds(20) {
+            let mut random = Random::new(seed);
+            let (mut store, mut feed, mut intake, mut wanted) =
+                (Store::new(), Feed::new(5), Intake::default(), Vec::new());
+            let (mut out, mut most) = (Vec::new(), 0);
+            for number in 0..400_u32 {
+                let value = vec![number as u8; [3, 4000, 5000, 200_000][random.below(4)]];
+                let key = number.to_string();
+                store.upsert(&key, &value, Expiry::Never, 10);
+                feed.key(&store.get(&key, 10).expect("the entry"), 10);
+                wanted.push((key.into_bytes(), None, value));
+                most = most.max(feed.held());
+                assert!(feed.heads.len() as u64 <= feed.held() + 9, "seed {seed}: more is held than counts");
+                // Less often than something is told, and then more often.
+                if random.below(3) == 0 || number > 200 {
+                    let unsent = feed.unsent();
+                    let count = (1 + random.below(SNAPSHOT_CHUNK_BYTES)).min(unsent.len());
+                    out.extend_from_slice(&unsent[..count]);
+                    feed.advance(count);
+                }
+            }
+            assert!(most > 1 << 20, "seed {seed}: nothing was held");
+            feed.end();
+            out.extend(sent(&mut feed, &mut random));
+            assert_eq!((feed.held(), feed.heads.len()), (0, 0), "seed {seed}");
+            take_in(&mut intake, &out);
             assert!(keys(&mut intake) == wanted, "seed {seed}");
         }
     }

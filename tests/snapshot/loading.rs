@@ -513,6 +513,11 @@ fn a_long_value_that_was_told_of_twice_takes_its_memory_once() {
         assert_eq!(client.info("evicted_keys"), 0);
         assert!(server.peak_kb() < 32 << 10, "{} kB", server.peak_kb());
     }
+    // One that is longer than all that there may be goes, where anything may.
+    let server = start(&path, &["--maxmemory", "16mb", "--maxmemory-policy", "allkeys-lru"]).start();
+    wait_until_loaded(&server);
+    server.connect().expect("DBSIZE", "0");
+    expect_refused(&path, &["--maxmemory", "16mb"], "it does not fit into --maxmemory");
 }
 
 #[test]
