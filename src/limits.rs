@@ -61,7 +61,7 @@
 //! | files with a password or a secret, options | 64 KiB, of which the first line; an error names the option | `src/config.rs`: mistakes_name_the_option, options_are_read_and_have_defaults; `tests/lifecycle.rs`: wrong_usage_is_told_and_ends_with_2 |
 //! | a snapshot's file | `SNAPSHOT_BLOCK_BYTES_MAX`, checksums; what is bad is refused, stays, and is moved aside where that is asked for | `tests/snapshot/loading.rs`: a_bad_file_is_refused_and_stays_or_is_moved_aside, no_torn_or_damaged_file_is_taken_for_a_whole_one, what_is_no_file_or_may_not_be_read_is_refused |
 //! | a snapshot of more than there is memory for | the memory policy, while it is loaded; `LOADING_NS_MAX` a turn | `tests/snapshot/loading.rs`: the_memory_limit_holds_while_keys_are_loaded, a_full_server_has_all_its_keys_again_whatever_clients_hold; `tests/snapshot/bounds.rs`: snapshots_and_their_loading_make_nobody_wait |
-//! | a snapshot's disk that is slow, full, fails, and its process that is killed | `SNAPSHOT_NS_MAX` a turn, and `SNAPSHOT_PRESSED_NS_MAX` of what clients have, `SNAPSHOT_TRAIL_BYTES` or `SNAPSHOT_TRAIL_PART`, `SNAPSHOT_AGAIN_BYTES`, `SNAPSHOT_LAST_KEYS`; the snapshot before it stays | `tests/snapshot/bounds.rs`: where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_and_nobody_waits, keys_that_change_again_and_again_are_noted_once, a_server_that_is_kept_busy_makes_its_snapshots, what_changes_faster_than_it_can_be_copied_is_given_up_after_a_bounded_part_of_the_disk; `tests/snapshot/errors.rs`: a_full_disk_leaves_the_old_snapshot, a_disk_that_fails_or_a_writer_that_ends_at_any_call_leaves_a_whole_snapshot; `tests/snapshot/kills.rs`: a_server_that_is_killed_leaves_the_old_snapshot_or_the_new_one, a_writer_that_is_killed_leaves_the_old_snapshot_or_the_new_one_and_the_server_goes_on |
+//! | a snapshot's disk that is slow, full, fails, and its process that is killed | `SNAPSHOT_NS_MAX` a turn, and `SNAPSHOT_PRESSED_NS_MAX` of what clients have, `SNAPSHOT_TRAIL_BYTES`, `SNAPSHOT_HELD_BYTES` or `SNAPSHOT_PART`, `SNAPSHOT_AGAIN_BYTES`, `SNAPSHOT_LAST_KEYS`; the snapshot before it stays | `tests/snapshot/bounds.rs`: where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_and_nobody_waits, keys_that_change_again_and_again_are_noted_once, a_server_that_is_kept_busy_makes_its_snapshots, what_changes_faster_than_it_can_be_copied_is_given_up_after_a_bounded_part_of_the_disk; `tests/snapshot/errors.rs`: a_full_disk_leaves_the_old_snapshot, a_disk_that_fails_or_a_writer_that_ends_at_any_call_leaves_a_whole_snapshot; `tests/snapshot/kills.rs`: a_server_that_is_killed_leaves_the_old_snapshot_or_the_new_one, a_writer_that_is_killed_leaves_the_old_snapshot_or_the_new_one_and_the_server_goes_on |
 //! | the environment | HOME for the cluster's file, MEMENTO_PASSWORD | `src/config.rs`: the_file_is_in_the_home_directory_where_none_is_named; `tests/smoke/protected.sh` |
 //! | a socket's path | what is no stale socket is left alone; its mode holds from the first moment | `tests/lifecycle.rs`: what_is_no_socket_is_left_alone, a_unix_socket_serves_like_a_port; `tests/endings.rs`: a_path_that_leads_to_another_server_is_left_to_it |
 //! | signals | two end it, others of terminals and pipes do nothing | `tests/endings.rs`: signals_of_terminals_and_pipes_end_nothing; `tests/lifecycle.rs`: the_first_signal_waits_for_what_is_owed, the_second_signal_waits_for_nothing |
@@ -501,18 +501,21 @@ pub const SNAPSHOT_KEYS_AT_ONCE: usize = 64;
 pub const SNAPSHOT_LAST_KEYS: usize = 512;
 
 /// What is told of them together is not much more than this, since what they share with the store cannot change in place,
-/// unless they change faster than that is sent. As much is held at most of what is told before them, when all keys were told
-/// of once, until it can be sent.
+/// unless they change faster than that is sent.
 pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
 
-/// The keys that changed and are not told of may take this part of the memory that the store uses ...
-pub const SNAPSHOT_TRAIL_PART: usize = 40;
+/// The names of keys that changed and are not told of may take this part of the memory that the store uses, and the more
+/// they take, the more may what is told before it can be sent, up to as much ...
+pub const SNAPSHOT_PART: usize = 50;
 
-/// ... or so many bytes, if that is more ...
+/// ... or so many bytes, if that is more, the names ...
 pub const SNAPSHOT_TRAIL_BYTES: usize = 1 << 20;
 
-/// ... and no more than these, which are moved, and given back, at once.
-pub const SNAPSHOT_TRAIL_BYTES_MAX: usize = 16 << 20;
+/// ... and so many what is told ...
+pub const SNAPSHOT_HELD_BYTES: usize = 8 << 20;
+
+/// ... and no more than these either, which are moved, and given back, at once.
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 16 << 20;
 
 /// A walk tells no more keys of a page when so much is not sent.
 pub const SNAPSHOT_STUFFED_BYTES: usize = 256 * 1024;

@@ -4,8 +4,9 @@ use super::snapshots::{KILLED, Work};
 use super::{Interest, Level, Server, Source, Stage, State, Token, log};
 use crate::command::Making;
 use crate::limits::{
-    SNAPSHOT_AGAIN_BYTES, SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES, SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX,
-    SNAPSHOT_PRESSED_NS_MAX, SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_BYTES_MAX, SNAPSHOT_TRAIL_PART,
+    SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_HELD_BYTES, SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES,
+    SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_PART, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PRESSED_NS_MAX,
+    SNAPSHOT_TRAIL_BYTES,
 };
 use crate::snapshot::Feed;
 use crate::store::{Cursor, Store};
@@ -16,6 +17,10 @@ use std::io;
 pub(super) struct Saving {
     pub(super) child: Token,
     feed: Feed,
+    /// So many bytes may be told before they are sent ...
+    hold: u64,
+    /// ... and so many more where keys change fast.
+    hold_more: u64,
     /// Where the walk goes on; none behind its end.
     cursor: Option<Cursor>,
     /// Keys that it has met where enough was told of already.
@@ -41,20 +46,18 @@ impl Saving {
         self.can_tell() || !self.blocked && !self.feed.is_sent()
     }
 
-    /// Whether more is to be told before that is sent. At the end this does not wait for the child: where keys change
-    /// faster than it takes them, there would be no end.
+    /// Whether more is to be told before what was told is sent.
     fn can_tell(&self) -> bool {
-        let is_full = if self.walks() { self.feed.is_full() } else { self.feed.held() >= SNAPSHOT_LAST_BYTES };
-        self.point.is_none() && !is_full
+        self.point.is_none() && self.feed.held() < self.hold
     }
 
-    /// How long it goes on in a turn besides its own part of it. Where keys change as fast as they are told of, clients are
-    /// slowed down, at most by half: else it would be given up.
-    fn pressed_ns(&self, store: &mut Store) -> u64 {
+    /// How near it is to being given up since keys change as fast as they are told of, as a part of `whole`: all of it when
+    /// each key was told of once, so that it comes to its end.
+    fn pressure(&self, store: &mut Store, whole: u64) -> u64 {
         match self.point {
             Some(_) => 0,
-            None if self.walks() => store.trail_part(SNAPSHOT_PRESSED_NS_MAX),
-            None => SNAPSHOT_PRESSED_NS_MAX,
+            None if self.walks() => store.trail_part(whole),
+            None => whole,
         }
     }
 
@@ -131,13 +134,15 @@ impl Server {
             }
         };
         let State { store, snapshots, .. } = &mut self.engine.state;
-        let part = store.bytes_used() / SNAPSHOT_TRAIL_PART;
-        store.begin_trail(part.clamp(SNAPSHOT_TRAIL_BYTES, SNAPSHOT_TRAIL_BYTES_MAX));
+        let part = (store.bytes_used() / SNAPSHOT_PART).min(SNAPSHOT_PART_BYTES_MAX);
+        store.begin_trail(part.max(SNAPSHOT_TRAIL_BYTES));
         let keys = store.len() as u64;
         snapshots.making = Some(Making { began_ms: now.ms, keys, done: 0 });
         snapshots.turn_worst_us = 0;
         self.snapshots.work = Work::Saving(Box::new(Saving {
             child,
+            hold: SNAPSHOT_CHUNK_BYTES as u64,
+            hold_more: part.max(SNAPSHOT_HELD_BYTES) as u64,
             feed: Feed::new(now.to_wall_ms(now.ms)),
             cursor: Some(Cursor::START),
             rest: Vec::new(),
@@ -185,13 +190,16 @@ impl Server {
         let Some(Source::Child(socket)) = reactor.get_mut(saving.child) else { return };
         let State { store, now, .. } = &mut engine.state;
         let until_ns = clock::monotonic_ns() + SNAPSHOT_NS_MAX + snapshots.pressed_ns;
-        snapshots.pressed_ns = saving.pressed_ns(store);
+        // Clients are slowed down, at most by half, and more is held until the child takes it.
+        snapshots.pressed_ns = saving.pressure(store, SNAPSHOT_PRESSED_NS_MAX);
+        saving.hold = SNAPSHOT_CHUNK_BYTES as u64 + saving.pressure(store, saving.hold_more);
         if saving.point.is_none() && store.trail_len().is_none() {
             return self.end_saving(Err(String::from("keys change faster than the disk takes them")));
         }
+        let was_blocked = saving.blocked;
         while saving.can_go_on() {
-            // What is left of the keys that changed in this turn has to be told of in this turn where it is the last.
-            if saving.can_tell() {
+            // Who writes is not kept waiting for what is only held.
+            if saving.can_tell() && (saving.blocked || saving.feed.held() < SNAPSHOT_CHUNK_BYTES as u64) {
                 match saving.tell(store, now.ms) {
                     Err(why) => return self.end_saving(Err(why.into())),
                     Ok(false) => {}
@@ -208,22 +216,19 @@ impl Server {
                         saving.moved_ms = now.ms;
                     }
                     // It takes nothing just now; or it has ended, and has said why, which is read.
-                    Err(_) => {
-                        saving.blocked = true;
-                        let child = saving.child;
-                        self.watch(child, Interest { read: true, ..Interest::WRITE });
-                        break;
-                    }
+                    Err(_) => saving.blocked = true,
                 }
             }
             if clock::monotonic_ns() >= until_ns {
                 break;
             }
         }
-        if let Work::Saving(saving) = &self.snapshots.work
-            && let Some(making) = &mut self.engine.state.snapshots.making
-        {
+        if let Some(making) = &mut engine.state.snapshots.making {
             making.done = saving.feed.records;
+        }
+        let (child, blocks) = (saving.child, saving.blocked && !was_blocked);
+        if blocks {
+            self.watch(child, Interest { read: true, ..Interest::WRITE });
         }
     }
 

@@ -46,11 +46,6 @@ impl Feed {
         feed
     }
 
-    /// Whether there is enough to be sent before more is told.
-    pub fn is_full(&self) -> bool {
-        self.heads.len() - self.at >= SNAPSHOT_CHUNK_BYTES || !self.longs.is_empty()
-    }
-
     /// Whether there is so much that no more is to be told in the same step.
     pub fn is_stuffed(&self) -> bool {
         self.heads.len() - self.at >= SNAPSHOT_STUFFED_BYTES || !self.longs.is_empty()
@@ -204,7 +199,7 @@ mod tests {
                 store.get_mut(&key, 10).expect("the entry").append(b"later");
                 wanted.push((key.into_bytes(), ends.map(|ends| ends - 1_000_000), value));
                 assert!(feed.heads.len() < SNAPSHOT_CHUNK_BYTES + 2 * 5000, "what is sent goes");
-                if feed.is_full() {
+                if feed.held() >= SNAPSHOT_CHUNK_BYTES as u64 {
                     let sent = sent(&mut feed, &mut random);
                     take_in(&mut intake, &sent);
                 }

@@ -12,8 +12,11 @@ const RECENT: usize = 4096;
 /// Before each key stands its length, in so many bytes.
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// What was told goes from the list when there is so much of it.
+/// What was told goes from the list when there is so much of it, and a quarter of the list.
 const TOLD_BYTES_KEPT: usize = 64 * 1024;
+
+/// The list grows by such a part of what it may take.
+const GROWTH_PART: usize = 16;
 
 /// See the module.
 pub(super) struct Trail {
@@ -90,7 +93,9 @@ impl Trail {
             return;
         }
         let bytes = LENGTH_BYTES + key.len();
-        if self.keys.len() - self.told + bytes > self.bytes_max || self.keys.try_reserve(bytes).is_err() {
+        let is_too_much = self.keys.len() - self.told + bytes > self.bytes_max;
+        let has_room = self.keys.capacity() - self.keys.len() >= bytes;
+        if is_too_much || !has_room && self.keys.try_reserve_exact(bytes.max(self.bytes_max / GROWTH_PART)).is_err() {
             self.lost = true;
             self.forget();
             return;
@@ -121,7 +126,7 @@ impl Trail {
         key.extend_from_slice(key_at(&self.keys, self.told));
         self.told += LENGTH_BYTES + key.len();
         self.len -= 1;
-        if self.len == 0 || self.told > TOLD_BYTES_KEPT.max(self.keys.len() / 2) {
+        if self.len == 0 || self.told > TOLD_BYTES_KEPT.max(self.keys.len() / 4) {
             self.keys.drain(..self.told);
             self.gone += self.told as u64;
             self.told = 0;
