@@ -509,7 +509,7 @@ pub const SNAPSHOT_LAST_BYTES: u64 = 16 << 20;
 pub const SNAPSHOT_PART: usize = 50;
 
 /// ... or so many bytes, if that is more, the names ...
-pub const SNAPSHOT_TRAIL_BYTES: usize = 1 << 20;
+pub const SNAPSHOT_TRAIL_BYTES: usize = 2 << 20;
 
 /// ... and so many what is told ...
 pub const SNAPSHOT_HELD_BYTES: usize = 8 << 20;
@@ -517,8 +517,8 @@ pub const SNAPSHOT_HELD_BYTES: usize = 8 << 20;
 /// ... and no more than these either, which are moved, and given back, at once.
 pub const SNAPSHOT_PART_BYTES_MAX: usize = 16 << 20;
 
-/// A walk tells no more keys of a page when so much is not sent.
-pub const SNAPSHOT_STUFFED_BYTES: usize = 256 * 1024;
+/// No more keys are told of in a step that is not the last one when those before are so many bytes.
+pub const SNAPSHOT_STEP_BYTES: u64 = 256 * 1024;
 
 /// What is told of changed keys, when all others are told of, may be so many bytes more than what these took.
 pub const SNAPSHOT_AGAIN_BYTES: u64 = 64 << 20;

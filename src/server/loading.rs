@@ -7,7 +7,7 @@ use crate::dump::Value;
 use crate::limits::{LOADING_NS_MAX, LOADING_SLACK_PART, LOADING_TOLD_MS, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_KEYS_AT_ONCE};
 use crate::proto::Digits;
 use crate::snapshot::{Error, Intake, LAST_WORDS, Step};
-use crate::store::{Expiry, Key, SlotId};
+use crate::store::{Expiry, Key, Policy, SlotId};
 use crate::sys::{clock, files, reason};
 use std::io;
 
@@ -97,12 +97,14 @@ impl Loading {
     /// Stores some of what has come; gives whether that was all of it.
     #[inline(never)]
     fn store(&mut self, state: &mut State) -> Result<bool, Failure> {
-        match state.make_room(self.intake.arriving()) {
+        let arriving = self.intake.arriving();
+        match state.make_room(arriving) {
             Room::Some => return Ok(false),
             Room::None => {
-                // What clients hold will be given back; and a value that is too long will go, where anything may.
                 let bytes_max = state.settings.memory_bytes_max;
-                if state.store.bytes_used() as u64 > bytes_max + bytes_max / LOADING_SLACK_PART {
+                // What clients hold will be given back; and a value that is too long will go, where anything may.
+                let more = if state.settings.memory_policy == Policy::NoEviction { arriving } else { 0 };
+                if (state.store.bytes_used() + more) as u64 > bytes_max + bytes_max / LOADING_SLACK_PART {
                     return Err(Failure::Other(
                         "it does not fit into --maxmemory, and --maxmemory-policy lets nothing go",
                     ));

@@ -6,7 +6,7 @@ use crate::command::Making;
 use crate::limits::{
     SNAPSHOT_AGAIN_BYTES, SNAPSHOT_CHUNK_BYTES, SNAPSHOT_HELD_BYTES, SNAPSHOT_KEYS_AT_ONCE, SNAPSHOT_LAST_BYTES,
     SNAPSHOT_LAST_KEYS, SNAPSHOT_NS_MAX, SNAPSHOT_PART, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PRESSED_NS_MAX,
-    SNAPSHOT_TRAIL_BYTES,
+    SNAPSHOT_STEP_BYTES, SNAPSHOT_TRAIL_BYTES,
 };
 use crate::snapshot::Feed;
 use crate::store::{Cursor, Store};
@@ -75,7 +75,8 @@ impl Saving {
             feed.flushed();
         }
         let waiting = store.trail_len().unwrap_or(0);
-        let walked_bytes = feed.bytes - self.again_bytes;
+        let before = feed.bytes;
+        let walked_bytes = before - self.again_bytes;
         if !walks && self.again_bytes > walked_bytes + SNAPSHOT_AGAIN_BYTES {
             return Err("keys change as fast as the disk takes them");
         }
@@ -84,7 +85,7 @@ impl Saving {
             if let Some(key) = rest.pop() {
                 store.get(&*key, now_ms).into_iter().for_each(|entry| feed.key(&entry, *began_ms));
             } else if let Some(from) = self.cursor {
-                self.cursor = store.walk(from, now_ms, &mut |entry| match feed.is_stuffed() {
+                self.cursor = store.walk(from, now_ms, &mut |entry| match feed.bytes - before > SNAPSHOT_STEP_BYTES {
                     true => rest.push(entry.key().into()),
                     false => feed.key(&entry, *began_ms),
                 });
@@ -92,11 +93,11 @@ impl Saving {
             return Ok(false);
         }
         let mut is_last = !walks && waiting <= SNAPSHOT_LAST_KEYS;
-        let before = feed.bytes;
+        let bytes_max = if is_last { SNAPSHOT_LAST_BYTES } else { SNAPSHOT_STEP_BYTES };
         for _ in 0..if is_last { waiting } else { SNAPSHOT_KEYS_AT_ONCE } {
             // Where these change faster than that is sent, the last ones are held all the same: else there would never be
             // an end.
-            if feed.bytes - before > SNAPSHOT_LAST_BYTES && (!is_last || self.again_bytes <= walked_bytes) {
+            if feed.bytes - before > bytes_max && (!is_last || self.again_bytes <= walked_bytes) {
                 is_last = false;
                 break;
             }
@@ -198,8 +199,13 @@ impl Server {
         }
         let was_blocked = saving.blocked;
         while saving.can_go_on() {
+            let is_enough = saving.feed.held() >= SNAPSHOT_CHUNK_BYTES as u64;
             // Who writes is not kept waiting for what is only held.
-            if saving.can_tell() && (saving.blocked || saving.feed.held() < SNAPSHOT_CHUNK_BYTES as u64) {
+            if saving.can_tell() && (saving.blocked || !is_enough) {
+                if is_enough && !saving.feed.has_room() {
+                    saving.hold = 0;
+                    continue;
+                }
                 match saving.tell(store, now.ms) {
                     Err(why) => return self.end_saving(Err(why.into())),
                     Ok(false) => {}

@@ -6,12 +6,15 @@
 
 use super::record;
 use crate::blob::Blob;
-use crate::limits::{SNAPSHOT_CHUNK_BYTES, SNAPSHOT_STUFFED_BYTES};
+use crate::limits::{SNAPSHOT_CHUNK_BYTES, SNAPSHOT_STEP_BYTES};
 use crate::store::{EntryRef, Value};
 use std::rc::Rc;
 
 /// Before each chunk.
 const LENGTH_BYTES: usize = 4;
+
+/// What a step adds at most, but for the last one and for a key that is longer than this.
+const STEP_BYTES: usize = 2 * SNAPSHOT_STEP_BYTES as usize;
 
 /// What is not sent yet of a snapshot.
 #[derive(Default)]
@@ -46,9 +49,9 @@ impl Feed {
         feed
     }
 
-    /// Whether there is so much that no more is to be told in the same step.
-    pub fn is_stuffed(&self) -> bool {
-        self.heads.len() - self.at >= SNAPSHOT_STUFFED_BYTES || !self.longs.is_empty()
+    /// Whether there is memory for what one step tells.
+    pub fn has_room(&mut self) -> bool {
+        self.heads.try_reserve(STEP_BYTES).is_ok()
     }
 
     /// How many bytes are held: what is not in a chunk yet, and what is and could not be let go.
@@ -145,7 +148,7 @@ impl Feed {
         // What is left moves, so that this waits until it is little.
         if self.heads.len() - self.at <= SNAPSHOT_CHUNK_BYTES {
             self.heads.drain(..self.at);
-            self.heads.shrink_to(2 * SNAPSHOT_CHUNK_BYTES);
+            self.heads.shrink_to(STEP_BYTES);
             for (before, _) in &mut self.longs {
                 *before -= self.at;
             }

@@ -68,7 +68,7 @@ impl Trail {
 
     /// That part of `whole` which the list has of what it may take.
     pub(super) fn part(&self, whole: u64) -> u64 {
-        (self.keys.len() - self.told) as u64 * whole / self.bytes_max as u64
+        self.keys.len() as u64 * whole / self.bytes_max as u64
     }
 
     /// Whether keys were left out.
@@ -93,7 +93,7 @@ impl Trail {
             return;
         }
         let bytes = LENGTH_BYTES + key.len();
-        let is_too_much = self.keys.len() - self.told + bytes > self.bytes_max;
+        let is_too_much = self.keys.len() + bytes > self.bytes_max;
         let has_room = self.keys.capacity() - self.keys.len() >= bytes;
         if is_too_much || !has_room && self.keys.try_reserve_exact(bytes.max(self.bytes_max / GROWTH_PART)).is_err() {
             self.lost = true;

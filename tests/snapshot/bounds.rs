@@ -58,15 +58,28 @@ fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_an
     let writer = stop_at(&server, &mut client, KEYS as u64 * 2 / 3);
     let (before, used) = (server.resident_kb(), client.info("used_memory") as i64 / 1024);
     // All keys are written again and again; of those behind the walk much more would have to be noted than may be.
-    let mut most = 0;
-    let (_, worst) = beside(&mut bystander, || {
-        for round in 0..4 {
-            fill(&mut client, &prefix(), KEYS, &format!("new{round}!")[..5]);
-            most = most.max(server.resident_kb() - before);
-        }
+    let new = |round: u64| value().replace('v', &round.to_string());
+    let stop = AtomicBool::new(false);
+    let (most, (_, worst)) = std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        let watching = scope.spawn(|| {
+            let mut most = 0;
+            while !stop.load(Ordering::Relaxed) {
+                most = most.max(server.resident_kb() - before);
+                pause_us(2000);
+            }
+            most
+        });
+        let outcome =
+            beside(&mut bystander, || (0..4).for_each(|round| fill(&mut client, &prefix(), KEYS, &new(round))));
+        stop.store(true, Ordering::Relaxed);
+        (watching.join().expect("a thread"), outcome)
     });
-    assert!(most < 4096 + used / 40, "{most} kB more, of {used} kB");
-    assert!(worst < WAIT_MAX, "{worst:?}");
+    // What is received, executed and sent at once is less than the first part of that.
+    assert!(most < (1 << 10) + (8 << 10) + used / 50, "{most} kB more, of {used} kB");
+    // By the clock others on this machine count as well; in the longest turn they hardly do.
+    let turn = Duration::from_micros(client.info("snapshot_last_turn_worst_usec"));
+    assert!(worst < WAIT_MAX || turn < WAIT_MAX / 5, "{worst:?}, a turn of {turn:?}");
     // The writer stands still, and it is given up nevertheless.
     let why = "keys change faster than the disk takes them";
     assert_eq!(saver.line(), format!("(error) the snapshot failed: {why}"));
@@ -78,7 +91,7 @@ fn where_keys_change_faster_than_the_disk_takes_them_the_snapshot_is_given_up_an
     assert!(client.ask("SAVE").ends_with("another process writes it"));
     signal_child(writer, Signal::SIGCONT);
     wait_for("the next snapshot", || client.ask("SAVE") == "OK");
-    assert!(read(&path).keys.values().all(|(value, _)| value == b"new3!"));
+    assert!(read(&path).keys.values().all(|(value, _)| value == new(3).as_bytes()));
     eprintln!("{most} kB more of {used} kB, a bystander waited for {worst:?}");
 }
 
@@ -109,6 +122,7 @@ fn a_server_that_is_kept_busy_makes_its_snapshots() {
         // Once it may fail, where the machine lets the others go on and the writer not.
         let made = (0..6).filter(|_| {
             pause_us(50_000);
+            wait_until_alone(&server);
             client.ask("SAVE") == "OK"
         });
         assert!(made.count() >= 5);

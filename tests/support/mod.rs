@@ -423,6 +423,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // One that a failed test has stopped would stay, and with it the pipe that the tests' output goes through.
+        if std::thread::panicking() {
+            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id())).unwrap_or_default();
+            for child in children.split_ascii_whitespace().filter_map(|id| id.parse().ok()) {
+                let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
